@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Every way in which memprobe can fail to count, one row each:
+ *
+ *	LOSS(ID, "name", "what it did to the figures")
+ *
+ * A new loss kind is a row here; it then has a counter in the kernel, a place in
+ * struct profile and a line in every output. `name` is part of the formats.
+ */
+LOSS(THREAD_RECORD, "thread_record", "calls not seen: no per-thread record could be made")
+LOSS(BLOCKS_FULL, "blocks_full", "blocks left out of live: the block table is full (raise --max-memory)")
+LOSS(BLOCK_INSERT, "block_insert", "blocks left out of live: the kernel had no memory for the entry")
+LOSS(STACKS_FULL, "stacks_full", "blocks left out of live: the stack table is full (raise --max-memory)")
+LOSS(STACK_READ, "stack_read", "blocks counted under [stack unreadable]")
+LOSS(STACK_UNSENT, "stack_unsent", "stacks sent late: the event buffer was full")
+LOSS(STACK_HASH, "stack_hash", "stack records whose hash did not match their frames")
+LOSS(LOST_RETURN, "lost_return", "calls entered whose return was never seen")
+LOSS(MISSED_FREE, "missed_free", "live addresses allocated again: the free between was missed, and corrected")
+LOSS(RESULT_READ, "result_read", "blocks not counted: the returned pointer could not be read")
+LOSS(PROCS_FULL, "procs_full", "processes not followed: the process table is full")
+LOSS(EVENT_UNSENT, "event_unsent", "process events not delivered: the event buffer was full")
+LOSS(PROBE_MISSED, "probe_missed", "probe hits that the kernel did not run (recursion)")

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The contract between the BPF programs and user space: map keys and values,
+ * ring buffer records, allocator call shapes. Plain data, fixed widths, no
+ * pointers, no padding that is not named. Included by both sides.
+ *
+ * One allocation, as the maps see it (process generation 7, 100 bytes at 0x5000):
+ *
+ *	blocks  {0x5000, 7}  -> {stack 0x9a.., size 100, birth 1200 ms}
+ *	stacks  0x9a..       -> {gen 7, allocated 100 B / 1, freed 0 B / 0}
+ *	live bytes of a stack = alloc_bytes - free_bytes
+ */
+#ifndef MEMPROBE_ABI_H
+#define MEMPROBE_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define MP_MAX_FRAMES 127
+#define MP_MAX_SHAPES 128
+
+/* ---- call shapes: what one allocator function does with its arguments ---- */
+
+enum mp_op {
+	MP_OP_NONE = 0,
+	MP_OP_ALLOC = 1,   /* a new block of arg[size] * arg[count] bytes */
+	MP_OP_REALLOC = 2, /* arg[ptr] becomes a block of arg[size] * arg[count] bytes */
+	MP_OP_FREE = 3,	   /* arg[ptr] ends; entry probe only */
+};
+
+#define MP_ARG_NONE 0xff /* no such argument (count: 1) */
+
+enum mp_shape_flags {
+	MP_SHAPE_PTR_IN_MEMORY = 1, /* result at *arg[ptr] when the function returns 0 */
+	MP_SHAPE_GLIBC_CHUNK = 2,   /* a size word lies before each block (size class of older blocks) */
+	MP_SHAPE_ZERO_FREES = 4,    /* realloc to 0 bytes frees and returns NULL */
+};
+
+struct mp_shape {
+	__u8 op;    /* enum mp_op */
+	__u8 size;  /* argument numbers, 0 = first; MP_ARG_NONE */
+	__u8 count;
+	__u8 ptr;
+	__u8 flags; /* enum mp_shape_flags */
+	__u8 pad[3];
+};
+
+/*
+ * Attach cookie: bits 0..15 the row of the allocator table (index into shapes[]),
+ * bits 16..23 the number of 8-byte pushes between the function's entry and the probe.
+ */
+#define MP_COOKIE(row, pushes) ((__u64)(row) | (__u64)(pushes) << 16)
+#define MP_COOKIE_ROW(c) ((__u32)((c) & 0xffff))
+#define MP_COOKIE_PUSHES(c) ((__u32)((c) >> 16 & 0xff))
+
+/* ---- processes ---- */
+
+/*
+ * A generation is one address space of one process between two execs. Numbers
+ * from the kernel side count up from 1, those from user space from MP_GEN_USER.
+ */
+#define MP_GEN_USER 0x80000001u
+
+enum mp_proc_flags {
+	MP_PROC_FOLLOW = 1, /* children are profiled too */
+	MP_PROC_SHARED = 2, /* a CLONE_VM child (vfork): uses its parent's generation */
+	MP_PROC_HELD = 4,   /* COMMAND before its exec: becomes a target there, and is stopped */
+	MP_PROC_IGNORED = 8, /* never a target (memprobe itself) */
+};
+
+/* procs: HASH, key __u32 tgid */
+struct mp_proc {
+	__u32 gen; /* 0: not counted */
+	__u32 flags;
+};
+
+/* proc_totals: HASH, key __u32 gen. Frees of blocks that were allocated before attach. */
+struct mp_proc_totals {
+	__u64 old_free_blocks;
+	__u64 old_free_bytes;	/* from the allocator's size word; blocks without one count in unsized */
+	__u64 old_free_unsized;
+	__u64 failed_calls;	/* allocation calls that returned no block */
+	__u64 lost_bytes;	/* allocated but not entered in the ledger (see the losses) */
+	__u64 lost_blocks;
+};
+
+/* ---- the ledger ---- */
+
+/* blocks: HASH, no preallocation */
+struct mp_block_key {
+	__u64 addr;
+	__u32 gen;
+	__u32 pad;
+};
+
+enum mp_block_flags {
+	MP_BLOCK_AGE_UNKNOWN = 1, /* grew out of a block from before attach */
+};
+
+struct mp_block {
+	__u64 stack; /* key in stacks */
+	__u64 size_bytes;
+	__u32 birth_ms; /* since session start; realloc keeps it */
+	__u32 flags;
+};
+
+/*
+ * stacks: HASH, no preallocation, key __u64 hash (seeded by the generation).
+ * All counters only grow, except birth_sum_ms: the sum of birth_ms of the live blocks.
+ */
+struct mp_stack {
+	__u64 alloc_bytes;
+	__u64 alloc_blocks;
+	__u64 free_bytes;
+	__u64 free_blocks;
+	__u64 birth_sum_ms;
+	__u32 gen;
+	__u32 sent; /* frames went through the ring buffer */
+};
+
+/* losses: PERCPU_ARRAY, index enum mp_loss */
+struct mp_loss_count {
+	__u64 events;
+	__u64 bytes;
+};
+
+enum mp_loss {
+#define LOSS(id, name, text) MP_LOSS_##id,
+#include "losses.h"
+#undef LOSS
+	MP_LOSS_NR
+};
+
+/* ---- ring buffer records ---- */
+
+enum mp_event_kind {
+	MP_EV_STACK = 1, /* struct mp_ev_stack, first hit of a stack */
+	MP_EV_PROC = 2,	 /* struct mp_ev_proc */
+	MP_EV_OBJECT = 3, /* struct mp_ev_object, code without an unwind table */
+};
+
+/* How a stack ended; everything but END is shown as a root frame. */
+enum mp_stack_end {
+	MP_END_COMPLETE = 0,
+	MP_END_DEPTH = 1,      /* MP_MAX_FRAMES reached */
+	MP_END_UNMAPPED = 2,   /* pc in no mapping */
+	MP_END_NO_INFO = 3,    /* no unwind info for the pc */
+	MP_END_UNSUPPORTED = 4, /* a rule that cannot be expressed */
+	MP_END_UNREADABLE = 5, /* stack memory unreadable, or the CFA does not grow */
+	MP_END_TRAMPOLINE = 6, /* another tracer's return probe */
+	MP_END_NOT_READY = 7,  /* the object's table was not built yet */
+	MP_END_FRAME_POINTER = 8, /* kernel's frame-pointer walk: the end is not known */
+	MP_END_NR
+};
+
+struct mp_ev_stack {
+	__u32 kind;
+	__u32 gen;
+	__u64 hash;
+	__u32 tgid;
+	__u32 tid;
+	__u16 n_frames;
+	__u8 end; /* enum mp_stack_end */
+	__u8 flags;
+	__u32 repeat; /* frames collapsed in repeated recursion */
+	__u64 ips[MP_MAX_FRAMES]; /* innermost first; only n_frames are sent */
+};
+
+enum mp_proc_event {
+	MP_PROC_NEW = 1,  /* first seen */
+	MP_PROC_FORK = 2, /* child `gen` of `old_gen` */
+	MP_PROC_EXEC = 3, /* old_gen ended (0: it was no target), gen begins (0: not followed) */
+	MP_PROC_EXIT = 4, /* old_gen ended */
+	MP_PROC_STOPPED = 5, /* COMMAND was stopped by memprobe (exec, or its libraries are mapped) */
+};
+
+struct mp_ev_proc {
+	__u32 kind;
+	__u32 what; /* enum mp_proc_event */
+	__u32 tgid;
+	__u32 gen;
+	__u32 old_gen;
+	__u32 parent_tgid;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	char comm[16];
+};
+
+struct mp_ev_object {
+	__u32 kind;
+	__u32 tgid;
+	__u64 start, end; /* the mapping */
+	__u64 ino;
+	__u32 dev; /* s_dev, kernel encoding: major << 20 | minor */
+	__u32 gen;
+};
+
+/* Seed and step of the stack hash; user space recomputes it over the record's frames. */
+#define MP_HASH_SEED 0x9e3779b97f4a7c15ULL
+#define MP_HASH_MUL 0x9fb21c651e98df25ULL
+
+static inline __attribute__((always_inline)) __u64 mp_mix(__u64 x)
+{
+	x ^= x >> 32;
+	x *= 0xd6e8feb86659fd93ULL;
+	x ^= x >> 32;
+	x *= 0xd6e8feb86659fd93ULL;
+	x ^= x >> 32;
+	return x;
+}
+
+static inline __attribute__((always_inline)) __u64 mp_hash_step(__u64 h, __u64 pc)
+{
+	h = (h ^ pc) * MP_HASH_MUL;
+	return h ^ h >> 29;
+}
+
+/* hash = mp_mix(steps over all frames, then over end) started from this. */
+static inline __attribute__((always_inline)) __u64 mp_hash_start(__u32 gen)
+{
+	return MP_HASH_SEED ^ gen;
+}
+
+#ifdef __cplusplus
+#define MP_STATIC_ASSERT static_assert
+#else
+#define MP_STATIC_ASSERT _Static_assert
+#endif
+MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_stack) == 48, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
+
+#endif

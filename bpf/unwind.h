@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Packed unwind rows: the contract between src/unwind (which compiles them from
+ * .eh_frame) and bpf/unwind.bpf.h (which walks stacks with them).
+ *
+ * A row is one u32: pc_low << 24 | rule. Text is cut into blocks (256 bytes on x86-64,
+ * 1024 on arm64, where pc_low counts 4-byte instructions); each block starts with a row
+ * of pc_low 0, so a look-up never crosses a block. The rule (24 bits), x86-64:
+ *
+ *	23..22 kind: 0 CFA = rsp + 8*off, 1 CFA = rbp + 8*off, 2 special, 3 no unwind info
+ *	21..10 off (0..4095)
+ *	 9..0  rbp: 0 unchanged, 1..1022 saved at CFA - 8*v, 1023 undefined
+ *
+ * The return address is at CFA - 8. `push %rbp; mov %rsp,%rbp` is kind 1, off 2, rbp 2.
+ */
+#ifndef MEMPROBE_UNWIND_ABI_H
+#define MEMPROBE_UNWIND_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define UW_BLOCK_SHIFT_X86 8
+#define UW_BLOCK_SHIFT_ARM64 10
+
+#define UW_KIND_SP 0u
+#define UW_KIND_FP 1u
+#define UW_KIND_SPECIAL 2u
+#define UW_KIND_NONE 3u
+
+#define UW_RULE(kind, off, fp) ((__u32)(kind) << 22 | (__u32)(off) << 10 | (__u32)(fp))
+#define UW_RULE_NONE UW_RULE(UW_KIND_NONE, 0, 0)
+#define UW_RULE_FRAME_POINTER UW_RULE(UW_KIND_FP, 2, 2)
+#define UW_RULE_KIND(r) ((r) >> 22 & 3)
+#define UW_RULE_OFF(r) ((r) >> 10 & 0xfff)
+#define UW_RULE_FP(r) ((r) & 0x3ff)
+#define UW_FP_UNDEFINED 1023u
+
+/* Special rules: code in bits 21..0. */
+#define UW_SPECIAL(code) (UW_KIND_SPECIAL << 22 | (code))
+#define UW_SP_END 0u	/* return address undefined: the outermost frame */
+#define UW_SP_SIGNAL 1u /* kernel's rt_sigframe */
+#define UW_SP_PLT11 2u	/* lazy-binding PLT: CFA = rsp + 8 + ((pc & 15) >= 11 ? 8 : 0) */
+#define UW_SP_PLT10 3u
+#define UW_SP_UNSUPPORTED 4u
+#define UW_SP_EXOTIC 16u /* 16 + i: entry i of the exotic table */
+
+/* cfa = deref ? *(reg + off) + add : reg + off */
+struct uw_exotic {
+	__u8 reg; /* 0 sp, 1 fp */
+	__u8 deref;
+	__u8 fp_kind; /* 0 unchanged, 1 saved at cfa + fp_off, 2 saved at fp + fp_off, 3 undefined */
+	__u8 pad;
+	__s32 off, add, fp_off;
+};
+
+#define UW_PAGE_WORDS 1024
+/* Rows and block indices live in arrays of 4 KiB values. */
+struct uw_page {
+	__u32 v[UW_PAGE_WORDS];
+};
+
+#endif

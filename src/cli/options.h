@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The command line. The option table in options.c is the only place where an option
+ * is described: parsing, --help, the man page check and the README table come from it.
+ * Only what works is accepted.
+ */
+#ifndef MEMPROBE_CLI_OPTIONS_H
+#define MEMPROBE_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "render/renderer.h"
+
+struct output_option {
+	const char *path;
+	const struct renderer *renderer; /* from the suffix */
+};
+
+struct options {
+	pid_t *pids; /* -p; NULL with n_pids 0: the whole machine or COMMAND */
+	size_t n_pids;
+	char **command; /* argv after --, NULL-terminated; NULL without */
+	uint64_t duration_ns;
+	bool has_duration; /* -d given; 0 = until Ctrl-C */
+	uint64_t interval_ns; /* -i; 0 = none */
+	const struct renderer *renderer; /* -f; NULL: report on a terminal, else folded */
+	enum profile_metric metric;
+	struct output_option *outputs; /* -o, in order */
+	size_t n_outputs;
+	uint64_t older_ns; /* --older: only blocks at least this old */
+	uint64_t min_size_bytes, max_size_bytes; /* of a block; max UINT64_MAX = none */
+	uint64_t min_bytes; /* of a stack */
+	uint64_t max_memory_bytes; /* 0 = default */
+	const char *user; /* --user NAME for COMMAND */
+	bool strict, at_entry;
+	bool quiet, verbose;
+};
+
+enum options_result {
+	OPTIONS_RUN = 0,
+	OPTIONS_EXIT_OK,   /* --help, --version: text is in out */
+	OPTIONS_USAGE,	   /* error text (one line plus "Try 'memprobe --help'.") is in out */
+};
+
+enum options_result options_parse(struct options *o, int argc, char **argv, struct buf *out);
+void options_release(struct options *o);
+/* Appends the --help text (<= 100 columns). */
+void options_help(struct buf *out);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * struct profile: everything that one moment of a run knows, names included.
+ *
+ * It is the cut of the program: all before it needs a kernel, all after it
+ * (renderers, diff, verdicts, recordings) is pure and can be replayed.
+ *
+ * Shapes and units: sizes in bytes, times in ns of CLOCK_MONOTONIC relative to the
+ * start of the window, wall-clock time in ns since 1970. Frames of a stack run from
+ * the innermost (index 0) to the outermost. All strings are owned by the profile
+ * and stay valid until profile_release. Metrics are never added to each other.
+ *
+ *	process 7 "gatewayd" --- stack {frames 12 9 3 0, alloc 300 B / 3, free 100 B / 1}
+ *	                          live = 200 B / 2
+ */
+#ifndef MEMPROBE_MODEL_PROFILE_H
+#define MEMPROBE_MODEL_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "bpf/memprobe.h"
+
+/* What kind of code a frame is: decides the colour, and where a report line starts. */
+enum frame_class {
+	FRAME_APP = 0,	  /* the target's own code and its libraries */
+	FRAME_LIBC,	  /* libc, ld.so, libpthread, libm */
+	FRAME_ALLOCATOR,  /* allocator entry points, operator new, libjemalloc... */
+	FRAME_CXX,	  /* C++ standard library, also std:: templates inlined nowhere */
+	FRAME_RUNTIME,	  /* managed runtime's own code */
+	FRAME_KERNEL,
+	FRAME_UNKNOWN,	  /* no name: prints as [object+0xOFF] */
+	FRAME_NOTE,	  /* memprobe's own word: [truncated: ...], [mmap] */
+};
+
+struct profile_frame {
+	uint32_t name;	 /* id in profile.strings: "SessionCache::insert", "[libfoo.so+0x1234]" */
+	uint32_t module; /* base name of the object, "" if unknown */
+	uint32_t file;	 /* source file, "" if unknown */
+	uint32_t line;	 /* 0 if unknown */
+	enum frame_class class;
+};
+
+/* Counters of one stack; live = alloc - free. */
+struct profile_totals {
+	uint64_t alloc_bytes, alloc_blocks;
+	uint64_t free_bytes, free_blocks;
+	uint64_t birth_sum_ms; /* sum over the live blocks, relative to the session start */
+};
+
+struct profile_stack {
+	uint64_t id;	      /* kernel's hash; unique in a profile */
+	uint32_t proc;	      /* index in profile.procs */
+	uint32_t first_frame; /* index in profile.stack_frames */
+	uint32_t n_frames;
+	enum mp_stack_end end;
+	struct profile_totals t;
+	uint64_t live_bytes, live_blocks; /* after the filters (--older, --min-size...); set by profile_finish */
+};
+
+enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
+
+/* Facts of a process from /proc and cgroups; 0 or "" where unknown. */
+struct profile_facts {
+	uint64_t rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
+	uint64_t limit_bytes;	 /* the smallest memory limit above it, UINT64_MAX = none */
+	uint64_t limit_used_bytes;
+	uint32_t limit_name;	 /* cgroup, e.g. "gateway.service" */
+	uint64_t oom_kills;
+	uint32_t n_threads;
+	uint64_t start_age_ns;	 /* up since */
+	uint64_t cpu_ns;	 /* user + system time so far */
+};
+
+struct profile_proc {
+	uint32_t gen;
+	int32_t tgid;
+	uint32_t comm; /* string id */
+	uint32_t parent; /* index in procs, UINT32_MAX = none */
+	enum proc_state state;
+	uint64_t begin_ns, end_ns; /* of being profiled, in the window */
+	struct mp_proc_totals old; /* frees of blocks from before attach; lost calls */
+	struct profile_facts at_attach, now;
+};
+
+struct profile_loss {
+	uint64_t events;
+	uint64_t bytes;
+};
+
+/* What the run cost; zeros where not measured. */
+struct profile_cost {
+	uint64_t probe_hits;	      /* allocator calls that trapped */
+	uint64_t own_cpu_ns;	      /* memprobe's user + system time */
+	uint64_t kernel_memory_bytes; /* BPF maps, as used now */
+	uint64_t user_memory_bytes;   /* memprobe's own RSS */
+	uint64_t max_memory_bytes;    /* --max-memory */
+	uint32_t n_probes, n_processes;
+	uint32_t attach_kind; /* string id: "uprobe session", "uprobe multi", "perf uprobe" */
+	uint32_t unwinder;    /* string id: "eh_frame tables", "frame pointers" */
+};
+
+struct profile {
+	struct intern strings;
+	struct profile_frame *frames; /* interned: equal frames have one index */
+	size_t n_frames, frames_cap;
+	struct table frame_ids; /* hash -> index, see profile_frame */
+	uint32_t *stack_frames; /* frame indices of all stacks, back to back */
+	size_t n_stack_frames, stack_frames_cap;
+	struct profile_stack *stacks;
+	size_t n_stacks, stacks_cap;
+	struct table stack_ids; /* kernel hash -> index in stacks */
+	struct profile_proc *procs;
+	size_t n_procs, procs_cap;
+	struct table proc_ids; /* gen -> index in procs */
+	struct profile_loss losses[MP_LOSS_NR];
+	struct profile_cost cost;
+	uint64_t window_ns;    /* from arming to this moment */
+	uint64_t wall_time_ns; /* this moment */
+	uint32_t host, kernel, command_line; /* string ids */
+	bool final;	       /* the last snapshot of the run */
+};
+
+void profile_init(struct profile *p);
+void profile_release(struct profile *p);
+
+uint32_t profile_string(struct profile *p, const char *s);
+const char *profile_str(const struct profile *p, uint32_t id); /* never NULL */
+/* Index of an equal frame, added when new. */
+uint32_t profile_frame(struct profile *p, const struct profile_frame *f);
+/* Index of the process of that generation, added (state running) when new. */
+uint32_t profile_proc(struct profile *p, uint32_t gen);
+/* Index of the stack, or UINT32_MAX when not there. */
+uint32_t profile_find_stack(const struct profile *p, uint64_t id);
+/* Add a stack; frames are indices from profile_frame, innermost first. Totals start at zero. */
+uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
+			   uint32_t n_frames, enum mp_stack_end end);
+
+static inline uint64_t totals_live_bytes(const struct profile_totals *t)
+{
+	return t->alloc_bytes > t->free_bytes ? t->alloc_bytes - t->free_bytes : 0;
+}
+
+static inline uint64_t totals_live_blocks(const struct profile_totals *t)
+{
+	return t->alloc_blocks > t->free_blocks ? t->alloc_blocks - t->free_blocks : 0;
+}
+
+/* Name and meaning of a loss kind (bpf/losses.h); how a stack end reads, "" for a complete one. */
+const char *loss_name(enum mp_loss kind);
+const char *loss_text(enum mp_loss kind);
+const char *stack_end_text(enum mp_stack_end end); /* "[truncated: depth]" */
+/* Sum of all losses' events that change figures. */
+uint64_t profile_lost_events(const struct profile *p);
+
+/* What a picture or a folded file is drawn from. */
+enum profile_metric {
+	METRIC_LIVE_BYTES = 0,
+	METRIC_LIVE_BLOCKS,
+	METRIC_ALLOC_BYTES,
+	METRIC_ALLOC_BLOCKS,
+	METRIC_NR
+};
+
+const char *metric_name(enum profile_metric m); /* "live-bytes" */
+/* -EINVAL for an unknown name. */
+int metric_parse(const char *name, enum profile_metric *m);
+uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What /proc and the cgroup tree say of a process. Rooted at path arguments so that
+ * tests run on fixture trees. Every reader returns 0, -ESRCH (gone) or -errno.
+ */
+#ifndef MEMPROBE_PROC_PROCESS_H
+#define MEMPROBE_PROC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc_status {
+	char comm[64];
+	char state; /* R S D T Z X */
+	pid_t tgid, ppid;
+	pid_t ns_pid; /* its PID in its own innermost namespace */
+	uint32_t n_threads;
+	uint32_t uid;
+	uint64_t rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
+	bool has_memory; /* false: kernel thread or zombie */
+};
+
+int proc_status_read(struct proc_status *st, const char *proc_root, pid_t pid);
+
+struct proc_stat {
+	uint64_t cpu_ns;	  /* user + system, of all threads */
+	uint64_t start_age_ns;	  /* since the process started */
+	uint64_t start_ticks;	  /* identity together with the pid */
+};
+
+int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
+
+/* PIDs of all processes that have memory, ascending; *pids is malloc'ed. */
+int proc_list(pid_t **pids, size_t *n, const char *proc_root);
+
+/* Memory limit above a process: cgroup v2 memory.max/high of it and its ancestors, v1 memory.limit_in_bytes, else MemTotal. */
+struct proc_limit {
+	uint64_t limit_bytes; /* UINT64_MAX: none but the machine's RAM */
+	uint64_t used_bytes;  /* of the group that has that limit */
+	uint64_t oom_kills;   /* of that group */
+	char name[128];	      /* last component: "gateway.service"; "RAM" when the machine is the limit */
+};
+
+int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgroup_root, pid_t pid);
+
+struct proc_meminfo {
+	uint64_t total_bytes, available_bytes, free_bytes, swap_total_bytes, swap_free_bytes;
+};
+
+int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root);
+
+/* Effective capabilities of this process (bit numbers of linux/capability.h). */
+int proc_own_capabilities(uint64_t *caps, const char *proc_root);
+
+#endif

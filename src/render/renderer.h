@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Renderers: profile -> bytes. One file per format, one row each in renderer.c.
+ *
+ * A renderer is a pure function: no clock, no files, no terminal; the same profile and
+ * options give the same bytes. It appends to a buffer; the caller writes and checks.
+ */
+#ifndef MEMPROBE_RENDER_RENDERER_H
+#define MEMPROBE_RENDER_RENDERER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "model/profile.h"
+
+struct render_opts {
+	enum profile_metric metric;
+	unsigned int columns;	 /* 0 = 100 */
+	unsigned int max_stacks; /* report rows; 0 = 10 */
+	bool all_frames;	 /* report: whole stacks (-v) */
+	uint64_t min_bytes;	 /* --min-bytes: leave out smaller stacks (they go to the remainder) */
+};
+
+struct renderer {
+	const char *name;     /* -f NAME */
+	const char *suffixes; /* blank-separated, for -o: "folded collapsed" */
+	const char *help;
+	bool binary; /* refuse to write to a terminal */
+	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
+};
+
+/* The table; ends with a row whose name is NULL. */
+extern const struct renderer renderers[];
+/* By name, or by the suffix of a file name; NULL when there is none. */
+const struct renderer *renderer_by_name(const char *name);
+const struct renderer *renderer_by_file(const char *path);
+
+/*
+ * The lines that go to stderr when the data go elsewhere: verdict (first line of the report), losses,
+ * what could not be seen. Same wording as the report.
+ */
+void report_summary(struct buf *out, const struct profile *p, const struct render_opts *o);
+
+#endif
