@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What differs between x86-64 and arm64 at a probe: where the return address is, and
+ * how a return probe shows. `sp` below is the stack pointer at the function's entry.
+ */
+#ifndef MEMPROBE_ARCH_BPF_H
+#define MEMPROBE_ARCH_BPF_H
+
+#if defined(__TARGET_ARCH_x86)
+
+#define ARCH_RETURN_SP_ADJUST 8 /* ret has popped the return address */
+
+static __always_inline __u64 arch_fp(struct pt_regs *ctx)
+{
+	return ctx->bp;
+}
+
+/* Return address of the function entered at sp; 0 when unreadable. */
+static __always_inline __u64 arch_return_address(struct pt_regs *ctx, __u64 sp)
+{
+	__u64 ra;
+
+	return bpf_probe_read_user(&ra, sizeof(ra), (void *)sp) ? 0 : ra;
+}
+
+/* What lies now where the call entered at sp keeps its return address. */
+static __always_inline __u64 arch_return_slot(__u64 sp)
+{
+	__u64 ra;
+
+	return bpf_probe_read_user(&ra, sizeof(ra), (void *)sp) ? 0 : ra;
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define ARCH_RETURN_SP_ADJUST 0
+
+static __always_inline __u64 arch_fp(struct pt_regs *ctx)
+{
+	return PT_REGS_FP(ctx);
+}
+
+static __always_inline __u64 arch_return_address(struct pt_regs *ctx, __u64 sp)
+{
+	return PT_REGS_RET(ctx);
+}
+
+/* The return address is in x30 or anywhere: a deeper call counts as inner, by sp alone. */
+static __always_inline __u64 arch_return_slot(__u64 sp)
+{
+	return 0;
+}
+
+#else
+#error "memprobe: no such architecture"
+#endif
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Allocator calls: entry and return of every call shape.
+ *
+ * The outermost call of a thread wins. Its record is matched by stack pointer and return
+ * address, never by a depth count, so that longjmp, exceptions and killed threads leave
+ * nothing behind that a later call could pick up:
+ *
+ *	entry, nothing pending             -> record it, take the return
+ *	entry below the pending sp         -> inner call, not counted
+ *	entry at the pending sp            -> a tail jump (reallocarray -> realloc) if the return
+ *	                                      address there is no longer the recorded one, else
+ *	                                      the record is stale: the call before never returned
+ *	entry above the pending sp         -> stale
+ *
+ * A return counts when its stack pointer is the record's. Nothing here reads the context;
+ * see heap.bpf.c for the programs and tests/bpf for the same functions under test.
+ */
+#ifndef MEMPROBE_HEAP_BPF_H
+#define MEMPROBE_HEAP_BPF_H
+
+/* Another stack (signal handler on its own stack, coroutine) when further away than this. */
+#define FAR_STACK_BYTES (1ULL << 20)
+
+static __always_inline __u64 call_arg(const struct call *c, __u8 n)
+{
+	switch (n) {
+	case 0: return c->arg[0];
+	case 1: return c->arg[1];
+	case 2: return c->arg[2];
+	case 3: return c->arg[3];
+	case 4: return c->arg[4];
+	case 5: return c->arg[5];
+	}
+	return 0;
+}
+
+/* size * count; an overflow fails in the allocator too, so any value does. */
+static __always_inline __u64 call_size(const struct call *c, const volatile struct mp_shape *shape)
+{
+	__u64 size = call_arg(c, shape->size);
+
+	if (shape->count != MP_ARG_NONE)
+		size *= call_arg(c, shape->count);
+	return size;
+}
+
+/* Is the recorded call still running below us? */
+static __always_inline bool call_is_inner(const struct mp_thread *th, __u64 sp)
+{
+	if (sp > th->sp) /* unwound past it, unless we are on another stack meanwhile */
+		return sp - th->sp > FAR_STACK_BYTES && arch_return_slot(th->sp) != th->ra;
+	if (sp < th->sp && th->sp - sp > FAR_STACK_BYTES)
+		return true;
+	return arch_return_slot(th->sp) != th->ra;
+}
+
+/* A call that never came back: undo what its entry did. */
+static __always_inline void call_abandon(struct mp_thread *th)
+{
+	th->pending = MP_OP_NONE;
+	lose(MP_LOSS_LOST_RETURN, th->size);
+	if (th->old_kind == OLD_IN_LEDGER)
+		ledger_put_back(th->gen, th->ptr, &th->old);
+	th->old_kind = OLD_NONE;
+}
+
+static __always_inline void realloc_enter(struct mp_thread *th, const volatile struct mp_shape *shape)
+{
+	if (ledger_take(th->gen, th->ptr, &th->old)) {
+		th->old_kind = OLD_IN_LEDGER;
+		return;
+	}
+	th->old_kind = OLD_BEFORE_ATTACH;
+	th->old_bytes = shape->flags & MP_SHAPE_GLIBC_CHUNK ? glibc_usable(th->ptr) : 0;
+}
+
+/* Entry of an allocation. True: the return is wanted. */
+static __always_inline bool heap_enter(void *ctx, const struct call *c, enum walker walker)
+{
+	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
+	struct mp_thread *th = thread_get();
+
+	if (!th)
+		return false;
+	if (th->pending) {
+		if (call_is_inner(th, c->sp))
+			return false;
+		call_abandon(th);
+	}
+	th->stack = stack_capture(ctx, c, th->gen, walker);
+	th->row = c->row;
+	th->sp = c->sp;
+	th->ra = c->ra;
+	th->size = call_size(c, shape);
+	th->ptr = shape->ptr == MP_ARG_NONE ? 0 : call_arg(c, shape->ptr);
+	th->last_free_ptr = 0;
+	th->old_kind = OLD_NONE;
+	th->pending = shape->op;
+	if (shape->op == MP_OP_REALLOC && th->ptr)
+		realloc_enter(th, shape);
+	return true;
+}
+
+/* The block that a call made, 0 for none. */
+static __always_inline __u64 call_result(struct mp_thread *th, __u64 ret)
+{
+	const volatile struct mp_shape *shape = &shapes[th->row & (MP_MAX_SHAPES - 1)];
+	__u64 addr;
+
+	if (!(shape->flags & MP_SHAPE_PTR_IN_MEMORY))
+		return ret;
+	if ((__u32)ret) /* an int: the error number */
+		return 0;
+	if (bpf_probe_read_user(&addr, sizeof(addr), (void *)th->ptr)) {
+		ledger_lost(th->gen, MP_LOSS_RESULT_READ, th->size);
+		return 0;
+	}
+	return addr;
+}
+
+static __always_inline void count_failed(__u32 gen)
+{
+	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
+
+	if (t)
+		__sync_fetch_and_add(&t->failed_calls, 1);
+}
+
+/* realloc went through: the old block has ended. */
+static __always_inline void realloc_end_old(struct mp_thread *th)
+{
+	if (th->old_kind == OLD_IN_LEDGER)
+		ledger_subtract(&th->old);
+	else if (th->old_kind == OLD_BEFORE_ATTACH)
+		ledger_old_free(th->gen, th->old_bytes);
+}
+
+/* Return of the pending call, if sp says that it is this one. */
+static __always_inline void heap_leave(__u64 sp, __u64 ret)
+{
+	struct mp_thread *th =
+		bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	struct mp_block b = {};
+	__u64 addr;
+	__u32 op;
+
+	if (!th || !th->pending || sp != th->sp + ARCH_RETURN_SP_ADJUST)
+		return;
+	op = th->pending;
+	th->pending = MP_OP_NONE;
+	addr = call_result(th, ret);
+	if (!addr) {
+		/* realloc(p, 0) that returns NULL has freed p; any other NULL changed nothing */
+		if (op == MP_OP_REALLOC && th->ptr && !th->size) {
+			realloc_end_old(th);
+			return;
+		}
+		if (th->old_kind == OLD_IN_LEDGER)
+			ledger_put_back(th->gen, th->ptr, &th->old);
+		count_failed(th->gen);
+		return;
+	}
+	b.stack = th->stack;
+	b.size_bytes = th->size;
+	b.birth_ms = now_ms();
+	if (op == MP_OP_REALLOC) {
+		realloc_end_old(th);
+		if (th->old_kind == OLD_IN_LEDGER) {
+			b.birth_ms = th->old.birth_ms;
+			b.flags = th->old.flags;
+		} else if (th->old_kind == OLD_BEFORE_ATTACH) {
+			b.flags = MP_BLOCK_AGE_UNKNOWN;
+		}
+	}
+	ledger_add(th->gen, addr, &b);
+}
+
+/* Entry of a free. */
+static __always_inline void heap_free(const struct call *c)
+{
+	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
+	__u64 ptr = call_arg(c, shape->ptr);
+	struct mp_thread *th;
+	struct mp_block b;
+
+	if (!ptr)
+		return;
+	th = thread_get();
+	if (!th)
+		return;
+	if (th->pending) {
+		if (call_is_inner(th, c->sp))
+			return;
+		call_abandon(th);
+	}
+	if (th->last_free_ptr == ptr && th->last_free_sp == c->sp)
+		return; /* operator delete[] -> operator delete -> free, all tail jumps */
+	th->last_free_ptr = ptr;
+	th->last_free_sp = c->sp;
+	if (ledger_take(th->gen, ptr, &b))
+		ledger_subtract(&b);
+	else
+		ledger_old_free(th->gen,
+				shape->flags & MP_SHAPE_GLIBC_CHUNK ? glibc_usable(ptr) : 0);
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The kernel side's state: maps, configuration, per-thread record, scratch.
+ *
+ * Sizes given here are the smallest; the loader raises blocks, stacks and the ring
+ * to what --max-memory allows before it loads the object. Hashes are not preallocated:
+ * they cost memory as they fill. No LRU map and no STACK_TRACE map: both lose entries
+ * without saying so.
+ */
+#ifndef MEMPROBE_MAPS_BPF_H
+#define MEMPROBE_MAPS_BPF_H
+
+#include "memprobe.h"
+
+/* ---- configuration, written before load ---- */
+const volatile struct mp_shape shapes[MP_MAX_SHAPES] = {};
+const volatile __u32 cfg_preempt_guard = 1; /* bpf_preempt_disable() around programs */
+const volatile __u32 cfg_scope_all = 0;	    /* every process is a target */
+const volatile __u32 cfg_own_tgid = 0;	    /* memprobe itself is never one */
+
+/* ---- state shared with user space through the mapped .bss ---- */
+__u32 armed = 0;	 /* 0: probes return at once */
+__u32 target_epoch = 1;	 /* bumped when user space changes procs */
+__u32 next_gen = 0;	 /* generations given in the kernel: 1, 2, ... */
+__u64 start_ns = 0;	 /* CLOCK_MONOTONIC of arming: births count from it */
+__u64 resend_stack = 0;	 /* user space asks for the frames of this stack again */
+__u32 loader_calls = 0;	 /* hits of ld.so's _dl_debug_state in a held COMMAND */
+
+/* Stacks whose frames have been sent, by hash: saves the look-up at entry. A race costs a look-up. */
+#define KNOWN_BITS 14
+__u64 known_stacks[1 << KNOWN_BITS];
+
+/* ---- maps ---- */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct mp_block_key);
+	__type(value, struct mp_block);
+} blocks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct mp_stack);
+} stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct mp_proc);
+} procs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct mp_proc_totals);
+} proc_totals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MP_LOSS_NR);
+	__type(key, __u32);
+	__type(value, struct mp_loss_count);
+} losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+/*
+ * One allocator call in flight per thread, the outermost. `pending` is its operation;
+ * sp is the stack pointer at the function's entry, ra the return address found there.
+ */
+struct mp_thread {
+	__u32 gen;
+	__u32 epoch; /* of target_epoch, when gen was looked up */
+	__u32 pending; /* enum mp_op, 0: none */
+	__u32 row;
+	__u64 sp, ra;
+	__u64 size;
+	__u64 ptr; /* realloc: the old block; posix_memalign: where the result goes */
+	__u64 stack;
+	struct mp_block old; /* realloc: taken out of the ledger at entry */
+	__u64 old_bytes;     /* realloc of an older block: its size, 0 unknown */
+	__u32 old_kind;	     /* enum mp_old */
+	__u32 pad;
+	__u64 last_free_sp, last_free_ptr; /* tail-jump wrappers: operator delete -> free */
+};
+
+enum mp_old { OLD_NONE = 0, OLD_IN_LEDGER = 1, OLD_BEFORE_ATTACH = 2 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct mp_thread);
+} threads SEC(".maps");
+
+/* Where a stack is put together. Per CPU, so used only with preemption off (guard.bpf.h). */
+struct mp_scratch {
+	struct mp_ev_stack ev;
+	__u64 slack[1]; /* ips may start one slot late, see stack.bpf.h */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mp_scratch);
+} scratch SEC(".maps");
+
+static __always_inline void lose(__u32 kind, __u64 bytes)
+{
+	struct mp_loss_count *l = bpf_map_lookup_elem(&losses, &kind);
+
+	if (l) {
+		l->events++;
+		l->bytes += bytes;
+	}
+}
+
+#endif

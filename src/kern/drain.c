@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Reading the kernel's tables, by batches: one system call for thousands of entries.
+ * Totals per stack are read, not blocks: a drain costs by stacks, however many blocks live.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "kern/kern_internal.h"
+
+#define BATCH 8192
+
+typedef void (*entry_fn)(void *ctx, const void *key, const void *value);
+
+struct batch {
+	int fd;
+	size_t key_bytes, value_bytes;
+	char *keys, *values;
+	uint32_t cap;
+};
+
+/*
+ * One lookup_batch per round. -ENOENT ends the walk (with a last part); -ENOSPC: one bucket holds
+ * more than the buffer, so the buffer grows and the round is repeated.
+ */
+static int read_batches(struct batch *b, entry_fn fn, void *ctx)
+{
+	uint64_t cursor[4], *in = NULL; /* u32 for hashes; room to spare */
+	uint32_t n, i;
+	int err = 0;
+
+	while (!err) {
+		n = b->cap;
+		err = bpf_map_lookup_batch(b->fd, in, cursor, b->keys, b->values, &n, NULL);
+		if (err == -ENOSPC) {
+			b->cap *= 2;
+			b->keys = xreallocarray(b->keys, b->cap, b->key_bytes);
+			b->values = xreallocarray(b->values, b->cap, b->value_bytes);
+			err = 0;
+			continue;
+		}
+		if (err && err != -ENOENT)
+			return err;
+		for (i = 0; i < n; i++)
+			fn(ctx, b->keys + i * b->key_bytes, b->values + i * b->value_bytes);
+		in = cursor;
+	}
+	return 0;
+}
+
+static int read_map(const struct bpf_map *map, entry_fn fn, void *ctx)
+{
+	struct batch b = {
+		.fd = bpf_map__fd(map),
+		.key_bytes = bpf_map__key_size(map),
+		.value_bytes = bpf_map__value_size(map),
+		.cap = BATCH,
+	};
+	int err;
+
+	b.keys = xmalloc(b.cap * b.key_bytes);
+	b.values = xmalloc(b.cap * b.value_bytes);
+	err = read_batches(&b, fn, ctx);
+	if (err)
+		log_error("cannot read table %s: %s", bpf_map__name(map), strerror(-err));
+	free(b.keys);
+	free(b.values);
+	return err;
+}
+
+struct stack_call {
+	kern_stack_fn fn;
+	void *ctx;
+};
+
+static void one_stack(void *ctx, const void *key, const void *value)
+{
+	struct stack_call *c = ctx;
+	uint64_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	c->fn(c->ctx, hash, value);
+}
+
+int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx)
+{
+	struct stack_call c = { fn, ctx };
+
+	return read_map(k->skel->maps.stacks, one_stack, &c);
+}
+
+struct block_call {
+	kern_block_fn fn;
+	void *ctx;
+};
+
+static void one_block(void *ctx, const void *key, const void *value)
+{
+	struct block_call *c = ctx;
+
+	c->fn(c->ctx, key, value);
+}
+
+int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx)
+{
+	struct block_call c = { fn, ctx };
+
+	return read_map(k->skel->maps.blocks, one_block, &c);
+}
+
+struct proc_call {
+	kern_proc_fn fn;
+	void *ctx;
+};
+
+static void one_proc(void *ctx, const void *key, const void *value)
+{
+	struct proc_call *c = ctx;
+	uint32_t gen;
+
+	memcpy(&gen, key, sizeof(gen));
+	c->fn(c->ctx, gen, value);
+}
+
+int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx)
+{
+	struct proc_call c = { fn, ctx };
+
+	return read_map(k->skel->maps.proc_totals, one_proc, &c);
+}
+
+/* Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. */
+static uint64_t missed_hits(const struct kern *k)
+{
+	const struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, k->skel->obj) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR])
+{
+	struct mp_loss_count *per_cpu = xcalloc(k->n_cpus, sizeof(*per_cpu));
+	uint32_t kind;
+	unsigned int cpu;
+	int err = 0;
+
+	memset(out, 0, MP_LOSS_NR * sizeof(*out));
+	for (kind = 0; kind < MP_LOSS_NR && !err; kind++) {
+		err = bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.losses), &kind, per_cpu);
+		for (cpu = 0; cpu < k->n_cpus && !err; cpu++) {
+			out[kind].events += per_cpu[cpu].events;
+			out[kind].bytes += per_cpu[cpu].bytes;
+		}
+	}
+	out[MP_LOSS_PROBE_MISSED].events += missed_hits(k);
+	free(per_cpu);
+	return err;
+}
+
+/* memlock of a map's fdinfo: what it holds now (since 6.4; before, what it may hold at most). */
+static uint64_t map_bytes(int fd)
+{
+	unsigned long long bytes = 0;
+	char path[64], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	fclose(f);
+	return bytes;
+}
+
+uint64_t kern_memory_bytes(const struct kern *k)
+{
+	const struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, k->skel->obj)
+		if (bpf_map__fd(map) >= 0)
+			sum += map_bytes(bpf_map__fd(map));
+	return sum;
+}
+
+struct sweep {
+	bool (*is_dead)(void *ctx, uint32_t gen);
+	void *ctx;
+	struct mp_block_key *keys;
+	size_t n, cap;
+};
+
+static void sweep_one(void *ctx, const void *key, const void *value)
+{
+	const struct mp_block_key *k = key;
+	struct sweep *s = ctx;
+
+	(void)value;
+	if (!s->is_dead(s->ctx, k->gen))
+		return;
+	XGROW(s->keys, s->n, s->cap);
+	s->keys[s->n++] = *k;
+}
+
+long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
+{
+	struct sweep s = { .is_dead = is_dead, .ctx = ctx };
+	size_t i;
+	int err;
+
+	err = read_map(k->skel->maps.blocks, sweep_one, &s);
+	for (i = 0; i < s.n; i++)
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.blocks), &s.keys[i]);
+	free(s.keys);
+	return err ? err : (long)s.n;
+}

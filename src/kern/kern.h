@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The kernel side as the rest of memprobe sees it: load, attach, events, figures.
+ *
+ * Only src/kern includes libbpf or the skeleton. All functions return 0 or -errno and have
+ * logged what went wrong, on which object, and what to do. Nothing is pinned: when this
+ * process ends, however it ends, the kernel removes every program, map and probe.
+ *
+ * Life cycle: kern_open (load) -> kern_follow, kern_attach (probes disarmed) -> kern_arm
+ * -> kern_poll / kern_read_* -> kern_close (detaches). Not thread safe.
+ */
+#ifndef MEMPROBE_KERN_KERN_H
+#define MEMPROBE_KERN_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/memprobe.h"
+
+struct kern;
+
+struct kern_opts {
+	uint64_t max_memory_bytes; /* bound on kernel tables, filled on demand */
+	bool scope_all;		   /* every process is a target, those started later too */
+	const struct mp_shape *shapes;
+	size_t n_shapes;
+};
+
+/* -EPERM, -EOPNOTSUPP (no BTF, kernel too old): exit status 3. Else -errno. */
+int kern_open(struct kern **out, const struct kern_opts *opts);
+/* Detaches in parallel and frees everything. */
+void kern_close(struct kern *k);
+
+/* "uprobe session", "uprobe multi", "perf uprobe"; "frame pointers" or the unwinder in use. */
+const char *kern_attach_kind(const struct kern *k);
+const char *kern_unwinder(const struct kern *k);
+
+/* ---- processes ---- */
+
+/* Make pid a target; its generation in *gen. flags: enum mp_proc_flags. */
+int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen);
+/* COMMAND's process before its exec: stopped there, and a target from there on. */
+int kern_hold(struct kern *k, pid_t pid);
+
+/* ---- probes ---- */
+
+struct probe_site {
+	uint64_t offset; /* in the file */
+	uint64_t cookie; /* MP_COOKIE */
+	bool entry_only;
+};
+
+/*
+ * Probe one file. pid 0: every process that maps it. Sites without return go first, in a
+ * link of their own. *n_probes is increased by what was attached.
+ */
+int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,
+		unsigned int *n_probes);
+/* Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: offset of _dl_debug_state. */
+int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t pid);
+void kern_detach_loader(struct kern *k);
+
+/* All probes begin to count, at this instant. */
+void kern_arm(struct kern *k);
+uint64_t kern_armed_ns(const struct kern *k); /* CLOCK_MONOTONIC, 0 before */
+
+/* ---- events ---- */
+
+struct kern_handlers {
+	void *ctx;
+	/* frames[0..n): innermost first */
+	void (*stack)(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
+	void (*proc)(void *ctx, const struct mp_ev_proc *e);
+};
+
+/* fd that becomes readable when events wait. */
+int kern_event_fd(const struct kern *k);
+/* Handle all waiting events without blocking; their number, or -errno. */
+int kern_poll(struct kern *k, const struct kern_handlers *h);
+/* A stack's frames came damaged: have them sent again at its next hit. */
+void kern_resend_stack(struct kern *k, uint64_t hash);
+
+/* ---- figures ---- */
+
+typedef void (*kern_stack_fn)(void *ctx, uint64_t hash, const struct mp_stack *s);
+typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const struct mp_block *b);
+typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
+
+/* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
+int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx);
+int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
+int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
+int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
+/* Bytes that the kernel holds for us: maps as filled now. */
+uint64_t kern_memory_bytes(const struct kern *k);
+/* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
+long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
+
+#endif

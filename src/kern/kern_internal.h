@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What the files of src/kern share. Not for others. */
+#ifndef MEMPROBE_KERN_INTERNAL_H
+#define MEMPROBE_KERN_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kern/kern.h"
+#include "memprobe.skel.h"
+
+enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
+
+struct kern_link {
+	int fd;		       /* raw multi or session link, or -1 */
+	struct bpf_link *perf; /* or a perf link */
+};
+
+struct kern {
+	struct memprobe_bpf *skel;
+	struct ring_buffer *ring;
+	enum attach_kind kind;
+	struct kern_link *links;
+	size_t n_links, links_cap;
+	struct kern_link loader;
+	const struct kern_handlers *handlers; /* during kern_poll */
+	uint32_t next_user_gen;
+	unsigned int n_cpus;
+};
+
+/* feature.c: the best attach kind that works here, by trying. */
+enum attach_kind feature_attach_kind(void);
+
+/* link.c */
+int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
+	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid);
+void links_close(struct kern_link *links, size_t n);
+
+#define MP_TRACE_UPROBE_MULTI 48
+#define MP_TRACE_UPROBE_SESSION 57
+#define MP_UPROBE_MULTI_RETURN 1u
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Opening and loading the BPF object: sizes from --max-memory, programs by attach kind,
+ * messages that name the remedy. Nothing is attached to user code here but the task
+ * tracepoints.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "kern/kern_internal.h"
+
+/* libbpf's own messages: its advice (RLIMIT_MEMLOCK) misleads, so they show with -v only. */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	struct buf b = BUF_INIT;
+
+	if (level == LIBBPF_DEBUG || log_level < LOG_VERBOSE)
+		return 0;
+	buf_vaddf(&b, fmt, ap);
+	while (b.len && b.data[b.len - 1] == '\n')
+		b.data[--b.len] = '\0';
+	log_debug("%s", b.data);
+	buf_release(&b);
+	return 0;
+}
+
+/* Kernel memory per entry: element (htab_elem 48 B + key + value, rounded to its slab) and buckets. */
+#define BLOCK_COST_BYTES 128
+#define STACK_COST_BYTES 160
+
+static uint32_t floor_pow2(uint64_t n, uint32_t least, uint32_t most)
+{
+	uint32_t p = least;
+
+	while (p < most && (uint64_t)p * 2 <= n)
+		p *= 2;
+	return p;
+}
+
+/* Shares of --max-memory: half for blocks, an eighth for stacks, a 32nd for the ring. */
+static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
+{
+	uint32_t n_blocks = floor_pow2(max_memory / 2 / BLOCK_COST_BYTES, 1024, 1u << 24);
+	uint32_t n_stacks = floor_pow2(max_memory / 8 / STACK_COST_BYTES, 1024, 1u << 20);
+	uint32_t ring = floor_pow2(max_memory / 32, 1u << 18, 1u << 23);
+
+	bpf_map__set_max_entries(skel->maps.blocks, n_blocks);
+	bpf_map__set_max_entries(skel->maps.stacks, n_stacks);
+	bpf_map__set_max_entries(skel->maps.events, ring);
+	log_debug("tables: %u blocks, %u stacks, ring %u KiB", n_blocks, n_stacks, ring / 1024);
+}
+
+static void choose_programs(struct kern *k)
+{
+	struct memprobe_bpf *s = k->skel;
+	bool session = k->kind == ATTACH_SESSION;
+	enum bpf_attach_type multi = (enum bpf_attach_type)MP_TRACE_UPROBE_MULTI;
+
+	bpf_program__set_autoload(s->progs.heap_session, session);
+	bpf_program__set_autoload(s->progs.heap_entry, !session);
+	bpf_program__set_autoload(s->progs.heap_return, !session);
+	if (k->kind == ATTACH_PERF)
+		return;
+	bpf_program__set_expected_attach_type(s->progs.heap_session,
+					      (enum bpf_attach_type)MP_TRACE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(s->progs.heap_entry, multi);
+	bpf_program__set_expected_attach_type(s->progs.heap_return, multi);
+	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
+	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
+}
+
+static void fill_rodata(struct kern *k, const struct kern_opts *o)
+{
+	struct memprobe_bpf__rodata *r = k->skel->rodata;
+	size_t n = o->n_shapes < MP_MAX_SHAPES ? o->n_shapes : MP_MAX_SHAPES;
+
+	memcpy((void *)r->shapes, o->shapes, n * sizeof(o->shapes[0]));
+	r->cfg_scope_all = o->scope_all;
+	r->cfg_own_tgid = (uint32_t)getpid();
+}
+
+static int explain_load_failure(int err)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		log_error("cannot load BPF programs: this kernel has no BTF (/sys/kernel/btf/vmlinux); "
+			  "use a kernel built with CONFIG_DEBUG_INFO_BTF");
+		return -EOPNOTSUPP;
+	}
+	if (err == -EPERM || err == -EACCES) {
+		log_error("cannot load BPF programs: %s: run with sudo, or give memprobe "
+			  "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search; a container or "
+			  "kernel lockdown may refuse even root",
+			  strerror(-err));
+		return -EPERM;
+	}
+	log_error("cannot load BPF programs: %s: kernel 6.1 or later is needed (-v shows why it refused)",
+		  strerror(-err));
+	return err == -ENOMEM ? err : -EOPNOTSUPP;
+}
+
+static int on_event(void *ctx, void *data, size_t len);
+
+static int open_and_load(struct kern *k, const struct kern_opts *o)
+{
+	int err;
+
+	k->skel = memprobe_bpf__open();
+	if (!k->skel)
+		return -errno;
+	size_maps(k->skel, o->max_memory_bytes);
+	fill_rodata(k, o);
+	choose_programs(k);
+	err = memprobe_bpf__load(k->skel);
+	if (err)
+		return err;
+	err = bpf_map__fd(k->skel->maps.events);
+	k->ring = ring_buffer__new(err, on_event, k, NULL);
+	return k->ring ? 0 : -errno;
+}
+
+static int attach_tasks(struct kern *k)
+{
+	struct bpf_program *progs[] = { k->skel->progs.task_exit, k->skel->progs.task_exec,
+					k->skel->progs.task_fork };
+	struct bpf_link **links[] = { &k->skel->links.task_exit, &k->skel->links.task_exec,
+				      &k->skel->links.task_fork };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		*links[i] = bpf_program__attach(progs[i]);
+		if (!*links[i]) {
+			log_error("attach: tracepoint %s: %s", bpf_program__name(progs[i]),
+				  strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int kern_open(struct kern **out, const struct kern_opts *opts)
+{
+	struct kern *k = xcalloc(1, sizeof(*k));
+	int err;
+
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL & ~LIBBPF_STRICT_AUTO_RLIMIT_MEMLOCK);
+	libbpf_set_print(print_libbpf);
+	k->loader.fd = -1;
+	k->next_user_gen = MP_GEN_USER;
+	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
+	k->kind = feature_attach_kind();
+	err = open_and_load(k, opts);
+	if (err)
+		err = explain_load_failure(err);
+	else
+		err = attach_tasks(k);
+	if (err) {
+		kern_close(k);
+		return err;
+	}
+	*out = k;
+	return 0;
+}
+
+void kern_close(struct kern *k)
+{
+	if (!k)
+		return;
+	if (k->skel && k->skel->bss)
+		k->skel->bss->armed = 0;
+	links_close(k->links, k->n_links);
+	free(k->links);
+	kern_detach_loader(k);
+	ring_buffer__free(k->ring);
+	memprobe_bpf__destroy(k->skel);
+	free(k);
+}
+
+const char *kern_attach_kind(const struct kern *k)
+{
+	static const char *const names[] = { "uprobe session", "uprobe multi", "perf uprobe" };
+
+	return names[k->kind];
+}
+
+const char *kern_unwinder(const struct kern *k)
+{
+	(void)k;
+	return "frame pointers";
+}
+
+int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen)
+{
+	struct mp_proc p = { .gen = k->next_user_gen++, .flags = flags };
+	struct mp_proc_totals zero = { 0 };
+	uint32_t tgid = (uint32_t)pid;
+	int err;
+
+	err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.proc_totals), &p.gen, &zero, BPF_ANY);
+	if (!err)
+		err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.procs), &tgid, &p, BPF_ANY);
+	if (err) {
+		log_error("process %d: cannot follow: %s", (int)pid, strerror(-err));
+		return err;
+	}
+	__atomic_add_fetch(&k->skel->bss->target_epoch, 1, __ATOMIC_RELEASE);
+	*gen = p.gen;
+	return 0;
+}
+
+int kern_hold(struct kern *k, pid_t pid)
+{
+	struct mp_proc p = { .gen = 0, .flags = MP_PROC_HELD | MP_PROC_FOLLOW };
+	uint32_t tgid = (uint32_t)pid;
+
+	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.procs), &tgid, &p, BPF_ANY);
+}
+
+void kern_arm(struct kern *k)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	__atomic_store_n(&k->skel->bss->armed, 1, __ATOMIC_SEQ_CST);
+}
+
+uint64_t kern_armed_ns(const struct kern *k)
+{
+	return k->skel->bss->start_ns;
+}
+
+int kern_event_fd(const struct kern *k)
+{
+	return ring_buffer__epoll_fd(k->ring);
+}
+
+/* Records are read-only in place; stack frames are handed on from there. */
+static int on_event(void *ctx, void *data, size_t len)
+{
+	struct kern *k = ctx;
+	const struct kern_handlers *h = k->handlers;
+	uint32_t kind = *(const uint32_t *)data;
+
+	if (kind == MP_EV_PROC && len >= sizeof(struct mp_ev_proc)) {
+		h->proc(h->ctx, data);
+	} else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips)) {
+		const struct mp_ev_stack *e = data;
+		size_t room = (len - offsetof(struct mp_ev_stack, ips)) / sizeof(e->ips[0]);
+		uint32_t n = e->n_frames;
+
+		if (e->flags + n > room)
+			n = room > e->flags ? (uint32_t)room - e->flags : 0;
+		h->stack(h->ctx, e, e->ips + e->flags, n);
+	}
+	return 0;
+}
+
+int kern_poll(struct kern *k, const struct kern_handlers *h)
+{
+	int n;
+
+	k->handlers = h;
+	n = ring_buffer__consume(k->ring);
+	k->handlers = NULL;
+	return n;
+}
+
+void kern_resend_stack(struct kern *k, uint64_t hash)
+{
+	size_t n = sizeof(k->skel->bss->known_stacks) / sizeof(k->skel->bss->known_stacks[0]);
+
+	k->skel->bss->resend_stack = hash;
+	k->skel->bss->known_stacks[hash & (n - 1)] = 0;
+}
