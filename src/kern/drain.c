@@ -137,7 +137,7 @@ int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx)
 /* Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. */
 static uint64_t missed_hits(const struct kern *k)
 {
-	const struct bpf_program *prog;
+	struct bpf_program *prog;
 	uint64_t sum = 0;
 
 	bpf_object__for_each_program(prog, k->skel->obj) {

@@ -211,7 +211,7 @@ int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen)
 		log_error("process %d: cannot follow: %s", (int)pid, strerror(-err));
 		return err;
 	}
-	__atomic_add_fetch(&k->skel->bss->target_epoch, 1, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&k->skel->data->target_epoch, 1, __ATOMIC_RELEASE);
 	*gen = p.gen;
 	return 0;
 }
