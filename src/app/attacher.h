@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Finds the allocators in a process and puts probes on them.
+ *
+ * Every executable mapping is looked at, by its own file (also in other mount namespaces, also
+ * deleted): each function of the allocator table that the object defines becomes a probe site,
+ * once per file offset. An object is attached once: identified by inode and build id, so that two
+ * overlay mounts of one file do not count twice.
+ */
+#ifndef MEMPROBE_APP_ATTACHER_H
+#define MEMPROBE_APP_ATTACHER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "kern/kern.h"
+#include "proc/maps.h"
+
+struct attacher;
+
+struct attacher_opts {
+	struct kern *kern;
+	const char *proc_root;
+	bool at_entry;	 /* no shifted probes */
+	bool pid_scoped; /* links see one process only */
+};
+
+struct attacher *attacher_new(const struct attacher_opts *o);
+void attacher_free(struct attacher *a);
+/*
+ * Look at all objects of a process and attach what is new. 0, -ESRCH (gone), -errno. A single object
+ * that cannot be read is skipped with a message, not an error.
+ */
+int attacher_add_process(struct attacher *a, pid_t pid);
+/* The same for one mapping that appeared. */
+int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m);
+unsigned int attacher_n_probes(const struct attacher *a);
+/* What was looked at in vain, for the message of a run that found no allocator. */
+unsigned int attacher_n_objects(const struct attacher *a);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* From kernel events and tables to struct profile; see collector.h. Figures are in snapshot.c. */
+#include "app/collector.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "alloc/allocator.h"
+#include "app/collector_internal.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+
+struct collector *collector_new(const struct collector_opts *o)
+{
+	struct collector *c = xcalloc(1, sizeof(*c));
+	struct symbolizer_opts so = {
+		.proc_root = o->proc_root,
+		.debug_root = "/usr/lib/debug",
+		.max_bytes = 256 * MIB,
+	};
+
+	c->kern = o->kern;
+	c->options = o->options;
+	c->proc_root = o->proc_root;
+	c->symbolizer = symbolizer_new(&so);
+	profile_init(&c->profile);
+	return c;
+}
+
+void collector_free(struct collector *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	for (i = c->first_raw; i < c->n_raw; i++)
+		free(c->raw[i]);
+	free(c->raw);
+	for (i = 0; i < c->n_recent; i++)
+		proc_maps_release(&c->recent[i]);
+	free(c->recent);
+	table_release(&c->recent_of_pid);
+	table_release(&c->gen_of_pid);
+	symbolizer_free(c->symbolizer);
+	profile_release(&c->profile);
+	free(c);
+}
+
+struct profile *collector_profile(struct collector *c)
+{
+	return &c->profile;
+}
+
+uint32_t collector_gen_of(const struct collector *c, pid_t pid)
+{
+	const uint64_t *gen = table_get(&c->gen_of_pid, (uint64_t)pid);
+
+	return gen ? (uint32_t)*gen : 0;
+}
+
+size_t collector_n_running(const struct collector *c)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < c->profile.n_procs; i++)
+		n += c->profile.procs[i].state == PROC_RUNNING;
+	return n;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* Window time of a CLOCK_MONOTONIC moment; 0 for what was before arming. */
+static uint64_t window_time(const struct collector *c, uint64_t ns)
+{
+	uint64_t armed = kern_armed_ns(c->kern);
+
+	return armed && ns > armed ? ns - armed : 0;
+}
+
+static struct profile_proc *begin_process(struct collector *c, uint32_t gen, pid_t pid,
+					  const char *comm, uint64_t time_ns)
+{
+	struct profile_proc *p = &c->profile.procs[profile_proc(&c->profile, gen)];
+
+	p->tgid = pid;
+	p->comm = profile_string(&c->profile, comm);
+	p->begin_ns = window_time(c, time_ns);
+	*table_put(&c->gen_of_pid, (uint64_t)pid, 0) = gen;
+	return p;
+}
+
+void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
+{
+	struct proc_status st;
+	struct profile_proc *p;
+
+	if (proc_status_read(&st, c->proc_root, pid))
+		return;
+	p = begin_process(c, gen, pid, st.comm, 0);
+	symbolizer_add_process(c->symbolizer, gen, pid);
+	facts_read(c, p, &p->at_attach);
+	p->now = p->at_attach;
+}
+
+static void end_process(struct collector *c, uint32_t gen, enum proc_state state, uint64_t time_ns)
+{
+	uint64_t *at = table_get(&c->profile.proc_ids, gen);
+	struct profile_proc *p;
+
+	if (!at)
+		return;
+	p = &c->profile.procs[*at];
+	p->state = state;
+	p->end_ns = window_time(c, time_ns);
+	if (collector_gen_of(c, p->tgid) == gen)
+		table_remove(&c->gen_of_pid, (uint64_t)p->tgid);
+}
+
+/*
+ * Mapping events and the kernel side's process events come by two ways. What was mapped since
+ * the last exec of a process is kept, so that a process that has ended before its exec event is
+ * handled still has names.
+ */
+static struct proc_maps *recent_maps(struct collector *c, pid_t pid, bool create)
+{
+	uint64_t *at = table_get(&c->recent_of_pid, (uint64_t)pid);
+
+	if (at || !create)
+		return at ? &c->recent[*at] : NULL;
+	XGROW(c->recent, c->n_recent, c->recent_cap);
+	c->recent[c->n_recent] = (struct proc_maps){ 0 };
+	table_put(&c->recent_of_pid, (uint64_t)pid, c->n_recent);
+	return &c->recent[c->n_recent++];
+}
+
+static void add_mappings(struct collector *c, uint32_t gen, pid_t pid)
+{
+	struct proc_maps *recent = recent_maps(c, pid, false);
+	size_t i;
+
+	if (!symbolizer_add_process(c->symbolizer, gen, pid) || !recent)
+		return;
+	for (i = 0; i < recent->n; i++)
+		symbolizer_add_map(c->symbolizer, gen, &recent->v[i]);
+}
+
+/* comm of a process that has just begun: the kernel's, since /proc may be too late. */
+static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
+{
+	char comm[sizeof(e->comm) + 1];
+	struct profile_proc *p;
+
+	memcpy(comm, e->comm, sizeof(e->comm));
+	comm[sizeof(e->comm)] = '\0';
+	p = begin_process(c, e->gen, (pid_t)e->tgid, comm, e->time_ns);
+	if (e->what == MP_PROC_FORK)
+		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
+	else
+		add_mappings(c, e->gen, (pid_t)e->tgid);
+	facts_read(c, p, &p->at_attach);
+	p->now = p->at_attach;
+}
+
+void collector_on_proc(struct collector *c, const struct mp_ev_proc *e)
+{
+	/* what came before belongs to the old image: name it while we know its mappings */
+	if (e->what == MP_PROC_EXEC || e->what == MP_PROC_EXIT)
+		collector_resolve(c, UINT64_MAX);
+	switch (e->what) {
+	case MP_PROC_NEW:
+	case MP_PROC_FORK:
+		add_from_event(c, e);
+		break;
+	case MP_PROC_EXEC:
+		if (e->old_gen)
+			end_process(c, e->old_gen, PROC_EXECED, e->time_ns);
+		if (e->gen)
+			add_from_event(c, e);
+		break;
+	case MP_PROC_EXIT:
+		end_process(c, e->old_gen, PROC_EXITED, e->time_ns);
+		break;
+	}
+}
+
+void collector_on_exec(struct collector *c, pid_t pid)
+{
+	if (c->options->n_pids && !collector_gen_of(c, pid))
+		return;
+	proc_maps_release(recent_maps(c, pid, true));
+}
+
+void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m)
+{
+	struct proc_maps *recent = recent_maps(c, pid, false);
+	uint32_t gen = collector_gen_of(c, pid);
+
+	if (recent)
+		proc_maps_add(recent, m);
+	if (gen)
+		symbolizer_add_map(c->symbolizer, gen, m);
+}
+
+void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
+{
+	struct collector *c = ctx;
+	uint64_t h = mp_hash_start(e->gen);
+	struct raw_stack *r;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		h = mp_hash_step(h, frames[i]);
+	if (mp_mix(mp_hash_step(h, e->end)) != e->hash) {
+		c->hash_mismatches++;
+		kern_resend_stack(c->kern, e->hash);
+		return;
+	}
+	r = xmalloc(sizeof(*r) + n * sizeof(r->frames[0]));
+	*r = (struct raw_stack){ .hash = e->hash, .gen = e->gen, .n = n, .end = e->end };
+	memcpy(r->frames, frames, n * sizeof(r->frames[0]));
+	XGROW(c->raw, c->n_raw, c->raw_cap);
+	c->raw[c->n_raw++] = r;
+}
+
+static enum frame_class classify(const struct symbol *s)
+{
+	if (!s->has_name)
+		return FRAME_UNKNOWN;
+	if (alloc_is_entry_name(s->name) || alloc_is_allocator_library(s->module))
+		return FRAME_ALLOCATOR;
+	if (alloc_is_libc(s->module))
+		return FRAME_LIBC;
+	if (alloc_is_cxx_library(s->module) || !strncmp(s->name, "std::", 5) ||
+	    !strncmp(s->name, "__gnu_cxx::", 11))
+		return FRAME_CXX;
+	return FRAME_APP;
+}
+
+static uint32_t name_frame(struct collector *c, uint32_t gen, uint64_t addr, bool is_return)
+{
+	struct profile_frame f;
+	struct symbol s;
+
+	symbolizer_name(c->symbolizer, gen, addr, is_return, &s);
+	f = (struct profile_frame){
+		.name = profile_string(&c->profile, s.name),
+		.module = profile_string(&c->profile, s.module),
+		.file = profile_string(&c->profile, s.file ? s.file : ""),
+		.line = s.line,
+		.class = classify(&s),
+	};
+	return profile_frame(&c->profile, &f);
+}
+
+static void resolve_one(struct collector *c, const struct raw_stack *r)
+{
+	uint32_t frames[MP_MAX_FRAMES], i, n = r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES;
+
+	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
+		return; /* sent twice */
+	for (i = 0; i < n; i++)
+		frames[i] = name_frame(c, r->gen, r->frames[i], i > 0);
+	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), frames, n, r->end);
+}
+
+bool collector_resolve(struct collector *c, uint64_t budget_ns)
+{
+	uint64_t start = now_ns();
+
+	while (c->first_raw < c->n_raw) {
+		resolve_one(c, c->raw[c->first_raw]);
+		free(c->raw[c->first_raw++]);
+		if (budget_ns != UINT64_MAX && now_ns() - start > budget_ns)
+			return false;
+	}
+	c->first_raw = c->n_raw = 0;
+	return true;
+}

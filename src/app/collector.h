@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * From kernel events and tables to struct profile, names included.
+ *
+ * Stacks are named as soon as they arrive, while their process lives; figures are filled in when
+ * a snapshot is taken. One profile lives through the whole run.
+ */
+#ifndef MEMPROBE_APP_COLLECTOR_H
+#define MEMPROBE_APP_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli/options.h"
+#include "kern/kern.h"
+#include "model/profile.h"
+#include "proc/maps.h"
+
+struct collector;
+
+struct collector_opts {
+	struct kern *kern;
+	const struct options *options;
+	const char *proc_root;
+};
+
+struct collector *collector_new(const struct collector_opts *o);
+void collector_free(struct collector *c);
+/* Kernel events; contexts for struct kern_handlers. */
+void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
+void collector_on_proc(struct collector *c, const struct mp_ev_proc *e);
+/* A target that was there from the start. */
+void collector_add_process(struct collector *c, uint32_t gen, pid_t pid);
+/* Mapping events: code that appeared in a process. */
+void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m);
+void collector_on_exec(struct collector *c, pid_t pid);
+/* Name stacks that wait, for about budget_ns. True when none is left. */
+bool collector_resolve(struct collector *c, uint64_t budget_ns);
+/* Current generation of a process, 0 when it is none of ours. */
+uint32_t collector_gen_of(const struct collector *c, pid_t pid);
+/* Fill in all figures of this moment. 0 or -errno. */
+int collector_snapshot(struct collector *c, bool final);
+struct profile *collector_profile(struct collector *c);
+/* Processes of the run that still live. */
+size_t collector_n_running(const struct collector *c);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What collector.c and snapshot.c share. Not for others. */
+#ifndef MEMPROBE_APP_COLLECTOR_INTERNAL_H
+#define MEMPROBE_APP_COLLECTOR_INTERNAL_H
+
+#include "app/collector.h"
+#include "base/table.h"
+#include "symbol/symbolizer.h"
+
+/* A stack as the kernel sent it, waiting for its names. */
+struct raw_stack {
+	uint64_t hash;
+	uint32_t gen, n;
+	enum mp_stack_end end;
+	uint64_t frames[];
+};
+
+struct collector {
+	struct kern *kern;
+	const struct options *options;
+	const char *proc_root;
+	struct symbolizer *symbolizer;
+	struct profile profile;
+	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
+	size_t first_raw, n_raw, raw_cap;
+	struct table gen_of_pid; /* living processes */
+	struct proc_maps *recent; /* mapped since the last exec, by process */
+	size_t n_recent, recent_cap;
+	struct table recent_of_pid;
+	uint64_t hash_mismatches;
+	uint32_t unnamed_frame; /* index + 1 of the frame for stacks whose frames never came */
+};
+
+/* What /proc and the cgroups say of p now. */
+void facts_read(struct collector *c, const struct profile_proc *p, struct profile_facts *f);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* COMMAND; see command.h. */
+#include "app/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* The account that COMMAND runs under; pw NULL: our own. */
+static int find_user(const char *user, struct passwd **pw)
+{
+	const char *uid = getenv("SUDO_UID");
+	char *end;
+	unsigned long n;
+
+	*pw = NULL;
+	if (geteuid() != 0) {
+		if (user)
+			log_error("--user needs root");
+		return user ? -EPERM : 0;
+	}
+	if (user) {
+		*pw = getpwnam(user);
+		if (!*pw)
+			log_error("--user: no such user: %s", user);
+		return *pw ? 0 : -ENOENT;
+	}
+	if (!uid || !*uid)
+		return 0;
+	n = strtoul(uid, &end, 10);
+	if (*end)
+		return 0;
+	*pw = getpwuid((uid_t)n);
+	return 0;
+}
+
+static int become(const struct passwd *pw)
+{
+	if (!pw || pw->pw_uid == 0)
+		return 0;
+	if (initgroups(pw->pw_name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid))
+		return errno;
+	setenv("HOME", pw->pw_dir, 1);
+	setenv("USER", pw->pw_name, 1);
+	setenv("LOGNAME", pw->pw_name, 1);
+	return 0;
+}
+
+static void run_child(int go, int error, char **argv, const struct passwd *pw)
+{
+	sigset_t none;
+	char c;
+	int err;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	while (read(go, &c, 1) < 0 && errno == EINTR)
+		;
+	err = become(pw);
+	if (!err) {
+		execvp(argv[0], argv);
+		err = errno;
+	}
+	if (write(error, &err, sizeof(err)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+int command_start(struct command *c, char **argv, const char *user)
+{
+	struct passwd *pw;
+	int go[2], error[2], err;
+
+	*c = (struct command){ .pid = -1, .go_fd = -1, .error_fd = -1 };
+	err = find_user(user, &pw);
+	if (err)
+		return err;
+	if (pipe2(go, O_CLOEXEC))
+		return -errno;
+	if (pipe2(error, O_CLOEXEC | O_NONBLOCK)) {
+		err = -errno;
+		close(go[0]);
+		close(go[1]);
+		return err;
+	}
+	c->pid = fork();
+	if (c->pid == 0) {
+		close(go[1]);
+		run_child(go[0], error[1], argv, pw);
+	}
+	err = c->pid < 0 ? -errno : 0;
+	close(go[0]);
+	close(error[1]);
+	c->go_fd = go[1];
+	c->error_fd = error[0];
+	if (!err && pw && pw->pw_uid != 0)
+		log_info("%s runs as user %s", argv[0], pw->pw_name);
+	return err;
+}
+
+void command_release(struct command *c)
+{
+	if (c->go_fd >= 0)
+		close(c->go_fd);
+	c->go_fd = -1;
+}
+
+int command_exec_error(struct command *c)
+{
+	int err = 0;
+
+	if (c->error_fd < 0 || read(c->error_fd, &err, sizeof(err)) != sizeof(err))
+		return 0;
+	return err;
+}
+
+bool command_wait_stopped(struct command *c)
+{
+	pid_t r;
+
+	do {
+		r = waitpid(c->pid, &c->status, WUNTRACED);
+	} while (r < 0 && errno == EINTR);
+	if (r == c->pid && WIFSTOPPED(c->status))
+		return true;
+	c->reaped = true;
+	return false;
+}
+
+void command_continue(const struct command *c)
+{
+	kill(c->pid, SIGCONT);
+}
+
+bool command_has_ended(struct command *c)
+{
+	if (!c->reaped && waitpid(c->pid, &c->status, WNOHANG) == c->pid)
+		c->reaped = true;
+	return c->reaped;
+}
+
+int command_exit_status(const struct command *c)
+{
+	if (!c->reaped)
+		return 0;
+	if (WIFSIGNALED(c->status))
+		return 128 + WTERMSIG(c->status);
+	return WEXITSTATUS(c->status);
+}
+
+void command_kill(struct command *c)
+{
+	command_release(c);
+	if (c->pid > 0 && !c->reaped) {
+		kill(c->pid, SIGKILL);
+		waitpid(c->pid, &c->status, 0);
+		c->reaped = true;
+	}
+	if (c->error_fd >= 0)
+		close(c->error_fd);
+	c->error_fd = -1;
+}

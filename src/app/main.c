@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Entry point: parse, run, pass the status on. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/session.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "cli/options.h"
+
+/* --help and --version: a full disk is an error here too. */
+static int print_and_exit(const struct buf *text)
+{
+	if (fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout)) {
+		log_error("cannot write standard output: %s", strerror(errno));
+		return STATUS_FAILED;
+	}
+	return STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct buf text = BUF_INIT;
+	struct options o;
+	int status;
+
+	switch (options_parse(&o, argc, argv, &text)) {
+	case OPTIONS_EXIT_OK:
+		status = print_and_exit(&text);
+		break;
+	case OPTIONS_USAGE:
+		fputs(text.data, stderr);
+		status = STATUS_USAGE;
+		break;
+	default:
+		log_level = o.quiet ? LOG_QUIET : o.verbose ? LOG_VERBOSE : LOG_NORMAL;
+		status = session_run(&o);
+		break;
+	}
+	options_release(&o);
+	buf_release(&text);
+	return status;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Where rendered bytes go; see output.h. */
+#include "app/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+
+struct sink {
+	int fd;
+	const char *path; /* NULL: stdout */
+	char *temp;	  /* renamed to path at the end; NULL: written in place */
+	const struct renderer *renderer;
+	bool started;
+};
+
+struct output {
+	struct sink *sinks;
+	size_t n;
+};
+
+static int open_file(struct sink *s, const char *path, bool in_place)
+{
+	struct stat st;
+
+	s->path = path;
+	/* a device or a pipe must not be replaced by a file */
+	if (!in_place && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		in_place = !S_ISDIR(st.st_mode);
+	if (!in_place)
+		s->temp = xasprintf("%s.tmp-%d", path, (int)getpid());
+	s->fd = open(s->temp ? s->temp : path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (s->fd >= 0 && s->temp && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+	} else if (s->fd >= 0) {
+		return 0;
+	}
+	log_error("cannot write %s: %s", path, strerror(errno));
+	return -errno;
+}
+
+static const struct renderer *stdout_renderer(const struct options *o)
+{
+	if (o->renderer)
+		return o->renderer;
+	return renderer_by_name(isatty(STDOUT_FILENO) ? "report" : "folded");
+}
+
+int output_open(struct output **res, const struct options *o)
+{
+	struct output *out = xcalloc(1, sizeof(*out));
+	size_t i;
+	int err = 0;
+
+	out->n = o->n_outputs ? o->n_outputs : 1;
+	out->sinks = xcalloc(out->n, sizeof(*out->sinks));
+	for (i = 0; i < out->n; i++)
+		out->sinks[i].fd = -1;
+	if (!o->n_outputs)
+		out->sinks[0] = (struct sink){ .fd = STDOUT_FILENO, .renderer = stdout_renderer(o) };
+	for (i = 0; i < o->n_outputs && !err; i++) {
+		out->sinks[i].renderer = o->outputs[i].renderer;
+		err = open_file(&out->sinks[i], o->outputs[i].path, o->interval_ns != 0);
+	}
+	if (!o->n_outputs && out->sinks[0].renderer->binary && isatty(STDOUT_FILENO)) {
+		log_error("format %s is binary: use -o FILE or redirect stdout",
+			  out->sinks[0].renderer->name);
+		err = -EINVAL;
+	}
+	if (err) {
+		output_close(out, false);
+		return err;
+	}
+	*res = out;
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_sink(struct sink *s, const struct profile *p, const struct render_opts *r)
+{
+	struct buf b = BUF_INIT;
+	int err;
+
+	if (s->started) /* snapshots are separated by one empty line */
+		buf_addc(&b, '\n');
+	s->started = true;
+	s->renderer->render(&b, p, r);
+	err = write_all(s->fd, b.data, b.len);
+	buf_release(&b);
+	if (err && err != -EPIPE)
+		log_error("cannot write %s: %s", s->path ? s->path : "standard output",
+			  strerror(-err));
+	return err;
+}
+
+int output_write(struct output *out, const struct profile *p, const struct render_opts *r)
+{
+	int err = 0, e;
+	size_t i;
+
+	for (i = 0; i < out->n; i++) {
+		e = write_sink(&out->sinks[i], p, r);
+		if (e && !err)
+			err = e;
+	}
+	return err;
+}
+
+static int finish_sink(struct sink *s, bool commit)
+{
+	int err = 0;
+
+	if (s->fd < 0 || !s->path) {
+		free(s->temp);
+		return 0;
+	}
+	if (commit && fsync(s->fd) && errno != EINVAL && errno != EROFS)
+		err = -errno;
+	if (close(s->fd) && !err)
+		err = -errno;
+	if (s->temp && commit && !err && rename(s->temp, s->path))
+		err = -errno;
+	if (s->temp && (!commit || err))
+		unlink(s->temp);
+	if (err)
+		log_error("cannot write %s: %s", s->path, strerror(-err));
+	free(s->temp);
+	return err;
+}
+
+int output_close(struct output *out, bool commit)
+{
+	int err = 0, e;
+	size_t i;
+
+	if (!out)
+		return 0;
+	for (i = 0; i < out->n; i++) {
+		e = finish_sink(&out->sinks[i], commit);
+		if (e && !err)
+			err = e;
+	}
+	free(out->sinks);
+	free(out);
+	return err;
+}
+
+bool output_wants_summary(const struct output *out)
+{
+	size_t i;
+
+	for (i = 0; i < out->n; i++)
+		if (!out->sinks[i].path && !strcmp(out->sinks[i].renderer->name, "report"))
+			return false;
+	return true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Where rendered bytes go: stdout, or the -o files.
+ *
+ * A file appears under its name only when it is complete (temporary name, fsync, rename), except
+ * with -i, where snapshots are appended as they come. A short write is an error; a reader that
+ * went away (EPIPE) ends the run quietly.
+ */
+#ifndef MEMPROBE_APP_OUTPUT_H
+#define MEMPROBE_APP_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/options.h"
+#include "model/profile.h"
+
+struct output;
+
+/* Opens the files, so that an unwritable one is an error before anything is attached. */
+int output_open(struct output **out, const struct options *o);
+/* Render one snapshot to every destination. 0, -EPIPE, -errno (logged). */
+int output_write(struct output *out, const struct profile *p, const struct render_opts *r);
+/* Finish the files; commit false leaves nothing under their names. */
+int output_close(struct output *out, bool commit);
+/* True when stdout carries data that a person does not read: the summary then goes to stderr. */
+bool output_wants_summary(const struct output *out);
+
+#endif

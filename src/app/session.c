@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* One run; see session.h. Finding targets and starting COMMAND is in start.c. */
+#include "app/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/session_internal.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+
+/* The ring is read at least this often: the kernel side wakes us only when it fills. */
+#define TICK_MS 50
+/* Naming stacks never keeps the ring waiting for longer. */
+#define RESOLVE_BUDGET_NS (30 * NS_PER_MS)
+#define DEFAULT_DURATION_NS (30 * NS_PER_S)
+
+uint64_t session_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- events ---- */
+
+static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
+{
+	struct session *s = ctx;
+
+	collector_on_stack(s->collector, e, frames, n);
+}
+
+static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
+{
+	struct session *s = ctx;
+
+	collector_on_map(s->collector, pid, m);
+	if (s->attacher && m->exec && m->ino && collector_gen_of(s->collector, pid))
+		attacher_add_map(s->attacher, pid, m);
+}
+
+static void on_map_exec(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+
+	collector_on_exec(s->collector, pid);
+}
+
+static void on_map_lost(void *ctx, uint64_t n)
+{
+	struct session *s = ctx;
+
+	s->maps_lost += n;
+}
+
+static void poll_maps(struct session *s)
+{
+	const struct mapwatch_handlers h = { .ctx = s, .map = on_map, .exec = on_map_exec,
+					     .lost = on_map_lost };
+
+	mapwatch_poll(s->mapwatch, &h);
+}
+
+static void on_proc(void *ctx, const struct mp_ev_proc *e)
+{
+	struct session *s = ctx;
+
+	poll_maps(s); /* what was mapped before belongs to the image before */
+	if (e->what == MP_PROC_STOPPED) {
+		s->n_stops++;
+		return;
+	}
+	collector_on_proc(s->collector, e);
+}
+
+void session_poll(struct session *s)
+{
+	const struct kern_handlers h = { .ctx = s, .stack = on_stack, .proc = on_proc };
+
+	kern_poll(s->kern, &h);
+	poll_maps(s);
+	collector_resolve(s->collector, RESOLVE_BUDGET_NS);
+}
+
+/* ---- output ---- */
+
+static unsigned int terminal_columns(void)
+{
+	struct winsize w;
+
+	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col >= 60)
+		return w.ws_col;
+	return 100;
+}
+
+static void render_options(const struct session *s, struct render_opts *r)
+{
+	*r = (struct render_opts){
+		.metric = s->o->metric,
+		.columns = terminal_columns(),
+		.all_frames = s->o->verbose,
+		.min_bytes = s->o->min_bytes,
+	};
+}
+
+static int snapshot(struct session *s, bool final)
+{
+	struct profile *p = collector_profile(s->collector);
+	struct render_opts r;
+	struct buf b = BUF_INIT;
+	int err;
+
+	p->cost.n_probes = attacher_n_probes(s->attacher);
+	err = collector_snapshot(s->collector, final);
+	if (err)
+		return err;
+	render_options(s, &r);
+	err = output_write(s->output, p, &r);
+	if (final && output_wants_summary(s->output) && log_level >= LOG_NORMAL) {
+		report_summary(&b, p, &r);
+		fwrite(b.data, 1, b.len, stderr);
+		buf_release(&b);
+	}
+	return err;
+}
+
+/* ---- the loop ---- */
+
+static int open_signals(struct session *s)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+void session_read_signals(struct session *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		switch (si.ssi_signo) {
+		case SIGINT:
+		case SIGTERM:
+			s->n_interrupts++;
+			break;
+		case SIGUSR1:
+			s->want_snapshot = true;
+			break;
+		case SIGUSR2:
+			log_warn("SIGUSR2: marks are not supported by this version");
+			break;
+		}
+	}
+}
+
+/* Wait for events, a signal, or until the deadline; at most one tick. */
+void session_wait(struct session *s, uint64_t deadline_ns)
+{
+	uint64_t now = session_now_ns();
+	struct epoll_event ev[4];
+	int ms = TICK_MS;
+
+	if (deadline_ns <= now)
+		ms = 0;
+	else if ((deadline_ns - now) / NS_PER_MS < TICK_MS)
+		ms = (int)((deadline_ns - now) / NS_PER_MS) + 1;
+	epoll_wait(s->epoll_fd, ev, 4, ms);
+	session_read_signals(s);
+}
+
+static int open_epoll(struct session *s)
+{
+	int fds[] = { s->signal_fd, kern_event_fd(s->kern) };
+	size_t i;
+
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll_fd < 0)
+		return -errno;
+	for (i = 0; i < 2; i++) {
+		struct epoll_event ev = { .events = EPOLLIN };
+
+		if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fds[i], &ev))
+			return -errno;
+	}
+	return 0;
+}
+
+static uint64_t end_of_run(const struct session *s)
+{
+	const struct options *o = s->o;
+	uint64_t duration = o->has_duration ? o->duration_ns : DEFAULT_DURATION_NS;
+
+	if (o->has_duration ? !o->duration_ns : (o->command || o->interval_ns))
+		return UINT64_MAX;
+	return duration > UINT64_MAX - s->armed_ns ? UINT64_MAX : s->armed_ns + duration;
+}
+
+/* All that was asked for has ended. */
+static bool targets_ended(struct session *s)
+{
+	if (s->o->command)
+		return command_has_ended(&s->command) && !collector_n_running(s->collector);
+	return s->o->n_pids && !collector_n_running(s->collector);
+}
+
+static int run_loop(struct session *s)
+{
+	uint64_t end = end_of_run(s), next = UINT64_MAX, now;
+	int err = 0;
+
+	if (s->o->interval_ns)
+		next = s->armed_ns + s->o->interval_ns;
+	while (!err && !s->n_interrupts) {
+		session_wait(s, end < next ? end : next);
+		session_poll(s);
+		now = session_now_ns();
+		if (now >= end || targets_ended(s))
+			break;
+		if (now >= next || s->want_snapshot) {
+			s->want_snapshot = false;
+			err = snapshot(s, false);
+			while (next <= now)
+				next += s->o->interval_ns;
+		}
+	}
+	session_poll(s);
+	if (err && err != -EPIPE)
+		return err;
+	if (!err)
+		err = snapshot(s, true);
+	return err == -EPIPE ? 0 : err; /* the reader has seen enough */
+}
+
+static int exit_status(struct session *s, int err)
+{
+	const struct profile *p = collector_profile(s->collector);
+
+	if (err)
+		return STATUS_FAILED;
+	if (s->n_interrupts > 1)
+		return STATUS_ABORTED;
+	if (s->o->strict && profile_lost_events(p))
+		return STATUS_INCOMPLETE;
+	return s->o->command ? command_exit_status(&s->command) : STATUS_OK;
+}
+
+static void describe_run(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	struct utsname u;
+
+	uname(&u);
+	p->host = profile_string(p, u.nodename);
+	p->kernel = profile_string(p, u.release);
+	p->command_line = profile_string(p, "memprobe");
+	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
+	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));
+	p->cost.max_memory_bytes = s->max_memory_bytes;
+}
+
+static void close_session(struct session *s)
+{
+	if (s->o->command)
+		command_kill(&s->command);
+	collector_free(s->collector);
+	attacher_free(s->attacher);
+	mapwatch_close(s->mapwatch);
+	kern_close(s->kern);
+	if (s->epoll_fd >= 0)
+		close(s->epoll_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+}
+
+int session_run(const struct options *o)
+{
+	struct session s = { .o = o, .epoll_fd = -1, .signal_fd = -1 };
+	int status, err;
+
+	status = session_check_targets(&s);
+	if (status)
+		return status;
+	if (output_open(&s.output, o))
+		return STATUS_FAILED;
+	err = open_signals(&s);
+	status = err ? STATUS_FAILED : session_open(&s);
+	if (!status && open_epoll(&s))
+		status = STATUS_FAILED;
+	if (!status)
+		describe_run(&s);
+	if (!status)
+		status = session_attach(&s);
+	if (!status) {
+		err = run_loop(&s);
+		status = exit_status(&s, err);
+	} else {
+		err = -ECANCELED;
+	}
+	if (output_close(s.output, !err) && !err)
+		status = STATUS_FAILED;
+	close_session(&s);
+	return status;
+}

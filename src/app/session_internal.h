@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What session.c and start.c share. Not for others. */
+#ifndef MEMPROBE_APP_SESSION_INTERNAL_H
+#define MEMPROBE_APP_SESSION_INTERNAL_H
+
+#include "app/attacher.h"
+#include "app/collector.h"
+#include "app/command.h"
+#include "app/output.h"
+#include "app/session.h"
+#include "kern/kern.h"
+#include "kern/mapwatch.h"
+
+struct session {
+	const struct options *o;
+	struct kern *kern;
+	struct collector *collector;
+	struct attacher *attacher;
+	struct mapwatch *mapwatch; /* NULL: refused by the kernel */
+	struct output *output;
+	struct command command;
+	int signal_fd, epoll_fd;
+	uint64_t armed_ns; /* CLOCK_MONOTONIC */
+	uint64_t max_memory_bytes;
+	uint64_t maps_lost;
+	unsigned int n_stops; /* COMMAND was stopped so often */
+	unsigned int n_interrupts;
+	bool want_snapshot;
+};
+
+uint64_t session_now_ns(void);
+void session_poll(struct session *s);
+void session_read_signals(struct session *s);
+void session_wait(struct session *s, uint64_t deadline_ns);
+
+/* start.c: each returns an exit status, 0 to go on; failures have been logged. */
+int session_check_targets(struct session *s); /* before anything is loaded */
+int session_open(struct session *s);	      /* load the kernel side */
+int session_attach(struct session *s);	      /* probes, COMMAND, arming */
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Filling a profile with the figures of one moment; part of the collector. */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/collector_internal.h"
+#include "base/units.h"
+#include "proc/process.h"
+
+void facts_read(struct collector *c, const struct profile_proc *p, struct profile_facts *f)
+{
+	struct proc_limit limit;
+	struct proc_status st;
+	struct proc_stat stat;
+
+	if (proc_status_read(&st, c->proc_root, p->tgid))
+		return; /* gone: the last known facts stay */
+	f->rss_bytes = st.rss_bytes;
+	f->rss_anon_bytes = st.rss_anon_bytes;
+	f->rss_file_bytes = st.rss_file_bytes;
+	f->rss_shmem_bytes = st.rss_shmem_bytes;
+	f->swap_bytes = st.swap_bytes;
+	f->n_threads = st.n_threads;
+	if (!proc_stat_read(&stat, c->proc_root, p->tgid)) {
+		f->start_age_ns = stat.start_age_ns;
+		f->cpu_ns = stat.cpu_ns;
+	}
+	if (!proc_limit_read(&limit, c->proc_root, "/sys/fs/cgroup", p->tgid)) {
+		f->limit_bytes = limit.limit_bytes;
+		f->limit_used_bytes = limit.used_bytes;
+		f->oom_kills = limit.oom_kills;
+		f->limit_name = profile_string(&c->profile, limit.name);
+	}
+}
+
+/* A stack whose frames the kernel could not send in time has figures, but no names. */
+static uint32_t add_unsent(struct collector *c, uint64_t hash, uint32_t gen)
+{
+	if (!c->unnamed_frame) {
+		struct profile_frame f = {
+			.name = profile_string(&c->profile, "[stack not sent]"),
+			.module = profile_string(&c->profile, ""),
+			.file = profile_string(&c->profile, ""),
+			.class = FRAME_NOTE,
+		};
+		c->unnamed_frame = profile_frame(&c->profile, &f) + 1;
+	}
+	c->unnamed_frame--;
+	uint32_t at = profile_add_stack(&c->profile, hash, profile_proc(&c->profile, gen),
+					&c->unnamed_frame, 1, MP_END_COMPLETE);
+	c->unnamed_frame++;
+	return at;
+}
+
+static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+{
+	struct collector *c = ctx;
+	uint32_t at = profile_find_stack(&c->profile, hash);
+	struct profile_totals *t;
+
+	if (at == UINT32_MAX) {
+		if (!s->alloc_blocks)
+			return;
+		at = add_unsent(c, hash, s->gen);
+	}
+	t = &c->profile.stacks[at].t;
+	*t = (struct profile_totals){
+		.alloc_bytes = s->alloc_bytes,
+		.alloc_blocks = s->alloc_blocks,
+		.free_bytes = s->free_bytes,
+		.free_blocks = s->free_blocks,
+		.birth_sum_ms = s->birth_sum_ms,
+	};
+}
+
+static void take_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
+{
+	struct collector *c = ctx;
+	const uint64_t *at = table_get(&c->profile.proc_ids, gen);
+
+	if (at)
+		c->profile.procs[*at].old = *t;
+}
+
+struct block_filter {
+	struct collector *c;
+	uint64_t now_ms;
+};
+
+static bool block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms)
+{
+	if (b->size_bytes < o->min_size_bytes || b->size_bytes > o->max_size_bytes)
+		return false;
+	return !o->older_ns || (now_ms >= b->birth_ms && (now_ms - b->birth_ms) * NS_PER_MS >= o->older_ns);
+}
+
+static void take_block(void *ctx, const struct mp_block_key *key, const struct mp_block *b)
+{
+	struct block_filter *f = ctx;
+	uint32_t at = profile_find_stack(&f->c->profile, b->stack);
+
+	(void)key;
+	if (at == UINT32_MAX || !block_passes(f->c->options, b, f->now_ms))
+		return;
+	f->c->profile.stacks[at].live_bytes += b->size_bytes;
+	f->c->profile.stacks[at].live_blocks++;
+}
+
+/* Live bytes per stack: from the totals, or, with filters on blocks, from the blocks themselves. */
+static int fill_live(struct collector *c)
+{
+	const struct options *o = c->options;
+	struct profile *p = &c->profile;
+	struct block_filter f = { .c = c, .now_ms = p->window_ns / NS_PER_MS };
+	bool filtered = o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		p->stacks[i].live_bytes = filtered ? 0 : totals_live_bytes(&p->stacks[i].t);
+		p->stacks[i].live_blocks = filtered ? 0 : totals_live_blocks(&p->stacks[i].t);
+	}
+	return filtered ? kern_read_blocks(c->kern, take_block, &f) : 0;
+}
+
+static void fill_cost(struct collector *c)
+{
+	struct profile_cost *cost = &c->profile.cost;
+	struct proc_status st;
+	struct rusage ru;
+	size_t i;
+
+	getrusage(RUSAGE_SELF, &ru);
+	cost->own_cpu_ns = ((uint64_t)ru.ru_utime.tv_sec + (uint64_t)ru.ru_stime.tv_sec) * NS_PER_S +
+			   ((uint64_t)ru.ru_utime.tv_usec + (uint64_t)ru.ru_stime.tv_usec) * NS_PER_US;
+	cost->kernel_memory_bytes = kern_memory_bytes(c->kern);
+	if (!proc_status_read(&st, c->proc_root, getpid()))
+		cost->user_memory_bytes = st.rss_bytes;
+	cost->probe_hits = 0;
+	for (i = 0; i < c->profile.n_stacks; i++)
+		cost->probe_hits += c->profile.stacks[i].t.alloc_blocks + c->profile.stacks[i].t.free_blocks;
+	for (i = 0; i < c->profile.n_procs; i++)
+		cost->probe_hits += c->profile.procs[i].old.old_free_blocks +
+				    c->profile.procs[i].old.failed_calls +
+				    c->profile.procs[i].old.lost_blocks;
+}
+
+static int fill_losses(struct collector *c)
+{
+	struct mp_loss_count l[MP_LOSS_NR];
+	int err, i;
+
+	err = kern_read_losses(c->kern, l);
+	if (err)
+		return err;
+	l[MP_LOSS_STACK_HASH].events += c->hash_mismatches;
+	for (i = 0; i < MP_LOSS_NR; i++)
+		c->profile.losses[i] = (struct profile_loss){ l[i].events, l[i].bytes };
+	return 0;
+}
+
+static void fill_times(struct collector *c)
+{
+	struct timespec t;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	c->profile.window_ns = now - kern_armed_ns(c->kern);
+	clock_gettime(CLOCK_REALTIME, &t);
+	c->profile.wall_time_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+int collector_snapshot(struct collector *c, bool final)
+{
+	struct profile *p = &c->profile;
+	size_t i;
+	int err;
+
+	fill_times(c);
+	p->final = final;
+	collector_resolve(c, UINT64_MAX);
+	err = kern_read_stacks(c->kern, take_stack, c);
+	if (!err)
+		err = kern_read_procs(c->kern, take_proc, c);
+	if (!err)
+		err = fill_losses(c);
+	if (!err)
+		err = fill_live(c);
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING)
+			facts_read(c, &p->procs[i], &p->procs[i].now);
+	fill_cost(c);
+	return err;
+}

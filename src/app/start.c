@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The start of a run: checks that give clear errors before anything is loaded, the facts of t = 0,
+ * probes on all targets (disarmed), COMMAND held until it can be probed, arming.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc/allocator.h"
+#include "app/session_internal.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+#include "symbol/elf_file.h"
+
+#define PROC_ROOT "/proc"
+#define CGROUP_ROOT "/sys/fs/cgroup"
+/* More targets than this share inode-wide links: each pid-scoped link costs every target. */
+#define MAX_SCOPED_PIDS 4
+
+static int check_pid(pid_t pid)
+{
+	struct proc_status st;
+	int err = proc_status_read(&st, PROC_ROOT, pid);
+
+	if (err == -EACCES) {
+		log_error("process %d: %s: run with sudo", (int)pid, strerror(-err));
+		return STATUS_PRIVILEGE;
+	}
+	if (err) {
+		log_error("process %d: no such process", (int)pid);
+		return STATUS_NO_TARGET;
+	}
+	if (st.tgid != pid) {
+		log_error("process %d is a thread of process %d: use -p %d", (int)pid, (int)st.tgid,
+			  (int)st.tgid);
+		return STATUS_NO_TARGET;
+	}
+	if (!st.has_memory) {
+		log_error("process %d (%s) has no memory of its own: a %s", (int)pid, st.comm,
+			  st.state == 'Z' ? "zombie" : "kernel thread");
+		return STATUS_NO_TARGET;
+	}
+	if (pid == getpid()) {
+		log_error("process %d is memprobe itself", (int)pid);
+		return STATUS_NO_TARGET;
+	}
+	return STATUS_OK;
+}
+
+int session_check_targets(struct session *s)
+{
+	size_t i;
+	int status = STATUS_OK;
+
+	for (i = 0; i < s->o->n_pids && !status; i++)
+		status = check_pid(s->o->pids[i]);
+	return status;
+}
+
+/* The facts of t = 0, from /proc alone. */
+static void print_facts(pid_t pid)
+{
+	char rss[16], swap[16], limit[16];
+	struct proc_status st;
+	struct proc_limit l;
+
+	if (log_level < LOG_NORMAL || proc_status_read(&st, PROC_ROOT, pid))
+		return;
+	units_format_size(rss, st.rss_bytes);
+	units_format_size(swap, st.swap_bytes);
+	if (proc_limit_read(&l, PROC_ROOT, CGROUP_ROOT, pid)) {
+		log_info("%s %d: RSS %s, swap %s, %u threads", st.comm, (int)pid, rss, swap,
+			 st.n_threads);
+		return;
+	}
+	units_format_size(limit, l.limit_bytes);
+	log_info("%s %d: RSS %s, swap %s, %u thread%s, limit %s (%s), %llu OOM kill%s", st.comm,
+		 (int)pid, rss, swap, st.n_threads, st.n_threads == 1 ? "" : "s", limit, l.name,
+		 (unsigned long long)l.oom_kills, l.oom_kills == 1 ? "" : "s");
+}
+
+static bool has_capability(uint64_t caps, int bit)
+{
+	return caps >> bit & 1;
+}
+
+/* Which capability is missing, by name; STATUS_OK when nothing is. */
+static int check_capabilities(void)
+{
+	uint64_t caps;
+
+	if (proc_own_capabilities(&caps, PROC_ROOT) || has_capability(caps, CAP_SYS_ADMIN))
+		return STATUS_OK;
+	if (has_capability(caps, CAP_BPF) && has_capability(caps, CAP_PERFMON))
+		return STATUS_OK;
+	log_error("cannot load BPF programs: missing %s%s%s. Run with sudo, or: sudo setcap "
+		  "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(which memprobe)",
+		  has_capability(caps, CAP_BPF) ? "" : "CAP_BPF",
+		  !has_capability(caps, CAP_BPF) && !has_capability(caps, CAP_PERFMON) ? " and " : "",
+		  has_capability(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
+	return STATUS_PRIVILEGE;
+}
+
+static uint64_t default_max_memory(void)
+{
+	struct proc_meminfo m;
+	uint64_t tenth;
+
+	if (proc_meminfo_read(&m, PROC_ROOT))
+		return 256 * MIB;
+	tenth = m.available_bytes / 10;
+	return tenth < 256 * MIB ? tenth : 256 * MIB;
+}
+
+int session_open(struct session *s)
+{
+	const struct options *o = s->o;
+	struct mp_shape shapes[MP_MAX_SHAPES];
+	const struct alloc_function *f;
+	struct kern_opts ko;
+	struct collector_opts co;
+	size_t n, i;
+	int err;
+
+	err = check_capabilities();
+	if (err)
+		return err;
+	for (i = 0; i < o->n_pids; i++)
+		print_facts(o->pids[i]);
+	f = alloc_functions(&n);
+	for (i = 0; i < n; i++)
+		shapes[i] = f[i].shape;
+	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : default_max_memory();
+	ko = (struct kern_opts){
+		.max_memory_bytes = s->max_memory_bytes,
+		.scope_all = !o->n_pids && !o->command,
+		.shapes = shapes,
+		.n_shapes = n,
+	};
+	err = kern_open(&s->kern, &ko);
+	if (err)
+		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
+	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT };
+	s->collector = collector_new(&co);
+	mapwatch_open(&s->mapwatch);
+	return STATUS_OK;
+}
+
+static void new_attacher(struct session *s, bool pid_scoped)
+{
+	struct attacher_opts ao = {
+		.kern = s->kern,
+		.proc_root = PROC_ROOT,
+		.at_entry = s->o->at_entry,
+		.pid_scoped = pid_scoped,
+	};
+
+	s->attacher = attacher_new(&ao);
+}
+
+static int arm(struct session *s)
+{
+	size_t n = collector_n_running(s->collector);
+
+	kern_arm(s->kern);
+	s->armed_ns = kern_armed_ns(s->kern);
+	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;
+	log_info("armed: %u probes in %zu process%s; %s, %s", attacher_n_probes(s->attacher), n,
+		 n == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern));
+	return STATUS_OK;
+}
+
+static int no_probes(struct session *s, const char *who)
+{
+	log_error("%s: no allocator found in %u objects: nothing to attach to (looked for malloc and "
+		  "the other entry points in every executable mapping)",
+		  who, attacher_n_objects(s->attacher));
+	return STATUS_NO_TARGET;
+}
+
+static int attach_pids(struct session *s)
+{
+	const struct options *o = s->o;
+	size_t i, n_ok = 0;
+	uint32_t gen;
+	int err;
+
+	new_attacher(s, o->n_pids <= MAX_SCOPED_PIDS);
+	for (i = 0; i < o->n_pids; i++) {
+		err = attacher_add_process(s->attacher, o->pids[i]);
+		if (err == -EACCES) {
+			log_error("process %d: cannot read its mappings: run with sudo, or add CAP_SYS_PTRACE",
+				  (int)o->pids[i]);
+			return STATUS_PRIVILEGE;
+		}
+		if (err) {
+			log_warn("process %d ended before it could be probed", (int)o->pids[i]);
+			continue;
+		}
+		if (kern_follow(s->kern, o->pids[i], 0, &gen))
+			return STATUS_FAILED;
+		collector_add_process(s->collector, gen, o->pids[i]);
+		n_ok++;
+	}
+	if (!n_ok)
+		return STATUS_NO_TARGET;
+	if (!attacher_n_probes(s->attacher))
+		return no_probes(s, "-p");
+	return arm(s);
+}
+
+static int attach_all(struct session *s)
+{
+	pid_t *pids;
+	size_t n, i;
+	uint32_t gen;
+
+	new_attacher(s, false);
+	if (proc_list(&pids, &n, PROC_ROOT))
+		return STATUS_FAILED;
+	for (i = 0; i < n; i++) {
+		if (pids[i] == getpid() || attacher_add_process(s->attacher, pids[i]))
+			continue;
+		if (kern_follow(s->kern, pids[i], MP_PROC_FOLLOW, &gen))
+			break;
+		collector_add_process(s->collector, gen, pids[i]);
+	}
+	free(pids);
+	if (!attacher_n_probes(s->attacher))
+		return no_probes(s, "whole machine");
+	return arm(s);
+}
+
+/* ---- COMMAND ---- */
+
+/* Wait for the next stop of COMMAND. false: it ended, failed to exec, or we were interrupted. */
+static bool wait_for_stop(struct session *s)
+{
+	unsigned int seen = s->n_stops;
+	int err;
+
+	while (s->n_stops == seen) {
+		session_wait(s, UINT64_MAX);
+		session_poll(s);
+		if (s->n_interrupts)
+			return false;
+		err = command_exec_error(&s->command);
+		if (err) {
+			log_error("cannot run %s: %s", s->o->command[0], strerror(err));
+			return false;
+		}
+		if (s->n_stops == seen && command_has_ended(&s->command))
+			return false;
+	}
+	return command_wait_stopped(&s->command);
+}
+
+struct loader_site {
+	uint64_t offset;
+};
+
+static int find_loader_hook(void *ctx, const struct elf_symbol *sym)
+{
+	struct loader_site *l = ctx;
+
+	if (strcmp(sym->name, "_dl_debug_state") != 0)
+		return 0;
+	l->offset = sym->offset;
+	return 1;
+}
+
+/* Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state. */
+static bool hook_loader(struct session *s)
+{
+	struct proc_maps maps = { 0 };
+	struct loader_site l = { 0 };
+	struct elf_file *f;
+	char *path = NULL;
+	size_t i;
+	int fd;
+
+	if (proc_maps_read(&maps, PROC_ROOT, s->command.pid))
+		return false;
+	for (i = 0; i < maps.n && !l.offset; i++) {
+		if (!maps.v[i].exec || !maps.v[i].ino)
+			continue;
+		fd = proc_map_open(PROC_ROOT, s->command.pid, &maps.v[i]);
+		if (fd < 0 || elf_file_open(&f, fd))
+			continue;
+		elf_file_each_function(f, find_loader_hook, &l);
+		elf_file_close(f);
+		if (l.offset)
+			path = proc_map_attach_path(PROC_ROOT, s->command.pid, &maps.v[i]);
+	}
+	proc_maps_release(&maps);
+	if (path && kern_attach_loader(s->kern, path, l.offset, s->command.pid))
+		l.offset = 0;
+	free(path);
+	return l.offset != 0;
+}
+
+static int attach_command(struct session *s)
+{
+	bool hooked;
+
+	new_attacher(s, false);
+	if (command_start(&s->command, s->o->command, s->o->user))
+		return STATUS_FAILED;
+	if (kern_hold(s->kern, s->command.pid))
+		return STATUS_FAILED;
+	command_release(&s->command);
+	if (!wait_for_stop(s))
+		return s->n_interrupts ? STATUS_ABORTED : STATUS_NO_TARGET;
+	hooked = hook_loader(s);
+	if (hooked) {
+		command_continue(&s->command);
+		if (!wait_for_stop(s))
+			return STATUS_NO_TARGET;
+		kern_detach_loader(s->kern);
+	}
+	attacher_add_process(s->attacher, s->command.pid);
+	if (!attacher_n_probes(s->attacher))
+		return no_probes(s, s->o->command[0]);
+	arm(s);
+	command_continue(&s->command);
+	return STATUS_OK;
+}
+
+int session_attach(struct session *s)
+{
+	if (s->o->command)
+		return attach_command(s);
+	return s->o->n_pids ? attach_pids(s) : attach_all(s);
+}

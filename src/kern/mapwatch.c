@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* New code in any process, by perf events; see mapwatch.h. Record layout: perf_event_open(2), MMAP2 and COMM. */
+#include "kern/mapwatch.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+
+#define RING_PAGES 64
+
+struct cpu_ring {
+	int fd;
+	struct perf_event_mmap_page *page;
+};
+
+struct mapwatch {
+	struct cpu_ring *cpus;
+	unsigned int n;
+	size_t page_bytes;
+	char *record; /* a record that wraps is put together here */
+};
+
+struct mmap2_record {
+	struct perf_event_header h;
+	uint32_t pid, tid;
+	uint64_t addr, len, pgoff;
+	uint32_t maj, min;
+	uint64_t ino, ino_generation;
+	uint32_t prot, flags;
+	char path[];
+};
+
+struct comm_record {
+	struct perf_event_header h;
+	uint32_t pid, tid;
+};
+
+struct lost_record {
+	struct perf_event_header h;
+	uint64_t id, lost;
+};
+
+static int open_cpu(struct mapwatch *w, struct cpu_ring *c, int cpu)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_DUMMY,
+		.mmap = 1,
+		.mmap2 = 1,
+		.comm = 1,
+		.comm_exec = 1,
+		.watermark = 1,
+		.wakeup_watermark = 4096,
+	};
+	void *p;
+
+	c->fd = (int)syscall(__NR_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (c->fd < 0)
+		return -errno;
+	p = mmap(NULL, (RING_PAGES + 1) * w->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	c->page = p;
+	return 0;
+}
+
+int mapwatch_open(struct mapwatch **out)
+{
+	struct mapwatch *w = xcalloc(1, sizeof(*w));
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+	int err = 0, cpu;
+
+	w->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	w->record = xmalloc(65536);
+	w->cpus = xcalloc((size_t)n, sizeof(*w->cpus));
+	for (cpu = 0; cpu < n && !err; cpu++) {
+		w->cpus[cpu].fd = -1;
+		w->n = (unsigned int)cpu + 1;
+		err = open_cpu(w, &w->cpus[cpu], cpu);
+		if (err == -ENODEV) /* offline */
+			err = 0;
+	}
+	if (err) {
+		log_debug("mmap events: %s: names of short-lived processes may be missing",
+			  strerror(-err));
+		mapwatch_close(w);
+		return err;
+	}
+	*out = w;
+	return 0;
+}
+
+void mapwatch_close(struct mapwatch *w)
+{
+	unsigned int i;
+
+	if (!w)
+		return;
+	for (i = 0; i < w->n; i++) {
+		if (w->cpus[i].page)
+			munmap(w->cpus[i].page, (RING_PAGES + 1) * w->page_bytes);
+		if (w->cpus[i].fd >= 0)
+			close(w->cpus[i].fd);
+	}
+	free(w->cpus);
+	free(w->record);
+	free(w);
+}
+
+static void handle_mmap(const struct mmap2_record *r, const struct mapwatch_handlers *h)
+{
+	struct proc_map m = {
+		.start = r->addr,
+		.end = r->addr + r->len,
+		.offset = r->pgoff,
+		.ino = r->ino,
+		.dev = r->maj << 20 | r->min,
+		.read = r->prot & PROT_READ,
+		.write = r->prot & PROT_WRITE,
+		.exec = r->prot & PROT_EXEC,
+		.shared = r->flags & MAP_SHARED,
+		.path = (char *)(uintptr_t)r->path,
+	};
+	size_t room = r->h.size - sizeof(*r);
+
+	if (!room || !memchr(r->path, '\0', room))
+		return;
+	h->map(h->ctx, (pid_t)r->pid, &m);
+}
+
+static void handle_record(const struct perf_event_header *r, const struct mapwatch_handlers *h)
+{
+	if (r->type == PERF_RECORD_MMAP2 && r->size > sizeof(struct mmap2_record))
+		handle_mmap((const void *)r, h);
+	else if (r->type == PERF_RECORD_COMM && r->misc & PERF_RECORD_MISC_COMM_EXEC)
+		h->exec(h->ctx, (pid_t)((const struct comm_record *)(const void *)r)->pid);
+	else if (r->type == PERF_RECORD_LOST)
+		h->lost(h->ctx, ((const struct lost_record *)(const void *)r)->lost);
+}
+
+static void copy_out(char *to, const char *ring, uint64_t size, uint64_t at, size_t len)
+{
+	size_t first = size - (at & (size - 1));
+
+	if (first > len)
+		first = len;
+	memcpy(to, ring + (at & (size - 1)), first);
+	memcpy(to + first, ring, len - first);
+}
+
+static void poll_cpu(struct mapwatch *w, struct cpu_ring *c, const struct mapwatch_handlers *h)
+{
+	uint64_t size = RING_PAGES * w->page_bytes, tail, head;
+	const char *ring = (const char *)c->page + w->page_bytes;
+	struct perf_event_header hdr;
+
+	tail = c->page->data_tail;
+	head = __atomic_load_n(&c->page->data_head, __ATOMIC_ACQUIRE);
+	while (tail + sizeof(hdr) <= head) {
+		copy_out((char *)&hdr, ring, size, tail, sizeof(hdr));
+		if (hdr.size < sizeof(hdr) || tail + hdr.size > head)
+			break;
+		copy_out(w->record, ring, size, tail, hdr.size);
+		handle_record((const void *)w->record, h);
+		tail += hdr.size;
+	}
+	__atomic_store_n(&c->page->data_tail, head, __ATOMIC_RELEASE);
+}
+
+void mapwatch_poll(struct mapwatch *w, const struct mapwatch_handlers *h)
+{
+	unsigned int i;
+
+	for (i = 0; w && i < w->n; i++)
+		if (w->cpus[i].page)
+			poll_cpu(w, &w->cpus[i], h);
+}
