@@ -212,7 +212,7 @@ fuzz: $(FUZZ_NAMES:%=$(O)/fuzz/fuzz_%)
 build-unit: $(UNIT_BIN) $(REPLAY_BIN)
 build-golden: $(GOLDEN_BIN)
 build-bpf: $(BPF_TEST_BIN)
-build-tools: $(O)/libpure.a
+build-tools: $(O)/libpure.a bpf-arches
 build-e2e: all static $(TARGET_BIN) $(DEMO_BIN)
 
 RUN = +$(Q)MAKE="$(MAKE)" O="$(O)" T="$(T)" tests/run

@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# What memprobe is built and tested with, and how it comes onto this machine.
+#
+#	tools/deps.sh list      what is missing
+#	tools/deps.sh ready     install what is missing if we are root and apt-get is there;
+#	                        fail only when something for the build is missing then
+#	tools/deps.sh install   install what is missing; fail when something is missing then
+#
+# Presence is judged by the command, header or library itself, not by a package manager, so that
+# it works on any distribution; installing works on Debian and Ubuntu. Packages that start a
+# service when installed (redis-server) are kept from doing so.
+set -u
+PATH=$PATH:/usr/sbin:/sbin
+
+# KIND: `build` or `test`; NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
+table='
+build cmd:gcc                  gcc
+build cmd:make                 make
+build cmd:pkg-config           pkgconf|pkg-config
+build cmd:clang                clang
+build cmd:llvm-strip           llvm
+build bpftool:                 bpftool|linux-tools-generic
+build hdr:bpf/libbpf.h         libbpf-dev
+build hdr:libelf.h             libelf-dev
+build hdr:elfutils/libdwfl.h   libdw-dev
+build hdr:zlib.h               zlib1g-dev
+build hdr:lzma.h               liblzma-dev
+build hdr:bzlib.h              libbz2-dev
+build hdr:zstd.h               libzstd-dev
+build hdr:libiberty/demangle.h libiberty-dev
+test  hdr:cmocka.h             libcmocka-dev
+test  cmd:g++                  g++
+test  cmd:python3              python3
+test  cmd:ruby                 ruby
+test  cmd:sqlite3              sqlite3
+test  cmd:redis-server         redis-server
+test  cmd:redis-cli            redis-tools
+test  cmd:musl-gcc             musl-tools
+test  lib:libjemalloc.so.2     libjemalloc2
+test  lib:libtcmalloc_minimal.so.4 libtcmalloc-minimal4t64|libtcmalloc-minimal4
+test  lib:libtcmalloc.so.4     libgoogle-perftools4t64|libgoogle-perftools4
+test  lib:libmimalloc.so.2     libmimalloc2.0|libmimalloc2
+'
+
+bpftool_works() {
+	local b
+	for b in /usr/sbin/bpftool /usr/local/sbin/bpftool /usr/bin/bpftool \
+		/usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool; do
+		"$b" version >/dev/null 2>&1 && return 0
+	done
+	return 1
+}
+
+has() {
+	case $1 in
+	cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
+	hdr:*) echo "#include <${1#hdr:}>" | "${CC:-gcc}" -include stdio.h -E -x c - >/dev/null 2>&1 ;;
+	lib:*) ldconfig -p 2>/dev/null | grep -q "[[:space:]]${1#lib:} " ;;
+	bpftool:*) bpftool_works ;;
+	esac
+}
+
+# missing KIND... -> lines "KIND NEED PACKAGES"
+missing() {
+	local kind need packages
+	while read -r kind need packages; do
+		[ -n "$kind" ] || continue
+		case " $* " in *" $kind "*) has "$need" || echo "$kind $need $packages" ;; esac
+	done <<<"$table"
+}
+
+# The first of A|B|C that apt knows
+candidate() {
+	local name
+	for name in ${1//|/ }; do
+		if apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [^(]'; then
+			echo "$name"
+			return
+		fi
+	done
+}
+
+# Nothing that is installed here may start a service.
+policy=/usr/sbin/policy-rc.d
+keep_services_down() {
+	[ -e "$policy" ] && return
+	printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+	trap 'rm -f "$policy"' EXIT
+}
+
+install_missing() {
+	local kind need packages name log names=()
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -q update >/dev/null || echo "deps: apt-get update failed: going on with old lists" >&2
+	while read -r kind need packages; do
+		name=$(candidate "$packages")
+		if [ -n "$name" ]; then
+			names+=("$name")
+		else
+			echo "deps: $need: no package $packages here" >&2
+		fi
+	done < <(missing build test)
+	[ ${#names[@]} -gt 0 ] || return 0
+	echo "deps: installing ${names[*]}"
+	keep_services_down
+	log=$(mktemp)
+	apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${names[@]}" >"$log" 2>&1 ||
+		tail -n 20 "$log" >&2
+	rm -f "$log"
+}
+
+report() {
+	local kind need packages
+	while read -r kind need packages; do
+		echo "deps: missing for the $kind: ${need/bpftool:/cmd:bpftool} (Debian: ${packages//|/ or })"
+	done
+}
+
+can_install() {
+	command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
+}
+
+mode=${1-}
+case $mode in
+list) missing build test | report ;;
+ready|install)
+	[ -n "$(missing build test)" ] || exit 0
+	if can_install; then
+		install_missing
+	elif [ "$mode" = install ] && command -v apt-get >/dev/null 2>&1; then
+		echo "deps: installing needs root: sudo make deps" >&2
+	fi
+	[ "$mode" = install ] && needed="build test" || needed=build
+	# shellcheck disable=SC2086 # two words
+	still=$(missing $needed)
+	[ -n "$still" ] || exit 0
+	report <<<"$still" >&2
+	exit 1
+	;;
+*)
+	sed -n '3,12s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+	;;
+esac
