@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# Profiles the leaky server for ten seconds: make demo.
+#
+#	tools/demo/run.sh MEMPROBE LEAKY_SERVER
+#
+# Prints the report; writes demo.folded, and demo.svg when this memprobe draws flame graphs, into
+# the current directory. The server ends with this script, and by itself after 60 s.
+set -eu
+memprobe=$1 server=$2
+case $memprobe in */*) ;; *) memprobe=./$memprobe ;; esac
+[ "$(id -u)" = 0 ] || { echo "make demo: loading BPF programs needs root: sudo make demo" >&2; exit 3; }
+
+"$server" 60 &
+pid=$!
+trap 'kill "$pid" 2>/dev/null || :' EXIT
+sleep 1
+
+outputs=(-o demo.txt -o demo.folded)
+# not `help | grep -q`: that would end memprobe by SIGPIPE
+help=$("$memprobe" --help)
+case $help in *flamegraph*) outputs+=(-o demo.svg) ;; esac
+echo "+ $memprobe -p $pid -d 10 ${outputs[*]}"
+"$memprobe" -p "$pid" -d 10 "${outputs[@]}"
+echo
+cat demo.txt
+echo
+for file in "${outputs[@]}"; do
+	[ "$file" = -o ] && continue
+	[ -s "$file" ] || { echo "demo: $file is empty" >&2; exit 1; }
+	echo "$file: $(wc -c <"$file") bytes"
+done
