@@ -9,6 +9,8 @@
 #if defined(__TARGET_ARCH_x86)
 
 #define ARCH_RETURN_SP_ADJUST 8 /* ret has popped the return address */
+#define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_X86
+#define uw_pc_low(off) ((off) & 0xff)
 
 static __always_inline __u64 arch_fp(struct pt_regs *ctx)
 {
@@ -34,6 +36,8 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 #elif defined(__TARGET_ARCH_arm64)
 
 #define ARCH_RETURN_SP_ADJUST 0
+#define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_ARM64
+#define uw_pc_low(off) ((off) >> 2 & 0xff)
 
 static __always_inline __u64 arch_fp(struct pt_regs *ctx)
 {

@@ -4,6 +4,7 @@
  *
  *	heap_session  entry and return in one (uprobe session, 6.13+)
  *	heap_entry, heap_return  the same as a pair, where sessions are missing
+ *	..._fp        with the kernel's frame-pointer walk, where the tables' walk is refused
  *	heap_free_entry  functions that only take a block; an own link, since its sites may be
  *	              shifted past pushes, which a return probe must never be
  *
@@ -36,7 +37,6 @@ static __always_inline bool enter(struct pt_regs *ctx, enum walker walker)
 	if (!armed)
 		return false;
 	call_read(ctx, &c);
-	c.ra = arch_return_address(ctx, c.sp);
 	return heap_enter(ctx, &c, walker);
 }
 
@@ -59,25 +59,27 @@ static __always_inline int session(struct pt_regs *ctx, enum walker walker)
 	return skip_return ? 1 : 0;
 }
 
-SEC("uprobe")
-int heap_session(struct pt_regs *ctx)
-{
-	int ret;
+/* Session and entry exist once per walker; the loader takes the best that the verifier accepts. */
+#define HEAP_PROGRAMS(suffix, walker)                                   \
+	SEC("uprobe") int heap_session##suffix(struct pt_regs *ctx)     \
+	{                                                               \
+		int ret;                                                \
+									\
+		guard_enter();                                          \
+		ret = session(ctx, walker);                             \
+		guard_exit();                                           \
+		return ret;                                             \
+	}                                                               \
+	SEC("uprobe") int heap_entry##suffix(struct pt_regs *ctx)       \
+	{                                                               \
+		guard_enter();                                          \
+		enter(ctx, walker);                                     \
+		guard_exit();                                           \
+		return 0;                                               \
+	}
 
-	guard_enter();
-	ret = session(ctx, WALK_KERNEL);
-	guard_exit();
-	return ret;
-}
-
-SEC("uprobe")
-int heap_entry(struct pt_regs *ctx)
-{
-	guard_enter();
-	enter(ctx, WALK_KERNEL);
-	guard_exit();
-	return 0;
-}
+HEAP_PROGRAMS(, WALK_TABLES)
+HEAP_PROGRAMS(_fp, WALK_KERNEL)
 
 SEC("uprobe")
 int heap_return(struct pt_regs *ctx)

@@ -76,7 +76,7 @@ static __always_inline void realloc_enter(struct mp_thread *th, const volatile s
 }
 
 /* Entry of an allocation. True: the return is wanted. */
-static __always_inline bool heap_enter(void *ctx, const struct call *c, enum walker walker)
+static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker)
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
 	struct mp_thread *th = thread_get();

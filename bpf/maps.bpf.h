@@ -104,10 +104,25 @@ struct {
 	__type(value, struct mp_thread);
 } threads SEC(".maps");
 
+/* State of a stack walk (unwind.bpf.h). */
+struct uw_regs {
+	__u64 pc, sp, fp;
+	__u64 window_base, window_len; /* user addresses that scratch->window holds */
+	__u64 hash, prev_hash;	       /* after, and before, the last frame stored */
+	__u64 salt;
+	__u64 own_sp, own_ra; /* our own pending return probe, to be undone */
+	__u32 n;	      /* frames so far */
+	__u32 exact;	      /* pc is no return address */
+};
+
+#define UW_WINDOW 2048
+
 /* Where a stack is put together. Per CPU, so used only with preemption off (guard.bpf.h). */
 struct mp_scratch {
 	struct mp_ev_stack ev;
-	__u64 slack[1]; /* ips may start one slot late, see stack.bpf.h */
+	__u64 slack[1]; /* ips[127]: a masked index may reach it; the kernel's walk may start one slot late */
+	struct uw_regs regs;
+	__u64 window[UW_WINDOW / 8];
 };
 
 struct {

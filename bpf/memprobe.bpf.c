@@ -13,6 +13,8 @@
 #include "guard.bpf.h"
 #include "arch.bpf.h"
 #include "process.bpf.h"
+#include "call.bpf.h"
+#include "unwind.bpf.h"
 #include "stack.bpf.h"
 #include "ledger.bpf.h"
 #include "heap.bpf.h"

@@ -17,7 +17,10 @@
 #include <linux/types.h>
 #endif
 
+/* A deeper stack keeps its innermost and its outermost frames; what lies between is left out. */
 #define MP_MAX_FRAMES 127
+#define MP_INNER_FRAMES 95
+#define MP_OUTER_FRAMES 32
 #define MP_MAX_SHAPES 128
 
 /* ---- call shapes: what one allocator function does with its arguments ---- */
@@ -162,8 +165,13 @@ struct mp_ev_stack {
 	__u32 tid;
 	__u16 n_frames;
 	__u8 end; /* enum mp_stack_end */
-	__u8 flags;
-	__u32 repeat; /* frames collapsed in repeated recursion */
+	__u8 first; /* ips[first] is frame 0 */
+	/*
+	 * Frames left out between the inner and the outer ones. The outer ones then lie in a ring
+	 * that begins at ips[MP_INNER_FRAMES + left_out % MP_OUTER_FRAMES]. Not part of the hash, so
+	 * that a recursion has one stack at every depth.
+	 */
+	__u32 left_out;
 	__u64 ips[MP_MAX_FRAMES]; /* innermost first; only n_frames are sent */
 };
 
@@ -190,9 +198,10 @@ struct mp_ev_object {
 	__u32 kind;
 	__u32 tgid;
 	__u64 start, end; /* the mapping */
+	__u64 pgoff;	  /* in pages */
 	__u64 ino;
 	__u32 dev; /* s_dev, kernel encoding: major << 20 | minor */
-	__u32 gen;
+	__u32 pad;
 };
 
 /* Seed and step of the stack hash; user space recomputes it over the record's frames. */
@@ -226,6 +235,8 @@ static inline __attribute__((always_inline)) __u64 mp_hash_start(__u32 gen)
 #else
 #define MP_STATIC_ASSERT _Static_assert
 #endif
+MP_STATIC_ASSERT(MP_INNER_FRAMES + MP_OUTER_FRAMES == MP_MAX_FRAMES, "every slot is used");
+MP_STATIC_ASSERT((MP_OUTER_FRAMES & (MP_OUTER_FRAMES - 1)) == 0, "the ring is a power of two");
 MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_stack) == 48, "ABI");

@@ -9,26 +9,9 @@
 #ifndef MEMPROBE_STACK_BPF_H
 #define MEMPROBE_STACK_BPF_H
 
-/* What a probe knows of its call; read from the context by the program, so that tests can make one up. */
-struct call {
-	__u64 ip; /* of the probe */
-	__u64 sp; /* at the function's first instruction */
-	__u64 fp;
-	__u64 ra; /* return address of the function */
-	__u64 arg[6];
-	__u32 row;
-	__u32 pushes;
-};
-
-static __always_inline struct mp_scratch *scratch_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch, &zero);
-}
-
 /* How to walk. A constant in each program, so the other walkers are not in it. */
 enum walker {
+	WALK_TABLES, /* unwind.bpf.h */
 	WALK_KERNEL, /* bpf_get_stack: frame pointers */
 	WALK_NONE,   /* the caller only (tests) */
 };
@@ -39,12 +22,13 @@ enum walker {
  * the walk goes to ips[1..]; when its second frame is not the return address, ips[0..1] become
  * {ip, ra} before the rest, else the stack starts at ips[1] and *first is 1.
  */
-static __always_inline void capture_kernel(void *ctx, const struct call *c, struct mp_scratch *s,
+static __always_inline void capture_kernel(void *ctx, struct call *c, struct mp_scratch *s,
 					   __u32 *first)
 {
 	long n = bpf_get_stack(ctx, &s->ev.ips[1], sizeof(s->ev.ips) - 8, BPF_F_USER_STACK);
 
 	*first = 0;
+	c->ra = arch_return_address(ctx, c->sp);
 	s->ev.end = MP_END_FRAME_POINTER;
 	if (n < 0) {
 		lose(MP_LOSS_STACK_READ, 0);
@@ -80,7 +64,7 @@ static __always_inline long stack_send(struct mp_scratch *s, __u32 first)
 	    bpf_ringbuf_query(&events, BPF_RB_RING_SIZE))
 		flags = BPF_RB_FORCE_WAKEUP;
 	s->ev.kind = MP_EV_STACK;
-	s->ev.flags = first; /* frames start at ips[first] */
+	s->ev.first = first;
 	if (first)
 		len += 8;
 	asm volatile("" : "+r"(len));
@@ -147,7 +131,8 @@ static __noinline __u64 stack_hash(struct mp_scratch *s, __u32 first, __u64 h)
 	return mp_mix(mp_hash_step(h, s->ev.end));
 }
 
-static __always_inline __u64 stack_capture(void *ctx, const struct call *c, __u32 gen,
+/* Walk, identify, send: the stack's hash. Sets c->ra. */
+static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 					   enum walker walker)
 {
 	struct mp_scratch *s = scratch_get();
@@ -156,7 +141,11 @@ static __always_inline __u64 stack_capture(void *ctx, const struct call *c, __u3
 	if (!s)
 		return 0;
 	s->ev.gen = gen;
-	s->ev.repeat = 0;
+	s->ev.left_out = 0;
+	if (walker == WALK_TABLES) {
+		capture_tables(c, s, gen);
+		return stack_intern(s, 0, uw_finish_hash());
+	}
 	if (walker == WALK_KERNEL)
 		capture_kernel(ctx, c, s, &first);
 	else

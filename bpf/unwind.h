@@ -54,8 +54,41 @@ struct uw_exotic {
 	__s32 off, add, fp_off;
 };
 
+/* ---- maps of the walker ---- */
+
+/* Rows and block indices are words of one pool, addressed by a word number. */
 #define UW_PAGE_WORDS 1024
-/* Rows and block indices live in arrays of 4 KiB values. */
+#define UW_CHUNK_PAGES 256	/* a chunk: 1 MiB */
+#define UW_MAX_TABLE_CHUNKS 256 /* 256 MiB of tables at most, added as needed */
+#define UW_MAX_OBJECTS 8192
+#define UW_MAX_EXOTIC 4096
+#define UW_MAX_SEGMENTS 8
+
+/* A file, as the kernel knows it. Never from stat(): st_dev differs from s_dev on btrfs and overlayfs. */
+struct uw_object_key {
+	__u64 ino;
+	__u32 dev; /* s_dev: major << 20 | minor */
+	__u32 pad;
+};
+
+enum uw_object_state {
+	UW_OBJECT_PENDING = 0, /* announced; its table is being built */
+	UW_OBJECT_READY = 1,
+	UW_OBJECT_FULL = 2, /* no room for its table: frame pointers */
+};
+
+struct uw_object {
+	__u64 lo;	   /* virtual address of block 0 */
+	__u32 first_block; /* word number of the block index, n_blocks + 1 words */
+	__u32 n_blocks;
+	__u32 n_seg;
+	__u32 state;
+	__u64 last_use_ns;
+	struct {
+		__u64 file_off, vaddr, size;
+	} seg[UW_MAX_SEGMENTS];
+};
+
 struct uw_page {
 	__u32 v[UW_PAGE_WORDS];
 };

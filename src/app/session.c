@@ -43,6 +43,23 @@ static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames
 	collector_on_stack(s->collector, e, frames, n);
 }
 
+static void on_object(void *ctx, const struct mp_ev_object *e)
+{
+	struct session *s = ctx;
+	struct proc_map m = {
+		.start = e->start,
+		.end = e->end,
+		.offset = e->pgoff << 12,
+		.ino = e->ino,
+		.dev = e->dev,
+		.read = true,
+		.exec = true,
+		.path = (char *)(uintptr_t)"",
+	};
+
+	kern_unwind_add(s->kern, (pid_t)e->tgid, &m);
+}
+
 static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 {
 	struct session *s = ctx;
@@ -88,7 +105,8 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 
 void session_poll(struct session *s)
 {
-	const struct kern_handlers h = { .ctx = s, .stack = on_stack, .proc = on_proc };
+	const struct kern_handlers h = { .ctx = s, .stack = on_stack, .proc = on_proc,
+					.object = on_object };
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);

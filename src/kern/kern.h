@@ -24,6 +24,7 @@ struct kern;
 struct kern_opts {
 	uint64_t max_memory_bytes; /* bound on kernel tables, filled on demand */
 	bool scope_all;		   /* every process is a target, those started later too */
+	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
 };
@@ -66,6 +67,25 @@ void kern_detach_loader(struct kern *k);
 void kern_arm(struct kern *k);
 uint64_t kern_armed_ns(const struct kern *k); /* CLOCK_MONOTONIC, 0 before */
 
+/* ---- unwind tables ---- */
+
+struct proc_map;
+
+/*
+ * Build and publish the unwind table of the file behind an executable mapping, unless it is
+ * there already. Objects are known by (device, inode) and share tables by build id. A file without
+ * unwind info gets an empty table (frame pointers, where they look like some). 0 or -errno.
+ */
+int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
+/* Code was unmapped or replaced: every cached rule is looked up again. */
+void kern_unwind_forget(struct kern *k);
+/* Bytes of tables, number of objects, time spent building. */
+struct kern_unwind_stats {
+	uint64_t table_bytes, build_ns;
+	uint32_t n_objects, n_full, n_failed;
+};
+void kern_unwind_stats(const struct kern *k, struct kern_unwind_stats *st);
+
 /* ---- events ---- */
 
 struct kern_handlers {
@@ -73,6 +93,8 @@ struct kern_handlers {
 	/* frames[0..n): innermost first */
 	void (*stack)(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
 	void (*proc)(void *ctx, const struct mp_ev_proc *e);
+	/* code without an unwind table: kern_unwind_add it */
+	void (*object)(void *ctx, const struct mp_ev_object *e);
 };
 
 /* fd that becomes readable when events wait. */

@@ -20,6 +20,8 @@ struct kern {
 	struct memprobe_bpf *skel;
 	struct ring_buffer *ring;
 	enum attach_kind kind;
+	bool tables; /* stacks by unwind tables, else by frame pointers */
+	struct unwinder *unwinder;
 	struct kern_link *links;
 	size_t n_links, links_cap;
 	struct kern_link loader;
@@ -30,6 +32,10 @@ struct kern {
 
 /* feature.c: the best attach kind that works here, by trying. */
 enum attach_kind feature_attach_kind(void);
+
+/* unwinder.c */
+int unwinder_open(struct kern *k, uint64_t max_bytes);
+void unwinder_close(struct kern *k);
 
 /* link.c */
 int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,

@@ -98,23 +98,27 @@ static int attach_entry_only(struct kern *k, const char *path, const struct prob
 static int attach_calls(struct kern *k, const char *path, const struct probe_site *s, size_t n,
 			pid_t pid)
 {
+	struct bpf_program *session = k->tables ? k->skel->progs.heap_session
+						: k->skel->progs.heap_session_fp;
+	struct bpf_program *entry = k->tables ? k->skel->progs.heap_entry
+					      : k->skel->progs.heap_entry_fp;
 	int err;
 
 	if (!n)
 		return 0;
 	switch (k->kind) {
 	case ATTACH_SESSION:
-		return attach_multi(k, k->skel->progs.heap_session, MP_TRACE_UPROBE_SESSION, 0, path,
+		return attach_multi(k, session, MP_TRACE_UPROBE_SESSION, 0, path,
 				    s, n, pid);
 	case ATTACH_MULTI:
 		err = attach_multi(k, k->skel->progs.heap_return, MP_TRACE_UPROBE_MULTI,
 				   MP_UPROBE_MULTI_RETURN, path, s, n, pid);
 		return err ? err
-			   : attach_multi(k, k->skel->progs.heap_entry, MP_TRACE_UPROBE_MULTI, 0, path,
+			   : attach_multi(k, entry, MP_TRACE_UPROBE_MULTI, 0, path,
 					  s, n, pid);
 	case ATTACH_PERF:
 		err = attach_perf(k, k->skel->progs.heap_return, true, path, s, n, pid);
-		return err ? err : attach_perf(k, k->skel->progs.heap_entry, false, path, s, n, pid);
+		return err ? err : attach_perf(k, entry, false, path, s, n, pid);
 	}
 	return -EINVAL;
 }

@@ -65,14 +65,19 @@ static void choose_programs(struct kern *k)
 	bool session = k->kind == ATTACH_SESSION;
 	enum bpf_attach_type multi = (enum bpf_attach_type)MP_TRACE_UPROBE_MULTI;
 
-	bpf_program__set_autoload(s->progs.heap_session, session);
-	bpf_program__set_autoload(s->progs.heap_entry, !session);
+	bpf_program__set_autoload(s->progs.heap_session, session && k->tables);
+	bpf_program__set_autoload(s->progs.heap_session_fp, session && !k->tables);
+	bpf_program__set_autoload(s->progs.heap_entry, !session && k->tables);
+	bpf_program__set_autoload(s->progs.heap_entry_fp, !session && !k->tables);
 	bpf_program__set_autoload(s->progs.heap_return, !session);
 	if (k->kind == ATTACH_PERF)
 		return;
 	bpf_program__set_expected_attach_type(s->progs.heap_session,
 					      (enum bpf_attach_type)MP_TRACE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(s->progs.heap_session_fp,
+					      (enum bpf_attach_type)MP_TRACE_UPROBE_SESSION);
 	bpf_program__set_expected_attach_type(s->progs.heap_entry, multi);
+	bpf_program__set_expected_attach_type(s->progs.heap_entry_fp, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_return, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
@@ -109,22 +114,47 @@ static int explain_load_failure(int err)
 
 static int on_event(void *ctx, void *data, size_t len);
 
-static int open_and_load(struct kern *k, const struct kern_opts *o)
+static int open_and_load(struct kern *k, const struct kern_opts *o, bool preempt_guard)
 {
-	int err;
 
+	memprobe_bpf__destroy(k->skel);
 	k->skel = memprobe_bpf__open();
 	if (!k->skel)
 		return -errno;
 	size_maps(k->skel, o->max_memory_bytes);
 	fill_rodata(k, o);
+	k->skel->rodata->cfg_preempt_guard = preempt_guard;
 	choose_programs(k);
-	err = memprobe_bpf__load(k->skel);
+	return memprobe_bpf__load(k->skel);
+}
+
+/*
+ * By trying, best first: table walk with preemption off; without that where global functions are
+ * refused in such a section (6.12, whose BPF stacks are private per program and not torn); the
+ * kernel's frame-pointer walk.
+ */
+static int load_best(struct kern *k, const struct kern_opts *o)
+{
+	static const struct {
+		bool tables, preempt_guard;
+	} forms[] = { { true, true }, { true, false }, { false, true } };
+	int err = -EINVAL;
+	size_t i;
+
+	for (i = o->frame_pointers ? 2 : 0; i < 3; i++) {
+		k->tables = forms[i].tables;
+		err = open_and_load(k, o, forms[i].preempt_guard);
+		if (!err || err == -EPERM || err == -ENOMEM)
+			break;
+		log_debug("load: %s walk, preemption guard %s: %s", k->tables ? "table" : "kernel",
+			  forms[i].preempt_guard ? "on" : "off", strerror(-err));
+	}
 	if (err)
 		return err;
-	err = bpf_map__fd(k->skel->maps.events);
-	k->ring = ring_buffer__new(err, on_event, k, NULL);
-	return k->ring ? 0 : -errno;
+	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
+	if (!k->ring)
+		return -errno;
+	return k->tables ? unwinder_open(k, o->max_memory_bytes / 4) : 0;
 }
 
 static int attach_tasks(struct kern *k)
@@ -157,7 +187,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	k->kind = feature_attach_kind();
-	err = open_and_load(k, opts);
+	err = load_best(k, opts);
 	if (err)
 		err = explain_load_failure(err);
 	else
@@ -180,6 +210,7 @@ void kern_close(struct kern *k)
 	free(k->links);
 	kern_detach_loader(k);
 	ring_buffer__free(k->ring);
+	unwinder_close(k);
 	memprobe_bpf__destroy(k->skel);
 	free(k);
 }
@@ -193,8 +224,7 @@ const char *kern_attach_kind(const struct kern *k)
 
 const char *kern_unwinder(const struct kern *k)
 {
-	(void)k;
-	return "frame pointers";
+	return k->tables ? "unwind tables" : "frame pointers";
 }
 
 int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen)
@@ -243,24 +273,36 @@ int kern_event_fd(const struct kern *k)
 	return ring_buffer__epoll_fd(k->ring);
 }
 
-/* Records are read-only in place; stack frames are handed on from there. */
+/* Frames in order, innermost first: the ring of a deep stack is turned to its beginning. */
+static void hand_on_stack(const struct kern_handlers *h, const struct mp_ev_stack *e, size_t len)
+{
+	size_t room = (len - offsetof(struct mp_ev_stack, ips)) / sizeof(e->ips[0]);
+	uint32_t n = e->n_frames, i, start = e->left_out % MP_OUTER_FRAMES;
+	__u64 frames[MP_MAX_FRAMES];
+
+	if (n > MP_MAX_FRAMES || e->first + n > room)
+		return; /* not one of ours */
+	memcpy(frames, e->ips + e->first, n * sizeof(frames[0]));
+	if (start && n == MP_MAX_FRAMES)
+		for (i = 0; i < MP_OUTER_FRAMES; i++)
+			frames[MP_INNER_FRAMES + i] =
+				e->ips[MP_INNER_FRAMES + (start + i) % MP_OUTER_FRAMES];
+	h->stack(h->ctx, e, frames, n);
+}
+
+/* Records are read-only in place. */
 static int on_event(void *ctx, void *data, size_t len)
 {
 	struct kern *k = ctx;
 	const struct kern_handlers *h = k->handlers;
 	uint32_t kind = *(const uint32_t *)data;
 
-	if (kind == MP_EV_PROC && len >= sizeof(struct mp_ev_proc)) {
+	if (kind == MP_EV_PROC && len >= sizeof(struct mp_ev_proc))
 		h->proc(h->ctx, data);
-	} else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips)) {
-		const struct mp_ev_stack *e = data;
-		size_t room = (len - offsetof(struct mp_ev_stack, ips)) / sizeof(e->ips[0]);
-		uint32_t n = e->n_frames;
-
-		if (e->flags + n > room)
-			n = room > e->flags ? (uint32_t)room - e->flags : 0;
-		h->stack(h->ctx, e, e->ips + e->flags, n);
-	}
+	else if (kind == MP_EV_OBJECT && len >= sizeof(struct mp_ev_object))
+		h->object(h->ctx, data);
+	else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips))
+		hand_on_stack(h, data, len);
 	return 0;
 }
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* One hit of a probe, and the scratch space that goes with it. */
+#ifndef MEMPROBE_CALL_BPF_H
+#define MEMPROBE_CALL_BPF_H
+
+/* What a probe knows of its call; read from the context by the program, so that tests can make one up. */
+struct call {
+	__u64 ip; /* of the probe */
+	__u64 sp; /* at the function's first instruction */
+	__u64 fp;
+	__u64 ra; /* return address of the function; read by the stack walk */
+	__u64 arg[6];
+	__u32 row;
+	__u32 pushes;
+};
+
+static __always_inline struct mp_scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+#endif
