@@ -11,32 +11,24 @@ size=$(stat -c %s "$MEMPROBE_STATIC")
 readelf -lW "$MEMPROBE_STATIC" | grep -q INTERP && fail "$MEMPROBE_STATIC asks for a loader"
 readelf -dW "$MEMPROBE_STATIC" 2>/dev/null | grep -q NEEDED && fail "$MEMPROBE_STATIC needs libraries"
 
+unshare -m true 2>/dev/null || { echo "no mount namespaces here"; exit 77; }
+
+# The mounts live in a namespace of their own and end with it.
 root=$(mktemp -d)
 server=
-cleanup() {
-	[ -z "$server" ] || kill "$server" 2>/dev/null || :
-	umount "$root/proc" "$root/sys" 2>/dev/null || :
-	rm -f "$root/memprobe-static"
-	rmdir "$root"/* "$root" 2>/dev/null || :
-}
-trap cleanup EXIT
-mkdir "$root/proc" "$root/sys"
-mount --rbind --make-private /proc "$root/proc" 2>/dev/null || mount --bind /proc "$root/proc" ||
-	{ echo "no mounts here"; exit 77; }
-mount --bind /sys "$root/sys"
-cp "$MEMPROBE_STATIC" "$root/memprobe-static"
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$root"' EXIT
+mkdir -p "$root/tree/proc" "$root/tree/sys"
+cp "$MEMPROBE_STATIC" "$root/tree/memprobe-static"
+# shellcheck disable=SC2016 # $1 is the inner shell's
+inside='mount --bind /proc "$1/proc" && mount --bind /sys "$1/sys" && exec chroot "$@"'
 
 "$BUILD/tools/demo/leaky_server" 30 >/dev/null &
 server=$!
 sleep 1
-chroot "$root" /memprobe-static -d 1 --folded -p "$server" >"$root.folded" 2>"$root.err" || {
-	status=$?
-	cat "$root.err"
-	rm -f "$root.folded" "$root.err"
-	fail "memprobe-static -d 1 -p: status $status"
-}
-out=$(cat "$root.folded")
-err=$(cat "$root.err")
-rm -f "$root.folded" "$root.err"
-[[ $out == *session_open*\ [0-9]* ]] || fail "no session_open in: $out $err"
+status=0
+unshare -m --propagation private sh -c "$inside" sh "$root/tree" \
+	/memprobe-static -d 1 --folded -p "$server" >"$root/folded" 2>"$root/err" || status=$?
+[ "$status" = 0 ] || fail "memprobe-static -d 1 -p: status $status: $(cat "$root/err")"
+out=$(cat "$root/folded")
+[[ $out == *session_open*\ [0-9]* ]] || fail "no session_open in: $out $(cat "$root/err")"
 exit 0
