@@ -21,6 +21,7 @@ V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' $(1) $(2))
 O ?= build
+override O := $(patsubst $(CURDIR)/%,%,$(abspath $(O)))
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 30
@@ -154,17 +155,17 @@ $(O)/tests/bpf/%_test: $(O)/tests/bpf/%_test.o $(O)/libpure.a
 # Programs that are profiled by the e2e tests, the demo and the benches: one file each, with its
 # own flags in a comment `build: FLAGS` in its first three lines
 TARGET_SRC := $(wildcard tests/e2e/targets/*.c tests/e2e/targets/*.cc)
-TARGET_BIN := $(foreach s,$(TARGET_SRC),$(O)/tests/e2e/$(basename $(notdir $(s))))
+TARGET_BIN := $(foreach s,$(TARGET_SRC),$(O)/$(basename $(s)))
 BENCH_BIN := $(foreach s,$(wildcard tools/bench/*.c tools/bench/*.cc),$(O)/$(basename $(s)))
 DEMO_BIN := $(O)/tools/demo/leaky_server
 TARGET_FLAGS := -O2 -g -fno-optimize-sibling-calls
 target_cc = CC="$(CC)" CXX="$(CXX)" tools/build-target.sh $< $@ $(TARGET_FLAGS)
 
-$(O)/tests/e2e/%: tests/e2e/targets/%.c tools/build-target.sh
+$(O)/tests/e2e/targets/%: tests/e2e/targets/%.c tools/build-target.sh
 	$(call say,TARGET,$<)
 	$(Q)$(target_cc)
 
-$(O)/tests/e2e/%: tests/e2e/targets/%.cc tools/build-target.sh
+$(O)/tests/e2e/targets/%: tests/e2e/targets/%.cc tools/build-target.sh
 	$(call say,TARGET,$<)
 	$(Q)$(target_cc)
 
