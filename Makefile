@@ -158,7 +158,7 @@ TARGET_SRC := $(wildcard tests/e2e/targets/*.c tests/e2e/targets/*.cc)
 TARGET_BIN := $(foreach s,$(TARGET_SRC),$(O)/$(basename $(s)))
 BENCH_BIN := $(foreach s,$(wildcard tools/bench/*.c tools/bench/*.cc),$(O)/$(basename $(s)))
 DEMO_BIN := $(O)/tools/demo/leaky_server
-TARGET_FLAGS := -O2 -g -fno-optimize-sibling-calls
+TARGET_FLAGS := -O2 -g -fno-optimize-sibling-calls -pthread
 target_cc = CC="$(CC)" CXX="$(CXX)" tools/build-target.sh $< $@ $(TARGET_FLAGS)
 
 $(O)/tests/e2e/targets/%: tests/e2e/targets/%.c tools/build-target.sh

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# The runner itself: what it counts, and that it fails when it must. Runs a copy of tests/run in a
+# small tree whose results are known.
+set -eu
+echo '#include <stdio.h>
+#include <cmocka.h>' | gcc -include stdarg.h -include stddef.h -include stdint.h -include setjmp.h \
+	-E -x c - >/dev/null 2>&1 || { echo "needs cmocka"; exit 77; }
+root=$PWD
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+mkdir -p "$tree"/tests/{unit,tools,golden} "$tree"/build/tests/unit "$tree"/fuzz
+cp "$root/tests/run" "$tree/tests/run"
+fail() { echo "$*"; cat "$tree/out"; exit 1; }
+
+# expects STATUS SUMMARY TIER...
+expects() {
+	local status=0
+	(unset T O; cd "$tree" && MAKE=true TEST_SECONDS=2 tests/run "${@:3}") >"$tree/out" 2>&1 || status=$?
+	[ "$(tail -n 1 "$tree/out")" = "$2" ] || fail "$3: not $2"
+	[ "$status" = "$1" ] || fail "$3: status $status, not $1"
+}
+shows() { grep -Eq "$1" "$tree/out" || fail "no line $1"; }
+script() { printf '#!/bin/sh\n%s\n' "$2" >"$tree/tests/$1"; chmod +x "$tree/tests/$1"; }
+program() { # NAME BODY-OF-TESTS TABLE
+	cat >"$tree/tests/unit/$1.c" <<C
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <cmocka.h>
+static void good(void **s) { (void)s; assert_int_equal(1, 1); }
+static void bad(void **s) { (void)s; assert_int_equal(1, 2); }
+static void skipping(void **s) { (void)s; skip(); }
+static void crash(void **s) { (void)s; _Exit(3); }
+int main(void)
+{
+	const struct CMUnitTest a[] = { $2 }, b[] = { $3 };
+	int n = cmocka_run_group_tests(a, NULL, NULL);
+	(void)bad; (void)skipping; (void)crash; (void)good;
+	return n + cmocka_run_group_tests(b, NULL, NULL);
+}
+C
+	gcc -o "$tree/build/tests/unit/$1" "$tree/tests/unit/$1.c" -lcmocka
+}
+u() { printf 'cmocka_unit_test(%s),' "$@"; }
+
+script tools/test_ok.sh 'exit 0'
+expects 0 '1 passed, 0 failed, 0 skipped' tools
+script tools/test_skip.sh 'echo noise; echo "no such kernel"; exit 77'
+expects 0 '1 passed, 0 failed, 1 skipped' tools
+shows '^skip .*tools/test_skip.sh .*no such kernel$'
+script tools/test_bad.sh 'echo the reason; exit 1'
+expects 1 '1 passed, 1 failed, 1 skipped' tools
+shows '\| the reason$'
+script tools/test_bad.sh 'sleep 60 & sleep 60'
+expects 1 '1 passed, 1 failed, 1 skipped' tools
+shows '^FAIL .*over its time of 2 s$'
+script tools/test_bad.py 'echo "3 passed, 2 failed, 1 skipped"; exit 1'
+rm "$tree/tests/tools/test_bad.sh"
+expects 1 '4 passed, 2 failed, 2 skipped' tools
+script tools/test_bad.py 'echo "3 passed, 0 failed, 0 skipped"; exit 1'
+expects 1 '4 passed, 1 failed, 1 skipped' tools
+script tools/test_bad.py 'echo "a traceback"; exit 0'
+expects 1 '1 passed, 1 failed, 1 skipped' tools
+script tools/test_bad.py 'echo "0 passed, 0 failed, 0 skipped"'
+expects 1 '1 passed, 1 failed, 1 skipped' tools
+rm "$tree"/tests/tools/*
+expects 1 '0 passed, 0 failed, 0 skipped' tools
+script tools/test_skip.sh 'echo "nothing here"; exit 77'
+expects 1 '0 passed, 0 failed, 1 skipped' tools
+shows '^nothing ran$'
+# what a test leaves behind ends with it
+rm "$tree"/tests/tools/*
+script tools/test_leaver.sh "sleep 600 & echo \$! >$tree/left; exit 0"
+expects 0 '1 passed, 0 failed, 0 skipped' tools
+grep -qs '^State:.[^Z]' "/proc/$(cat "$tree/left")/status" && fail "a process was left running"
+
+program test_a "$(u good good)" "$(u good)"
+expects 0 '3 passed, 0 failed, 0 skipped' unit
+program test_b "$(u good bad skipping)" "$(u bad skipping good)"
+expects 1 '5 passed, 2 failed, 2 skipped' unit
+program test_b "$(u good)" "$(u good crash)"
+expects 1 '5 passed, 1 failed, 0 skipped' unit
+shows '^FAIL .*status 3$'
+rm "$tree/build/tests/unit/test_b"
+expects 1 '3 passed, 1 failed, 0 skipped' unit
+shows '^FAIL .*unit/test_b.c .*not built$'
+exit 0
