@@ -168,6 +168,7 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 
 	if (!m->exec || !m->ino || is_known(a, m, scope))
 		return 0;
+	kern_unwind_add(a->o.kern, pid, m); /* before arming, or as soon as the code is mapped */
 	fd = proc_map_open(a->o.proc_root, pid, m);
 	if (fd < 0)
 		return fd;

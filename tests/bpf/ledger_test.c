@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Ledger rules, each broken rule a failed test: the functions of the heap programs, run by
+ * BPF_PROG_RUN on a made-up stack. A slot of fake_stack is where a call keeps its return
+ * address; a pending return probe shows as a slot that no longer holds it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "bpf/memprobe.h"
+#include "tests/bpf/ledger.skel.h"
+
+#define GEN 7u
+#define MAX_BLOCKS 1024
+
+enum { ROW_MALLOC, ROW_CALLOC, ROW_REALLOC, ROW_MEMALIGN, ROW_FREE, ROW_REALLOCARRAY };
+
+static const struct mp_shape shapes[] = {
+	[ROW_MALLOC] = { .op = MP_OP_ALLOC, .size = 0, .count = MP_ARG_NONE, .ptr = MP_ARG_NONE },
+	[ROW_CALLOC] = { .op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = MP_ARG_NONE },
+	[ROW_REALLOC] = { .op = MP_OP_REALLOC, .size = 1, .count = MP_ARG_NONE, .ptr = 0 },
+	[ROW_MEMALIGN] = { .op = MP_OP_ALLOC, .size = 2, .count = MP_ARG_NONE, .ptr = 0,
+			   .flags = MP_SHAPE_PTR_IN_MEMORY },
+	[ROW_FREE] = { .op = MP_OP_FREE, .size = MP_ARG_NONE, .count = MP_ARG_NONE, .ptr = 0 },
+	[ROW_REALLOCARRAY] = { .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0 },
+};
+
+static struct ledger_bpf *skel;
+static uint64_t fake_stack[64];
+
+#define TRAMPOLINE 0x7fffffffe000ULL
+
+/* ---- the world ---- */
+
+static int load(void **state)
+{
+	(void)state;
+	skel = ledger_bpf__open();
+	if (!skel)
+		return -1;
+	bpf_map__set_max_entries(skel->maps.blocks, MAX_BLOCKS);
+	memcpy((void *)skel->rodata->shapes, shapes, sizeof(shapes));
+	return ledger_bpf__load(skel);
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	ledger_bpf__destroy(skel);
+	return 0;
+}
+
+static void clear_map(struct bpf_map *map)
+{
+	char key[64];
+	int fd = bpf_map__fd(map);
+
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		bpf_map_delete_elem(fd, key);
+}
+
+/* Empty tables, this process the only target, armed; the thread's record made anew. */
+static int reset(void **state)
+{
+	struct mp_proc_totals zero = { 0 };
+	struct mp_proc p = { .gen = GEN };
+	struct mp_loss_count none[256] = { 0 };
+	uint32_t tgid = (uint32_t)getpid(), gen = GEN, i;
+	int thread = 0;
+
+	(void)state;
+	(void)thread;
+	clear_map(skel->maps.blocks);
+	clear_map(skel->maps.stacks);
+	memset(skel->bss->known_stacks, 0, sizeof(skel->bss->known_stacks));
+	for (i = 0; i < MP_LOSS_NR; i++)
+		bpf_map_update_elem(bpf_map__fd(skel->maps.losses), &i, none, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(skel->maps.proc_totals), &gen, &zero, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(skel->maps.procs), &tgid, &p, BPF_ANY);
+	skel->data->target_epoch++;
+	skel->bss->armed = 1;
+	for (i = 0; i < 64; i++)
+		fake_stack[i] = 0x400000 + i;
+	return 0;
+}
+
+static int run(struct bpf_program *prog, uint64_t *args, size_t n)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = args, .ctx_size_in = n * sizeof(*args));
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &o), 0);
+	return (int)o.retval;
+}
+
+/* Enter at stack slot i; returns whether the return is wanted, and then hijacks the slot as the kernel does. */
+static int enter(int row, int slot, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	uint64_t args[] = { (uint64_t)row, (uintptr_t)&fake_stack[slot], fake_stack[slot], a0, a1, a2 };
+	int wanted = run(skel->progs.run_enter, args, 6);
+
+	if (wanted)
+		fake_stack[slot] = TRAMPOLINE;
+	return wanted;
+}
+
+static void leave(int slot, uint64_t ret)
+{
+	uint64_t args[] = { (uintptr_t)&fake_stack[slot] + 8, ret };
+
+	fake_stack[slot] = 0x400000 + (uint64_t)slot;
+	run(skel->progs.run_leave, args, 2);
+}
+
+static void do_free(int slot, uint64_t ptr)
+{
+	uint64_t args[] = { ROW_FREE, (uintptr_t)&fake_stack[slot], fake_stack[slot], ptr, 0, 0 };
+
+	run(skel->progs.run_free, args, 6);
+}
+
+static void do_malloc(int slot, uint64_t size, uint64_t addr)
+{
+	assert_int_equal(enter(ROW_MALLOC, slot, size, 0, 0), 1);
+	leave(slot, addr);
+}
+
+/* ---- what the tables say ---- */
+
+struct sums {
+	uint64_t alloc_bytes, alloc_blocks, live_bytes, live_blocks;
+};
+
+static struct sums all_stacks(void)
+{
+	struct sums s = { 0 };
+	uint64_t key, next, *prev = NULL;
+	struct mp_stack st;
+
+	while (!bpf_map_get_next_key(bpf_map__fd(skel->maps.stacks), prev, &next)) {
+		key = next;
+		prev = &key;
+		bpf_map_lookup_elem(bpf_map__fd(skel->maps.stacks), &key, &st);
+		s.alloc_bytes += st.alloc_bytes;
+		s.alloc_blocks += st.alloc_blocks;
+		s.live_bytes += st.alloc_bytes - st.free_bytes;
+		s.live_blocks += st.alloc_blocks - st.free_blocks;
+	}
+	return s;
+}
+
+static int block_at(uint64_t addr, struct mp_block *b)
+{
+	struct mp_block_key key = { .addr = addr, .gen = GEN };
+
+	return !bpf_map_lookup_elem(bpf_map__fd(skel->maps.blocks), &key, b);
+}
+
+static uint64_t losses(enum mp_loss kind)
+{
+	struct mp_loss_count per_cpu[256] = { 0 };
+	uint32_t k = kind;
+	uint64_t sum = 0;
+	int i;
+
+	bpf_map_lookup_elem(bpf_map__fd(skel->maps.losses), &k, per_cpu);
+	for (i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += per_cpu[i].events;
+	return sum;
+}
+
+static struct mp_proc_totals totals(void)
+{
+	struct mp_proc_totals t = { 0 };
+	uint32_t gen = GEN;
+
+	bpf_map_lookup_elem(bpf_map__fd(skel->maps.proc_totals), &gen, &t);
+	return t;
+}
+
+static void assert_live(uint64_t bytes, uint64_t blocks)
+{
+	struct sums s = all_stacks();
+
+	assert_int_equal(s.live_bytes, bytes);
+	assert_int_equal(s.live_blocks, blocks);
+}
+
+/* ---- rules ---- */
+
+static void malloc_and_free__leave_nothing_live(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	assert_live(100, 1);
+	assert_true(block_at(0x5000, &b));
+	assert_int_equal(b.size_bytes, 100);
+	do_free(20, 0x5000);
+	assert_live(0, 0);
+	assert_int_equal(all_stacks().alloc_bytes, 100);
+	assert_false(block_at(0x5000, &b));
+}
+
+static void a_block_of_no_bytes__is_a_block(void **state)
+{
+	(void)state;
+	do_malloc(20, 0, 0x5000);
+	assert_live(0, 1);
+}
+
+static void calloc__counts_the_product(void **state)
+{
+	(void)state;
+	assert_int_equal(enter(ROW_CALLOC, 20, 10, 12, 0), 1);
+	leave(20, 0x5000);
+	assert_live(120, 1);
+}
+
+static void a_failed_malloc__changes_nothing(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 20, 100, 0, 0);
+	leave(20, 0);
+	assert_live(0, 0);
+	assert_int_equal(all_stacks().alloc_blocks, 0);
+	assert_int_equal(totals().failed_calls, 1);
+}
+
+static void posix_memalign__reads_its_result_from_memory(void **state)
+{
+	uint64_t result = 0x7000;
+
+	(void)state;
+	enter(ROW_MEMALIGN, 20, (uintptr_t)&result, 64, 500);
+	leave(20, 0);
+	assert_live(500, 1);
+	do_free(20, 0x7000);
+	assert_live(0, 0);
+}
+
+static void a_failed_posix_memalign__changes_nothing(void **state)
+{
+	uint64_t result = 0x7000;
+
+	(void)state;
+	enter(ROW_MEMALIGN, 20, (uintptr_t)&result, 3, 12345);
+	leave(20, 22 /* EINVAL */);
+	assert_live(0, 0);
+}
+
+static void an_unreadable_result__is_a_loss(void **state)
+{
+	(void)state;
+	enter(ROW_MEMALIGN, 20, 8, 64, 500);
+	leave(20, 0);
+	assert_live(0, 0);
+	assert_int_equal(losses(MP_LOSS_RESULT_READ), 1);
+	assert_int_equal(totals().lost_bytes, 500);
+}
+
+static void realloc__ends_the_old_block_and_keeps_its_birth(void **state)
+{
+	struct mp_block before, after;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	assert_true(block_at(0x5000, &before));
+	usleep(20000);
+	enter(ROW_REALLOC, 21, 0x5000, 300, 0);
+	leave(21, 0x6000);
+	assert_live(300, 1);
+	assert_false(block_at(0x5000, &after));
+	assert_true(block_at(0x6000, &after));
+	assert_int_equal(after.birth_ms, before.birth_ms);
+	assert_int_not_equal(after.stack, before.stack);
+}
+
+static void a_realloc_in_flight__has_taken_the_old_block_out(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	enter(ROW_REALLOC, 21, 0x5000, 300, 0);
+	assert_false(block_at(0x5000, &b)); /* another thread may be given 0x5000 now */
+	leave(21, 0x6000);
+}
+
+static void a_failed_realloc__keeps_the_old_block(void **state)
+{
+	struct mp_block before, after;
+
+	(void)state;
+	do_malloc(20, 7777, 0x5000);
+	assert_true(block_at(0x5000, &before));
+	enter(ROW_REALLOC, 21, 0x5000, 1ULL << 46, 0);
+	leave(21, 0);
+	assert_live(7777, 1);
+	assert_true(block_at(0x5000, &after));
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void realloc_to_zero_that_returns_null__is_a_free(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	enter(ROW_REALLOC, 21, 0x5000, 0, 0);
+	leave(21, 0);
+	assert_live(0, 0);
+	assert_false(block_at(0x5000, &b));
+	assert_int_equal(totals().failed_calls, 0);
+}
+
+static void realloc_of_null__is_a_malloc(void **state)
+{
+	(void)state;
+	enter(ROW_REALLOC, 20, 0, 64, 0);
+	leave(20, 0x5000);
+	assert_live(64, 1);
+	assert_int_equal(totals().old_free_blocks, 0);
+}
+
+static void realloc_of_an_older_block__has_no_known_age(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	enter(ROW_REALLOC, 20, 0x9000, 64, 0);
+	leave(20, 0xa000);
+	assert_live(64, 1);
+	assert_int_equal(totals().old_free_blocks, 1);
+	assert_true(block_at(0xa000, &b));
+	assert_int_equal(b.flags, MP_BLOCK_AGE_UNKNOWN);
+}
+
+static void free_of_an_older_block__is_counted_apart(void **state)
+{
+	(void)state;
+	do_free(20, 0x9000);
+	assert_live(0, 0);
+	assert_int_equal(totals().old_free_blocks, 1);
+	assert_int_equal(totals().old_free_unsized, 1);
+}
+
+static void a_double_free__subtracts_once(void **state)
+{
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	do_malloc(20, 50, 0x6000);
+	do_free(20, 0x5000);
+	do_free(21, 0x5000);
+	assert_live(50, 1);
+}
+
+static void free_of_null__is_nothing(void **state)
+{
+	(void)state;
+	do_free(20, 0);
+	assert_int_equal(totals().old_free_blocks, 0);
+}
+
+static void an_inner_call__is_not_counted(void **state)
+{
+	(void)state;
+	assert_int_equal(enter(ROW_MALLOC, 20, 100, 0, 0), 1);
+	assert_int_equal(enter(ROW_MALLOC, 10, 4096, 0, 0), 0);
+	do_free(10, 0x9000);
+	leave(20, 0x5000);
+	assert_live(100, 1);
+	assert_int_equal(totals().old_free_blocks, 0);
+	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 0);
+}
+
+static void a_tail_jump__is_the_same_call(void **state)
+{
+	(void)state;
+	assert_int_equal(enter(ROW_REALLOCARRAY, 20, 0, 10, 8), 1);
+	assert_int_equal(enter(ROW_REALLOC, 20, 0, 80, 0), 0);
+	leave(20, 0x5000);
+	leave(20, 0x5000); /* two return probes of a tail-jump chain come back together */
+	assert_live(80, 1);
+}
+
+static void a_call_left_by_longjmp__does_not_count_the_next(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 20, 100, 0, 0);
+	fake_stack[20] = 0x400000 + 20; /* the frame is gone, its slot used again */
+	assert_int_equal(enter(ROW_MALLOC, 20, 30, 0, 0), 1);
+	leave(20, 0x5000);
+	assert_live(30, 1);
+	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 1);
+}
+
+static void a_call_above_the_pending_one__means_that_was_left(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 20, 100, 0, 0);
+	assert_int_equal(enter(ROW_MALLOC, 40, 30, 0, 0), 1);
+	leave(40, 0x5000);
+	assert_live(30, 1);
+	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 1);
+}
+
+static void an_abandoned_realloc__puts_the_old_block_back(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	enter(ROW_REALLOC, 21, 0x5000, 300, 0);
+	do_malloc(40, 10, 0x6000);
+	assert_true(block_at(0x5000, &b));
+	assert_live(110, 2);
+}
+
+static void a_return_of_another_frame__is_ignored(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 20, 100, 0, 0);
+	leave(30, 0x5000);
+	assert_live(0, 0);
+	leave(20, 0x6000);
+	assert_live(100, 1);
+}
+
+static void an_address_given_twice__is_a_missed_free(void **state)
+{
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	do_malloc(21, 70, 0x5000);
+	assert_live(70, 1);
+	assert_int_equal(losses(MP_LOSS_MISSED_FREE), 1);
+}
+
+static void wrappers_that_tail_jump_to_free__count_once(void **state)
+{
+	(void)state;
+	do_free(20, 0x9000);
+	do_free(20, 0x9000);
+	assert_int_equal(totals().old_free_blocks, 1);
+}
+
+static void the_same_address_freed_again_after_reuse__counts(void **state)
+{
+	(void)state;
+	do_malloc(19, 100, 0x5000);
+	do_free(20, 0x5000);
+	do_malloc(19, 100, 0x5000);
+	do_free(20, 0x5000);
+	assert_live(0, 0);
+	assert_int_equal(totals().old_free_blocks, 0);
+}
+
+static void a_full_table__loses_blocks_but_no_sums(void **state)
+{
+	uint64_t i;
+
+	(void)state;
+	for (i = 0; i < MAX_BLOCKS + 100; i++)
+		do_malloc(20, 16, 0x100000 + i * 32);
+	assert_live(16 * (MAX_BLOCKS + 100 - losses(MP_LOSS_BLOCKS_FULL)),
+		    MAX_BLOCKS + 100 - losses(MP_LOSS_BLOCKS_FULL));
+	assert_in_range(losses(MP_LOSS_BLOCKS_FULL), 100, 100 + 64); /* per-CPU slack of the counter */
+	assert_int_equal(totals().lost_blocks, losses(MP_LOSS_BLOCKS_FULL));
+	for (i = 0; i < MAX_BLOCKS + 100; i++)
+		do_free(20, 0x100000 + i * 32);
+	assert_live(0, 0);
+}
+
+static void disarmed__nothing_is_counted(void **state)
+{
+	(void)state;
+	skel->bss->armed = 0;
+	assert_int_equal(enter(ROW_MALLOC, 20, 100, 0, 0), 0);
+	do_free(20, 0x9000);
+	assert_int_equal(all_stacks().alloc_blocks, 0);
+	assert_int_equal(totals().old_free_blocks, 0);
+}
+
+static void a_bystander__is_not_counted(void **state)
+{
+	uint32_t tgid = (uint32_t)getpid();
+
+	(void)state;
+	bpf_map_delete_elem(bpf_map__fd(skel->maps.procs), &tgid);
+	skel->data->target_epoch++;
+	assert_int_equal(enter(ROW_MALLOC, 20, 100, 0, 0), 0);
+	assert_int_equal(all_stacks().alloc_blocks, 0);
+}
+
+static void one_address_in_two_generations__is_two_blocks(void **state)
+{
+	struct mp_proc p = { .gen = GEN + 1 };
+	uint32_t tgid = (uint32_t)getpid();
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	bpf_map_update_elem(bpf_map__fd(skel->maps.procs), &tgid, &p, BPF_ANY);
+	skel->data->target_epoch++;
+	do_malloc(20, 30, 0x5000);
+	assert_live(130, 2);
+	assert_int_equal(losses(MP_LOSS_MISSED_FREE), 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, reset)
+	const struct CMUnitTest tests[] = {
+		T(malloc_and_free__leave_nothing_live),
+		T(a_block_of_no_bytes__is_a_block),
+		T(calloc__counts_the_product),
+		T(a_failed_malloc__changes_nothing),
+		T(posix_memalign__reads_its_result_from_memory),
+		T(a_failed_posix_memalign__changes_nothing),
+		T(an_unreadable_result__is_a_loss),
+		T(realloc__ends_the_old_block_and_keeps_its_birth),
+		T(a_realloc_in_flight__has_taken_the_old_block_out),
+		T(a_failed_realloc__keeps_the_old_block),
+		T(realloc_to_zero_that_returns_null__is_a_free),
+		T(realloc_of_null__is_a_malloc),
+		T(realloc_of_an_older_block__has_no_known_age),
+		T(free_of_an_older_block__is_counted_apart),
+		T(a_double_free__subtracts_once),
+		T(free_of_null__is_nothing),
+		T(an_inner_call__is_not_counted),
+		T(a_tail_jump__is_the_same_call),
+		T(a_call_left_by_longjmp__does_not_count_the_next),
+		T(a_call_above_the_pending_one__means_that_was_left),
+		T(an_abandoned_realloc__puts_the_old_block_back),
+		T(a_return_of_another_frame__is_ignored),
+		T(an_address_given_twice__is_a_missed_free),
+		T(wrappers_that_tail_jump_to_free__count_once),
+		T(the_same_address_freed_again_after_reuse__counts),
+		T(a_full_table__loses_blocks_but_no_sums),
+		T(disarmed__nothing_is_counted),
+		T(a_bystander__is_not_counted),
+		T(one_address_in_two_generations__is_two_blocks),
+	};
+
+	return cmocka_run_group_tests(tests, load, unload);
+}
