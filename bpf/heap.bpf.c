@@ -103,3 +103,44 @@ int heap_free_entry(struct pt_regs *ctx)
 	guard_exit();
 	return 0;
 }
+
+/*
+ * For the unwinder's proof, never loaded in a normal run: each stack at its 1st, 2nd, 4th, 8th... hit and
+ * one hit in cfg_verify_every is sent, and the process stopped (SIGSTOP) so that it can be unwound
+ * from outside and compared.
+ */
+SEC("uprobe")
+int stack_verify(struct pt_regs *ctx)
+{
+	struct mp_scratch *s;
+	struct mp_thread *th;
+	struct mp_stack *st;
+	struct call c;
+	bool stop = false;
+	__u64 hash;
+
+	if (!armed)
+		return 0;
+	guard_enter();
+	th = thread_get();
+	s = scratch_get();
+	if (th && s) {
+		call_read(ctx, &c);
+		hash = stack_capture(ctx, &c, th->gen, WALK_TABLES);
+		st = bpf_map_lookup_elem(&stacks, &hash);
+		if (st) {
+			__u64 n = __sync_fetch_and_add(&st->alloc_blocks, 1) + 1;
+
+			stop = !(n & (n - 1)) || bpf_get_prandom_u32() % cfg_verify_every == 0;
+		}
+		s->ev.hash = hash;
+		s->ev.tgid = bpf_get_current_pid_tgid() >> 32;
+		s->ev.tid = (__u32)bpf_get_current_pid_tgid();
+		if (stop && stack_send(s, 0))
+			stop = false;
+	}
+	guard_exit();
+	if (stop)
+		bpf_send_signal(19);
+	return 0;
+}

@@ -16,6 +16,7 @@
 const volatile struct mp_shape shapes[MP_MAX_SHAPES] = {};
 const volatile __u32 cfg_preempt_guard = 1; /* bpf_preempt_disable() around programs */
 const volatile __u32 cfg_scope_all = 0;	    /* every process is a target */
+const volatile __u32 cfg_verify_every = 1;  /* stack_verify */
 const volatile __u32 cfg_own_tgid = 0;	    /* memprobe itself is never one */
 
 /* ---- state shared with user space through the mapped .bss ---- */

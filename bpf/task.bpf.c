@@ -83,6 +83,18 @@ int loader_ready(struct pt_regs *ctx)
 	return 0;
 }
 
+/*
+ * The same function is called around each dlopen and dlclose: code may have gone, and other code may
+ * come to lie in its place, so no cached unwind rule is served any more.
+ */
+SEC("uprobe")
+int loader_changed(struct pt_regs *ctx)
+{
+	if (thread_get())
+		__sync_fetch_and_add(&uw_epoch, 1);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {

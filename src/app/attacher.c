@@ -17,6 +17,9 @@
 /* Enough of a function's code for the probe point decoder. */
 #define MAX_CODE_BYTES 8192
 
+/* ld.so calls it around each change of its list of objects, for debuggers and for us. */
+#define LOADER_HOOK "_dl_debug_state"
+
 struct attacher {
 	struct attacher_opts o;
 	struct table seen; /* object identity (and pid, when links are scoped) */
@@ -59,6 +62,7 @@ struct scan {
 	bool is_go;
 	struct probe_site *sites;
 	struct table by_offset; /* function's offset -> index in sites */
+	uint64_t loader_hook;	/* offset of _dl_debug_state, 0: none */
 	size_t n, cap;
 };
 
@@ -101,8 +105,11 @@ static int take_symbol(void *ctx, const struct elf_symbol *sym)
 	size_t n;
 	int row = alloc_find(sym->name);
 
-	if (row < 0)
+	if (row < 0) {
+		if (!strcmp(sym->name, LOADER_HOOK))
+			s->loader_hook = sym->offset;
 		return 0;
+	}
 	table = alloc_functions(&n);
 	if (!is_wanted(s, &table[row]))
 		return 0;
@@ -140,6 +147,8 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	s.is_go = elf_file_is_go(f);
 	a->n_objects++;
 	elf_file_each_function(f, take_symbol, &s);
+	if (s.loader_hook)
+		kern_attach_code_hook(a->o.kern, path, s.loader_hook, scope);
 	if (s.n)
 		err = kern_attach(a->o.kern, path, s.sites, s.n, scope, &a->n_probes);
 	free(s.sites);

@@ -65,8 +65,10 @@ static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 	struct session *s = ctx;
 
 	collector_on_map(s->collector, pid, m);
-	if (s->attacher && m->exec && m->ino && collector_gen_of(s->collector, pid))
-		attacher_add_map(s->attacher, pid, m);
+	if (!s->attacher || !m->exec || !m->ino || !collector_gen_of(s->collector, pid))
+		return;
+	kern_unwind_forget(s->kern); /* other code may have been there before */
+	attacher_add_map(s->attacher, pid, m);
 }
 
 static void on_map_exec(void *ctx, pid_t pid)

@@ -24,6 +24,11 @@ struct kern;
 struct kern_opts {
 	uint64_t max_memory_bytes; /* bound on kernel tables, filled on demand */
 	bool scope_all;		   /* every process is a target, those started later too */
+	/*
+	 * 0, or for the unwinder's proof: count nothing; send stacks (each at its 1st, 2nd, 4th... hit and
+	 * one hit in so many) and SIGSTOP the process at each, for the stack handler to look at.
+	 */
+	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
@@ -79,6 +84,8 @@ struct proc_map;
 int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
 /* Code was unmapped or replaced: every cached rule is looked up again. */
 void kern_unwind_forget(struct kern *k);
+/* Do so whenever ld.so loads or unloads an object: offset of its _dl_debug_state. */
+int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid);
 /* Bytes of tables, number of objects, time spent building. */
 struct kern_unwind_stats {
 	uint64_t table_bytes, build_ns;

@@ -20,6 +20,7 @@ struct kern {
 	struct memprobe_bpf *skel;
 	struct ring_buffer *ring;
 	enum attach_kind kind;
+	bool verify; /* stack_verify instead of the heap programs */
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	struct unwinder *unwinder;
 	struct kern_link *links;

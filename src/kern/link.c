@@ -87,7 +87,7 @@ static int attach_perf(struct kern *k, struct bpf_program *prog, bool ret, const
 static int attach_entry_only(struct kern *k, const char *path, const struct probe_site *s, size_t n,
 			     pid_t pid)
 {
-	if (!n)
+	if (!n || k->verify)
 		return 0;
 	if (k->kind == ATTACH_PERF)
 		return attach_perf(k, k->skel->progs.heap_free_entry, false, path, s, n, pid);
@@ -106,6 +106,9 @@ static int attach_calls(struct kern *k, const char *path, const struct probe_sit
 
 	if (!n)
 		return 0;
+	if (k->verify)
+		return attach_multi(k, k->skel->progs.stack_verify, MP_TRACE_UPROBE_MULTI, 0, path, s, n,
+				    pid);
 	switch (k->kind) {
 	case ATTACH_SESSION:
 		return attach_multi(k, session, MP_TRACE_UPROBE_SESSION, 0, path,
@@ -163,6 +166,18 @@ int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t 
 	k->loader.fd = link_multi(bpf_program__fd(prog), MP_TRACE_UPROBE_MULTI, path, &off, &cookie, 1, 0,
 				  pid);
 	return k->loader.fd < 0 ? k->loader.fd : 0;
+}
+
+int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid)
+{
+	struct probe_site site = { .offset = offset, .entry_only = true };
+	struct bpf_program *prog = k->skel->progs.loader_changed;
+
+	if (!k->tables)
+		return 0;
+	if (k->kind == ATTACH_PERF)
+		return attach_perf(k, prog, false, path, &site, 1, pid);
+	return attach_multi(k, prog, MP_TRACE_UPROBE_MULTI, 0, path, &site, 1, pid);
 }
 
 void kern_detach_loader(struct kern *k)

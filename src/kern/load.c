@@ -70,6 +70,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_entry, !session && k->tables);
 	bpf_program__set_autoload(s->progs.heap_entry_fp, !session && !k->tables);
 	bpf_program__set_autoload(s->progs.heap_return, !session);
+	bpf_program__set_autoload(s->progs.stack_verify, k->verify);
 	if (k->kind == ATTACH_PERF)
 		return;
 	bpf_program__set_expected_attach_type(s->progs.heap_session,
@@ -79,8 +80,10 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.heap_entry, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_entry_fp, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_return, multi);
+	bpf_program__set_expected_attach_type(s->progs.stack_verify, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
+	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
 }
 
 static void fill_rodata(struct kern *k, const struct kern_opts *o)
@@ -90,6 +93,7 @@ static void fill_rodata(struct kern *k, const struct kern_opts *o)
 
 	memcpy((void *)r->shapes, o->shapes, n * sizeof(o->shapes[0]));
 	r->cfg_scope_all = o->scope_all;
+	r->cfg_verify_every = o->verify_every ? o->verify_every : 1;
 	r->cfg_own_tgid = (uint32_t)getpid();
 }
 
@@ -187,6 +191,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	k->kind = feature_attach_kind();
+	k->verify = opts->verify_every != 0;
 	err = load_best(k, opts);
 	if (err)
 		err = explain_load_failure(err);
