@@ -1,0 +1,469 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+End-to-end tests: starts target programs, starts memprobe on them, compares what memprobe
+prints with what the programs counted themselves, to the byte.
+
+    tests/e2e/harness.py [-v] [FILE | PATTERN ...]     all tests, some files, or tests by name
+
+A test file declares functions with @test; each call of t.check() inside is one named test.
+The last line is `N passed, N failed, N skipped`; exit 0, 1, or 77 when all were skipped.
+
+    O=DIR         where objects are (default build); targets are compiled below it
+    MEMPROBE=FILE the program under test (default $O/memprobe)
+    SAVE=DIR      keep what memprobe printed in each run
+
+Only the standard library; it depends on nothing of memprobe but its command line, its
+folded format and its messages, and ends only the processes that it started.
+"""
+import collections
+import fnmatch
+import importlib.util
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+O = os.path.join(ROOT, os.environ.get("O", "build"))
+MEMPROBE = os.environ.get("MEMPROBE", os.path.join(O, "memprobe"))
+BUILD = os.path.join(O, "tests", "e2e", "targets")
+SAVE = os.environ.get("SAVE")
+
+METRICS = ("live-bytes", "live-blocks", "alloc-bytes", "alloc-blocks")
+FOLDED_LINE = re.compile(r"^[^;]+(;[^;]+)* [1-9][0-9]*$")
+CFLAGS = ["-g", "-O2", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-Wall",
+          "-Wextra", "-Werror", "-pthread"]
+ARM_TIMEOUT_S = 30
+END_TIMEOUT_S = 60
+
+
+class Failure(Exception):
+    """The test cannot go on."""
+
+
+class Skip(Exception):
+    """The test cannot run here; the text says why."""
+
+
+# ---- target programs ----
+
+def build(name):
+    """Compiles targets/NAME.c or .cc when needed; the path of the program."""
+    source = os.path.join(HERE, "targets", name + ".c")
+    compiler = "gcc"
+    if not os.path.exists(source):
+        source, compiler = os.path.join(HERE, "targets", name + ".cc"), "g++"
+    binary = os.path.join(BUILD, name)
+    newest = max(os.path.getmtime(f)
+                 for f in (source, os.path.join(HERE, "targets", "truth.h")))
+    if not os.path.exists(binary) or os.path.getmtime(binary) < newest:
+        os.makedirs(BUILD, exist_ok=True)
+        subprocess.run([compiler, *CFLAGS, "-o", binary + ".new", source], check=True)
+        os.rename(binary + ".new", binary)
+    return binary
+
+
+Site = collections.namedtuple("Site", "live_bytes live_blocks alloc_bytes alloc_blocks")
+
+
+class Truth:
+    """What a target told between a word and `done`."""
+
+    def __init__(self):
+        self.sites, self.live, self.values, self.args = {}, {}, {}, []
+
+    def take(self, line):
+        words = line.split()
+        if words[0] == "site":
+            self.sites[words[1]] = Site(*map(int, words[2:]))
+        elif words[0] == "live":
+            self.live[words[1]] = (int(words[2]), int(words[3]))
+        elif words[0] == "value":
+            self.values[words[1]] = int(words[2])
+        elif words[0] == "arg":
+            self.args.append(line[4:])
+        elif words[0] == "error":
+            raise Failure(f"the target says: {line}")
+
+    def of(self, site, metric):
+        return getattr(self.sites[site], metric.replace("-", "_"))
+
+
+class Talk:
+    """A conversation with a program over its stdin and stdout, with time limits."""
+
+    def __init__(self, process):
+        self.process, self.rest = process, b""
+
+    def line(self, timeout_s=END_TIMEOUT_S):
+        end = time.monotonic() + timeout_s
+        while b"\n" not in self.rest:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise Failure(f"no answer from {self.process.args[0]} in {timeout_s} s")
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise Failure(f"{' '.join(self.process.args)} ended, status "
+                              f"{self.process.wait(timeout=10)}")
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode()
+
+    def say(self, word):
+        self.process.stdin.write(word.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def until(self, word, timeout_s=END_TIMEOUT_S):
+        truth = Truth()
+        while True:
+            line = self.line(timeout_s)
+            if line == word:
+                return truth
+            truth.take(line)
+
+    def ask(self, word, timeout_s=END_TIMEOUT_S):
+        self.say(word)
+        return self.until("done", timeout_s)
+
+
+class Target(Talk):
+    """A target program, from `ready` to its end."""
+
+    def __init__(self, name, *args, env=None):
+        binary = name if name.startswith("/") else build(name)
+        super().__init__(subprocess.Popen([binary, *map(str, args)], stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE,
+                                          env=dict(os.environ, **(env or {}))))
+        self.pid = int(self.line().split()[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    def exit(self):
+        self.say("exit")
+        return self.process.wait(timeout=END_TIMEOUT_S)
+
+
+# ---- memprobe ----
+
+def parse_folded(text):
+    """[(frames, value)]; Failure for a line that no flame graph tool would read."""
+    stacks = []
+    for line in text.splitlines():
+        if not FOLDED_LINE.match(line):
+            raise Failure(f"not a folded line: {line!r}")
+        stack, value = line.rsplit(" ", 1)
+        stacks.append((stack.split(";"), int(value)))
+    return stacks
+
+
+def is_frame_of(frame, function):
+    """`s_malloc`, `s_malloc(int)`, but not `s_malloc_zero`."""
+    return re.match(re.escape(function) + r"(?![A-Za-z0-9_.])", frame) is not None
+
+
+def has_function(frames, function):
+    return any(is_frame_of(f, function) for f in frames)
+
+
+def sum_of(stacks, function, process=None):
+    return sum(value for frames, value in stacks
+               if has_function(frames[1:], function)
+               and (process is None or frames[0].endswith(f"-{process}")))
+
+
+class Memprobe:
+    """One run of memprobe, its output in files, so that no pipe can fill."""
+
+    def __init__(self, *args, stdin=subprocess.DEVNULL, stdout=None, argv0=(), env=None):
+        self.args = [*argv0, MEMPROBE, *map(str, args)]
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(self.args, stdin=stdin, stdout=stdout or self.out,
+                                        stderr=self.err, env=dict(os.environ, **(env or {})))
+        self.status = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self.save()
+        self.out.close()
+        self.err.close()
+
+    def save(self):
+        if not SAVE:
+            return
+        os.makedirs(SAVE, exist_ok=True)
+        name = f"{SAVE}/{self.started:.3f}"
+        with open(name, "w") as f:
+            f.write(f"$ {' '.join(self.args)}\n{self.stderr}--- {self.status}\n{self.stdout}")
+
+    @staticmethod
+    def _text(file):
+        """All of it, without moving the offset that memprobe writes at."""
+        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+
+    @property
+    def stdout(self):
+        return self._text(self.out)
+
+    @property
+    def stderr(self):
+        return self._text(self.err)
+
+    def wait_for(self, text, timeout_s=ARM_TIMEOUT_S):
+        """Until a line of stderr starts with text."""
+        end = time.monotonic() + timeout_s
+        while not re.search("^" + re.escape(text), self.stderr, re.M):
+            if self.process.poll() is not None:
+                raise Failure(f"{' '.join(self.args)} ended with status {self.process.poll()} "
+                              f"before it said {text!r}:\n{self.stderr}")
+            if time.monotonic() > end:
+                raise Failure(f"no line {text!r} in {timeout_s} s:\n{self.stderr}")
+            time.sleep(0.01)
+        return self
+
+    def armed(self):
+        return self.wait_for("memprobe: armed:")
+
+    def wait(self, timeout_s=END_TIMEOUT_S):
+        try:
+            self.status = self.process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{' '.join(self.args)} did not end in {timeout_s} s:\n"
+                          f"{self.stderr}") from None
+        return self
+
+    def stop(self, signo=signal.SIGINT):
+        """The final report."""
+        self.process.send_signal(signo)
+        return self.wait()
+
+    def stacks(self):
+        return parse_folded(self.stdout)
+
+    def snapshots(self):
+        """Folded snapshots, separated by an empty line."""
+        return [parse_folded(part) for part in self.stdout.split("\n\n")]
+
+    def losses(self):
+        return parse_losses(self.stderr)
+
+
+def parse_losses(text):
+    """The number of lost events that the summary on stderr tells; None when it tells nothing."""
+    found = re.findall(r"\blost:? (\d[\d,]*|nothing\b)", text)
+    if not found:
+        return None
+    return 0 if found[-1] == "nothing" else int(found[-1].replace(",", ""))
+
+
+def run(*args, timeout_s=END_TIMEOUT_S, **kwargs):
+    """memprobe to its end."""
+    with Memprobe(*args, **kwargs) as m:
+        m.wait(timeout_s)
+        return Ended(m.status, m.stdout, m.stderr)
+
+
+Ended = collections.namedtuple("Ended", "status stdout stderr")
+
+
+# ---- checks ----
+
+class Tests:
+    def __init__(self, verbose=False):
+        self.verbose = verbose
+        self.passed = self.failed = self.skipped = 0
+
+    def _result(self, word, name, detail=""):
+        if word != "ok" or self.verbose:
+            print(f"{word:<4} {name}" + (f": {detail}" if detail else ""), flush=True)
+
+    def ok(self, name):
+        self.passed += 1
+        self._result("ok", name)
+
+    def fail(self, name, detail):
+        self.failed += 1
+        self._result("FAIL", name, detail)
+
+    def skip(self, name, why):
+        self.skipped += 1
+        self._result("skip", name, why)
+
+    def true(self, name, condition, detail="it is not"):
+        if condition:
+            self.ok(name)
+        else:
+            self.fail(name, detail)
+        return bool(condition)
+
+    def equal(self, name, memprobe, truth):
+        return self.true(name, memprobe == truth, f"memprobe {memprobe!r}, truth {truth!r}")
+
+    def between(self, name, value, low, high):
+        return self.true(name, low <= value <= high, f"{value!r} is not in {low!r}..{high!r}")
+
+    def no_loss(self, name, memprobe):
+        """memprobe printed how much it lost, and that is nothing."""
+        return self.true(name, memprobe.losses() == 0,
+                         f"losses {memprobe.losses()!r} in:\n{memprobe.stderr}")
+
+    def sites(self, names, truth, results):
+        """
+        One test per site: all metrics equal the truth. names: {site: sentence}; results:
+        {metric: stacks}; truth: {metric: Truth}, as the figures of each run are its own.
+        """
+        for site, name in names.items():
+            got = {m: sum_of(stacks, site) for m, stacks in results.items()}
+            want = {m: truth[m].of(site, m) for m in results}
+            differing = ", ".join(f"{m}: memprobe {got[m]}, truth {want[m]}"
+                                  for m in results if got[m] != want[m])
+            self.true(name, not differing, f"{site}: {differing}")
+
+
+def measure(name, *args, options=(), metrics=METRICS, command=False):
+    """
+    One run of a target per metric: ({metric: Truth}, {metric: stacks}, [ended Memprobe]).
+    With command, memprobe starts the target itself.
+    """
+    truth, results, runs = {}, {}, []
+    for metric in metrics:
+        measure_one = measure_command if command else measure_pid
+        truth[metric], results[metric], ended = measure_one(name, args, ("-m", metric, *options))
+        runs.append(ended)
+    return truth, results, runs
+
+
+class EndedRun(Ended):
+    """What is left of a run: its figures and messages."""
+
+    def losses(self):
+        return parse_losses(self.stderr)
+
+
+def measure_pid(name, args, options):
+    with Target(name, *args) as target, \
+            Memprobe("-d", 0, "-p", target.pid, *options) as m:
+        m.armed()
+        truth = target.ask("go")
+        m.stop()
+        ended = EndedRun(m.status, m.stdout, m.stderr)
+        target.exit()
+        return truth, parse_folded(ended.stdout), ended
+
+
+def measure_command(name, args, options):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "out.folded")
+        with Memprobe("-o", path, *options, "--", build(name), *args, stdin=subprocess.PIPE,
+                      stdout=subprocess.PIPE) as m:
+            talk = Talk(m.process)
+            talk.line() # ready
+            truth = talk.ask("go")
+            talk.say("exit")
+            m.wait()
+            text = open(path).read() if os.path.exists(path) else ""
+            return truth, parse_folded(text), EndedRun(m.status, text, m.stderr)
+
+
+REGISTERED = []
+
+
+def test(function):
+    REGISTERED.append(function)
+    return function
+
+
+def missing():
+    """Why nothing can run here; None when it can."""
+    if not os.access(MEMPROBE, os.X_OK):
+        return f"{MEMPROBE} is not there: build it first"
+    if os.geteuid() != 0:
+        return "not root"
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        return "this kernel has no BTF"
+    return None
+
+
+def load(files):
+    """The tests of these files, and not of the files that they import."""
+    names = set()
+    for path in files:
+        name = os.path.basename(path)[:-3]
+        names.add(name)
+        if name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(name, path)
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+    return [f for f in REGISTERED if f.__module__ in names]
+
+
+def run_one(t, function):
+    name = function.__name__
+    start = time.monotonic()
+    try:
+        function(t)
+    except Skip as why:
+        t.skip(name, why)
+    except Failure as why:
+        t.fail(name, why)
+    except Exception: # pylint: disable=broad-except
+        t.fail(name, traceback.format_exc())
+    if t.verbose:
+        print(f"     {name}: {time.monotonic() - start:.1f} s", flush=True)
+
+
+def main(args):
+    """Files named in args are loaded, else all; other words are name patterns."""
+    verbose = "-v" in args
+    files = [a for a in args if a.endswith(".py")]
+    patterns = [a for a in args if not a.startswith("-") and not a.endswith(".py")]
+    functions = load(files or sorted(os.path.join(HERE, f) for f in os.listdir(HERE)
+                                     if fnmatch.fnmatch(f, "test_*.py")))
+    t = Tests(verbose)
+    why = missing()
+    for function in functions:
+        if patterns and not any(fnmatch.fnmatch(function.__name__, f"*{p}*") for p in patterns):
+            continue
+        if why:
+            t.skip(function.__name__, why)
+        else:
+            run_one(t, function)
+    print(f"{t.passed} passed, {t.failed} failed, {t.skipped} skipped")
+    if t.failed:
+        return 1
+    return 0 if t.passed else 77
+
+
+if __name__ == "__main__":
+    sys.modules["harness"] = sys.modules["__main__"]
+    sys.path.insert(0, HERE)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""memprobe -- COMMAND: status, arguments, first allocation, user."""
+import os
+import pwd
+import tempfile
+
+from harness import Memprobe, Talk, build, has_function, measure, parse_folded, run, sum_of, test
+from test_calls import CALLS
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+
+
+def folded(*command, options=(), env=None):
+    """(status, stdout of the command, stacks, stderr)"""
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.folded")
+        ended = run("-o", path, *options, "--", *command, env=env)
+        text = open(path).read() if os.path.exists(path) else ""
+        return ended.status, ended.stdout, parse_folded(text), ended.stderr
+
+
+@test
+def statuses(t):
+    for command, want, name in (
+            (("true",), 0, "a_command_that_succeeds__gives_0"),
+            (("false",), 1, "a_command_that_fails__gives_its_status"),
+            (("sh", "-c", "exit 7"), 7, "exit_7__gives_7"),
+            (("sh", "-c", "kill -9 $$"), 137, "a_command_killed_by_signal_9__gives_128_plus_9"),
+            (("sh", "-c", "kill -TERM $$"), 143,
+             "a_command_killed_by_signal_15__gives_128_plus_15")):
+        status, _, _, err = folded(*command)
+        t.true(name, status == want, f"status {status}, want {want}: {err}")
+
+
+@test
+def not_found(t):
+    ended = run("--", "no-such-command-here", "x")
+    t.true("a_command_that_is_not_found__exits_with_4_or_127", ended.status in (4, 127),
+           f"status {ended.status}")
+    t.true("a_command_that_is_not_found__is_named",
+           "no-such-command-here" in ended.stderr and "No such file" in ended.stderr, ended.stderr)
+    t.equal("a_command_that_is_not_found__prints_no_data", ended.stdout, "")
+    with tempfile.NamedTemporaryFile() as f:
+        os.chmod(f.name, 0o644)
+        ended = run("--", f.name)
+        t.true("a_command_that_cannot_be_executed__exits_with_4_or_126",
+               ended.status in (4, 126), f"status {ended.status}: {ended.stderr}")
+
+
+@test
+def arguments(t):
+    args = ["0", "a b", "", ";|$HOME 'x'", "--strict", "-p", "x" * 300]
+    status, out, stacks, err = folded(build("first"), *args)
+    shown = [line[5:-1] for line in out.splitlines() if line.startswith("arg <")]
+    t.equal("M12_arguments_with_blanks_and_quotes__arrive_unchanged", shown, args)
+    t.equal("M12_a_command_with_arguments__passes_its_status_on", status, 0)
+    t.equal("the_first_malloc_of_a_command__is_counted",
+            (sum_of(stacks, "s_before_main"), sum_of(stacks, "s_main")), (30024, 100065))
+    t.true("a_command_that_has_ended__is_reported_with_symbols",
+           any(has_function(f, "main") for f, _ in stacks), f"{stacks}\n{err}")
+
+
+@test
+def path_lookup(t):
+    directory, name = os.path.split(build("first"))
+    env = {"PATH": directory + ":" + os.environ["PATH"]}
+    status, out, _, err = folded(name, "3", env=env)
+    t.true("a_command__is_looked_up_in_PATH", status == 3 and "done" in out, f"{status} {err}")
+
+
+@test
+def long_path(t):
+    with tempfile.TemporaryDirectory() as d:
+        deep = os.path.join(d, "a-directory-whose-name-alone-is-longer-than-thirty-one-bytes", "x;y z")
+        os.makedirs(deep)
+        copy = os.path.join(deep, "first")
+        with open(build("first"), "rb") as source, open(copy, "wb") as to:
+            to.write(source.read())
+        os.chmod(copy, 0o755)
+        status, _, stacks, err = folded(copy, "0")
+        t.true("M12_a_long_path_with_blanks__works",
+               status == 0 and sum_of(stacks, "s_main") == 100065, f"{status} {stacks} {err}")
+
+
+@test
+def all_calls_of_a_command(t):
+    truth, results, runs = measure("calls", metrics=("live-bytes", "alloc-blocks"), command=True)
+    for site in CALLS:
+        for metric, stacks in results.items():
+            t.equal(f"as_a_command__{site}_is_exact_in_{metric}", sum_of(stacks, site),
+                    truth[metric].of(site, metric))
+    for ended in runs:
+        t.no_loss("a_command__loses_nothing", ended)
+
+
+@test
+def stdout_is_shared(t):
+    ended = run("--", "sh", "-c", "echo from the command")
+    t.true("without_o__the_command_writes_to_the_same_stdout",
+           ended.stdout.startswith("from the command\n"), repr(ended.stdout[:200]))
+
+
+@test
+def users(t):
+    readable = tempfile.mkdtemp()
+    try:
+        os.chmod(readable, 0o755)
+        copy = os.path.join(readable, "first")
+        with open(build("first"), "rb") as source, open(copy, "wb") as to:
+            to.write(source.read())
+        os.chmod(copy, 0o755)
+        env = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(pwd.getpwnam("nobody").pw_gid)}
+        for name, options, extra, want in (
+                ("started_through_sudo__the_command_runs_as_the_user_who_typed_it", (), env, NOBODY),
+                ("with_user__the_command_runs_as_that_user", ("--user", "nobody"), {}, NOBODY),
+                ("started_by_root__the_command_runs_as_root", (), {"SUDO_UID": ""}, 0)):
+            status, out, stacks, err = folded(copy, "0", options=options, env=extra)
+            t.true(name, status == 0 and f"value uid {want}\n" in out, f"{status} {out} {err}")
+            t.equal(f"{name}_and_is_profiled", sum_of(stacks, "s_main"), 100065)
+            if want:
+                t.true(f"{name}_and_memprobe_says_so", "nobody" in err, err)
+    finally:
+        os.unlink(copy)
+        os.rmdir(readable)
+
+
+@test
+def interrupted(t):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.folded")
+        import subprocess # pylint: disable=import-outside-toplevel
+        with Memprobe("-o", path, "--", build("lifecycle"), "exit", stdin=subprocess.PIPE,
+                      stdout=subprocess.PIPE) as m:
+            talk = Talk(m.process)
+            talk.line()
+            truth = talk.ask("go")
+            m.stop()
+            stacks = parse_folded(open(path).read())
+            t.equal("an_interrupted_command__is_reported", sum_of(stacks, "s_parent"),
+                    truth.of("s_parent", "live-bytes"))

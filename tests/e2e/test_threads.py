@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Threads: arenas, frees in other threads, eight of them at full speed."""
+from harness import measure, sum_of, test
+
+
+@test
+def first_malloc_of_a_thread(t):
+    truth, results, runs = measure("threads")
+    t.sites({
+        "s_thread_first": "M2_the_first_malloc_of_four_threads__counts_no_arena",
+        "s_handed_over": "blocks_freed_by_another_thread__are_gone",
+    }, truth, results)
+    t.equal("M2_four_threads__cost_four_blocks_in_the_loader",
+            sum_of([s for s in results["live-blocks"] if not s[0][-1].startswith("s_")],
+                   "pthread_create"), 4)
+    total = sum(v for _, v in results["live-bytes"])
+    t.between("M2_arena_reservations__are_no_allocations", total, 9247, 9247 + 4 * 4096)
+    for run in runs:
+        t.no_loss("a_run_over_new_threads__says_that_it_lost_nothing", run)
+
+
+@test
+def eight_threads(t):
+    truth, results, runs = measure("stress")
+    t.sites({
+        "s_stress_malloc": "eight_threads_at_full_speed__malloc_equals_the_truth",
+        "s_stress_realloc": "eight_threads_at_full_speed__realloc_equals_the_truth",
+    }, truth, results)
+    for run in runs:
+        t.no_loss("eight_threads_at_full_speed__lose_nothing", run)
+
+
+@test
+def pingpong(t):
+    truth, results, runs = measure("pingpong", metrics=("live-bytes", "live-blocks"))
+    t.sites({"s_pingpong": "the_same_address_freed_again_by_a_thread_that_only_frees__is_a_new_free"},
+            truth, results)
+    for metric in results:
+        t.true("the_pingpong_target__reuses_addresses",
+               truth[metric].values["same_address"] > 500, f"{truth[metric].values}")
+    for run in runs:
+        t.no_loss("a_thread_that_only_frees__misses_no_free", run)
