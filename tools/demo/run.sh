@@ -14,7 +14,7 @@ case $memprobe in */*) ;; *) memprobe=./$memprobe ;; esac
 "$server" 60 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null || :' EXIT
-sleep 1
+sleep 3 # its cache is full then
 
 outputs=(-o demo.txt -o demo.folded)
 # not `help | grep -q`: that would end memprobe by SIGPIPE
