@@ -89,7 +89,8 @@ static uint64_t window_time(const struct collector *c, uint64_t ns)
 static struct profile_proc *begin_process(struct collector *c, uint32_t gen, pid_t pid,
 					  const char *comm, uint64_t time_ns)
 {
-	struct profile_proc *p = &c->profile.procs[profile_proc(&c->profile, gen)];
+	uint32_t at = profile_proc(&c->profile, gen); /* may move the array */
+	struct profile_proc *p = &c->profile.procs[at];
 
 	p->tgid = pid;
 	p->comm = profile_string(&c->profile, comm);

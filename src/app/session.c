@@ -210,21 +210,27 @@ void session_wait(struct session *s, uint64_t deadline_ns)
 	session_read_signals(s);
 }
 
+static int watch(struct session *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
 static int open_epoll(struct session *s)
 {
-	int fds[] = { s->signal_fd, kern_event_fd(s->kern) };
-	size_t i;
+	unsigned int i;
+	int err, fd;
 
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0)
 		return -errno;
-	for (i = 0; i < 2; i++) {
-		struct epoll_event ev = { .events = EPOLLIN };
-
-		if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fds[i], &ev))
-			return -errno;
-	}
-	return 0;
+	err = watch(s, s->signal_fd);
+	if (!err)
+		err = watch(s, kern_event_fd(s->kern));
+	for (i = 0; !err && (fd = mapwatch_fd(s->mapwatch, i)) >= 0; i++)
+		err = watch(s, fd);
+	return err;
 }
 
 static uint64_t end_of_run(const struct session *s)

@@ -58,7 +58,7 @@ static int open_cpu(struct mapwatch *w, struct cpu_ring *c, int cpu)
 		.comm = 1,
 		.comm_exec = 1,
 		.watermark = 1,
-		.wakeup_watermark = 4096,
+		.wakeup_watermark = 1, /* at once: new code wants its unwind table before it runs */
 	};
 	void *p;
 
@@ -113,6 +113,16 @@ void mapwatch_close(struct mapwatch *w)
 	free(w->cpus);
 	free(w->record);
 	free(w);
+}
+
+int mapwatch_fd(const struct mapwatch *w, unsigned int i)
+{
+	unsigned int at;
+
+	for (at = 0; w && at < w->n; at++)
+		if (w->cpus[at].fd >= 0 && i-- == 0)
+			return w->cpus[at].fd;
+	return -1;
 }
 
 static void handle_mmap(const struct mmap2_record *r, const struct mapwatch_handlers *h)

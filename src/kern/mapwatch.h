@@ -29,6 +29,8 @@ struct mapwatch_handlers {
 
 int mapwatch_open(struct mapwatch **out);
 void mapwatch_close(struct mapwatch *w);
+/* File descriptors that become readable with each record: i from 0, -1 after the last. */
+int mapwatch_fd(const struct mapwatch *w, unsigned int i);
 /* Handle what waits, without blocking. */
 void mapwatch_poll(struct mapwatch *w, const struct mapwatch_handlers *h);
 
