@@ -71,6 +71,15 @@ expects 1 '0 passed, 0 failed, 0 skipped' tools
 script tools/test_skip.sh 'echo "nothing here"; exit 77'
 expects 1 '0 passed, 0 failed, 1 skipped' tools
 shows '^nothing ran$'
+# python files for a harness, and files that nothing would run
+script tools/harness.py 'echo "$1"; echo "4 passed, 0 failed, 0 skipped"'
+rm "$tree"/tests/tools/test_*
+touch "$tree/tests/tools/test_functions.py"
+expects 0 '4 passed, 0 failed, 0 skipped' tools
+rm "$tree"/tests/tools/*
+touch "$tree/tests/tools/test_plain.sh" "$tree/tests/tools/test_plain.py"
+expects 1 '0 passed, 2 failed, 0 skipped' tools
+shows '^FAIL .*test_plain.sh .*not executable$'
 # what a test leaves behind ends with it
 rm "$tree"/tests/tools/*
 script tools/test_leaver.sh "sleep 600 & echo \$! >$tree/left; exit 0"
