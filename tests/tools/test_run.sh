@@ -71,7 +71,11 @@ expects 1 '0 passed, 0 failed, 0 skipped' tools
 script tools/test_skip.sh 'echo "nothing here"; exit 77'
 expects 1 '0 passed, 0 failed, 1 skipped' tools
 shows '^nothing ran$'
+script tools/test_bad.py 'echo "skip x: why"; echo "0 passed, 0 failed, 2 skipped"; exit 77'
+expects 1 '0 passed, 0 failed, 3 skipped' tools
+shows '^skip .*skip x: why$'
 # python files for a harness, and files that nothing would run
+# shellcheck disable=SC2016
 script tools/harness.py 'echo "$1"; echo "4 passed, 0 failed, 0 skipped"'
 rm "$tree"/tests/tools/test_*
 touch "$tree/tests/tools/test_functions.py"
