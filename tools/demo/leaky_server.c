@@ -4,8 +4,8 @@
  * A small server without a network, made to be profiled: `make demo`.
  *
  * Four worker threads handle requests. Each request allocates and frees a few buffers (churn),
- * stores into a bounded cache that is full after two seconds and then replaces its entries (no leak,
- * although its blocks live long), and every eighth request forgets the session record that
+ * stores into a bounded cache that is full after two seconds and then replaces its entries (no
+ * leak, although its blocks live long), and every eighth request forgets the session record that
  * session_open() made: that is the leak, about 1 MiB/s over all threads, at one site. It ends by
  * itself after 60 seconds (or the number given), having leaked 60 MiB at most.
  *
@@ -22,7 +22,7 @@
 #define N_WORKERS 4
 #define REQUESTS_PER_SECOND 512 /* per worker */
 #define LEAK_EVERY 8
-#define SESSION_BYTES 4096	/* 4 workers * 512 / 8 * 4096 = 1 MiB/s */
+#define SESSION_BYTES 4096 /* 4 workers * 512 / 8 * 4096 = 1 MiB/s */
 #define CACHE_ENTRIES 1024
 #define CACHE_ENTRY_BYTES 4096
 #define NOINLINE __attribute__((noinline))
@@ -133,7 +133,8 @@ static NOINLINE void *worker(void *arg)
 	for (; now() < w->end; n++) {
 		double ahead = begin + (double)n / REQUESTS_PER_SECOND - now();
 
-		/* a sleep at a time for eight requests; after a stall no catching up beyond the rate */
+		/* a sleep at a time for eight requests; after a stall no catching up beyond the
+		 * rate */
 		if (ahead > 0 && n % 8 == 0)
 			usleep((useconds_t)(ahead * 1e6));
 		handle_request(w->first_id + n);
