@@ -194,15 +194,14 @@ static __always_inline void heap_free(const struct call *c)
 			return;
 		call_abandon(th);
 	}
-	if (th->last_free_ptr == ptr && th->last_free_sp == c->sp)
-		return; /* operator delete[] -> operator delete -> free, all tail jumps */
-	th->last_free_ptr = ptr;
-	th->last_free_sp = c->sp;
 	if (ledger_take(th->gen, ptr, &b))
 		ledger_subtract(&b);
-	else
+	else if (th->last_free_ptr != ptr || th->last_free_sp != c->sp)
 		ledger_old_free(th->gen,
 				shape->flags & MP_SHAPE_GLIBC_CHUNK ? glibc_usable(ptr) : 0);
+	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
+	th->last_free_ptr = ptr;
+	th->last_free_sp = c->sp;
 }
 
 #endif

@@ -103,6 +103,9 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 		return;
 	}
 	collector_on_proc(s->collector, e);
+	/* what was mapped before the process became ours; the rest comes as mapping events */
+	if (s->attacher && e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
+		attacher_add_process(s->attacher, (pid_t)e->tgid);
 }
 
 void session_poll(struct session *s)

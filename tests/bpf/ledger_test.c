@@ -463,6 +463,21 @@ static void the_same_address_freed_again_after_reuse__counts(void **state)
 	assert_int_equal(totals().old_free_blocks, 0);
 }
 
+static void an_address_that_another_thread_reused__counts(void **state)
+{
+	struct mp_block_key key = { .addr = 0x5000, .gen = GEN };
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(19, 100, 0x5000);
+	assert_true(block_at(0x5000, &b));
+	do_free(20, 0x5000);
+	/* this thread only frees: the block comes back without a malloc of its own */
+	bpf_map_update_elem(bpf_map__fd(skel->maps.blocks), &key, &b, BPF_ANY);
+	do_free(20, 0x5000);
+	assert_false(block_at(0x5000, &b));
+}
+
 static void a_full_table__loses_blocks_but_no_sums(void **state)
 {
 	uint64_t i;
@@ -543,6 +558,7 @@ int main(void)
 		T(an_address_given_twice__is_a_missed_free),
 		T(wrappers_that_tail_jump_to_free__count_once),
 		T(the_same_address_freed_again_after_reuse__counts),
+		T(an_address_that_another_thread_reused__counts),
 		T(a_full_table__loses_blocks_but_no_sums),
 		T(disarmed__nothing_is_counted),
 		T(a_bystander__is_not_counted),

@@ -4,13 +4,15 @@
 End-to-end tests: starts target programs, starts memprobe on them, compares what memprobe
 prints with what the programs counted themselves, to the byte.
 
-    tests/e2e/harness.py [-v] [FILE | PATTERN ...]     all tests, some files, or tests by name
+    tests/e2e/test_calls.py [-v] [PATTERN ...]     the tests of one file, or some by name
+    tests/e2e/harness.py [-v] [PATTERN ...]        those of all files
 
-A test file declares functions with @test; each call of t.check() inside is one named test.
+A test file declares functions with @test; what they check has a name each and is one test.
 The last line is `N passed, N failed, N skipped`; exit 0, 1, or 77 when all were skipped.
 
-    O=DIR         where objects are (default build); targets are compiled below it
-    MEMPROBE=FILE the program under test (default $O/memprobe)
+    BUILD=DIR     where objects are (default O=, or build)
+    MEMPROBE=FILE the program under test (default $BUILD/memprobe)
+    TARGETS=DIR   where target programs are compiled to
     SAVE=DIR      keep what memprobe printed in each run
 
 Only the standard library; it depends on nothing of memprobe but its command line, its
@@ -18,7 +20,7 @@ folded format and its messages, and ends only the processes that it started.
 """
 import collections
 import fnmatch
-import importlib.util
+import importlib
 import os
 import re
 import select
@@ -33,15 +35,15 @@ sys.dont_write_bytecode = True
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-O = os.path.join(ROOT, os.environ.get("O", "build"))
-MEMPROBE = os.environ.get("MEMPROBE", os.path.join(O, "memprobe"))
-BUILD = os.path.join(O, "tests", "e2e", "targets")
+BUILD = os.environ.get("BUILD") or os.path.join(ROOT, os.environ.get("O", "build"))
+MEMPROBE = os.environ.get("MEMPROBE") or os.path.join(BUILD, "memprobe")
+TARGETS = os.environ.get("TARGETS") or os.path.join(BUILD, "tests", "e2e", "targets")
 SAVE = os.environ.get("SAVE")
 
 METRICS = ("live-bytes", "live-blocks", "alloc-bytes", "alloc-blocks")
 FOLDED_LINE = re.compile(r"^[^;]+(;[^;]+)* [1-9][0-9]*$")
-CFLAGS = ["-g", "-O2", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-Wall",
-          "-Wextra", "-Werror", "-pthread"]
+TARGET_FLAGS = ["-O2", "-g", "-fno-optimize-sibling-calls", "-pthread", "-Wall", "-Wextra",
+                "-Werror"]
 ARM_TIMEOUT_S = 30
 END_TIMEOUT_S = 60
 
@@ -57,18 +59,15 @@ class Skip(Exception):
 # ---- target programs ----
 
 def build(name):
-    """Compiles targets/NAME.c or .cc when needed; the path of the program."""
+    """Compiles targets/NAME.c or .cc when needed, as make does; the path of the program."""
     source = os.path.join(HERE, "targets", name + ".c")
-    compiler = "gcc"
     if not os.path.exists(source):
-        source, compiler = os.path.join(HERE, "targets", name + ".cc"), "g++"
-    binary = os.path.join(BUILD, name)
+        source += "c"
+    binary = os.path.join(TARGETS, name)
     newest = max(os.path.getmtime(f)
                  for f in (source, os.path.join(HERE, "targets", "truth.h")))
     if not os.path.exists(binary) or os.path.getmtime(binary) < newest:
-        os.makedirs(BUILD, exist_ok=True)
-        subprocess.run([compiler, *CFLAGS, "-o", binary + ".new", source], check=True)
-        os.rename(binary + ".new", binary)
+        subprocess.run(["tools/build-target.sh", source, binary, *TARGET_FLAGS], check=True, cwd=ROOT)
     return binary
 
 
@@ -349,15 +348,16 @@ class Tests:
             self.true(name, not differing, f"{site}: {differing}")
 
 
-def measure(name, *args, options=(), metrics=METRICS, command=False):
+def measure(name, *args, options=(), metrics=METRICS, command=False, env=None):
     """
     One run of a target per metric: ({metric: Truth}, {metric: stacks}, [ended Memprobe]).
-    With command, memprobe starts the target itself.
+    With command, memprobe starts the target itself. env: of the target.
     """
     truth, results, runs = {}, {}, []
     for metric in metrics:
         measure_one = measure_command if command else measure_pid
-        truth[metric], results[metric], ended = measure_one(name, args, ("-m", metric, *options))
+        truth[metric], results[metric], ended = measure_one(name, args, ("-m", metric, *options),
+                                                            env)
         runs.append(ended)
     return truth, results, runs
 
@@ -369,8 +369,8 @@ class EndedRun(Ended):
         return parse_losses(self.stderr)
 
 
-def measure_pid(name, args, options):
-    with Target(name, *args) as target, \
+def measure_pid(name, args, options, env):
+    with Target(name, *args, env=env) as target, \
             Memprobe("-d", 0, "-p", target.pid, *options) as m:
         m.armed()
         truth = target.ask("go")
@@ -380,11 +380,11 @@ def measure_pid(name, args, options):
         return truth, parse_folded(ended.stdout), ended
 
 
-def measure_command(name, args, options):
+def measure_command(name, args, options, env):
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "out.folded")
         with Memprobe("-o", path, *options, "--", build(name), *args, stdin=subprocess.PIPE,
-                      stdout=subprocess.PIPE) as m:
+                      stdout=subprocess.PIPE, env=env) as m:
             talk = Talk(m.process)
             talk.line() # ready
             truth = talk.ask("go")
@@ -413,17 +413,11 @@ def missing():
     return None
 
 
-def load(files):
-    """The tests of these files, and not of the files that they import."""
-    names = set()
-    for path in files:
-        name = os.path.basename(path)[:-3]
-        names.add(name)
-        if name not in sys.modules:
-            spec = importlib.util.spec_from_file_location(name, path)
-            sys.modules[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[name])
-    return [f for f in REGISTERED if f.__module__ in names]
+def load_all():
+    for name in sorted(os.listdir(HERE)):
+        if fnmatch.fnmatch(name, "test_*.py"):
+            importlib.import_module(name[:-3])
+    return REGISTERED
 
 
 def run_one(t, function):
@@ -441,14 +435,10 @@ def run_one(t, function):
         print(f"     {name}: {time.monotonic() - start:.1f} s", flush=True)
 
 
-def main(args):
-    """Files named in args are loaded, else all; other words are name patterns."""
-    verbose = "-v" in args
-    files = [a for a in args if a.endswith(".py")]
-    patterns = [a for a in args if not a.startswith("-") and not a.endswith(".py")]
-    functions = load(files or sorted(os.path.join(HERE, f) for f in os.listdir(HERE)
-                                     if fnmatch.fnmatch(f, "test_*.py")))
-    t = Tests(verbose)
+def run_tests(functions, args):
+    """The exit status. args: -v, and patterns of names."""
+    patterns = [a for a in args if a != "-v"]
+    t = Tests("-v" in args)
     why = missing()
     for function in functions:
         if patterns and not any(fnmatch.fnmatch(function.__name__, f"*{p}*") for p in patterns):
@@ -463,7 +453,11 @@ def main(args):
     return 0 if t.passed else 77
 
 
+def main():
+    """The tests of the file that was started."""
+    sys.exit(run_tests([f for f in REGISTERED if f.__module__ == "__main__"], sys.argv[1:]))
+
+
 if __name__ == "__main__":
     sys.modules["harness"] = sys.modules["__main__"]
-    sys.path.insert(0, HERE)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_tests(load_all(), sys.argv[1:]))

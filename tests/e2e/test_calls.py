@@ -1,6 +1,7 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Every allocation function of the C library, to the byte, in all four metrics."""
-from harness import has_function, measure, sum_of, test
+from harness import has_function, main, measure, sum_of, test
 
 CALLS = {
     "s_malloc": "malloc__bytes_and_blocks_equal_the_truth",
@@ -67,3 +68,7 @@ def leaf_frames(t):
     big = [frames for frames, _ in stacks if has_function(frames, "s_malloc_64m")]
     t.true("a_mapped_block__has_no_mmap_frame_of_its_own_and_one_stack", len(big) == 1 and
            sum_of(stacks, "mmap") == 0, f"{big}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The command line as scripts see it: streams, exit codes, messages, grammar."""
 import os
@@ -7,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import FOLDED_LINE, MEMPROBE, Memprobe, Skip, Target, parse_folded, run, sum_of, test
+from harness import FOLDED_LINE, MEMPROBE, Memprobe, Skip, Target, main, parse_folded, run, sum_of, test
 
 NO_SUCH_PID = 4194303
 
@@ -225,3 +226,7 @@ def a_stopped_target(t):
             t.equal("a_target_that_was_stopped_at_the_attach__is_exact",
                     sum_of(m.stacks(), "s_parent"), truth.of("s_parent", "live-bytes"))
         target.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,11 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """memprobe -- COMMAND: status, arguments, first allocation, user."""
 import os
 import pwd
 import tempfile
 
-from harness import Memprobe, Talk, build, has_function, measure, parse_folded, run, sum_of, test
+from harness import Memprobe, Talk, build, has_function, main, measure, parse_folded, run, sum_of, test
 from test_calls import CALLS
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -138,3 +139,7 @@ def interrupted(t):
             stacks = parse_folded(open(path).read())
             t.equal("an_interrupted_command__is_reported", sum_of(stacks, "s_parent"),
                     truth.of("s_parent", "live-bytes"))
+
+
+if __name__ == "__main__":
+    main()

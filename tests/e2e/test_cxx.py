@@ -1,6 +1,7 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """C++: operator new in all forms, exceptions."""
-from harness import has_function, is_frame_of, measure, sum_of, test
+from harness import has_function, is_frame_of, main, measure, sum_of, test
 
 
 def follows(frames, *functions):
@@ -43,3 +44,7 @@ def operator_new(t):
            f"{leaks}")
     for run in runs:
         t.true("a_run_over_exceptions__prints_its_losses", run.losses() is not None, run.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Control flow that skips returns, deep recursion, tail calls, user-level stacks."""
-from harness import Target, has_function, measure, test
+from harness import Target, has_function, main, measure, test
 
 
 @test
@@ -52,3 +53,7 @@ def coroutines(t):
                 want)
     for run in runs:
         t.no_loss("coroutines__lose_nothing", run)
+
+
+if __name__ == "__main__":
+    main()

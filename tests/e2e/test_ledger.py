@@ -1,8 +1,9 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The table of live blocks: a million blocks, a full table, ages, sizes."""
 import time
 
-from harness import Memprobe, Target, measure, parse_losses, sum_of, test
+from harness import Memprobe, Target, main, measure, parse_losses, sum_of, test
 
 
 @test
@@ -99,3 +100,7 @@ def sizes(t):
 def losses_are_read(t):
     t.equal("the_harness__reads_a_printed_loss", parse_losses("memprobe: lost 1,234 calls"), 1234)
     t.equal("the_harness__does_not_take_silence_for_no_loss", parse_losses("memprobe: fine"), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Address spaces that begin and end: exec, exit, kill, fork, vfork."""
 import os
@@ -5,7 +6,7 @@ import signal
 import tempfile
 import time
 
-from harness import Memprobe, Target, build, has_function, measure, parse_folded, sum_of, test
+from harness import Memprobe, Target, build, has_function, main, measure, parse_folded, sum_of, test
 
 
 def roots_of(stacks, function):
@@ -162,3 +163,7 @@ def terminated(t):
         t.equal("SIGTERM__is_a_final_report", (m.status, sum_of(m.stacks(), "s_parent")),
                 (0, truth.of("s_parent", "live-bytes")))
         target.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
 /usr/bin/python3 with PYTHONMALLOC=malloc: growth against tracemalloc and against glibc.
@@ -10,7 +11,7 @@ import os
 import subprocess
 import tempfile
 
-from harness import Memprobe, Skip, Talk, has_function, parse_folded, test
+from harness import Memprobe, Skip, Talk, has_function, main, parse_folded, test
 from real import Pair, compare, glibc_chunk
 
 PYTHON = "/usr/bin/python3"
@@ -121,3 +122,7 @@ def python_command(t):
             t.equal("python_as_a_command__gives_its_status", m.status, 0)
             t.true("python_as_a_command__has_stacks", parse_folded(open(path).read()), m.stderr)
             t.no_loss("python_as_a_command__loses_nothing", m)
+
+
+if __name__ == "__main__":
+    main()

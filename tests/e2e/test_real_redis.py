@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """redis-server (jemalloc): the growth of the heap against the growth of its own used_memory."""
 import shutil
@@ -5,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Skip, test
+from harness import Skip, main, test
 from real import Pair, compare, jemalloc_usable, wait_until
 
 N_REQUESTS = 60000
@@ -108,3 +109,7 @@ def size_classes(t):
     for size, usable in ((0, 8), (8, 8), (9, 16), (24, 32), (100, 112), (128, 128), (129, 160),
                          (1000, 1024), (1006, 1024), (300000, 327680), (4097, 5120)):
         t.equal(f"jemalloc_{size}__has_{usable}_usable_bytes", jemalloc_usable(size), usable)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """sqlite3: growth against its own statistics, which count bytes and blocks."""
 import os
@@ -6,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import Skip, test
+from harness import Skip, main, test
 from real import Pair, wait_until
 
 FILL = ("WITH RECURSIVE c(x) AS (SELECT {0} UNION ALL SELECT x+1 FROM c WHERE x<{1}) "
@@ -73,3 +74,7 @@ def sqlite(t):
                 t.true("sqlite__nothing_is_lost", m.status == 0, f"{m.status}")
         finally:
             t.equal("sqlite__ends_as_without_memprobe", sqlite3.close(), 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Nothing that memprobe does, and no end that memprobe finds, may harm its target."""
 import json
@@ -5,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from harness import Failure, Memprobe, Skip, Target, sum_of, test
+from harness import Failure, Memprobe, Skip, Target, main, sum_of, test
 
 BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 MILLION_CALLS = 1000000
@@ -139,3 +140,7 @@ def attach_and_detach_again_and_again(t):
                 m.stacks()
         target.ask("go")
         t.equal("attached_and_detached_again_and_again__the_target_runs_on", target.exit(), 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Threads: arenas, frees in other threads, eight of them at full speed."""
-from harness import measure, sum_of, test
+from harness import main, measure, sum_of, test
 
 
 @test
@@ -40,3 +41,7 @@ def pingpong(t):
                truth[metric].values["same_address"] > 500, f"{truth[metric].values}")
     for run in runs:
         t.no_loss("a_thread_that_only_frees__misses_no_free", run)
+
+
+if __name__ == "__main__":
+    main()

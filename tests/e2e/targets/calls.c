@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Every allocation function of the C library, one site each, in one thread: what it
  * returns, what it does when it fails, and what realloc does to the block that it takes.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Blocks of known age: a tight churner whose blocks live for milliseconds, and a growing
  * vector whose block was born at `go` and is reallocated a second and a half later.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * User-level stacks: coroutines that take turns between allocations, on small stacks next
  * to each other. Each allocates at its own depth; the order of addresses of their stacks is

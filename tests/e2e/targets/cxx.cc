@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * operator new and delete in all forms, a new that throws while it is probed, exceptions that
  * leave functions which hold blocks. The figures are those of the allocation functions below

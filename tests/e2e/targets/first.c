@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * A command: allocates before main, tells its arguments, its user and what it counted. It
  * has no conversation; it ends by itself with the status of its first argument.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Many live blocks, then churn: fills a profiler's table of live blocks. The first argument is
  * the number of blocks that stay, the second one that of the churn. A second `go` frees all.

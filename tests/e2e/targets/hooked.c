@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * An allocator in the program itself that misbehaves as allocators of coroutine runtimes do:
  * posix_memalign switches to another user-level stack before it returns, where others

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Control flow that skips returns: longjmp out of callers, signal handlers on their own
  * stack that allocate, recursion deeper than a stack record.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * How address spaces begin and end: exec, exit, fork, vfork. The first argument is the case;
  * sites of a child are told by the child itself, before the line `done` of the parent.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * One thread only allocates, another one only frees, one block at a time: the block is mapped,
  * so that the kernel hands out the same address each time. The freeing thread frees the same

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * A program whose seccomp filter kills it for any system call that is not on a short list,
  * numbers that the filter's author could not know included: the kernel's own system call for

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * A program under load that never stops: two threads allocate and free all the time. On
  * `rate` it tells the pairs per thread and second of the last fifth of a second; on `alloc` a site

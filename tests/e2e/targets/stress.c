@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Eight threads at full speed: malloc, realloc and free at random, small and mapped sizes,
  * a third of the blocks freed by another thread, so that addresses travel between threads

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Wrappers that jump: x_malloc -> y_malloc -> malloc and x_free -> y_free -> free without a
  * call between, as compilers make them, and the C library's own reallocarray -> realloc. Each

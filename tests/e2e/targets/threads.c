@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* build: -fno-omit-frame-pointer */
 /*
  * Threads that allocate once: the first malloc of a thread makes an arena (64 MiB reserved,
  * trimmed, 132 KiB touched), which is no allocation of the program. Then blocks that
