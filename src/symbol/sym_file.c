@@ -68,6 +68,7 @@ static struct sym_file *new_file(struct sym_files *fs)
 {
 	XGROW(fs->v, fs->n, fs->cap);
 	fs->v[fs->n] = xcalloc(1, sizeof(struct sym_file));
+	fs->v[fs->n]->number = fs->n + 1;
 	return fs->v[fs->n++];
 }
 

@@ -27,6 +27,7 @@ struct sym_identity {
 };
 
 struct sym_file {
+	uint64_t number; /* index in sym_files + 1 */
 	struct sym_identity identity;
 	struct elf_segment *segments; /* none: not an ELF file */
 	size_t n_segments;

@@ -56,9 +56,11 @@ static int identify(struct sym_process *p, const char *proc_root)
 	return 0;
 }
 
-static bool is_same_file(const struct proc_map *a, const struct proc_map *b)
+/* Overlapping mappings under which an address means the same code. */
+static bool is_same_code(const struct proc_map *a, const struct proc_map *b)
 {
-	return a->dev == b->dev && a->ino == b->ino;
+	return a->dev == b->dev && a->ino == b->ino &&
+	       (!a->ino || a->start - a->offset == b->start - b->offset);
 }
 
 /* Names of addresses in the range no longer hold. */
@@ -88,7 +90,7 @@ static void merge(struct sym_process *p, struct proc_maps *new)
 
 		XGROW(merged.v, merged.n, merged.cap);
 		if (o && n && o->start < n->end && n->start < o->end) {
-			changed |= (o->exec || n->exec) && !is_same_file(o, n);
+			changed |= (o->exec || n->exec) && !is_same_code(o, n);
 			if (o->end <= n->end)
 				i++;
 			else
@@ -160,7 +162,7 @@ void sym_process_add_map(struct sym_process *p, const struct proc_map *m)
 	const struct proc_map *first = proc_maps_find(&p->maps, m->start);
 	const struct proc_map *last = proc_maps_find(&p->maps, m->end - 1);
 
-	if ((first && !is_same_file(first, m)) || (last && !is_same_file(last, m)))
+	if ((first && !is_same_code(first, m)) || (last && !is_same_code(last, m)))
 		forget_names(p);
 	proc_maps_add(&p->maps, m);
 }

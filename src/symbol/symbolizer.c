@@ -92,26 +92,34 @@ static struct sym_process *find_process(const struct symbolizer *s, uint32_t gen
 	return at ? s->procs[*at] : NULL;
 }
 
+/* Of the generations of one PID only the latest is the living process. */
+static void set_pid(struct symbolizer *s, struct sym_process *p, uint64_t index, pid_t pid)
+{
+	uint64_t *latest = table_put(&s->by_pid, (uint64_t)pid, index);
+
+	if (p->pid <= 0)
+		p->pid = p->ns_pid = pid;
+	if (*latest < index) {
+		s->procs[*latest]->is_superseded = true;
+		*latest = index;
+	} else if (*latest > index) {
+		p->is_superseded = true;
+	}
+}
+
 /* pid 0: not known. */
 static struct sym_process *find_or_add_process(struct symbolizer *s, uint32_t gen, pid_t pid)
 {
-	struct sym_process *p = find_process(s, gen);
-	uint64_t *latest;
+	uint64_t index = *table_put(&s->by_gen, gen, s->n_procs);
+	struct sym_process *p;
 
-	if (!p) {
+	if (index == s->n_procs) {
 		XGROW(s->procs, s->n_procs, s->procs_cap);
-		p = s->procs[s->n_procs] = sym_process_new(gen, pid);
-		table_put(&s->by_gen, gen, s->n_procs++);
+		s->procs[s->n_procs++] = sym_process_new(gen, pid);
 	}
-	if (pid <= 0)
-		return p;
-	if (p->pid <= 0)
-		p->pid = p->ns_pid = pid;
-	latest = table_put(&s->by_pid, (uint64_t)pid, s->n_procs - 1);
-	if (s->procs[*latest] != p) {
-		s->procs[*latest]->is_superseded = true;
-		*latest = *table_get(&s->by_gen, gen);
-	}
+	p = s->procs[index];
+	if (pid > 0)
+		set_pid(s, p, index, pid);
 	return p;
 }
 
@@ -181,16 +189,6 @@ static uint64_t hash_of_inode(const struct proc_map *m)
 	return hash_u64(m->ino) * 31 + hash_u64(m->dev);
 }
 
-static uint64_t number_of(const struct symbolizer *s, const struct sym_file *f)
-{
-	size_t i;
-
-	for (i = 0; i < s->files.n; i++)
-		if (s->files.v[i] == f)
-			return i + 1;
-	return NO_FILE;
-}
-
 static uint64_t open_file(struct symbolizer *s, struct sym_process *p, const struct proc_map *m)
 {
 	struct sym_file *f = sym_files_get(&s->files, p->pid, m);
@@ -198,7 +196,7 @@ static uint64_t open_file(struct symbolizer *s, struct sym_process *p, const str
 	uint64_t number;
 
 	if (f) {
-		number = number_of(s, f);
+		number = f->number;
 		*table_put(&s->by_inode, hash_of_inode(m), 0) = number;
 		return number;
 	}
@@ -216,7 +214,7 @@ static uint64_t open_vdso(struct symbolizer *s, const struct sym_process *p, con
 	image = vdso_read(s->proc_root, p->pid, m, &len);
 	s->vdso_tried = image != NULL;
 	if (image)
-		s->vdso = number_of(s, sym_files_add_image(&s->files, image, len));
+		s->vdso = sym_files_add_image(&s->files, image, len)->number;
 	return s->vdso;
 }
 
