@@ -50,9 +50,8 @@ def killed(t):
                 sum_of(m.stacks(), "s_marked"), truth.of("s_marked", "live-bytes"))
 
 
-@test
-def exec_ends_the_image(t):
-    with Target("lifecycle", "exec") as target, Memprobe("-d", 0, "-p", target.pid) as m:
+def exec_case(t, case, what):
+    with Target("lifecycle", case) as target, Memprobe("-d", 0, "-p", target.pid) as m:
         m.armed()
         before = target.ask("go")
         target.say("exec")
@@ -60,14 +59,30 @@ def exec_ends_the_image(t):
         after = target.ask("go")
         m.stop()
         stacks = m.stacks()
-        t.equal("M8_exec__begins_a_ledger_of_its_own", sum_of(stacks, "s_child"),
+        t.equal(f"{what}__begins_a_ledger_of_its_own", sum_of(stacks, "s_child"),
                 after.of("s_child", "live-bytes"))
-        t.equal("M8_exec__ends_the_old_image_and_reports_it", sum_of(stacks, "s_parent"),
+        t.equal(f"{what}__ends_the_old_image_and_reports_it", sum_of(stacks, "s_parent"),
                 before.of("s_parent", "live-bytes"))
-        t.true("M8_exec__keeps_the_images_apart",
+        t.true(f"{what}__keeps_the_images_apart",
                not roots_of(stacks, "s_parent") & roots_of(stacks, "s_child"),
                f"{roots_of(stacks, 's_parent')} {roots_of(stacks, 's_child')}")
         target.exit()
+
+
+@test
+def exec_ends_the_image(t):
+    exec_case(t, "exec", "M8_exec")
+
+
+@test
+def exec_by_another_thread(t):
+    exec_case(t, "thread-exec", "exec_by_another_thread")
+
+
+@test
+def leaderless(t):
+    truth, results, _ = measure("lifecycle", "leaderless", metrics=("live-bytes",))
+    t.sites({"s_parent": "a_process_whose_main_thread_has_ended__is_exact"}, truth, results)
 
 
 @test

@@ -13,21 +13,25 @@
 
 #include "truth.h"
 
-#define SITES(X)                                                                          \
-	X(s_malloc) X(s_calloc) X(s_reallocarray) X(s_posix_memalign) X(s_aligned_alloc)   \
-	X(s_memalign) X(s_valloc) X(s_pvalloc) X(s_malloc_zero) X(s_malloc_fail)           \
-	X(s_calloc_fail) X(s_calloc_overflow) X(s_memalign_fail) X(s_memalign_nomem)       \
-	X(s_realloc_null) X(s_realloc_grow) X(s_realloc_shrink) X(s_realloc_origin)        \
-	X(s_realloc_taker) X(s_realloc_kept) X(s_realloc_failing) X(s_realloc_zero)        \
-	X(s_realloc_zeroer) X(s_realloc_old) X(s_realloc_mmap_chain) X(s_malloc_1m)        \
-	X(s_malloc_64m) X(s_calloc_300k) X(s_mmap_churn) X(s_raised_threshold)             \
-	X(s_free_elsewhere) X(s_freer) X(s_double_reallocarray_fail) X(s_vector)
+#define SITES(X)                                                                                   \
+	X(s_malloc)                                                                                \
+	X(s_calloc) X(s_reallocarray) X(s_posix_memalign) X(s_aligned_alloc) X(s_memalign) X(      \
+		s_valloc) X(s_pvalloc) X(s_malloc_zero) X(s_malloc_fail) X(s_calloc_fail)          \
+		X(s_calloc_overflow) X(s_memalign_fail) X(s_memalign_nomem) X(s_realloc_null) X(   \
+			s_realloc_grow) X(s_realloc_shrink) X(s_realloc_origin) X(s_realloc_taker) \
+			X(s_realloc_kept) X(s_realloc_failing) X(s_realloc_zero)                   \
+				X(s_realloc_zeroer) X(s_realloc_old) X(s_realloc_mmap_chain)       \
+					X(s_malloc_1m) X(s_malloc_64m) X(s_calloc_300k)            \
+						X(s_mmap_churn) X(s_raised_threshold)              \
+							X(s_free_elsewhere) X(s_freer)             \
+								X(s_double_reallocarray_fail)      \
+									X(s_vector)
 
 enum site_index {
 #define X(name) I_##name,
 	SITES(X)
 #undef X
-	N_SITES
+		N_SITES
 };
 
 static struct site sites[] = {
@@ -41,21 +45,21 @@ static struct site sites[] = {
 static void *before_attach[7];
 
 /* n blocks of first, first + step, ... bytes by `call`; all but the first `freed` stay. */
-#define MANY(name, n, first, step, freed, call)                                           \
-	SITE void name(void)                                                               \
-	{                                                                                  \
-		size_t left = (freed);                                                     \
-		for (size_t i = 0, size = (first); i < (n); i++, size += (step)) {         \
-			void *p = call;                                                    \
-			KEEP(p);                                                           \
-			CHECK(p);                                                          \
-			count_alloc(S(name), size);                                        \
-			if (left) {                                                        \
-				left--;                                                    \
-				free(p);                                                   \
-				count_free(S(name), size);                                 \
-			}                                                                  \
-		}                                                                          \
+#define MANY(name, n, first, step, freed, call)                                    \
+	SITE void name(void)                                                       \
+	{                                                                          \
+		size_t left = (freed);                                             \
+		for (size_t i = 0, size = (first); i < (n); i++, size += (step)) { \
+			void *p = call;                                            \
+			KEEP(p);                                                   \
+			CHECK(p);                                                  \
+			count_alloc(S(name), size);                                \
+			if (left) {                                                \
+				left--;                                            \
+				free(p);                                           \
+				count_free(S(name), size);                         \
+			}                                                          \
+		}                                                                  \
 	}
 
 static void *checked_posix_memalign(size_t align, size_t size) __attribute__((always_inline));

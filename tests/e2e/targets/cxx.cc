@@ -49,19 +49,19 @@ SITE void caller_fn(void)
 	}
 }
 
-#define FORM(name, site, type, make, drop)                                                \
-	SITE void name(void)                                                               \
-	{                                                                                  \
-		for (int i = 0; i < N; i++) {                                              \
-			type *p = make;                                                    \
-			KEEP(p);                                                           \
-			count_alloc(&site, sizeof(type));                                  \
-			if (i % 2) {                                                       \
-				drop;                                                      \
-				count_free(&site, sizeof(type));                           \
-			}                                                                  \
-		}                                                                          \
-		NO_TAIL();                                                                 \
+#define FORM(name, site, type, make, drop)                       \
+	SITE void name(void)                                     \
+	{                                                        \
+		for (int i = 0; i < N; i++) {                    \
+			type *p = make;                          \
+			KEEP(p);                                 \
+			count_alloc(&site, sizeof(type));        \
+			if (i % 2) {                             \
+				drop;                            \
+				count_free(&site, sizeof(type)); \
+			}                                        \
+		}                                                \
+		NO_TAIL();                                       \
 	}
 
 FORM(s_new, plain, S, static_cast<S *>(operator new(sizeof(S))), operator delete(p))

@@ -31,7 +31,8 @@ SITE void s_churn(long n)
 
 int main(int argc, char **argv)
 {
-	long n_keep = argc > 2 ? atol(argv[1]) : 1000200, n_churn = argc > 2 ? atol(argv[2]) : 200000;
+	long n_keep = argc > 2 ? atol(argv[1]) : 1000200,
+	     n_churn = argc > 2 ? atol(argv[2]) : 200000;
 	void **list = calloc((size_t)n_keep, sizeof(*list));
 
 	CHECK(list);

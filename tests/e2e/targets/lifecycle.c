@@ -4,6 +4,7 @@
  * How address spaces begin and end: exec, exit, fork, vfork. The first argument is the case;
  * sites of a child are told by the child itself, before the line `done` of the parent.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 static struct site here = { .name = "s_parent" }, there = { .name = "s_child" };
 static struct site shared = { .name = "s_vfork_child" };
 static void *blocks[10];
+static pthread_t main_thread;
 
 /* M14: 50 045 bytes */
 SITE void s_parent(void)
@@ -128,6 +130,40 @@ static void do_vfork(void)
 	hear("exit");
 }
 
+/* The rest of the life after pthread_exit of the main thread. */
+static void *worker(void *arg)
+{
+	CHECK(pthread_join(main_thread, NULL) == 0);
+	ready();
+	hear("go");
+	do_exit();
+	_exit(0);
+	return arg;
+}
+
+static void do_leaderless(void)
+{
+	pthread_t thread;
+
+	main_thread = pthread_self();
+	CHECK(pthread_create(&thread, NULL, worker, NULL) == 0);
+	pthread_exit(NULL);
+}
+
+static void *exec_worker(void *arg)
+{
+	do_exec(arg);
+	return NULL;
+}
+
+static void do_thread_exec(char **argv)
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, exec_worker, argv) == 0);
+	pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "exit";
@@ -136,10 +172,14 @@ int main(int argc, char **argv)
 		do_image();
 		return 0;
 	}
+	if (!strcmp(what, "leaderless"))
+		do_leaderless();
 	ready();
 	hear("go");
 	if (!strcmp(what, "exec"))
 		do_exec(argv);
+	else if (!strcmp(what, "thread-exec"))
+		do_thread_exec(argv);
 	else if (!strcmp(what, "fork"))
 		do_fork(false);
 	else if (!strcmp(what, "fork-stays"))

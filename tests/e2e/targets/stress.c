@@ -128,7 +128,8 @@ static void add(struct site *sum, const struct site *s)
 
 int main(void)
 {
-	struct site sum[N_SITES] = { { .name = "s_stress_malloc" }, { .name = "s_stress_realloc" } };
+	struct site sum[N_SITES] = { { .name = "s_stress_malloc" },
+				     { .name = "s_stress_realloc" } };
 	pthread_t threads[N_THREADS];
 
 	ready();

@@ -56,12 +56,12 @@ static inline void say(const char *fmt, ...)
 		_exit(99);
 }
 
-#define CHECK(cond)                                                                        \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
-			say("error %s:%d: %s", __FILE__, __LINE__, #cond);                 \
-			_exit(98);                                                         \
-		}                                                                          \
+#define CHECK(cond)                                                        \
+	do {                                                               \
+		if (!(cond)) {                                             \
+			say("error %s:%d: %s", __FILE__, __LINE__, #cond); \
+			_exit(98);                                         \
+		}                                                          \
 	} while (0)
 
 /* The next line that the harness says; at its end of file the target ends too. */
