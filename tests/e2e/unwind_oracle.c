@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The unwinder's proof on a live process: at sampled allocations the process is stopped
+ * (SIGSTOP from the probe itself), the same thread is unwound by libdwfl from outside, the two
+ * stacks are compared frame by frame, and the process goes on.
+ *
+ *	unwind_oracle PID COMPARISONS SECONDS [EVERY]
+ *
+ * Frame 0 is the probed function in both and is not compared: the thread stops one instruction
+ * later. Prints each difference with its code bytes, and a last line
+ *
+ *	oracle: compared N, equal N, incomplete N (marked), wrong N, oracle gave up N
+ *
+ * Exit status 1 when a stack is wrong without a mark, or more than 0.1 % are marked incomplete.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <elfutils/libdwfl.h>
+
+#include "alloc/allocator.h"
+#include "app/attacher.h"
+#include "base/buf.h"
+#include "base/table.h"
+#include "base/units.h"
+#include "kern/kern.h"
+
+#define MAX_ORACLE_FRAMES 4096
+
+struct oracle {
+	struct kern *kern;
+	struct attacher *attacher;
+	pid_t pid;
+	Dwfl *dwfl;
+	uint64_t maps_hash;
+	uint64_t frames[MAX_ORACLE_FRAMES];
+	uint32_t n_frames;
+	uint64_t compared, equal, incomplete, wrong, gave_up, wanted, not_stopped;
+	uint64_t by_end[MP_END_NR];
+	struct table sites; /* distinct callers compared */
+};
+
+static char *debug_path;
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = dwfl_linux_proc_find_elf,
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.debuginfo_path = &debug_path,
+};
+
+static char thread_state(pid_t pid, pid_t tid)
+{
+	char path[64], *p, state = 'X';
+	struct buf b = BUF_INIT;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	if (!buf_read_file(&b, path, 4096)) {
+		p = strrchr(b.data, ')');
+		if (p && p[1])
+			state = p[2];
+	}
+	buf_release(&b);
+	return state;
+}
+
+static bool wait_stopped(pid_t pid, pid_t tid)
+{
+	int i;
+
+	for (i = 0; i < 20000; i++) {
+		switch (thread_state(pid, tid)) {
+		case 'T':
+			return true;
+		case 'X':
+		case 'Z':
+			return false;
+		}
+		usleep(50);
+	}
+	return false;
+}
+
+/* One Dwfl for the run, reported again when the mappings have changed. */
+static int refresh(struct oracle *o)
+{
+	struct buf b = BUF_INIT;
+	char path[64];
+	uint64_t h;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)o->pid);
+	if (buf_read_file(&b, path, 64 * MIB))
+		return -1;
+	h = hash_bytes(b.data, b.len);
+	buf_release(&b);
+	if (o->dwfl && h == o->maps_hash)
+		return 0;
+	if (o->dwfl)
+		dwfl_end(o->dwfl);
+	o->dwfl = dwfl_begin(&callbacks);
+	o->maps_hash = h;
+	if (dwfl_linux_proc_report(o->dwfl, o->pid) || dwfl_report_end(o->dwfl, NULL, NULL))
+		return -1;
+	return dwfl_linux_proc_attach(o->dwfl, o->pid, false) ? -1 : 0;
+}
+
+static int on_frame(Dwfl_Frame *f, void *ctx)
+{
+	struct oracle *o = ctx;
+	Dwarf_Addr pc;
+	bool activation;
+
+	if (!dwfl_frame_pc(f, &pc, &activation))
+		return DWARF_CB_ABORT;
+	if (o->n_frames >= MAX_ORACLE_FRAMES)
+		return DWARF_CB_ABORT;
+	o->frames[o->n_frames++] = pc;
+	return DWARF_CB_OK;
+}
+
+static void print_code(struct oracle *o, uint64_t pc)
+{
+	uint8_t code[16];
+	struct iovec to = { code, sizeof(code) };
+	struct iovec from = { (void *)(uintptr_t)(pc - 8), sizeof(code) };
+	Dwfl_Module *m = dwfl_addrmodule(o->dwfl, pc);
+	GElf_Off off = 0;
+	GElf_Sym sym;
+	const char *name = NULL;
+	size_t i;
+
+	if (m)
+		name = dwfl_module_addrinfo(m, pc - 1, &off, &sym, NULL, NULL, NULL);
+	printf("      %llx %s %s+0x%llx code", (unsigned long long)pc,
+	       m ? dwfl_module_info(m, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : "?",
+	       name ? name : "?", (unsigned long long)off);
+	if (process_vm_readv(o->pid, &to, 1, &from, 1, 0) == sizeof(code))
+		for (i = 0; i < sizeof(code); i++)
+			printf("%s%02x", i == 8 ? " | " : " ", code[i]);
+	printf("\n");
+}
+
+static void print_difference(struct oracle *o, const struct mp_ev_stack *e, const __u64 *ours,
+			     uint32_t n, uint32_t at)
+{
+	uint32_t i, from = at > 2 ? at - 2 : 0;
+
+	printf("  DIFFERS at frame %u: ours %u frames, end %u; oracle %u frames\n", at, n, e->end,
+	       o->n_frames);
+	for (i = from; i < at + 2; i++) {
+		printf("    frame %u ours\n", i);
+		if (i < n)
+			print_code(o, ours[i]);
+		printf("    frame %u oracle\n", i);
+		if (i < o->n_frames)
+			print_code(o, o->frames[i]);
+	}
+	fflush(stdout);
+}
+
+static void compare(struct oracle *o, const struct mp_ev_stack *e, const __u64 *ours, uint32_t n)
+{
+	uint32_t limit = e->left_out ? MP_INNER_FRAMES : n, k = 1;
+	bool oracle_failed;
+
+	o->n_frames = 0;
+	if (refresh(o)) {
+		o->gave_up++;
+		return;
+	}
+	oracle_failed = dwfl_getthread_frames(o->dwfl, (pid_t)e->tid, on_frame, o) != 0;
+	o->compared++;
+	o->by_end[e->end < MP_END_NR ? e->end : 0]++;
+	if (n > 1)
+		table_put(&o->sites, ours[1], 1);
+	while (k < limit && k < o->n_frames && ours[k] == o->frames[k])
+		k++;
+	if (k == limit && (e->left_out || o->n_frames == n))
+		o->equal++;
+	else if (e->end != MP_END_COMPLETE)
+		o->incomplete++;
+	else if (oracle_failed && k == o->n_frames)
+		o->gave_up++;
+	else {
+		o->wrong++;
+		if (o->wrong <= 20)
+			print_difference(o, e, ours, n, k);
+	}
+}
+
+static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
+{
+	struct oracle *o = ctx;
+
+	if (o->compared >= o->wanted)
+		return;
+	if (wait_stopped((pid_t)e->tgid, (pid_t)e->tid))
+		compare(o, e, frames, n);
+	else
+		o->not_stopped++;
+}
+
+static void on_proc(void *ctx, const struct mp_ev_proc *e)
+{
+	(void)ctx;
+	(void)e;
+}
+
+static void on_object(void *ctx, const struct mp_ev_object *e)
+{
+	struct oracle *o = ctx;
+	struct proc_map m = { .start = e->start, .end = e->end, .offset = e->pgoff << 12,
+			      .ino = e->ino, .dev = e->dev, .read = true, .exec = true,
+			      .path = (char *)(uintptr_t)"" };
+
+	kern_unwind_add(o->kern, o->pid, &m);
+}
+
+static int start(struct oracle *o, uint32_t every)
+{
+	struct mp_shape shapes[MP_MAX_SHAPES];
+	const struct alloc_function *f;
+	struct kern_opts ko = { .max_memory_bytes = 128 * MIB, .verify_every = every, .shapes = shapes };
+	struct attacher_opts ao = { .proc_root = "/proc", .pid_scoped = true };
+	uint32_t gen;
+	size_t i;
+	int err;
+
+	f = alloc_functions(&ko.n_shapes);
+	for (i = 0; i < ko.n_shapes; i++)
+		shapes[i] = f[i].shape;
+	err = kern_open(&o->kern, &ko);
+	if (err)
+		return err;
+	ao.kern = o->kern;
+	o->attacher = attacher_new(&ao);
+	err = attacher_add_process(o->attacher, o->pid);
+	if (!err)
+		err = kern_follow(o->kern, o->pid, 0, &gen);
+	if (!err && !attacher_n_probes(o->attacher))
+		err = -ENOENT;
+	if (!err)
+		kern_arm(o->kern);
+	return err;
+}
+
+/*
+ * SIGCONT would also cancel the stop of a thread that has just sent its stack: so first all threads
+ * come to rest, then what they sent meanwhile is compared, then the process goes on.
+ */
+static void finish_stop(struct oracle *o, const struct kern_handlers *h)
+{
+	struct dirent *d;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)o->pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir)))
+		if (d->d_name[0] != '.')
+			wait_stopped(o->pid, atoi(d->d_name));
+	if (dir)
+		closedir(dir);
+	while (kern_poll(o->kern, h) > 0)
+		;
+	kill(o->pid, SIGCONT);
+}
+
+static int report(const struct oracle *o)
+{
+	uint32_t i;
+
+	for (i = 1; i < MP_END_NR; i++)
+		if (o->by_end[i])
+			printf("  end %u: %llu\n", i, (unsigned long long)o->by_end[i]);
+	printf("oracle: compared %llu, equal %llu, incomplete %llu (marked), wrong %llu, oracle gave up %llu, "
+	       "call sites %zu\n",
+	       (unsigned long long)o->compared, (unsigned long long)o->equal,
+	       (unsigned long long)o->incomplete, (unsigned long long)o->wrong,
+	       (unsigned long long)o->gave_up, o->sites.n);
+	return !o->compared || o->wrong > o->compared / 100000 || o->incomplete * 1000 > o->compared;
+}
+
+int main(int argc, char **argv)
+{
+	struct oracle o = { 0 };
+	const struct kern_handlers h = { .ctx = &o, .stack = on_stack, .proc = on_proc,
+					 .object = on_object };
+	time_t end;
+	int err, failed;
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY]\n");
+		return 2;
+	}
+	o.pid = atoi(argv[1]);
+	o.wanted = strtoull(argv[2], NULL, 10);
+	end = time(NULL) + atoi(argv[3]);
+	err = start(&o, argc > 4 ? (uint32_t)atoi(argv[4]) : 50);
+	if (err) {
+		fprintf(stderr, "cannot start: %s\n", strerror(-err));
+		return 1;
+	}
+	fprintf(stderr, "armed\n");
+	while (o.compared < o.wanted && time(NULL) < end && !kill(o.pid, 0)) {
+		if (kern_poll(o.kern, &h) > 0)
+			finish_stop(&o, &h);
+		else
+			usleep(200);
+	}
+	attacher_free(o.attacher);
+	failed = report(&o);
+	kern_close(o.kern);
+	kill(o.pid, SIGCONT);
+	if (o.dwfl)
+		dwfl_end(o.dwfl);
+	return failed;
+}
