@@ -177,6 +177,14 @@ $(O)/tools/%: tools/%.cc tools/build-target.sh
 	$(call say,TARGET,$<)
 	$(Q)$(target_cc)
 
+# Tools of the e2e tests: tests/e2e/NAME.c, over both archives
+E2E_TOOL_BIN := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/e2e/*.c)))
+$(E2E_TOOL_BIN:=.o): | $(O)/memprobe.skel.h
+
+$(E2E_TOOL_BIN): $(O)/%: $(O)/%.o $(O)/libedge.a $(O)/libpure.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(EDGE_LIBS)
+
 # Fuzzing: tests/fuzz/fuzz_NAME.c over the pure code; the corpus is replayed in the unit tier
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_FLAGS := -O1 -g -std=gnu11 $(INCLUDE) -fsanitize=address,undefined \
@@ -214,7 +222,7 @@ build-unit: $(UNIT_BIN) $(REPLAY_BIN)
 build-golden: $(GOLDEN_BIN)
 build-bpf: $(BPF_TEST_BIN)
 build-tools: $(O)/libpure.a bpf-arches
-build-e2e: all static $(TARGET_BIN) $(DEMO_BIN)
+build-e2e: all static $(TARGET_BIN) $(E2E_TOOL_BIN) $(DEMO_BIN)
 
 RUN = +$(Q)MAKE="$(MAKE)" O="$(O)" T="$(T)" tests/run
 TIERS := layers size tools unit golden bpf e2e
