@@ -272,6 +272,8 @@ static void remove_range(struct proc_maps *maps, size_t from, size_t to)
 {
 	size_t i;
 
+	if (from == to)
+		return;
 	for (i = from; i < to; i++)
 		free(maps->v[i].path);
 	memmove(&maps->v[from], &maps->v[to], (maps->n - to) * sizeof(*maps->v));
