@@ -2,7 +2,7 @@
 /*
  * The allocator table: which symbols are allocator entry points, and how they are called.
  *
- * A new allocator function is one row in allocator.c: {symbol, family, call shape}.
+ * A new allocator function is one row in allocator.c: {symbol, family, flags, call shape}.
  * The row's number is the attach cookie; the BPF side reads the shape from it.
  * Pure: knows names only, no files, no processes.
  */
@@ -14,9 +14,20 @@
 
 #include "bpf/memprobe.h"
 
+enum alloc_flags {
+	/*
+	 * operator new and delete: probed only in an object whose new does not call malloc (jemalloc,
+	 * tcmalloc, mimalloc). In libstdc++ the stack of malloc shows operator new and its caller.
+	 */
+	ALLOC_ONLY_IF_BYPASS = 1,
+	/* An exception may leave it: a return probe there ends the target in std::terminate. */
+	ALLOC_MAY_THROW = 2,
+};
+
 struct alloc_function {
 	const char *symbol;
-	const char *family; /* "glibc", "jemalloc", ... as doctor prints it */
+	const char *family; /* "malloc", "c++", "jemalloc", ... as messages print it */
+	unsigned int flags; /* enum alloc_flags */
 	struct mp_shape shape;
 };
 
@@ -24,11 +35,16 @@ struct alloc_function {
 const struct alloc_function *alloc_functions(size_t *n);
 /* Row of a symbol name, or -1. */
 int alloc_find(const char *symbol);
-/* True for base names that hold an allocator's own or C++ runtime code: libc.so.6, libjemalloc.so.2... */
+/* Bit i set: argument i must be intact where the probe sits. */
+unsigned int alloc_argument_mask(const struct mp_shape *shape);
+
+/* Base names of objects: libc.so.6, ld-linux-x86-64.so.2, ld-musl-x86_64.so.1, libpthread.so.0... */
 bool alloc_is_libc(const char *module);
+/* libjemalloc.so.2, libtcmalloc_minimal.so.4, libmimalloc.so.2... */
 bool alloc_is_allocator_library(const char *module);
+/* libstdc++.so.6, libc++.so.1, libgcc_s.so.1 */
 bool alloc_is_cxx_library(const char *module);
-/* True for a function name that is an allocator entry point (malloc, operator new(unsigned long), ...). */
+/* A frame's name that is an allocator entry point: "malloc", "operator new(unsigned long)". */
 bool alloc_is_entry_name(const char *name);
 
 #endif

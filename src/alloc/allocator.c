@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* size: table */
+/* The allocator table; see allocator.h. Aliases share an address: the attacher probes each file offset once. */
+#include "alloc/allocator.h"
+
+#include <string.h>
+
+#define NONE MP_ARG_NONE
+#define NEW(size_arg) { .op = MP_OP_ALLOC, .size = (size_arg), .count = NONE, .ptr = NONE }
+#define CALLOC { .op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = NONE }
+#define REALLOC { .op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0 }
+#define REALLOCARRAY { .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0 }
+#define MEMALIGN_OUT \
+	{ .op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = 0, .flags = MP_SHAPE_PTR_IN_MEMORY }
+#define FREE { .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 }
+/* glibc keeps a size word before each block; only its own entry points may be read so. */
+#define GLIBC_REALLOC \
+	{ .op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
+#define GLIBC_REALLOCARRAY \
+	{ .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
+#define GLIBC_FREE \
+	{ .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
+
+#define THROWING (ALLOC_ONLY_IF_BYPASS | ALLOC_MAY_THROW)
+
+/*
+ * Not probed, on purpose: malloc_usable_size, sallocx, nallocx (queries); xallocx (resizes in place
+ * and returns the new size: it has no call shape yet); mi_heap_* (an extra first argument: rows
+ * of their own would be needed for each).
+ */
+static const struct alloc_function functions[] = {
+	{ "malloc", "malloc", 0, NEW(0) },
+	{ "calloc", "malloc", 0, CALLOC },
+	{ "realloc", "malloc", 0, REALLOC },
+	{ "reallocarray", "malloc", 0, REALLOCARRAY },
+	{ "posix_memalign", "malloc", 0, MEMALIGN_OUT },
+	{ "aligned_alloc", "malloc", 0, NEW(1) },
+	{ "memalign", "malloc", 0, NEW(1) },
+	{ "valloc", "malloc", 0, NEW(0) },
+	{ "pvalloc", "malloc", 0, NEW(0) },
+	{ "free", "malloc", 0, FREE },
+	{ "cfree", "malloc", 0, FREE },
+	{ "free_sized", "malloc", 0, FREE },
+	{ "free_aligned_sized", "malloc", 0, FREE },
+
+	{ "__libc_malloc", "glibc", 0, NEW(0) },
+	{ "__libc_calloc", "glibc", 0, CALLOC },
+	{ "__libc_realloc", "glibc", 0, GLIBC_REALLOC },
+	{ "__libc_reallocarray", "glibc", 0, GLIBC_REALLOCARRAY },
+	{ "__libc_memalign", "glibc", 0, NEW(1) },
+	{ "__libc_valloc", "glibc", 0, NEW(0) },
+	{ "__libc_pvalloc", "glibc", 0, NEW(0) },
+	{ "__libc_free", "glibc", 0, GLIBC_FREE },
+
+	/* C++; nothrow forms return NULL, so they take a return probe */
+	{ "_ZnwmRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
+	{ "_ZnamRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
+	{ "_ZnwmSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
+	{ "_ZnamSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
+	{ "_Znwm", "c++", THROWING, NEW(0) },
+	{ "_Znam", "c++", THROWING, NEW(0) },
+	{ "_ZnwmSt11align_val_t", "c++", THROWING, NEW(0) },
+	{ "_ZnamSt11align_val_t", "c++", THROWING, NEW(0) },
+	{ "_ZdlPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdlPvm", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPvm", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdlPvRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPvRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdlPvSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPvSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdlPvmSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPvmSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdlPvSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+	{ "_ZdaPvSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
+
+	/* jemalloc's own API, also under the prefixes of static and Rust builds */
+	{ "mallocx", "jemalloc", 0, NEW(0) },
+	{ "rallocx", "jemalloc", 0, REALLOC },
+	{ "dallocx", "jemalloc", 0, FREE },
+	{ "sdallocx", "jemalloc", 0, FREE },
+	{ "je_malloc", "jemalloc", 0, NEW(0) },
+	{ "je_calloc", "jemalloc", 0, CALLOC },
+	{ "je_realloc", "jemalloc", 0, REALLOC },
+	{ "je_posix_memalign", "jemalloc", 0, MEMALIGN_OUT },
+	{ "je_aligned_alloc", "jemalloc", 0, NEW(1) },
+	{ "je_memalign", "jemalloc", 0, NEW(1) },
+	{ "je_valloc", "jemalloc", 0, NEW(0) },
+	{ "je_free", "jemalloc", 0, FREE },
+	{ "je_mallocx", "jemalloc", 0, NEW(0) },
+	{ "je_rallocx", "jemalloc", 0, REALLOC },
+	{ "je_dallocx", "jemalloc", 0, FREE },
+	{ "je_sdallocx", "jemalloc", 0, FREE },
+	{ "_rjem_malloc", "jemalloc", 0, NEW(0) },
+	{ "_rjem_calloc", "jemalloc", 0, CALLOC },
+	{ "_rjem_realloc", "jemalloc", 0, REALLOC },
+	{ "_rjem_posix_memalign", "jemalloc", 0, MEMALIGN_OUT },
+	{ "_rjem_aligned_alloc", "jemalloc", 0, NEW(1) },
+	{ "_rjem_free", "jemalloc", 0, FREE },
+	{ "_rjem_mallocx", "jemalloc", 0, NEW(0) },
+	{ "_rjem_rallocx", "jemalloc", 0, REALLOC },
+	{ "_rjem_dallocx", "jemalloc", 0, FREE },
+	{ "_rjem_sdallocx", "jemalloc", 0, FREE },
+
+	{ "tc_malloc", "tcmalloc", 0, NEW(0) },
+	{ "tc_calloc", "tcmalloc", 0, CALLOC },
+	{ "tc_realloc", "tcmalloc", 0, REALLOC },
+	{ "tc_posix_memalign", "tcmalloc", 0, MEMALIGN_OUT },
+	{ "tc_memalign", "tcmalloc", 0, NEW(1) },
+	{ "tc_valloc", "tcmalloc", 0, NEW(0) },
+	{ "tc_pvalloc", "tcmalloc", 0, NEW(0) },
+	{ "tc_free", "tcmalloc", 0, FREE },
+	{ "tc_cfree", "tcmalloc", 0, FREE },
+	{ "tc_free_sized", "tcmalloc", 0, FREE },
+	{ "tc_newarray_nothrow", "tcmalloc", 0, NEW(0) },
+	{ "tc_new_nothrow", "tcmalloc", 0, NEW(0) },
+	{ "tc_delete", "tcmalloc", 0, FREE },
+	{ "tc_deletearray", "tcmalloc", 0, FREE },
+	{ "tc_delete_sized", "tcmalloc", 0, FREE },
+	{ "tc_deletearray_sized", "tcmalloc", 0, FREE },
+
+	{ "mi_malloc", "mimalloc", 0, NEW(0) },
+	{ "mi_zalloc", "mimalloc", 0, NEW(0) },
+	{ "mi_calloc", "mimalloc", 0, CALLOC },
+	{ "mi_mallocn", "mimalloc", 0, CALLOC },
+	{ "mi_realloc", "mimalloc", 0, REALLOC },
+	{ "mi_reallocn", "mimalloc", 0, REALLOCARRAY },
+	{ "mi_reallocarray", "mimalloc", 0, REALLOCARRAY },
+	{ "mi_rezalloc", "mimalloc", 0, REALLOC },
+	{ "mi_posix_memalign", "mimalloc", 0, MEMALIGN_OUT },
+	{ "mi_memalign", "mimalloc", 0, NEW(1) },
+	{ "mi_aligned_alloc", "mimalloc", 0, NEW(1) },
+	{ "mi_valloc", "mimalloc", 0, NEW(0) },
+	{ "mi_pvalloc", "mimalloc", 0, NEW(0) },
+	{ "mi_malloc_aligned", "mimalloc", 0, NEW(0) },
+	{ "mi_zalloc_aligned", "mimalloc", 0, NEW(0) },
+	{ "mi_calloc_aligned", "mimalloc", 0, CALLOC },
+	{ "mi_realloc_aligned", "mimalloc", 0, REALLOC },
+	{ "mi_new_nothrow", "mimalloc", 0, NEW(0) },
+	{ "mi_free", "mimalloc", 0, FREE },
+	{ "mi_free_size", "mimalloc", 0, FREE },
+	{ "mi_free_size_aligned", "mimalloc", 0, FREE },
+	{ "mi_free_aligned", "mimalloc", 0, FREE },
+};
+
+#define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
+_Static_assert(N_FUNCTIONS <= MP_MAX_SHAPES, "a cookie's row must fit the kernel's table");
+
+const struct alloc_function *alloc_functions(size_t *n)
+{
+	*n = N_FUNCTIONS;
+	return functions;
+}
+
+int alloc_find(const char *symbol)
+{
+	size_t i;
+
+	for (i = 0; i < N_FUNCTIONS; i++)
+		if (!strcmp(functions[i].symbol, symbol))
+			return (int)i;
+	return -1;
+}
+
+unsigned int alloc_argument_mask(const struct mp_shape *shape)
+{
+	unsigned int mask = 0;
+
+	if (shape->size != MP_ARG_NONE)
+		mask |= 1u << shape->size;
+	if (shape->count != MP_ARG_NONE)
+		mask |= 1u << shape->count;
+	if (shape->ptr != MP_ARG_NONE)
+		mask |= 1u << shape->ptr;
+	return mask;
+}
+
+/* Names up to ".so" or "-VERSION.so": libc.so.6, libc-2.31.so. */
+static bool has_stem(const char *module, const char *const *stems)
+{
+	for (; *stems; stems++) {
+		size_t n = strlen(*stems);
+
+		if (!strncmp(module, *stems, n) &&
+		    (module[n] == '.' || (module[n] == '-' && module[n + 1] >= '0' && module[n + 1] <= '9')))
+			return true;
+	}
+	return false;
+}
+
+bool alloc_is_libc(const char *module)
+{
+	static const char *const stems[] = { "libc",	"libpthread", "libm",  "librt",	    "libdl",
+					     "libutil", "libresolv",  "libanl", "libnsl", NULL };
+
+	return has_stem(module, stems) || !strncmp(module, "ld-linux", 8) ||
+	       !strncmp(module, "ld-musl", 7) || !strncmp(module, "ld-2.", 5) || !strcmp(module, "[vdso]");
+}
+
+bool alloc_is_allocator_library(const char *module)
+{
+	static const char *const stems[] = { "libjemalloc", "libtcmalloc", "libtcmalloc_minimal",
+					     "libtcmalloc_debug", "libmimalloc", "libmimalloc-secure",
+					     "libscudo", "libhoard", "libsnmalloc", NULL };
+
+	return has_stem(module, stems);
+}
+
+bool alloc_is_cxx_library(const char *module)
+{
+	static const char *const stems[] = { "libstdc++", "libc++", "libc++abi", "libgcc_s", "libsupc++",
+					     NULL };
+
+	return has_stem(module, stems);
+}
+
+bool alloc_is_entry_name(const char *name)
+{
+	return alloc_find(name) >= 0 || !strncmp(name, "operator new", 12) ||
+	       !strncmp(name, "operator delete", 15);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* struct profile: interning, stacks, totals; see profile.h. Pure: no I/O, no clock, no globals. */
+#include "model/profile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+void profile_init(struct profile *p)
+{
+	*p = (struct profile){ 0 };
+	intern_id(&p->strings, ""); /* id 0 is the empty string */
+}
+
+void profile_release(struct profile *p)
+{
+	intern_release(&p->strings);
+	free(p->frames);
+	table_release(&p->frame_ids);
+	free(p->stack_frames);
+	free(p->stacks);
+	table_release(&p->stack_ids);
+	free(p->procs);
+	table_release(&p->proc_ids);
+	*p = (struct profile){ 0 };
+}
+
+uint32_t profile_string(struct profile *p, const char *s)
+{
+	return intern_id(&p->strings, s);
+}
+
+const char *profile_str(const struct profile *p, uint32_t id)
+{
+	const char *s = intern_str(&p->strings, id);
+
+	return s ? s : "";
+}
+
+static bool same_frame(const struct profile_frame *a, const struct profile_frame *b)
+{
+	return a->name == b->name && a->module == b->module && a->file == b->file && a->line == b->line &&
+	       a->class == b->class;
+}
+
+uint32_t profile_frame(struct profile *p, const struct profile_frame *f)
+{
+	uint64_t h = hash_u64((uint64_t)f->name << 32 | f->module) ^
+		     hash_u64((uint64_t)f->file << 32 | f->line) * 3 ^ f->class;
+	uint64_t *at;
+
+	while ((at = table_get(&p->frame_ids, h))) {
+		if (same_frame(&p->frames[*at], f))
+			return (uint32_t)*at;
+		h++;
+	}
+	XGROW(p->frames, p->n_frames, p->frames_cap);
+	p->frames[p->n_frames] = *f;
+	table_put(&p->frame_ids, h, p->n_frames);
+	return (uint32_t)p->n_frames++;
+}
+
+uint32_t profile_proc(struct profile *p, uint32_t gen)
+{
+	const uint64_t *at = table_get(&p->proc_ids, gen);
+
+	if (at)
+		return (uint32_t)*at;
+	XGROW(p->procs, p->n_procs, p->procs_cap);
+	p->procs[p->n_procs] = (struct profile_proc){ .gen = gen, .parent = UINT32_MAX };
+	table_put(&p->proc_ids, gen, p->n_procs);
+	return (uint32_t)p->n_procs++;
+}
+
+uint32_t profile_find_stack(const struct profile *p, uint64_t id)
+{
+	const uint64_t *at = table_get(&p->stack_ids, id);
+
+	return at ? (uint32_t)*at : UINT32_MAX;
+}
+
+uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
+			   uint32_t n_frames, enum mp_stack_end end)
+{
+	struct profile_stack *s;
+	uint32_t i;
+
+	XGROW(p->stacks, p->n_stacks, p->stacks_cap);
+	s = &p->stacks[p->n_stacks];
+	*s = (struct profile_stack){
+		.id = id,
+		.proc = proc,
+		.first_frame = (uint32_t)p->n_stack_frames,
+		.n_frames = n_frames,
+		.end = end,
+	};
+	for (i = 0; i < n_frames; i++) {
+		XGROW(p->stack_frames, p->n_stack_frames, p->stack_frames_cap);
+		p->stack_frames[p->n_stack_frames++] = frames[i];
+	}
+	table_put(&p->stack_ids, id, p->n_stacks);
+	return (uint32_t)p->n_stacks++;
+}
+
+static const struct {
+	const char *name, *text;
+} loss_kinds[MP_LOSS_NR] = {
+#define LOSS(id, n, t) [MP_LOSS_##id] = { n, t },
+#include "bpf/losses.h"
+#undef LOSS
+};
+
+const char *loss_name(enum mp_loss kind)
+{
+	return loss_kinds[kind].name;
+}
+
+const char *loss_text(enum mp_loss kind)
+{
+	return loss_kinds[kind].text;
+}
+
+static const char *const end_texts[MP_END_NR] = {
+	[MP_END_COMPLETE] = "",
+	[MP_END_DEPTH] = "[truncated: too deep]",
+	[MP_END_UNMAPPED] = "[truncated: code in no mapping]",
+	[MP_END_NO_INFO] = "[truncated: no unwind info]",
+	[MP_END_UNSUPPORTED] = "[truncated: unsupported unwind info]",
+	[MP_END_UNREADABLE] = "[truncated: stack unreadable]",
+	[MP_END_TRAMPOLINE] = "[truncated: another tracer's return probe]",
+	[MP_END_NOT_READY] = "[truncated: code mapped just before]",
+	[MP_END_FRAME_POINTER] = "", /* the kernel's walk does not say how it ended */
+};
+
+const char *stack_end_text(enum mp_stack_end end)
+{
+	return end < MP_END_NR && end_texts[end] ? end_texts[end] : "[truncated]";
+}
+
+uint64_t profile_lost_events(const struct profile *p)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < MP_LOSS_NR; i++)
+		sum += p->losses[i].events;
+	return sum;
+}
+
+static const char *const metric_names[METRIC_NR] = {
+	[METRIC_LIVE_BYTES] = "live-bytes",
+	[METRIC_LIVE_BLOCKS] = "live-blocks",
+	[METRIC_ALLOC_BYTES] = "alloc-bytes",
+	[METRIC_ALLOC_BLOCKS] = "alloc-blocks",
+};
+
+const char *metric_name(enum profile_metric m)
+{
+	return metric_names[m];
+}
+
+int metric_parse(const char *name, enum profile_metric *m)
+{
+	int i;
+
+	for (i = 0; i < METRIC_NR; i++) {
+		if (strcmp(name, metric_names[i]) != 0)
+			continue;
+		*m = (enum profile_metric)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m)
+{
+	switch (m) {
+	case METRIC_LIVE_BYTES:
+		return s->live_bytes;
+	case METRIC_LIVE_BLOCKS:
+		return s->live_blocks;
+	case METRIC_ALLOC_BYTES:
+		return s->t.alloc_bytes;
+	case METRIC_ALLOC_BLOCKS:
+		return s->t.alloc_blocks;
+	case METRIC_NR:
+		break;
+	}
+	return 0;
+}
