@@ -11,7 +11,8 @@ struct call {
 	__u64 ra; /* return address of the function; read by the stack walk */
 	__u64 arg[6];
 	__u32 row;
-	__u32 pushes;
+	__u16 pushes;
+	__u16 flags; /* enum mp_site_flags */
 };
 
 static __always_inline struct mp_scratch *scratch_get(void)

@@ -18,6 +18,7 @@ static __always_inline void call_read(struct pt_regs *ctx, struct call *c)
 
 	c->row = MP_COOKIE_ROW(cookie);
 	c->pushes = MP_COOKIE_PUSHES(cookie);
+	c->flags = MP_COOKIE_FLAGS(cookie);
 	c->ip = PT_REGS_IP(ctx);
 	c->sp = PT_REGS_SP(ctx) + 8 * c->pushes;
 	c->fp = arch_fp(ctx);

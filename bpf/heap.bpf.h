@@ -65,14 +65,14 @@ static __always_inline void call_abandon(struct mp_thread *th)
 	th->old_kind = OLD_NONE;
 }
 
-static __always_inline void realloc_enter(struct mp_thread *th, const volatile struct mp_shape *shape)
+static __always_inline void realloc_enter(struct mp_thread *th, const struct call *c)
 {
 	if (ledger_take(th->gen, th->ptr, &th->old)) {
 		th->old_kind = OLD_IN_LEDGER;
 		return;
 	}
 	th->old_kind = OLD_BEFORE_ATTACH;
-	th->old_bytes = shape->flags & MP_SHAPE_GLIBC_CHUNK ? glibc_usable(th->ptr) : 0;
+	th->old_bytes = c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
 }
 
 /* Entry of an allocation. True: the return is wanted. */
@@ -98,7 +98,7 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	th->old_kind = OLD_NONE;
 	th->pending = shape->op;
 	if (shape->op == MP_OP_REALLOC && th->ptr)
-		realloc_enter(th, shape);
+		realloc_enter(th, c);
 	return true;
 }
 
@@ -197,8 +197,7 @@ static __always_inline void heap_free(const struct call *c)
 	if (ledger_take(th->gen, ptr, &b))
 		ledger_subtract(&b);
 	else if (th->last_free_ptr != ptr || th->last_free_sp != c->sp)
-		ledger_old_free(th->gen,
-				shape->flags & MP_SHAPE_GLIBC_CHUNK ? glibc_usable(ptr) : 0);
+		ledger_old_free(th->gen, c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0);
 	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
 	th->last_free_ptr = ptr;
 	th->last_free_sp = c->sp;

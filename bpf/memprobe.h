@@ -36,8 +36,6 @@ enum mp_op {
 
 enum mp_shape_flags {
 	MP_SHAPE_PTR_IN_MEMORY = 1, /* result at *arg[ptr] when the function returns 0 */
-	MP_SHAPE_GLIBC_CHUNK = 2,   /* a size word lies before each block (size class of older blocks) */
-	MP_SHAPE_ZERO_FREES = 4,    /* realloc to 0 bytes frees and returns NULL */
 };
 
 struct mp_shape {
@@ -50,12 +48,17 @@ struct mp_shape {
 };
 
 /*
- * Attach cookie: bits 0..15 the row of the allocator table (index into shapes[]),
- * bits 16..23 the number of 8-byte pushes between the function's entry and the probe.
+ * Attach cookie: bits 0..15 the row of the allocator table (index into shapes[]), bits 16..23 the
+ * number of 8-byte pushes between the function's entry and the probe, bits 24..31 flags.
  */
-#define MP_COOKIE(row, pushes) ((__u64)(row) | (__u64)(pushes) << 16)
+enum mp_site_flags {
+	MP_SITE_GLIBC = 1, /* glibc's own: a size word lies before each block */
+};
+
+#define MP_COOKIE(row, pushes, flags) ((__u64)(row) | (__u64)(pushes) << 16 | (__u64)(flags) << 24)
 #define MP_COOKIE_ROW(c) ((__u32)((c) & 0xffff))
 #define MP_COOKIE_PUSHES(c) ((__u32)((c) >> 16 & 0xff))
+#define MP_COOKIE_FLAGS(c) ((__u32)((c) >> 24 & 0xff))
 
 /* ---- processes ---- */
 

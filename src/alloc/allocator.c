@@ -13,14 +13,6 @@
 #define MEMALIGN_OUT \
 	{ .op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = 0, .flags = MP_SHAPE_PTR_IN_MEMORY }
 #define FREE { .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 }
-/* glibc keeps a size word before each block; only its own entry points may be read so. */
-#define GLIBC_REALLOC \
-	{ .op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
-#define GLIBC_REALLOCARRAY \
-	{ .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
-#define GLIBC_FREE \
-	{ .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0, .flags = MP_SHAPE_GLIBC_CHUNK }
-
 #define THROWING (ALLOC_ONLY_IF_BYPASS | ALLOC_MAY_THROW)
 
 /*
@@ -45,12 +37,12 @@ static const struct alloc_function functions[] = {
 
 	{ "__libc_malloc", "glibc", 0, NEW(0) },
 	{ "__libc_calloc", "glibc", 0, CALLOC },
-	{ "__libc_realloc", "glibc", 0, GLIBC_REALLOC },
-	{ "__libc_reallocarray", "glibc", 0, GLIBC_REALLOCARRAY },
+	{ "__libc_realloc", "glibc", 0, REALLOC },
+	{ "__libc_reallocarray", "glibc", 0, REALLOCARRAY },
 	{ "__libc_memalign", "glibc", 0, NEW(1) },
 	{ "__libc_valloc", "glibc", 0, NEW(0) },
 	{ "__libc_pvalloc", "glibc", 0, NEW(0) },
-	{ "__libc_free", "glibc", 0, GLIBC_FREE },
+	{ "__libc_free", "glibc", 0, FREE },
 
 	/* C++; nothrow forms return NULL, so they take a return probe */
 	{ "_ZnwmRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
