@@ -123,52 +123,64 @@ static int by_rank(const void *a, const void *b)
 	return strncmp(y->name, x->name, MAX_COMPARED_BYTES);
 }
 
-static int by_start(const void *a, const void *b)
+/* First index in [lo, hi) of v, sorted by start there, whose start is above addr. */
+static size_t above(const struct candidate *v, size_t lo, size_t hi, uint64_t addr)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The first start above addr, or UINT64_MAX. */
-static uint64_t next_start(const uint64_t *starts, size_t n, uint64_t addr)
-{
-	size_t lo = 0, hi = n;
-
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (starts[mid] <= addr)
+		if (v[mid].start <= addr)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo < n ? starts[lo] : UINT64_MAX;
+	return lo;
 }
 
-static void close_unsized(struct gather *g)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	uint64_t *starts = xcalloc(g->n, sizeof(*starts));
-	size_t i;
+	return a < b ? a : b;
+}
 
-	for (i = 0; i < g->n; i++)
-		starts[i] = g->v[i].start;
-	if (g->n)
-		qsort(starts, g->n, sizeof(*starts), by_start);
-	for (i = 0; i < g->n; i++) {
-		struct candidate *c = &g->v[i];
-		uint64_t next;
+/*
+ * Where symbols without a size end. One that begins inside another function is a label of it and names nothing.
+ * v is sorted by rank: those without a size are [0, n_unsized).
+ */
+static void close_unsized(struct gather *g, size_t n_unsized)
+{
+	uint64_t *reach = xcalloc(g->n, sizeof(*reach)); /* highest end of the sized ones so far */
+	size_t i, next;
 
-		if (c->is_sized)
-			continue;
-		next = next_start(starts, g->n, c->start);
-		c->end = c->start + MAX_UNSIZED_BYTES;
-		if (c->end > next)
-			c->end = next;
-		if (c->end > c->section_end)
-			c->end = c->section_end;
+	for (i = n_unsized; i < g->n; i++) {
+		reach[i] = g->v[i].end;
+		if (i > n_unsized && reach[i - 1] > reach[i])
+			reach[i] = reach[i - 1];
 	}
-	free(starts);
+	for (i = 0; i < n_unsized; i++) {
+		struct candidate *c = &g->v[i];
+
+		next = above(g->v, n_unsized, g->n, c->start);
+		if (next > n_unsized && reach[next - 1] > c->start)
+			continue;
+		c->end = least(c->start + MAX_UNSIZED_BYTES, c->section_end);
+		if (next < g->n)
+			c->end = least(c->end, g->v[next].start);
+		next = above(g->v, 0, n_unsized, c->start);
+		if (next < n_unsized)
+			c->end = least(c->end, g->v[next].start);
+	}
+	free(reach);
+}
+
+static void rank(struct gather *g)
+{
+	size_t n_unsized = 0;
+
+	if (g->n)
+		qsort(g->v, g->n, sizeof(*g->v), by_rank);
+	while (n_unsized < g->n && !g->v[n_unsized].is_sized)
+		n_unsized++;
+	close_unsized(g, n_unsized);
 }
 
 static void paint(struct elf_symbols *out, struct gather *g)
@@ -176,8 +188,6 @@ static void paint(struct elf_symbols *out, struct gather *g)
 	struct range *ranges = xcalloc(g->n, sizeof(*ranges));
 	size_t i;
 
-	if (g->n)
-		qsort(g->v, g->n, sizeof(*g->v), by_rank);
 	for (i = 0; i < g->n; i++)
 		ranges[i] = (struct range){ g->v[i].start, g->v[i].end, (uint32_t)i, (uint32_t)i };
 	out->n = spans_paint(&out->v, ranges, g->n);
@@ -220,7 +230,7 @@ void elf_symbols_load(struct elf_symbols *out, struct elf_file *f, struct elf_fi
 	if (mini)
 		gather_table(&g, mini, ELF_SYMTAB);
 	gather_table(&g, f, ELF_DYNSYM);
-	close_unsized(&g);
+	rank(&g);
 	paint(out, &g);
 	keep_names(out, &g);
 	free(g.v);
