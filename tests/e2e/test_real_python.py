@@ -35,7 +35,7 @@ def used():
     if tracing:
         return tracemalloc.get_traced_memory()[0]
     m = mallinfo2()
-    return m.uordblks + m.hblkhd - m.fsmblks
+    return m.uordblks + m.hblkhd
 
 keep = {}
 

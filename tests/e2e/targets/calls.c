@@ -15,17 +15,17 @@
 
 #define SITES(X)                                                                                   \
 	X(s_malloc)                                                                                \
-	X(s_calloc) X(s_reallocarray) X(s_posix_memalign) X(s_aligned_alloc) X(s_memalign) X(      \
-		s_valloc) X(s_pvalloc) X(s_malloc_zero) X(s_malloc_fail) X(s_calloc_fail)          \
-		X(s_calloc_overflow) X(s_memalign_fail) X(s_memalign_nomem) X(s_realloc_null) X(   \
-			s_realloc_grow) X(s_realloc_shrink) X(s_realloc_origin) X(s_realloc_taker) \
-			X(s_realloc_kept) X(s_realloc_failing) X(s_realloc_zero)                   \
-				X(s_realloc_zeroer) X(s_realloc_old) X(s_realloc_mmap_chain)       \
-					X(s_malloc_1m) X(s_malloc_64m) X(s_calloc_300k)            \
-						X(s_mmap_churn) X(s_raised_threshold)              \
-							X(s_free_elsewhere) X(s_freer)             \
-								X(s_double_reallocarray_fail)      \
-									X(s_vector)
+	X(s_calloc)                                                                                \
+	X(s_reallocarray) X(s_posix_memalign) X(s_aligned_alloc) X(s_memalign) X(s_valloc) X(      \
+		s_pvalloc) X(s_malloc_zero) X(s_malloc_fail) X(s_calloc_fail) X(s_calloc_overflow) \
+		X(s_memalign_fail) X(s_memalign_nomem) X(s_realloc_null) X(s_realloc_grow) X(      \
+			s_realloc_shrink) X(s_realloc_origin) X(s_realloc_taker) X(s_realloc_kept) \
+			X(s_realloc_failing) X(s_realloc_zero) X(s_realloc_zeroer)                 \
+				X(s_realloc_old) X(s_realloc_mmap_chain) X(s_malloc_1m)            \
+					X(s_malloc_64m) X(s_calloc_300k) X(s_mmap_churn)           \
+						X(s_raised_threshold) X(s_free_elsewhere)          \
+							X(s_freer) X(s_double_reallocarray_fail)   \
+								X(s_vector)
 
 enum site_index {
 #define X(name) I_##name,
@@ -43,6 +43,8 @@ static struct site sites[] = {
 #define S(name) (&sites[I_##name])
 
 static void *before_attach[7];
+/* else the compiler calls malloc for realloc(NULL, n) */
+static void *volatile null;
 
 /* n blocks of first, first + step, ... bytes by `call`; all but the first `freed` stay. */
 #define MANY(name, n, first, step, freed, call)                                    \
@@ -73,14 +75,14 @@ static inline void *checked_posix_memalign(size_t align, size_t size)
 
 MANY(s_malloc, 101, 17, 13, 29, malloc(size))
 MANY(s_calloc, 97, 19, 11, 31, calloc(size, 1))
-MANY(s_reallocarray, 89, 23, 7, 37, reallocarray(NULL, 1, size))
+MANY(s_reallocarray, 89, 23, 7, 37, reallocarray(null, 1, size))
 MANY(s_posix_memalign, 83, 29, 17, 41, checked_posix_memalign(64, size))
 MANY(s_aligned_alloc, 79, 128, 64, 43, aligned_alloc(64, size))
 MANY(s_memalign, 73, 31, 19, 47, memalign(32, size))
 MANY(s_valloc, 7, 37, 23, 3, valloc(size))
 MANY(s_pvalloc, 5, 41, 29, 2, pvalloc(size))
 MANY(s_malloc_zero, 53, 0, 0, 11, malloc(size))
-MANY(s_realloc_null, 71, 43, 3, 13, realloc(NULL, size))
+MANY(s_realloc_null, 71, 43, 3, 13, realloc(null, size))
 MANY(s_malloc_1m, 10, 1 << 20, 0, 0, malloc(size))
 MANY(s_malloc_64m, 2, 64 << 20, 0, 1, malloc(size))
 MANY(s_calloc_300k, 10, 300000, 0, 0, calloc(1, size))
