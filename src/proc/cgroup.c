@@ -3,8 +3,8 @@
  * The memory limit above a process: cgroup v1, v2 or both mounted; see process.h.
  *
  * Walks from the process's group to the root of the hierarchy and takes the smallest limit. A
- * limit at or above the machine's RAM (v1 writes "no limit" as a number near 2^63) limits nothing; then RAM
- * is the limit. Files: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+ * limit at or above the machine's RAM (v1 writes "no limit" as a number near 2^63) limits nothing;
+ * then RAM is the limit. Files: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
  */
 #include "proc/process.h"
 
@@ -115,7 +115,8 @@ static bool has_parent_component(const char *path)
 	return false;
 }
 
-/* In a cgroup namespace groups outside it read "/../x": then only the hierarchy's root can be asked. */
+/* In a cgroup namespace groups outside it read "/../x": then only the hierarchy's root can be
+ * asked. */
 static char *clean_path(const char *path, size_t len)
 {
 	char *copy = xstrndup(path, len);
@@ -139,7 +140,8 @@ static char *unified_mount(const char *cgroup_root)
 	return xstrdup(cgroup_root);
 }
 
-/* Lines "ID:CONTROLLERS:PATH"; v2 is "0::PATH". A v1 memory controller, where mounted, is the one in force. */
+/* Lines "ID:CONTROLLERS:PATH"; v2 is "0::PATH". A v1 memory controller, where mounted, is the one
+ * in force. */
 static bool find_membership(struct membership *m, const char *text, const char *cgroup_root)
 {
 	const char *line = text, *unified = NULL;
@@ -182,7 +184,8 @@ static uint64_t limit_of(const struct cgroup_version *v, const char *dir)
 	return smallest;
 }
 
-/* Page cache that the kernel drops before it kills is not used memory (the kubelet's "working set"). */
+/* Page cache that the kernel drops before it kills is not used memory (the kubelet's "working
+ * set"). */
 static uint64_t used_in(const struct cgroup_version *v, const char *dir)
 {
 	uint64_t used = 0, cache;

@@ -5,7 +5,8 @@
  * A path alone proves nothing: the library may have been replaced, deleted, or lie in another
  * mount namespace. So the inode number must agree with the mapping's and the file must reach to the
  * mapping's offset. st_dev is not compared: on overlayfs and btrfs it differs from the
- * device in /proc/PID/maps. Only regular files are opened (opening a device may have effects, a FIFO blocks).
+ * device in /proc/PID/maps. Only regular files are opened (opening a device may have effects, a
+ * FIFO blocks).
  */
 #include "proc/maps.h"
 
@@ -18,16 +19,12 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "proc/proc_internal.h"
 
 static char *map_files_path(const char *proc_root, pid_t pid, const struct proc_map *m)
 {
 	return xasprintf("%s/%d/map_files/%" PRIx64 "-%" PRIx64, proc_root, (int)pid, m->start,
 			 m->end);
-}
-
-static char *root_path(const char *proc_root, pid_t pid, const struct proc_map *m)
-{
-	return xasprintf("%s/%d/root%s", proc_root, (int)pid, m->path);
 }
 
 /* 0 when path is the file of the mapping, -ESTALE when it is another one, or -errno. */
@@ -45,8 +42,8 @@ static int check_file(const char *path, const struct proc_map *m)
 }
 
 /*
- * A map_files link names one range of one process, so the link text may vouch for it where the inode
- * numbers do not compare (overlayfs with xino puts the layer into st_ino).
+ * A map_files link names one range of one process, so the link text may vouch for it where the
+ * inode numbers do not compare (overlayfs with xino puts the layer into st_ino).
  */
 static int check_map_files(const char *link, const struct proc_map *m)
 {
@@ -84,8 +81,8 @@ static int open_checked(const char *path, const struct proc_map *m)
 }
 
 /*
- * The link of the range that holds m->start today: a mapping known from an event may have been merged
- * with a neighbour or split since. NULL when another file lies there.
+ * The link of the range that holds m->start today: a mapping known from an event may have been
+ * merged with a neighbour or split since. NULL when another file lies there.
  */
 static char *current_map_files_path(const char *proc_root, pid_t pid, const struct proc_map *m)
 {
@@ -119,6 +116,25 @@ static char *find_map_files(const char *proc_root, pid_t pid, const struct proc_
 	return NULL;
 }
 
+/* The file's path below the process's root, or NULL; caller frees. A leader that ended has no root,
+ * its threads have. */
+static char *find_in_root(const char *proc_root, pid_t pid, const struct proc_map *m)
+{
+	char *path = xasprintf("%s/%d/root%s", proc_root, (int)pid, m->path);
+	int err = check_file(path, m);
+	pid_t tid = err == -ENOENT ? proc_living_thread(proc_root, pid) : 0;
+
+	if (tid) {
+		free(path);
+		path = xasprintf("%s/%d/task/%d/root%s", proc_root, (int)pid, (int)tid, m->path);
+		err = check_file(path, m);
+	}
+	if (!err)
+		return path;
+	free(path);
+	return NULL;
+}
+
 static bool is_file_mapping(const struct proc_map *m)
 {
 	return m->ino && m->path[0] == '/';
@@ -127,7 +143,7 @@ static bool is_file_mapping(const struct proc_map *m)
 int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 {
 	char *path;
-	int err, fd;
+	int fd;
 
 	if (!is_file_mapping(m))
 		return -ENOENT;
@@ -136,14 +152,10 @@ int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 	free(path);
 	if (fd >= 0)
 		return fd;
-	path = root_path(proc_root, pid, m);
-	err = check_file(path, m);
-	if (err && !check_file(m->path, m)) {
-		free(path);
+	path = find_in_root(proc_root, pid, m);
+	if (!path && !check_file(m->path, m))
 		path = xstrdup(m->path);
-		err = 0;
-	}
-	fd = err ? err : open_checked(path, m);
+	fd = path ? open_checked(path, m) : -ENOENT;
 	free(path);
 	return fd;
 }
@@ -154,12 +166,10 @@ char *proc_map_attach_path(const char *proc_root, pid_t pid, const struct proc_m
 
 	if (!is_file_mapping(m))
 		return NULL;
-	path = root_path(proc_root, pid, m);
-	if (!check_file(path, m))
-		return path;
-	free(path);
-	path = find_map_files(proc_root, pid, m);
-	if (path)
-		return path;
-	return check_file(m->path, m) ? NULL : xstrdup(m->path);
+	path = find_in_root(proc_root, pid, m);
+	if (!path)
+		path = find_map_files(proc_root, pid, m);
+	if (!path && !check_file(m->path, m))
+		path = xstrdup(m->path);
+	return path;
 }

@@ -99,7 +99,8 @@ static bool take_numbers(struct cursor *c, struct proc_map *m)
 
 /*
  * The kernel (seq_path, fs/proc/task_mmu.c) escapes nothing but the newline, as \012. A file that
- * really has the four characters \012 in its name is therefore misread; its inode still identifies it.
+ * really has the four characters \012 in its name is therefore misread; its inode still identifies
+ * it.
  */
 static char *unescape(const char *s, size_t len)
 {
@@ -289,7 +290,8 @@ void proc_maps_add(struct proc_maps *maps, const struct proc_map *m)
 		return;
 	new = copy_map(m); /* m may lie in maps */
 	i = upper_bound(maps, new.start);
-	/* The neighbour on the left may reach into the new one, or past it: then it is split in three. */
+	/* The neighbour on the left may reach into the new one, or past it: then it is split in
+	 * three. */
 	if (i && maps->v[i - 1].end > new.start) {
 		struct proc_map *left = &maps->v[i - 1];
 

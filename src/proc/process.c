@@ -23,8 +23,8 @@
 
 int proc_read_text(struct buf *text, const char *proc_root, pid_t pid, const char *name)
 {
-	char *path = pid ? xasprintf("%s/%d/%s", proc_root, (int)pid, name) :
-			   xasprintf("%s/%s", proc_root, name);
+	char *path = pid ? xasprintf("%s/%d/%s", proc_root, (int)pid, name)
+			 : xasprintf("%s/%s", proc_root, name);
 	int err;
 
 	buf_reset(text);
@@ -229,8 +229,8 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid)
 		p = strrchr(text.data, ')'); /* the name before it may hold blanks and brackets */
 	/* Fields 3-13, 14 utime, 15 stime, 16-21, 22 starttime. */
 	if (!err && (!p || sscanf(p + 1,
-				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
-				  " %*s %*s %*s %*s %*s %*s %" SCNu64,
+				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
+				  " %" SCNu64 " %*s %*s %*s %*s %*s %*s %" SCNu64,
 				  &utime, &stime, &start) != 3))
 		err = -EINVAL;
 	buf_release(&text);

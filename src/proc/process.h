@@ -17,9 +17,9 @@ struct proc_status {
 	pid_t tgid, ppid;
 	pid_t ns_pid; /* its PID in its own innermost namespace */
 	uint32_t n_threads;
-	uint32_t uid;
+	uint32_t uid; /* effective */
 	uint64_t rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
-	bool has_memory; /* false: kernel thread or zombie */
+	bool has_memory; /* false: kernel thread or zombie; a leader that ended has its threads' */
 };
 
 int proc_status_read(struct proc_status *st, const char *proc_root, pid_t pid);
@@ -35,12 +35,16 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
 /* PIDs of all processes that have memory, ascending; *pids is malloc'ed. */
 int proc_list(pid_t **pids, size_t *n, const char *proc_root);
 
-/* Memory limit above a process: cgroup v2 memory.max/high of it and its ancestors, v1 memory.limit_in_bytes, else MemTotal. */
+/*
+ * The memory limit above a process: the smallest memory.max or memory.high (cgroup v2) or
+ * memory.limit_in_bytes (v1) of its group and the groups above; the machine's RAM when none is below that.
+ */
 struct proc_limit {
-	uint64_t limit_bytes; /* UINT64_MAX: none but the machine's RAM */
-	uint64_t used_bytes;  /* of the group that has that limit */
-	uint64_t oom_kills;   /* of that group */
-	char name[128];	      /* last component: "gateway.service"; "RAM" when the machine is the limit */
+	uint64_t limit_bytes;
+	/* In the group that has the limit, without page cache that can be dropped; of RAM: total - available. */
+	uint64_t used_bytes;
+	uint64_t oom_kills; /* in that group and below it; of RAM: since boot */
+	char name[128];	    /* last component: "gateway.service"; "RAM" when the machine is the limit */
 };
 
 int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgroup_root, pid_t pid);

@@ -116,7 +116,8 @@ static struct elf_file *try_link(const char *root, const struct debug_search *wh
 	return f;
 }
 
-/* .gnu_debuglink: a file name, NUL, padding to 4 bytes, CRC. The name is one component, nothing else. */
+/* .gnu_debuglink: a file name, NUL, padding to 4 bytes, CRC. The name is one component, nothing
+ * else. */
 static void read_link(struct elf_file *f, struct wanted *w)
 {
 	GElf_Shdr sh;

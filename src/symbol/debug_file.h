@@ -16,7 +16,7 @@
 #include "symbol/elf_file.h"
 
 struct debug_search {
-	const char *proc_root;	/* "/proc" */
+	const char *proc_root;  /* "/proc" */
 	const char *debug_root; /* "/usr/lib/debug" */
 	pid_t pid;
 	const char *object_path; /* as the target sees it */

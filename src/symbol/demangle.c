@@ -17,8 +17,8 @@
 #include <string.h>
 
 /*
- * libiberty refuses names above 1024 bytes unless told not to limit recursion. Its stack use grows with the
- * length: 2048 bytes stay below 1 MiB.
+ * libiberty refuses names above 1024 bytes unless told not to limit recursion. Its stack use grows
+ * with the length: 2048 bytes stay below 1 MiB.
  */
 #define MAX_MANGLED_BYTES 2048
 
@@ -62,7 +62,9 @@ static int run(struct sink *s, const char *name, size_t len)
 	return is_cxx(name) && cplus_demangle_v3_callback(name, options, take_piece, s);
 }
 
-/* Length of text that may be kept of len bytes when at most max are: not inside a UTF-8 character. */
+/*
+ * Length of text that may be kept of len bytes when at most max are: not inside a UTF-8 character.
+ */
 static size_t cut_at(const char *text, size_t max)
 {
 	size_t back = 0;

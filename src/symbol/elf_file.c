@@ -47,8 +47,8 @@ static int read_segments(struct elf_file *f)
 }
 
 /*
- * Before libelf sees the file: it allocates per section header, and a sparse file may claim 2^32 of them
- * (e_shnum 0: the number is in the first header).
+ * Before libelf sees the file: it allocates per section header, and a sparse file may claim 2^32 of
+ * them (e_shnum 0: the number is in the first header).
  */
 static bool is_plausible(struct elf_file *f)
 {
@@ -81,7 +81,8 @@ static bool has_section_names(struct elf_file *f)
 static int read_headers(struct elf_file *f)
 {
 	elf_version(EV_CURRENT);
-	f->elf = f->image ? elf_memory(f->image, f->size_bytes) : elf_begin(f->fd, ELF_C_READ, NULL);
+	f->elf =
+		f->image ? elf_memory(f->image, f->size_bytes) : elf_begin(f->fd, ELF_C_READ, NULL);
 	if (!f->elf || elf_kind(f->elf) != ELF_K_ELF)
 		return -ENOEXEC;
 	f->has_section_names = has_section_names(f);
@@ -173,7 +174,8 @@ long elf_file_read(struct elf_file *f, uint64_t offset, void *out, size_t len)
 	return (long)done;
 }
 
-static void *read_range(struct elf_file *f, uint64_t offset, uint64_t size_bytes, uint64_t max_bytes)
+static void *read_range(struct elf_file *f, uint64_t offset, uint64_t size_bytes,
+			uint64_t max_bytes)
 {
 	char *data;
 
@@ -220,8 +222,8 @@ bool elf_find_section(struct elf_file *f, const char *name, GElf_Shdr *out)
 #define OWNER_BYTES 4 /* "GNU" and "Go" with their NULs */
 
 /* Descriptor of the note (owner, type) into out, at most cap bytes; its length, 0 when absent. */
-static size_t find_note(const uint8_t *p, size_t len, size_t align, const char *owner, uint32_t type,
-			uint8_t *out, size_t cap)
+static size_t find_note(const uint8_t *p, size_t len, size_t align, const char *owner,
+			uint32_t type, uint8_t *out, size_t cap)
 {
 	Elf64_Nhdr nh;
 
@@ -250,8 +252,9 @@ static size_t find_note(const uint8_t *p, size_t len, size_t align, const char *
 	return 0;
 }
 
-static size_t note_in_range(struct elf_file *f, uint64_t offset, uint64_t size_bytes, uint64_t align,
-			    const char *owner, uint32_t type, uint8_t *out, size_t cap)
+static size_t note_in_range(struct elf_file *f, uint64_t offset, uint64_t size_bytes,
+			    uint64_t align, const char *owner, uint32_t type, uint8_t *out,
+			    size_t cap)
 {
 	uint8_t *data = read_range(f, offset, size_bytes, ELF_MAX_NOTE_BYTES);
 	size_t n = 0;
@@ -263,7 +266,8 @@ static size_t note_in_range(struct elf_file *f, uint64_t offset, uint64_t size_b
 }
 
 /* By segments, which survive stripping, then by sections, which separate debug files keep. */
-static size_t read_note(struct elf_file *f, const char *owner, uint32_t type, uint8_t *out, size_t cap)
+static size_t read_note(struct elf_file *f, const char *owner, uint32_t type, uint8_t *out,
+			size_t cap)
 {
 	Elf_Scn *scn = NULL;
 	size_t n_phdr, i, n = 0;

@@ -2,9 +2,9 @@
 /*
  * The inside of struct elf_file, shared by the files of src/symbol only.
  *
- * libelf interprets the headers; the contents of sections are read here, by pread into buffers of their
- * own: a file that shrinks meanwhile gives short reads (a memory map would give SIGBUS), and a
- * size that lies is refused before anything is allocated for it.
+ * libelf interprets the headers; the contents of sections are read here, by pread into buffers of
+ * their own: a file that shrinks meanwhile gives short reads (a memory map would give SIGBUS), and
+ * a size that lies is refused before anything is allocated for it.
  */
 #ifndef MEMPROBE_SYMBOL_ELF_INTERNAL_H
 #define MEMPROBE_SYMBOL_ELF_INTERNAL_H
@@ -40,7 +40,7 @@ struct elf_table {
 enum { ELF_DYNSYM, ELF_SYMTAB, ELF_N_TABLES };
 
 struct elf_file {
-	int fd;	     /* -1: in memory */
+	int fd;      /* -1: in memory */
 	void *image; /* owned; NULL: on disk */
 	uint64_t size_bytes;
 	Elf *elf;
@@ -52,12 +52,14 @@ struct elf_file {
 	bool mini_tried;
 };
 
-/* Like elf_file_open, of an image in memory (vDSO, minidebuginfo), which is freed by elf_file_close, also on error. */
+/* Like elf_file_open, of an image in memory (vDSO, minidebuginfo), which is freed by
+ * elf_file_close, also on error. */
 int elf_file_open_image(struct elf_file **out, void *image, size_t size_bytes);
 
 /* The first section with this name; false when there is none. */
 bool elf_find_section(struct elf_file *f, const char *name, GElf_Shdr *out);
-/* Contents of a section, one NUL appended; NULL when it has none, lies outside the file or is above max_bytes. */
+/* Contents of a section, one NUL appended; NULL when it has none, lies outside the file or is above
+ * max_bytes. */
 void *elf_read_section(struct elf_file *f, const GElf_Shdr *sh, uint64_t max_bytes, size_t *len);
 
 /* Never NULL; n is 0 when the file has no such table. */

@@ -61,8 +61,8 @@ static uint64_t end_of_section(struct elf_file *file, const Elf64_Sym *s)
 	return sh.sh_addr + sh.sh_size;
 }
 
-static void gather_symbol(struct gather *g, struct elf_file *file, const Elf64_Sym *s, const char *name,
-			  bool is_symtab)
+static void gather_symbol(struct gather *g, struct elf_file *file, const Elf64_Sym *s,
+			  const char *name, bool is_symtab)
 {
 	bool is_typed = ELF64_ST_TYPE(s->st_info) != STT_NOTYPE;
 	struct candidate c = {
@@ -101,8 +101,8 @@ static void gather_table(struct gather *g, struct elf_file *file, int which)
 }
 
 /*
- * The order of rank, lowest first: symbols without a size only fill gaps; of nested functions the inner
- * one, which starts later, wins; at one start the better alias.
+ * The order of rank, lowest first: symbols without a size only fill gaps; of nested functions the
+ * inner one, which starts later, wins; at one start the better alias.
  */
 static int by_rank(const void *a, const void *b)
 {
@@ -143,8 +143,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /*
- * Where symbols without a size end. One that begins inside another function is a label of it and names nothing.
- * v is sorted by rank: those without a size are [0, n_unsized).
+ * Where symbols without a size end. One that begins inside another function is a label of it and
+ * names nothing. v is sorted by rank: those without a size are [0, n_unsized).
  */
 static void close_unsized(struct gather *g, size_t n_unsized)
 {

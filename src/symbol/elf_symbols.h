@@ -4,8 +4,8 @@
  *
  * Built from .symtab and .dynsym of the file, and .symtab of its debug file or minidebuginfo. Of
  * aliases at one address one is chosen, always the same: global before local, a name
- * without leading underscores before one with ("malloc", not "__libc_malloc"), then the shortest, then
- * the first in the alphabet. An address outside every symbol's size has no name; a symbol of
+ * without leading underscores before one with ("malloc", not "__libc_malloc"), then the shortest,
+ * then the first in the alphabet. An address outside every symbol's size has no name; a symbol of
  * size 0 reaches to the next one, to the end of its section, or 4 KiB.
  */
 #ifndef MEMPROBE_SYMBOL_ELF_SYMBOLS_H

@@ -121,7 +121,8 @@ static int each_in_table(struct elf_file *f, const struct elf_table *t,
 	return 0;
 }
 
-int elf_file_each_function(struct elf_file *f, int (*fn)(void *ctx, const struct elf_symbol *sym), void *ctx)
+int elf_file_each_function(struct elf_file *f, int (*fn)(void *ctx, const struct elf_symbol *sym),
+			   void *ctx)
 {
 	struct elf_file *mini;
 	int err, i;

@@ -23,7 +23,7 @@
 struct unit_range {
 	uint64_t start, end;
 	uint64_t max_end; /* of this and all earlier ones */
-	Dwarf_Off cu;	  /* offset of the unit's entry */
+	Dwarf_Off cu;     /* offset of the unit's entry */
 };
 
 struct lines {
@@ -67,7 +67,8 @@ static void index_units(struct lines *l)
 	Dwarf_Off at = 0, next;
 	size_t header_bytes, i, n = 0;
 
-	while (n++ < MAX_UNITS && !dwarf_nextcu(l->dwarf, at, &next, &header_bytes, NULL, NULL, NULL)) {
+	while (n++ < MAX_UNITS &&
+	       !dwarf_nextcu(l->dwarf, at, &next, &header_bytes, NULL, NULL, NULL)) {
 		add_unit(l, at + header_bytes);
 		at = next;
 	}
@@ -138,7 +139,8 @@ uint64_t lines_bytes(const struct lines *l)
 	return l ? l->cap * sizeof(*l->v) : 0;
 }
 
-static bool find_in_unit(struct lines *l, Dwarf_Off cu, uint64_t vaddr, const char **file, uint32_t *line)
+static bool find_in_unit(struct lines *l, Dwarf_Off cu, uint64_t vaddr, const char **file,
+			 uint32_t *line)
 {
 	Dwarf_Line *at;
 	Dwarf_Die die;

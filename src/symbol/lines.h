@@ -16,7 +16,8 @@
 
 struct lines;
 
-/* From the debug file (may be NULL), else from the object itself; NULL when neither has DWARF. Both stay the caller's. */
+/* From the debug file (may be NULL), else from the object itself; NULL when neither has DWARF. Both
+ * stay the caller's. */
 struct lines *lines_open(struct elf_file *f, struct elf_file *debug);
 void lines_close(struct lines *l);
 uint64_t lines_bytes(const struct lines *l);

@@ -5,7 +5,8 @@
  *	START SIZE NAME		(hexadecimal; the name may hold blanks)
  *
  * Code is moved and overwritten while the file only grows: the last line that covers an address
- * is the true one. Malformed lines are skipped. The file belongs to the target, which is not trusted.
+ * is the true one. Malformed lines are skipped. The file belongs to the target, which is not
+ *trusted.
  */
 #ifndef MEMPROBE_SYMBOL_PERF_MAP_H
 #define MEMPROBE_SYMBOL_PERF_MAP_H
@@ -33,15 +34,16 @@ void perf_map_parse(struct perf_map *map, char *text, size_t len);
 const char *perf_map_find(const struct perf_map *map, uint64_t addr);
 void perf_map_release(struct perf_map *map);
 
-/* Whose file it must be, and not older than the process: a former process may have had the same PID. */
+/* Whose file it must be, and not older than the process: a former process may have had the same
+ * PID. */
 struct perf_map_owner {
 	uint32_t uid;
 	uint64_t not_before_ns; /* since the epoch */
 };
 
 /*
- * Read PROC_ROOT/PID/root/tmp/perf-NS_PID.map if it changed since the last call. True when map changed. A file
- * that is not there, not regular, or not the owner's leaves map as it is.
+ * Read PROC_ROOT/PID/root/tmp/perf-NS_PID.map if it changed since the last call. True when map
+ * changed. A file that is not there, not regular, or not the owner's leaves map as it is.
  */
 bool perf_map_refresh(struct perf_map *map, const char *proc_root, pid_t pid, pid_t ns_pid,
 		      const struct perf_map_owner *owner);

@@ -18,8 +18,8 @@
 
 struct range {
 	uint64_t start, end; /* end <= start: ignored */
-	uint32_t rank;	     /* distinct */
-	uint32_t name;	     /* whatever the caller means by it */
+	uint32_t rank;       /* distinct */
+	uint32_t name;       /* whatever the caller means by it */
 };
 
 struct span {
@@ -28,7 +28,9 @@ struct span {
 	uint32_t name;
 };
 
-/* Sorts ranges by start. *out is malloc'ed, sorted, disjoint, at most 2 n long; returns its length. */
+/*
+ * Sorts ranges by start. *out is malloc'ed, sorted, disjoint, at most 2 n long; returns its length.
+ */
 size_t spans_paint(struct span **out, struct range *ranges, size_t n);
 /* The span that holds addr, or NULL. */
 const struct span *spans_find(const struct span *v, size_t n, uint64_t addr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Symbol tables per file, shared and bounded; see sym_file.h. Depends on base, proc and the ELF reader. */
+/* Symbol tables per file, shared and bounded; see sym_file.h. Depends on base, proc and the ELF
+ * reader. */
 #include "symbol/sym_file.h"
 
 #include <stdlib.h>
@@ -178,7 +179,8 @@ uint64_t sym_file_vaddr(const struct sym_file *f, uint64_t offset)
 		const struct elf_segment *s = &f->segments[i];
 		uint64_t in_page = s->offset & (PAGE_BYTES - 1);
 
-		if (offset >= s->offset - in_page && offset - (s->offset - in_page) < s->file_bytes + in_page &&
+		if (offset >= s->offset - in_page &&
+		    offset - (s->offset - in_page) < s->file_bytes + in_page &&
 		    (!best || (s->exec && !best->exec)))
 			best = s;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The files that code was mapped from: symbols loaded at first use, shared between processes, bounded
- * in memory (the least recently used tables go first and come back when they are needed again).
+ * The files that code was mapped from: symbols loaded at first use, shared between processes,
+ * bounded in memory (the least recently used tables go first and come back when they are needed
+ * again).
  *
  * A file is identified by inode, size, mtime and build id, or the device where it has no build id:
  * one image mounted twice (overlayfs) is one file. No descriptor is kept open.
@@ -33,7 +34,7 @@ struct sym_file {
 	size_t n_segments;
 	bool is_loaded, is_pinned;
 	struct elf_symbols symbols;
-	struct lines *lines;	/* NULL: not asked for or not there */
+	struct lines *lines;    /* NULL: not asked for or not there */
 	struct table demangled; /* linker name's offset -> id of the source name, the user's */
 	uint64_t bytes, last_use;
 };
@@ -48,8 +49,8 @@ struct sym_files {
 };
 
 /*
- * The file behind mapping m of process pid, its symbols loaded; NULL when it cannot be opened. Valid until
- * sym_files_release; its symbols until the next sym_files_get.
+ * The file behind mapping m of process pid, its symbols loaded; NULL when it cannot be opened.
+ * Valid until sym_files_release; its symbols until the next sym_files_get.
  */
 struct sym_file *sym_files_get(struct sym_files *fs, pid_t pid, const struct proc_map *m);
 /* The vDSO: the image is malloc'ed and freed here. Never NULL. */

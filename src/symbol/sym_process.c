@@ -77,7 +77,8 @@ static struct proc_map take_map(struct proc_map *m)
 	return taken;
 }
 
-/* Both lists are sorted and free of overlaps; an old mapping of code goes on where nothing new lies. */
+/* Both lists are sorted and free of overlaps; an old mapping of code goes on where nothing new
+ * lies. */
 static void merge(struct sym_process *p, struct proc_maps *new)
 {
 	struct proc_maps *old = &p->maps, merged = { 0 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What the symbolizer knows of one process generation: its mappings, who it is, its perf map, and the
- * names already given. Used by symbolizer.c only.
+ * What the symbolizer knows of one process generation: its mappings, who it is, its perf map, and
+ * the names already given. Used by symbolizer.c only.
  *
- * A snapshot is merged into the former one: code that was unmapped since keeps its mapping until something
- * else is mapped there, so that older stacks keep their names.
+ * A snapshot is merged into the former one: code that was unmapped since keeps its mapping until
+ * something else is mapped there, so that older stacks keep their names.
  */
 #ifndef MEMPROBE_SYMBOL_SYM_PROCESS_H
 #define MEMPROBE_SYMBOL_SYM_PROCESS_H
@@ -27,7 +27,8 @@ struct sym_process {
 	struct proc_maps maps;
 	struct perf_map perf_map;
 	struct table cache; /* address -> the user's number of the result */
-	struct table files; /* hash of device and inode -> the user's number + 1; 0: cannot be opened */
+	struct table
+		files; /* hash of device and inode -> the user's number + 1; 0: cannot be opened */
 	/* Refreshes that did not help make the next ones rarer. */
 	uint32_t fruitless, skip;
 };
@@ -37,7 +38,8 @@ void sym_process_free(struct sym_process *p);
 
 /* Read who the process is and its mappings. 0 or -errno; on error nothing changes. */
 int sym_process_snapshot(struct sym_process *p, const char *proc_root);
-/* The same when addr was in no mapping, unless the process is gone or it was in vain too often. True when it was read. */
+/* The same when addr was in no mapping, unless the process is gone or it was in vain too often.
+ * True when it was read. */
 bool sym_process_refresh(struct sym_process *p, const char *proc_root, uint64_t addr);
 /* A child's copy of its parent's mappings. */
 void sym_process_copy(struct sym_process *p, const struct sym_process *parent);

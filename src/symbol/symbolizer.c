@@ -2,10 +2,10 @@
 /*
  * Addresses of a process to names; see symbolizer.h.
  *
- * address -> mapping (sym_process.c) -> file (sym_file.c) -> linker name (elf_symbols.c) -> source name
- * (demangle.c); code in no file -> perf map (perf_map.c). Each result is kept: the next look-up of the
- * address is one of the per-process table. A result without a name is forgotten when something new
- * is learnt about the process.
+ * address -> mapping (sym_process.c) -> file (sym_file.c) -> linker name (elf_symbols.c) -> source
+ * name (demangle.c); code in no file -> perf map (perf_map.c). Each result is kept: the next
+ * look-up of the address is one of the per-process table. A result without a name is forgotten when
+ * something new is learnt about the process.
  *
  * Depends on base, proc and the files of this directory.
  */
@@ -36,10 +36,11 @@ struct symbolizer {
 	bool vdso_tried;
 	struct sym_process **procs;
 	size_t n_procs, procs_cap;
-	struct table by_gen;	   /* -> index in procs */
-	struct table by_pid;	   /* -> index of the latest generation */
-	struct table by_inode;	   /* hash of device and inode -> file number + 1: for processes that ended */
-	struct symbol *results;	   /* what symbolizer_name returned */
+	struct table by_gen;    /* -> index in procs */
+	struct table by_pid;    /* -> index of the latest generation */
+	struct table by_inode;  /* hash of device and inode -> file number + 1: for processes that
+				   ended */
+	struct symbol *results; /* what symbolizer_name returned */
 	size_t n_results, results_cap;
 };
 
@@ -204,7 +205,8 @@ static uint64_t open_file(struct symbolizer *s, struct sym_process *p, const str
 	return known ? *known : NO_FILE;
 }
 
-static uint64_t open_vdso(struct symbolizer *s, const struct sym_process *p, const struct proc_map *m)
+static uint64_t open_vdso(struct symbolizer *s, const struct sym_process *p,
+			  const struct proc_map *m)
 {
 	size_t len;
 	void *image;
@@ -219,7 +221,8 @@ static uint64_t open_vdso(struct symbolizer *s, const struct sym_process *p, con
 }
 
 /* The file of a mapping with its symbols, or NULL. */
-static struct sym_file *file_of(struct symbolizer *s, struct sym_process *p, const struct proc_map *m)
+static struct sym_file *file_of(struct symbolizer *s, struct sym_process *p,
+				const struct proc_map *m)
 {
 	uint64_t *number;
 	struct sym_file *f;
@@ -293,8 +296,8 @@ static const char *offset_name(struct symbolizer *s, const char *module, uint64_
 	return kept;
 }
 
-static struct symbol name_in_file(struct symbolizer *s, struct sym_process *p, const struct proc_map *m,
-				  uint64_t addr)
+static struct symbol name_in_file(struct symbolizer *s, struct sym_process *p,
+				  const struct proc_map *m, uint64_t addr)
 {
 	struct sym_file *f = file_of(s, p, m);
 	struct symbol out = unnamed(s, "");
@@ -316,15 +319,17 @@ static bool is_file(const struct proc_map *m)
 	return m->ino && m->path[0] == '/';
 }
 
-/* Code in shared memory objects is mostly generated; the object may still be an ELF file (fexecve). */
+/*
+ * Code in shared memory objects is mostly generated; the object may still be an ELF file (fexecve).
+ */
 static bool is_memory_object(const struct proc_map *m)
 {
 	return !strncmp(m->path, "/memfd:", 7) || !strncmp(m->path, "/dev/zero", 9) ||
 	       !strncmp(m->path, "/dev/shm/", 9) || !strncmp(m->path, "/SYSV", 5);
 }
 
-static struct symbol name_generated(struct symbolizer *s, struct sym_process *p, const struct proc_map *m,
-				    uint64_t addr)
+static struct symbol name_generated(struct symbolizer *s, struct sym_process *p,
+				    const struct proc_map *m, uint64_t addr)
 {
 	struct symbol out = unnamed(s, m && m->exec ? "[jit]" : "[unknown]");
 	const char *name;

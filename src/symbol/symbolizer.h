@@ -35,8 +35,8 @@ struct symbol {
 	const char *module; /* base name of the object, "" if none; the same life time */
 	const char *file;   /* source file or "" */
 	uint32_t line;	    /* or 0 */
-	uint64_t vaddr;	    /* address in the object's own terms */
-	bool has_name;	    /* false: name is "[object+0xOFF]" or "[unknown]" */
+	uint64_t vaddr;	    /* address in the object's own terms (of the call for a return address), 0 if none */
+	bool has_name;	    /* false: name is "[object+0xOFF]", "[jit]", "[vsyscall]", "[uprobes]" or "[unknown]" */
 };
 
 struct symbolizer *symbolizer_new(const struct symbolizer_opts *opts);
@@ -54,7 +54,9 @@ bool symbolizer_knows(const struct symbolizer *s, uint32_t gen, uint64_t addr);
 /*
  * Name the code at addr of process gen. is_return_address: look up addr - 1 (the call, not what follows it).
  * Always fills *out; a second call with the same address is a table look-up.
- * Refreshes the mappings once when addr lies in none of them and the process still lives.
+ * Reads the mappings again when addr lies in none of them and the process still lives; the more often that was in
+ * vain, the more such calls pass before the next time. A result without a name is looked up anew after
+ * something was learnt about the process: mappings, a perf map that grew.
  */
 void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address, struct symbol *out);
 

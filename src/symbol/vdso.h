@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The kernel's vDSO as an ELF image. memprobe's own is the target's, byte for byte: same kernel, same word size;
- * if the sizes of the two mappings differ nevertheless, it is read from the target's memory.
+ * The kernel's vDSO as an ELF image. memprobe's own is the target's, byte for byte: same kernel,
+ * same word size; if the sizes of the two mappings differ nevertheless, it is read from the
+ * target's memory.
  */
 #ifndef MEMPROBE_SYMBOL_VDSO_H
 #define MEMPROBE_SYMBOL_VDSO_H

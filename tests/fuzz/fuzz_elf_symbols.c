@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Fuzzing the ELF reader: the input is a file, read once from a descriptor and once from memory; everything that
- * memprobe asks of an object is asked. DWARF is libdw's and not part of it.
+ * Fuzzing the ELF reader: the input is a file, read once from a descriptor and once from memory;
+ * everything that memprobe asks of an object is asked. DWARF is libdw's and not part of it.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Fuzzing the text of /proc/PID/maps: the parser must stay inside its input, the result must be sorted,
- * and mappings that are added one by one must not overlap.
+ * Fuzzing the text of /proc/PID/maps: the parser must stay inside its input, the result must be
+ * sorted, and mappings that are added one by one must not overlap.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	proc_maps_parse(&maps, (const char *)data, size, &bad);
 	for (i = 0; i < maps.n; i++) {
-		if (maps.v[i].end <= maps.v[i].start || (i && maps.v[i].start < maps.v[i - 1].start))
+		if (maps.v[i].end <= maps.v[i].start ||
+		    (i && maps.v[i].start < maps.v[i - 1].start))
 			abort();
 		if (i < 200)
 			proc_maps_add(&added, &maps.v[i]);
@@ -28,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (m->end <= m->start || (i && m->start < added.v[i - 1].end))
 			abort();
-		if (proc_maps_find(&added, m->start) != m || proc_maps_find(&added, m->end - 1) != m)
+		if (proc_maps_find(&added, m->start) != m ||
+		    proc_maps_find(&added, m->end - 1) != m)
 			abort();
 	}
 	proc_maps_release(&maps);

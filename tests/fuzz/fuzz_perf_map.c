@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Fuzzing perf maps: spans must be sorted, disjoint and carry names that end inside the text; each name, taken
- * as a mangled one too, must come out within its limit.
+ * Fuzzing perf maps: spans must be sorted, disjoint and carry names that end inside the text; each
+ * name, taken as a mangled one too, must come out within its limit.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!s->size_bytes || (i && s->start - s[-1].start < s[-1].size_bytes))
 			abort();
-		if (s->name >= map.text_bytes || perf_map_find(&map, s->start) != map.text + s->name)
+		if (s->name >= map.text_bytes ||
+		    perf_map_find(&map, s->start) != map.text + s->name)
 			abort();
 		if (i < 64)
 			check_name(map.text + s->name);

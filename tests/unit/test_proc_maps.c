@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * /proc/PID/maps: text to mappings, mappings that are added later, and the files behind them. Texts are what
- * kernel 6.18 prints; the files are this process's own and ones made here.
+ * /proc/PID/maps: text to mappings, mappings that are added later, and the files behind them. Texts
+ * are what kernel 6.18 prints; the files are this process's own and ones made here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,8 @@ static void a_line_becomes_a_mapping__field_by_field(void **state)
 	size_t bad = 9;
 
 	(void)state;
-	parse(&maps, "7f0010000000-7f0010003000 r-xs 0001f000 fe:10 4242      /usr/lib/libc.so.6\n", &bad);
+	parse(&maps, "7f0010000000-7f0010003000 r-xs 0001f000 fe:10 4242      /usr/lib/libc.so.6\n",
+	      &bad);
 	assert_int_equal(maps.n, 1);
 	assert_int_equal(bad, 0);
 	assert_int_equal(maps.v[0].start, 0x7f0010000000);
@@ -107,9 +108,9 @@ static void malformed_lines_are_skipped_and_counted(void **state)
 	static const char *const bad_lines[] = {
 		"x",
 		"1000 r-xp 0 0:0 0",
-		"1000-1000 r-xp 00000000 00:00 0 ",		   /* empty */
-		"2000-1000 r-xp 00000000 00:00 0 ",		   /* backwards */
-		"1000-2000 rwx 00000000 00:00 0 ",		   /* three letters */
+		"1000-1000 r-xp 00000000 00:00 0 ", /* empty */
+		"2000-1000 r-xp 00000000 00:00 0 ", /* backwards */
+		"1000-2000 rwx 00000000 00:00 0 ",  /* three letters */
 		"1000-2000 r-xq 00000000 00:00 0 ",
 		"1000-2000 r-xp 00000000 00-00 0 ",
 		"1000-2000 r-xp 00000000 00:00 0x7 /a",
@@ -148,7 +149,8 @@ static void the_fixture_process_has_its_twelve_mappings(void **state)
 	proc_maps_release(&maps);
 }
 
-static void a_zombie_and_an_absent_process_are_gone__threads_of_an_ended_leader_are_not(void **state)
+static void
+a_zombie_and_an_absent_process_are_gone__threads_of_an_ended_leader_are_not(void **state)
 {
 	struct proc_maps maps = { 0 };
 
@@ -169,7 +171,8 @@ static void an_address_is_found_in_its_mapping__ends_are_exclusive(void **state)
 	struct proc_maps maps = { 0 };
 
 	(void)state;
-	parse(&maps, "5000-6000 r--p 0 0:0 0 \n1000-2000 r--p 0 0:0 0 \n2000-3000 r-xp 0 0:0 0 \n", NULL);
+	parse(&maps, "5000-6000 r--p 0 0:0 0 \n1000-2000 r--p 0 0:0 0 \n2000-3000 r-xp 0 0:0 0 \n",
+	      NULL);
 	assert_null(proc_maps_find(&maps, 0xfff));
 	assert_int_equal(proc_maps_find(&maps, 0x1000)->start, 0x1000);
 	assert_int_equal(proc_maps_find(&maps, 0x1fff)->start, 0x1000);
@@ -201,7 +204,8 @@ static void check_model(const struct proc_maps *maps, const struct page *model)
 
 		assert_int_equal(m ? m->ino : 0, model[p].ino);
 		if (m)
-			assert_int_equal((p * 4096 - m->start + m->offset) / 4096, model[p].file_page);
+			assert_int_equal((p * 4096 - m->start + m->offset) / 4096,
+					 model[p].file_page);
 	}
 }
 
@@ -307,7 +311,8 @@ static void assert_holds(int fd, const char *text)
 
 static bool may_use_map_files(const struct mapped *f)
 {
-	char *link = xasprintf("/proc/self/map_files/%lx-%lx", (long)f->map.start, (long)f->map.end);
+	char *link =
+		xasprintf("/proc/self/map_files/%lx-%lx", (long)f->map.start, (long)f->map.end);
 	struct stat st;
 	bool ok = stat(link, &st) == 0;
 
@@ -319,7 +324,8 @@ static bool may_use_map_files(const struct mapped *f)
 
 static void a_mapped_file_opens__with_odd_names_too(void **state)
 {
-	static const char *const names[] = { "plain", "with blank (deleted) x", "new\nline", "a;b" };
+	static const char *const names[] = { "plain", "with blank (deleted) x", "new\nline",
+					     "a;b" };
 	struct mapped f;
 	size_t i;
 
@@ -448,14 +454,16 @@ int main(void)
 		cmocka_unit_test(a_path_of_any_length_is_read),
 		cmocka_unit_test(malformed_lines_are_skipped_and_counted),
 		cmocka_unit_test(the_fixture_process_has_its_twelve_mappings),
-		cmocka_unit_test(a_zombie_and_an_absent_process_are_gone__threads_of_an_ended_leader_are_not),
+		cmocka_unit_test(
+			a_zombie_and_an_absent_process_are_gone__threads_of_an_ended_leader_are_not),
 		cmocka_unit_test(an_address_is_found_in_its_mapping__ends_are_exclusive),
 		cmocka_unit_test(an_added_mapping_replaces_exactly_what_it_covers),
 		cmocka_unit_test(an_empty_mapping_is_not_added),
 		cmocka_unit_test(a_mapped_file_opens__with_odd_names_too),
 		cmocka_unit_test(a_deleted_file_opens_by_its_mapping),
 		cmocka_unit_test(a_replaced_file_never_stands_for_the_mapped_one),
-		cmocka_unit_test(the_file_of_a_process_that_ended_opens_by_path_while_it_is_the_same_file),
+		cmocka_unit_test(
+			the_file_of_a_process_that_ended_opens_by_path_while_it_is_the_same_file),
 		cmocka_unit_test(a_mapping_that_was_merged_since_is_still_found),
 		cmocka_unit_test(what_is_no_regular_file_is_not_opened),
 	};

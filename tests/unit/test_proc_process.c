@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * /proc and cgroup readers on fixture trees (tests/fixtures/proc, proc_cgroup): the expected numbers are those
- * written there, in the kernel's formats. One test reads the real /proc of this process.
+ * /proc and cgroup readers on fixture trees (tests/fixtures/proc, proc_cgroup): the expected
+ * numbers are those written there, in the kernel's formats. One test reads the real /proc of this
+ * process.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,10 +131,11 @@ static void the_smallest_limit_above_a_process_is_found(void **state)
 		const char *name;
 		uint64_t limit, used, kills;
 	} rows[] = {
-		{ "v2, own group; cache that can be dropped is not used", "v2", 4242, "gateway.service",
-		  512 * MIB, 300000000, 3 },
+		{ "v2, own group; cache that can be dropped is not used", "v2", 4242,
+		  "gateway.service", 512 * MIB, 300000000, 3 },
 		{ "v2, an ancestor is smaller", "v2", 4301, "pod1.slice", 256 * MIB, 150 * MIB, 2 },
-		{ "v2, memory.high is lower", "v2", 4302, "throttled.service", 100 * MIB, 60 * MIB, 0 },
+		{ "v2, memory.high is lower", "v2", 4302, "throttled.service", 100 * MIB, 60 * MIB,
+		  0 },
 		{ "v2, above RAM", "v2", 4303, "RAM", 16 * GIB, 12 * GIB, 5 },
 		{ "v2, path outside the mount", "container", 4304, "/", 1 * GIB, 300 * MIB, 1 },
 		{ "v1", "v1", 5001, "abc", 128 * MIB, 100000000, 2 },
@@ -153,9 +155,9 @@ static void the_smallest_limit_above_a_process_is_found(void **state)
 		assert_int_equal(proc_limit_read(&l, FIXTURES, root, rows[i].pid), 0);
 		if (strcmp(l.name, rows[i].name) != 0 || l.limit_bytes != rows[i].limit ||
 		    l.used_bytes != rows[i].used || l.oom_kills != rows[i].kills)
-			fail_msg("%s: got %s, limit %llu, used %llu, kills %llu", rows[i].what, l.name,
-				 (unsigned long long)l.limit_bytes, (unsigned long long)l.used_bytes,
-				 (unsigned long long)l.oom_kills);
+			fail_msg("%s: got %s, limit %llu, used %llu, kills %llu", rows[i].what,
+				 l.name, (unsigned long long)l.limit_bytes,
+				 (unsigned long long)l.used_bytes, (unsigned long long)l.oom_kills);
 	}
 	assert_int_equal(proc_limit_read(&l, FIXTURES, CGROUPS "v2", 31337), -ESRCH);
 }

@@ -46,10 +46,10 @@ static inline bool has_tool(const char *tool)
 	return found;
 }
 
-#define NEED(tool)                        \
-	do {                              \
-		if (!has_tool(tool))      \
-			skip();           \
+#define NEED(tool)                   \
+	do {                         \
+		if (!has_tool(tool)) \
+			skip();      \
 	} while (0)
 
 /* Path of a file in the build directory; static buffers, four at a time. */
@@ -111,7 +111,8 @@ static inline struct elf_file *open_elf(const char *path)
 }
 
 /* Address of a symbol by `nm OPTIONS FILE`; 0 when nm does not list it. */
-static inline unsigned long long nm_address(const char *options, const char *file, const char *symbol)
+static inline unsigned long long nm_address(const char *options, const char *file,
+					    const char *symbol)
 {
 	char *command = xasprintf("nm %s %s | awk '$3 == \"%s\" || index($3, \"%s@\") == 1 "
 				  "{ print $1; exit }'",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Separate debug files and minidebuginfo: a program is stripped as distributions do it, and its names must come
- * back from the right file and from no other.
+ * Separate debug files and minidebuginfo: a program is stripped as distributions do it, and its
+ * names must come back from the right file and from no other.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,9 @@
 #include "symbol/elf_symbols.h"
 #include "test_symbol_build.h"
 
-static const char library[] = "__attribute__((noinline)) static int hidden(int x) { return x * 7; }\n"
-			      "int visible(int x) { return hidden(x) + hidden(x + 1); }\n";
+static const char library[] =
+	"__attribute__((noinline)) static int hidden(int x) { return x * 7; }\n"
+	"int visible(int x) { return hidden(x) + hidden(x + 1); }\n";
 
 static unsigned long long hidden_at;
 
@@ -42,7 +43,9 @@ static bool build_library(const char *gcc_options)
 	return true;
 }
 
-/* Name of `hidden` in st.so when debug files are looked for as a process 5 of the proc root `root`. */
+/*
+ * Name of `hidden` in st.so when debug files are looked for as a process 5 of the proc root `root`.
+ */
 static const char *name_of_hidden(const char *debug_root)
 {
 	static char found[64];
@@ -75,10 +78,9 @@ static void without_a_debug_file_a_local_function_has_no_name(void **state)
 
 static void a_debug_file_is_found_by_build_id__on_the_host_and_below_the_targets_root(void **state)
 {
-	static const char place[] =
-		"id=$(readelf -n lib.so | awk '/Build ID:/ { print $3 }') && "
-		"d=%s/dbg/.build-id/$(echo $id | cut -c1-2) && mkdir -p $d && "
-		"cp st.debug $d/$(echo $id | cut -c3-).debug";
+	static const char place[] = "id=$(readelf -n lib.so | awk '/Build ID:/ { print $3 }') && "
+				    "d=%s/dbg/.build-id/$(echo $id | cut -c1-2) && mkdir -p $d && "
+				    "cp st.debug $d/$(echo $id | cut -c3-).debug";
 	char *command, *root;
 
 	(void)state;
@@ -105,7 +107,8 @@ static void a_debug_link_is_followed_in_its_three_places(void **state)
 		"mkdir -p .debug && cp st.debug .debug/linked.debug",
 		"mkdir -p dbg/$PWD && cp st.debug dbg/$PWD/linked.debug",
 		"mkdir -p root/5/root/$PWD && cp st.debug root/5/root/$PWD/linked.debug",
-		"mkdir -p root/5/root/$PWD/dbg/$PWD && cp st.debug root/5/root/$PWD/dbg/$PWD/linked.debug",
+		"mkdir -p root/5/root/$PWD/dbg/$PWD && cp st.debug "
+		"root/5/root/$PWD/dbg/$PWD/linked.debug",
 	};
 	char *root;
 	size_t i;
@@ -210,7 +213,8 @@ static size_t list_by_nm(struct nm_symbol **v, const char *options, const char *
 	return n;
 }
 
-static bool covers(const struct nm_symbol *v, size_t n, const char *name, unsigned long long address)
+static bool covers(const struct nm_symbol *v, size_t n, const char *name,
+		   unsigned long long address)
 {
 	size_t i;
 
@@ -232,7 +236,8 @@ static char *libc_debug_path(const char *libc)
 {
 	char *command = xasprintf("readelf -n %s | awk '/Build ID:/ { printf "
 				  "\"/usr/lib/debug/.build-id/%%s/%%s.debug\", substr($3, 1, 2), "
-				  "substr($3, 3) }'", libc);
+				  "substr($3, 3) }'",
+				  libc);
 	char *path = output_of(command);
 
 	free(command);
@@ -269,8 +274,8 @@ static void every_function_of_libcs_debug_file_is_named_as_nm_lists_it(void **st
 		unsigned long long middle = debug_names[i].address + debug_names[i].size / 2;
 		const char *got = elf_symbols_find(&s, middle);
 
-		if (!got || (!covers(debug_names, n_debug, got, middle) &&
-			     !covers(names, n, got, middle)))
+		if (!got ||
+		    (!covers(debug_names, n_debug, got, middle) && !covers(names, n, got, middle)))
 			fail_msg("%s at %llx is called %s", debug_names[i].name, middle,
 				 got ? got : "nothing");
 	}
@@ -288,7 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_debug_file_a_local_function_has_no_name),
-		cmocka_unit_test(a_debug_file_is_found_by_build_id__on_the_host_and_below_the_targets_root),
+		cmocka_unit_test(
+			a_debug_file_is_found_by_build_id__on_the_host_and_below_the_targets_root),
 		cmocka_unit_test(a_debug_link_is_followed_in_its_three_places),
 		cmocka_unit_test(a_debug_file_of_another_build_is_not_used),
 		cmocka_unit_test(minidebuginfo_names_local_functions),

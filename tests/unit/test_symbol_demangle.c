@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Demangling: expected names are from the ABI texts (Itanium C++ ABI, Rust RFC 2603 and rustc's legacy
- * scheme) and from c++filt 2.40.
+ * Demangling: expected names are from the ABI texts (Itanium C++ ABI, Rust RFC 2603 and rustc's
+ * legacy scheme) and from c++filt 2.40.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The ELF reader and the symbols of one file, against nm, readelf and objdump on programs that are compiled here
- * and on the system's libc.
+ * The ELF reader and the symbols of one file, against nm, readelf and objdump on programs that are
+ * compiled here and on the system's libc.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,11 +16,12 @@
 #include "symbol/elf_symbols.h"
 #include "test_symbol_build.h"
 
-static const char program[] = "#include <stdlib.h>\n"
-			      "__attribute__((noinline)) static int helper(int x) { return x * 3; }\n"
-			      "__attribute__((noinline)) int exported(int x) { return helper(x) + 1; }\n"
-			      "int main(int argc, char **argv) { (void)argv;\n"
-			      "char *volatile p = malloc(argc); free(p); return exported(argc); }\n";
+static const char program[] =
+	"#include <stdlib.h>\n"
+	"__attribute__((noinline)) static int helper(int x) { return x * 3; }\n"
+	"__attribute__((noinline)) int exported(int x) { return helper(x) + 1; }\n"
+	"int main(int argc, char **argv) { (void)argv;\n"
+	"char *volatile p = malloc(argc); free(p); return exported(argc); }\n";
 
 static char *libc_path(void)
 {
@@ -61,7 +62,8 @@ static void what_is_no_elf_file_is_refused(void **state)
 	FILE *file;
 
 	(void)state;
-	assert_int_equal(elf_file_open(&f, open("tests/unit/test_symbol_elf.c", O_RDONLY)), -ENOEXEC);
+	assert_int_equal(elf_file_open(&f, open("tests/unit/test_symbol_elf.c", O_RDONLY)),
+			 -ENOEXEC);
 	assert_null(f);
 	assert_int_equal(elf_file_open(&f, open("/dev/null", O_RDONLY)), -ENOEXEC);
 	assert_int_equal(elf_file_open(&f, open("/tmp", O_RDONLY)), -ENOEXEC);
@@ -109,7 +111,8 @@ static void build_ids_are_those_of_readelf(void **state)
 static unsigned long long text_address(const char *file)
 {
 	char *command = xasprintf("readelf -SW %s | sed -n "
-				  "'s/.* \\.text *PROGBITS *\\([0-9a-f]*\\).*/\\1/p'", file);
+				  "'s/.* \\.text *PROGBITS *\\([0-9a-f]*\\).*/\\1/p'",
+				  file);
 	char *text = output_of(command);
 	unsigned long long address = strtoull(text, NULL, 16);
 
@@ -205,7 +208,8 @@ static void go_is_recognised_by_section_or_note(void **state)
 	static const char *const marks[] = {
 		".section .go.buildinfo,\"aw\"\\n.quad 1\\n",
 		".section .gopclntab,\"a\"\\n.quad 1\\n",
-		".section .note.go.buildid,\"a\",@note\\n.long 4,4,4\\n.string \"Go\\\\0\"\\n.long 7\\n",
+		".section .note.go.buildid,\"a\",@note\\n.long 4,4,4\\n.string \"Go\\\\0\"\\n.long "
+		"7\\n",
 	};
 	struct elf_file *f;
 	size_t i;
@@ -237,14 +241,13 @@ static void load(struct elf_symbols *s, const char *path)
 	elf_file_close(f);
 }
 
-static const char aliases[] =
-	"int __plain(void) { return 1; }\n"
-	"int plain(void) __attribute__((alias(\"__plain\")));\n"
-	"int plainer(void) __attribute__((alias(\"__plain\")));\n"
-	"int a_plain(void) __attribute__((alias(\"__plain\")));\n"
-	"static int aa(void) { return 3; }\n"
-	"int __exported_aa(void) __attribute__((alias(\"aa\")));\n"
-	"int main(void) { return __plain() + aa() + __exported_aa(); }\n";
+static const char aliases[] = "int __plain(void) { return 1; }\n"
+			      "int plain(void) __attribute__((alias(\"__plain\")));\n"
+			      "int plainer(void) __attribute__((alias(\"__plain\")));\n"
+			      "int a_plain(void) __attribute__((alias(\"__plain\")));\n"
+			      "static int aa(void) { return 3; }\n"
+			      "int __exported_aa(void) __attribute__((alias(\"aa\")));\n"
+			      "int main(void) { return __plain() + aa() + __exported_aa(); }\n";
 
 static void of_aliases_one_is_chosen_by_rule(void **state)
 {
@@ -264,8 +267,8 @@ static void of_aliases_one_is_chosen_by_rule(void **state)
 }
 
 /*
- * outer is 64 bytes with inner in its middle; gap follows without a symbol; bare has no size and ends
- * at next; last has no size and ends with the section.
+ * outer is 64 bytes with inner in its middle; gap follows without a symbol; bare has no size and
+ * ends at next; last has no size and ends with the section.
  */
 static const char layout[] = ".text\n"
 			     ".globl outer, bare, next, last\n"
@@ -287,10 +290,10 @@ static void an_address_has_a_name_only_inside_the_symbol(void **state)
 		int at; /* from outer */
 		const char *want;
 	} rows[] = {
-		{ 0, "outer" },	   { 15, "outer" },  { 16, "inner" }, { 31, "inner" },
-		{ 32, "outer" },   { 63, "outer" }, /* not "label", which lies within */
-		{ 64, NULL },	   { 79, NULL },     { 80, "bare" },  { 111, "bare" },
-		{ 112, "next" },   { 119, "next" },  { 120, "last" }, { 120 + 4095, "last" },
+		{ 0, "outer" },       { 15, "outer" }, { 16, "inner" }, { 31, "inner" },
+		{ 32, "outer" },      { 63, "outer" }, /* not "label", which lies within */
+		{ 64, NULL },         { 79, NULL },    { 80, "bare" },  { 111, "bare" },
+		{ 112, "next" },      { 119, "next" }, { 120, "last" }, { 120 + 4095, "last" },
 		{ 120 + 4096, NULL },
 	};
 	struct elf_symbols s = { 0 };
@@ -308,7 +311,8 @@ static void an_address_has_a_name_only_inside_the_symbol(void **state)
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const char *got = elf_symbols_find(&s, outer + (unsigned long long)rows[i].at);
 
-		if ((got || rows[i].want) && (!got || !rows[i].want || strcmp(got, rows[i].want) != 0))
+		if ((got || rows[i].want) &&
+		    (!got || !rows[i].want || strcmp(got, rows[i].want) != 0))
 			fail_msg("outer+%d: got %s, want %s", rows[i].at, got ? got : "nothing",
 				 rows[i].want ? rows[i].want : "nothing");
 	}
@@ -324,10 +328,12 @@ static void versions_are_cut_off(void **state)
 	(void)state;
 	NEED("gcc");
 	NEED("nm");
-	write_source("v.c", "int api_v1(void) { return 1; }\nint api_v2(void) { return 2; }\n"
-			    "__asm__(\".symver api_v1,api@V1\");\n__asm__(\".symver api_v2,api@@V2\");\n");
+	write_source("v.c",
+		     "int api_v1(void) { return 1; }\nint api_v2(void) { return 2; }\n"
+		     "__asm__(\".symver api_v1,api@V1\");\n__asm__(\".symver api_v2,api@@V2\");\n");
 	write_source("v.map", "V1 { global: api; local: *; };\nV2 { global: api; } V1;\n");
-	run("gcc -shared -fPIC v.c -Wl,--version-script=v.map -o v.so && nm v.so | grep -q 'api@@V2'");
+	run("gcc -shared -fPIC v.c -Wl,--version-script=v.map -o v.so && nm v.so | grep -q "
+	    "'api@@V2'");
 	f = open_elf(in_dir("v.so"));
 	elf_symbols_load(&s, f, NULL);
 	assert_string_equal(elf_symbols_find(&s, nm_address("", "v.so", "api_v2")), "api");
@@ -424,7 +430,8 @@ static void libc_names_the_allocator_as_the_user_calls_it(void **state)
 	NEED("nm");
 	load(&s, libc);
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		assert_string_equal(elf_symbols_find(&s, nm_address("-D", libc, names[i])), names[i]);
+		assert_string_equal(elf_symbols_find(&s, nm_address("-D", libc, names[i])),
+				    names[i]);
 	/* PLT and padding between functions belong to nobody */
 	assert_true(s.n > 1000);
 	elf_symbols_release(&s);

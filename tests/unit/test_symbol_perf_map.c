@@ -35,7 +35,8 @@ static void the_highest_rank_wins_at_every_address(void **state)
 		memset(model, -1, sizeof(model));
 		for (i = 0; i < n; i++) {
 			uint64_t start = (uint64_t)rand() % ADDRESSES;
-			uint64_t size = (uint64_t)rand() % (rand() % 3 ? 20 : ADDRESSES - start + 1);
+			uint64_t size =
+				(uint64_t)rand() % (rand() % 3 ? 20 : ADDRESSES - start + 1);
 
 			if (start + size > ADDRESSES)
 				size = ADDRESSES - start;
@@ -216,8 +217,9 @@ int main(void)
 		cmocka_unit_test(malformed_lines_are_skipped),
 		cmocka_unit_test_setup_teardown(a_map_is_read_again_when_it_grew__whole_lines_only,
 						make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(a_map_of_another_user_or_of_a_former_process_is_not_believed,
-						make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			a_map_of_another_user_or_of_a_former_process_is_not_believed, make_dirs,
+			remove_dirs),
 		cmocka_unit_test_setup_teardown(a_link_or_a_fifo_in_its_place_is_not_followed,
 						make_dirs, remove_dirs),
 	};

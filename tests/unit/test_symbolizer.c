@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The symbolizer as a whole, on this process and on mappings laid out by hand over libraries that are compiled
- * here. Where code lies in them is nm's word.
+ * The symbolizer as a whole, on this process and on mappings laid out by hand over libraries that
+ * are compiled here. Where code lies in them is nm's word.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,8 @@ static const char *name_at(struct symbolizer *s, uint32_t gen, uint64_t addr)
 /* File offset of a function that nm lists. */
 static uint64_t offset_of(const char *file, unsigned long long vaddr)
 {
-	char *command = xasprintf("readelf -lW %s | awk '/ LOAD / && / R E / { print $2, $3 }'", file);
+	char *command =
+		xasprintf("readelf -lW %s | awk '/ LOAD / && / R E / { print $2, $3 }'", file);
 	char *text = output_of(command);
 	unsigned long long offset, start;
 
@@ -60,13 +61,19 @@ static struct proc_map map_of(const char *name, uint64_t start)
 
 	snprintf(path, sizeof(paths[0]), "%s", in_dir(name));
 	assert_int_equal(stat(path, &st), 0);
-	return (struct proc_map){ .start = start, .end = start + 0x100000, .ino = st.st_ino,
-				  .dev = 1, .exec = true, .read = true, .path = path };
+	return (struct proc_map){ .start = start,
+				  .end = start + 0x100000,
+				  .ino = st.st_ino,
+				  .dev = 1,
+				  .exec = true,
+				  .read = true,
+				  .path = path };
 }
 
 static bool build_library(const char *name, const char *source, const char *compile)
 {
-	char *command = xasprintf("%s %s -o %s.so", compile, source, name), *tool = xstrdup(compile);
+	char *command = xasprintf("%s %s -o %s.so", compile, source, name),
+	     *tool = xstrdup(compile);
 	bool ok;
 
 	*strchr(tool, ' ') = '\0';
@@ -290,22 +297,25 @@ static void cxx_and_rust_names_are_demangled(void **state)
 	struct proc_map m;
 
 	(void)state;
-	write_source("c.cc", "#include <vector>\n#include <string>\n"
-			     "namespace app { struct Cache {\n"
-			     "int insert(std::vector<int> const &, long); }; \n"
-			     "int Cache::insert(std::vector<int> const &v, long n) { return v[n]; } }\n"
-			     "extern \"C\" int _ZN4core3fmt9Formatter3pad17h0123456789abcdefE() {"
-			     " return 1; }\n");
+	write_source("c.cc",
+		     "#include <vector>\n#include <string>\n"
+		     "namespace app { struct Cache {\n"
+		     "int insert(std::vector<int> const &, long); }; \n"
+		     "int Cache::insert(std::vector<int> const &v, long n) { return v[n]; } }\n"
+		     "extern \"C\" int _ZN4core3fmt9Formatter3pad17h0123456789abcdefE() {"
+		     " return 1; }\n");
 	if (!build_library("c", "c.cc", "g++ -O1 -shared -fPIC"))
 		skip();
 	m = map_of("c.so", 0x20000000);
 	symbolizer_add_map(s, 1, &m);
 	assert_string_equal(
-		name_at(s, 1, address_in("c.so", "_ZN3app5Cache6insertERKSt6vectorIiSaIiEEl", m.start)),
+		name_at(s, 1,
+			address_in("c.so", "_ZN3app5Cache6insertERKSt6vectorIiSaIiEEl", m.start)),
 		"app::Cache::insert(std::vector<int, std::allocator<int> > const&, long)");
 	assert_string_equal(
-		name_at(s, 1, address_in("c.so", "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE",
-					 m.start)),
+		name_at(s, 1,
+			address_in("c.so", "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE",
+				   m.start)),
 		"core::fmt::Formatter::pad");
 	symbolizer_free(s);
 }
@@ -534,8 +544,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_of_this_process_have_their_names),
 		cmocka_unit_test(a_second_call_returns_the_same_name),
-		cmocka_unit_test(what_lies_in_no_mapping_is_unknown__generated_code_without_a_map_is_jit),
-		cmocka_unit_test(generated_code_is_named_by_the_perf_map__also_by_lines_that_come_later),
+		cmocka_unit_test(
+			what_lies_in_no_mapping_is_unknown__generated_code_without_a_map_is_jit),
+		cmocka_unit_test(
+			generated_code_is_named_by_the_perf_map__also_by_lines_that_come_later),
 		cmocka_unit_test(every_function_of_the_vdso_has_a_name),
 		cmocka_unit_test(a_return_address_belongs_to_the_call_before_it),
 		cmocka_unit_test(code_without_a_symbol_is_named_by_its_address_in_the_file),
