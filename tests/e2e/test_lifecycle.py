@@ -160,13 +160,20 @@ def two_targets(t):
 def a_short_lived_tree(t):
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "out.folded")
-        script = f"for i in 1 2 3 4 5 6 7; do {build('first')} 0 >/dev/null; done"
-        with Memprobe("-o", path, "--", "sh", "-c", script) as m:
-            m.wait()
-            stacks = parse_folded(open(path).read())
-        t.equal("seven_short_commands_of_a_shell__are_all_seen",
-                (sum_of(stacks, "s_main"), sum_of(stacks, "s_before_main")), (7 * 100065, 7 * 30024))
-        t.equal("a_shell_that_runs_commands__passes_its_status_on", m.status, 0)
+        first = build("first")
+        for what, script, n in (
+                ("seven_commands_one_after_the_other", f"for i in 1 2 3 4 5 6 7; do {first} 0; done", 7),
+                ("101_commands_at_once", f"for i in $(seq 101); do {first} 0 & done; wait", 101)):
+            with Memprobe("-o", path, "--", "sh", "-c", script) as m:
+                m.wait()
+                stacks = parse_folded(open(path).read())
+                t.equal(f"{what}__are_all_seen",
+                        (sum_of(stacks, "s_main"), sum_of(stacks, "s_before_main")),
+                        (n * 100065, n * 30024))
+                t.equal(f"{what}__are_processes_of_their_own",
+                        len(roots_of(stacks, "s_main")), n)
+                t.equal(f"{what}__leave_the_status_of_the_shell", m.status, 0)
+                t.no_loss(f"{what}__lose_nothing", m)
 
 
 @test
