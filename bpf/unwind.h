@@ -13,6 +13,17 @@
  *
  * The return address is at CFA - 8. `push %rbp; mov %rsp,%rbp` is kind 1, off 2, rbp 2.
  */
+/*
+ * arm64: kind 0 CFA = sp + 8*off, 1 CFA = x29 + 8*off. Bits 9..0:
+ *
+ *	0           x29 unchanged, return address still in x30: innermost frame, or above a signal
+ *	v 1..510    x29 at CFA - 8*v, return address in the 8 bytes above it (stp x29, x30)
+ *	511 + k     return address at CFA - 8*k, x29 unchanged; k 1..512
+ *
+ * 511 is not used. All else (frames with more than 4 KiB of locals keep the pair below them, x29
+ * saved without x30) is in the exotic table. Return addresses may carry a pointer authentication
+ * code: strip it.
+ */
 #ifndef MEMPROBE_UNWIND_ABI_H
 #define MEMPROBE_UNWIND_ABI_H
 
@@ -30,41 +41,48 @@
 
 #define UW_RULE(kind, off, fp) ((__u32)(kind) << 22 | (__u32)(off) << 10 | (__u32)(fp))
 #define UW_RULE_NONE UW_RULE(UW_KIND_NONE, 0, 0)
-#define UW_RULE_FRAME_POINTER UW_RULE(UW_KIND_FP, 2, 2)
+#define UW_RULE_FRAME_POINTER \
+	UW_RULE(UW_KIND_FP, 2, 2) /* both machines: {fp, return address} at fp */
+#define UW_ARM64_LR_ALONE 511u    /* + k */
+#define UW_ARM64_LR_ALONE_MAX 512u
+#define UW_ARM64_PAIR_MAX 510u
 #define UW_RULE_KIND(r) ((r) >> 22 & 3)
 #define UW_RULE_OFF(r) ((r) >> 10 & 0xfff)
-#define UW_RULE_FP(r) ((r) & 0x3ff)
+#define UW_RULE_FP(r) ((r)&0x3ff)
 #define UW_FP_UNDEFINED 1023u
 
 /* Special rules: code in bits 21..0. */
 #define UW_SPECIAL(code) (UW_KIND_SPECIAL << 22 | (code))
-#define UW_SP_END 0u	/* return address undefined: the outermost frame */
+#define UW_SP_END 0u    /* return address undefined: the outermost frame */
 #define UW_SP_SIGNAL 1u /* kernel's rt_sigframe */
-#define UW_SP_PLT11 2u	/* lazy-binding PLT: CFA = rsp + 8 + ((pc & 15) >= 11 ? 8 : 0) */
+#define UW_SP_PLT11 2u  /* lazy-binding PLT: CFA = rsp + 8 + ((pc & 15) >= 11 ? 8 : 0) */
 #define UW_SP_PLT10 3u
 #define UW_SP_UNSUPPORTED 4u
+#define UW_SP_PLT9 5u    /* as PLT11, from 9 on: binutils 2.42's PLT with endbr64 */
 #define UW_SP_EXOTIC 16u /* 16 + i: entry i of the exotic table */
 
 /* cfa = deref ? *(reg + off) + add : reg + off */
 struct uw_exotic {
 	__u8 reg; /* 0 sp, 1 fp */
 	__u8 deref;
-	__u8 fp_kind; /* 0 unchanged, 1 saved at cfa + fp_off, 2 saved at fp + fp_off, 3 undefined */
-	__u8 pad;
-	__s32 off, add, fp_off;
+	__u8 fp_kind; /* 0 unchanged, 1 saved at cfa + fp_off, 2 saved at fp + fp_off, 3 undefined
+		       */
+	__u8 ra_kind; /* 0 saved at cfa + ra_off (x86-64: always cfa - 8), 1 still in x30 */
+	__s32 off, add, fp_off, ra_off;
 };
 
 /* ---- maps of the walker ---- */
 
 /* Rows and block indices are words of one pool, addressed by a word number. */
 #define UW_PAGE_WORDS 1024
-#define UW_CHUNK_PAGES 256	/* a chunk: 1 MiB */
+#define UW_CHUNK_PAGES 256      /* a chunk: 1 MiB */
 #define UW_MAX_TABLE_CHUNKS 256 /* 256 MiB of tables at most, added as needed */
 #define UW_MAX_OBJECTS 8192
 #define UW_MAX_EXOTIC 4096
 #define UW_MAX_SEGMENTS 8
 
-/* A file, as the kernel knows it. Never from stat(): st_dev differs from s_dev on btrfs and overlayfs. */
+/* A file, as the kernel knows it. Never from stat(): st_dev differs from s_dev on btrfs and
+ * overlayfs. */
 struct uw_object_key {
 	__u64 ino;
 	__u32 dev; /* s_dev: major << 20 | minor */
@@ -78,7 +96,7 @@ enum uw_object_state {
 };
 
 struct uw_object {
-	__u64 lo;	   /* virtual address of block 0 */
+	__u64 lo;          /* virtual address of block 0 */
 	__u32 first_block; /* word number of the block index, n_blocks + 1 words */
 	__u32 n_blocks;
 	__u32 n_seg;

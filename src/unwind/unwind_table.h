@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * .eh_frame -> packed unwind rows (format: bpf/unwind.h).
+ * .eh_frame (and .debug_frame) -> packed unwind rows (format: bpf/unwind.h).
  *
- * Pure: works on the bytes of one ELF file; depends on base only (no libelf). The file is untrusted: every
- * length is checked, rows and expressions are capped, the result is a table or an error,
- * never a crash or an endless loop.
+ * Works on the bytes of one ELF file; depends on base and zlib only (no libelf). The file is
+ * untrusted: every length is checked, rows, expressions and work are capped; the result is a
+ * table, possibly a partial one with skipped FDEs counted, or an error. Not thread safe per
+ * table; different tables may be built at the same time.
  *
  *	rows:  0x1000 rsp+8 | 0x1001 rsp+16 fp at cfa-16 | 0x1004 rbp+16 fp at cfa-16 | ...
  *	block[k]: index of the first packed row of text block k; block[n_blocks] = n_packed
+ *
+ * To look up: subtract lo, take the block, then the last row whose pc_low is not larger (see
+ * unwind_table_rule). To relocate: add a number to each blocks[] entry and to each exotic code.
  */
 #ifndef MEMPROBE_UNWIND_UNWIND_TABLE_H
 #define MEMPROBE_UNWIND_UNWIND_TABLE_H
@@ -34,13 +38,14 @@ struct unwind_segment {
 struct unwind_stats {
 	size_t n_fde, n_cie, n_rows;
 	size_t n_end, n_signal, n_plt, n_exotic, n_unsupported, n_none; /* rows by kind */
-	size_t n_bad_fde; /* skipped: malformed or unknown encoding */
+	size_t n_bad_fde; /* skipped: malformed, unknown encoding, outside the executable segments
+			   */
 };
 
 struct unwind_table {
 	enum unwind_arch arch;
 	unsigned int block_shift;
-	uint64_t lo, hi; /* covered addresses; lo is block aligned */
+	uint64_t lo, hi;         /* covered by unwind info; lo is block aligned */
 	struct unwind_row *rows; /* sorted, merged; kept only with UNWIND_KEEP_ROWS */
 	size_t n_rows;
 	uint32_t *blocks; /* n_blocks + 1 entries */
@@ -57,14 +62,16 @@ struct unwind_table {
 #define UNWIND_KEEP_ROWS 1u
 
 /*
- * Build from the whole file in memory. 0, -ENOEXEC (no ELF64 of a supported machine), -ENODATA (no unwind
- * info at all: the table is then empty but segments are set), -EINVAL (malformed beyond use), -E2BIG (caps).
+ * Build from the whole file in memory. 0, -ENOEXEC (no ELF64 of a supported machine), -ENODATA (no
+ * unwind info at all: the table is then empty but segments are set), -EINVAL (malformed beyond
+ * use), -E2BIG (caps). *t may be released after any of them.
  */
-int unwind_table_build(struct unwind_table *t, const void *image, size_t size_bytes, unsigned int flags);
-/* The same from an open file; reads it with pread (a file that shrinks meanwhile is an error, not a SIGBUS). */
+int unwind_table_build(struct unwind_table *t, const void *image, size_t size_bytes,
+		       unsigned int flags);
+/* The same from an open file, by pread: a file that shrinks meanwhile is an error, not a SIGBUS. */
 int unwind_table_build_fd(struct unwind_table *t, int fd, unsigned int flags);
 void unwind_table_release(struct unwind_table *t);
-/* Rule for a virtual address, by the packed form: what the BPF side computes. UW_RULE_NONE outside. */
+/* Rule for an address, by the packed form: what the BPF side computes. UW_RULE_NONE outside. */
 uint32_t unwind_table_rule(const struct unwind_table *t, uint64_t vaddr);
 
 #endif
