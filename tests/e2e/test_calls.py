@@ -16,7 +16,7 @@ CALLS = {
     "s_malloc_fail": "a_failed_malloc__is_no_block",
     "s_calloc_fail": "a_failed_calloc__is_no_block",
     "s_calloc_overflow": "a_calloc_that_overflows__is_no_block",
-    "s_double_reallocarray_fail": "a_reallocarray_that_overflows__keeps_the_old_block",
+    "s_reallocarray_fail": "a_reallocarray_that_overflows__keeps_the_old_block",
     "s_memalign_fail": "M5_posix_memalign_with_a_bad_alignment__is_no_block",
     "s_memalign_nomem": "posix_memalign_without_memory__is_no_block",
     "s_realloc_null": "realloc_of_null__is_malloc",

@@ -13,19 +13,21 @@
 
 #include "truth.h"
 
-#define SITES(X)                                                                                   \
-	X(s_malloc)                                                                                \
-	X(s_calloc)                                                                                \
-	X(s_reallocarray) X(s_posix_memalign) X(s_aligned_alloc) X(s_memalign) X(s_valloc) X(      \
-		s_pvalloc) X(s_malloc_zero) X(s_malloc_fail) X(s_calloc_fail) X(s_calloc_overflow) \
-		X(s_memalign_fail) X(s_memalign_nomem) X(s_realloc_null) X(s_realloc_grow) X(      \
-			s_realloc_shrink) X(s_realloc_origin) X(s_realloc_taker) X(s_realloc_kept) \
-			X(s_realloc_failing) X(s_realloc_zero) X(s_realloc_zeroer)                 \
-				X(s_realloc_old) X(s_realloc_mmap_chain) X(s_malloc_1m)            \
-					X(s_malloc_64m) X(s_calloc_300k) X(s_mmap_churn)           \
-						X(s_raised_threshold) X(s_free_elsewhere)          \
-							X(s_freer) X(s_double_reallocarray_fail)   \
-								X(s_vector)
+#define SITES(X)                                                                                  \
+	X(s_malloc)                                                                               \
+	X(s_calloc)                                                                               \
+	X(s_reallocarray)                                                                         \
+	X(s_posix_memalign)                                                                       \
+	X(s_aligned_alloc) X(s_memalign) X(s_valloc) X(s_pvalloc) X(s_malloc_zero)                \
+		X(s_malloc_fail) X(s_calloc_fail) X(s_calloc_overflow) X(s_memalign_fail) X(      \
+			s_memalign_nomem) X(s_realloc_null) X(s_realloc_grow) X(s_realloc_shrink) \
+			X(s_realloc_origin) X(s_realloc_taker) X(s_realloc_kept)                  \
+				X(s_realloc_failing) X(s_realloc_zero) X(s_realloc_zeroer)        \
+					X(s_realloc_old) X(s_realloc_mmap_chain) X(s_malloc_1m)   \
+						X(s_malloc_64m) X(s_calloc_300k) X(s_mmap_churn)  \
+							X(s_raised_threshold) X(s_free_elsewhere) \
+								X(s_freer) X(s_reallocarray_fail) \
+									X(s_vector)
 
 enum site_index {
 #define X(name) I_##name,
@@ -124,17 +126,21 @@ SITE void s_calloc_overflow(void)
 	CHECK(!p);
 }
 
-SITE void s_double_reallocarray_fail(void)
+/* both products overflow, the second one to 0, which is no realloc to 0 bytes */
+SITE void s_reallocarray_fail(void)
 {
-	size_t size = SIZE_MAX / 2 + 8;
-	void *p = malloc(7), *q;
+	size_t sizes[] = { SIZE_MAX / 2 + 8, SIZE_MAX / 2 + 1 };
 
-	KEEP(p);
-	count_alloc(S(s_double_reallocarray_fail), 7);
-	KEEP(size);
-	q = reallocarray(p, size, 2);
-	KEEP(q);
-	CHECK(!q);
+	for (int i = 0; i < 2; i++) {
+		void *p = malloc(7), *q;
+
+		KEEP(p);
+		count_alloc(S(s_reallocarray_fail), 7);
+		KEEP(sizes[i]);
+		q = reallocarray(p, sizes[i], 2);
+		KEEP(q);
+		CHECK(!q);
+	}
 }
 
 /* M5: the pointer in memory looks like a block, the call has failed */
@@ -351,7 +357,7 @@ static void allocate(void)
 	s_malloc_fail();
 	s_calloc_fail();
 	s_calloc_overflow();
-	s_double_reallocarray_fail();
+	s_reallocarray_fail();
 	s_memalign_fail();
 	s_memalign_nomem();
 	s_malloc_1m();
