@@ -11,16 +11,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/xalloc.h"
 #include "proc/maps.h"
+#include "proc/process.h"
 
 #define FIXTURES "tests/fixtures/proc"
 
@@ -425,6 +429,58 @@ static void a_mapping_that_was_merged_since_is_still_found(void **state)
 	unmap_file(&f);
 }
 
+static void *sleep_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* A child whose main thread has ended by pthread_exit while another goes on; zombie as /proc shows
+ * it. */
+static pid_t start_leaderless_process(void)
+{
+	struct proc_status st = { .state = '?' };
+	pid_t child = fork();
+	pthread_t thread;
+	int i;
+
+	if (!child) {
+		if (pthread_create(&thread, NULL, sleep_for_ever, NULL))
+			_exit(1);
+		syscall(SYS_exit, 0); /* this thread only */
+	}
+	for (i = 0; i < 1000 && st.state != 'Z'; i++) {
+		usleep(1000);
+		assert_int_equal(proc_status_read(&st, "/proc", child), 0);
+	}
+	assert_int_equal(st.state, 'Z');
+	assert_true(st.has_memory);
+	return child;
+}
+
+static void a_process_whose_leader_has_ended_still_has_mappings_and_files(void **state)
+{
+	pid_t child = start_leaderless_process();
+	struct proc_maps maps = { 0 };
+	const struct proc_map *m;
+	char *path;
+
+	(void)state;
+	assert_int_equal(proc_maps_read(&maps, "/proc", child), 0);
+	m = proc_maps_find(&maps, (uintptr_t)start_leaderless_process);
+	assert_non_null(m);
+	assert_holds(proc_map_open("/proc", child, m), "\177ELF");
+	path = proc_map_attach_path("/proc", child, m);
+	assert_non_null(path);
+	assert_holds(open(path, O_RDONLY), "\177ELF");
+	assert_non_null(strstr(path, "/task/"));
+	free(path);
+	proc_maps_release(&maps);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void what_is_no_regular_file_is_not_opened(void **state)
 {
 	struct proc_map m = { .start = 0x1000, .end = 0x2000, .path = (char *)"[heap]" };
@@ -465,6 +521,7 @@ int main(void)
 		cmocka_unit_test(
 			the_file_of_a_process_that_ended_opens_by_path_while_it_is_the_same_file),
 		cmocka_unit_test(a_mapping_that_was_merged_since_is_still_found),
+		cmocka_unit_test(a_process_whose_leader_has_ended_still_has_mappings_and_files),
 		cmocka_unit_test(what_is_no_regular_file_is_not_opened),
 	};
 

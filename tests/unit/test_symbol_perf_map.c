@@ -71,10 +71,13 @@ static void the_last_line_that_covers_an_address_names_it(void **state)
 		    "2000 10 LazyCompile:*foo /srv/a b.js:12:3\n"
 		    "1040 10 new inner\n"
 		    "10f0 20 new tail\n"
+		    "1044 4 newest\n"
 		    "0x3000 0x8 with 0x\n");
 	assert_string_equal(perf_map_find(&map, 0x1000), "old");
 	assert_string_equal(perf_map_find(&map, 0x103f), "old");
 	assert_string_equal(perf_map_find(&map, 0x1040), "new inner");
+	assert_string_equal(perf_map_find(&map, 0x1044), "newest");
+	assert_string_equal(perf_map_find(&map, 0x1048), "new inner");
 	assert_string_equal(perf_map_find(&map, 0x1050), "old");
 	assert_string_equal(perf_map_find(&map, 0x10ff), "new tail");
 	assert_string_equal(perf_map_find(&map, 0x110f), "new tail");

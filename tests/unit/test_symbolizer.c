@@ -422,6 +422,37 @@ static void what_is_mapped_over_a_library_takes_its_addresses(void **state)
 	symbolizer_free(s);
 }
 
+/* The file's code at a fixed address of this process. */
+static void map_here(const char *name, uint64_t at)
+{
+	int fd = open(in_dir(name), O_RDONLY);
+
+	assert_true(mmap((void *)at, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) !=
+		    MAP_FAILED);
+	close(fd);
+}
+
+static void a_new_snapshot_sees_what_was_mapped_over_a_library(void **state)
+{
+	struct symbolizer *s = new_symbolizer("/proc");
+	uint64_t base = (uintptr_t)mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct proc_map a, b;
+	uint64_t at;
+
+	(void)state;
+	if (!build_two_libraries(&a, &b))
+		skip();
+	at = address_in("one.so", "first_one", base);
+	map_here("one.so", base);
+	symbolizer_add_process(s, 1, getpid());
+	assert_string_equal(name_at(s, 1, at), "first_one");
+	map_here("two.so", base);
+	symbolizer_add_process(s, 1, getpid());
+	assert_string_equal(name_at(s, 1, at), "first_two");
+	munmap((void *)base, 8192);
+	symbolizer_free(s);
+}
+
 static void a_forked_child_starts_with_its_parents_mappings(void **state)
 {
 	struct symbolizer *s = new_symbolizer(GONE);
@@ -556,6 +587,7 @@ int main(void)
 		cmocka_unit_test(an_address_in_no_mapping_makes_it_look_again),
 		cmocka_unit_test(a_deleted_library_keeps_its_names),
 		cmocka_unit_test(what_is_mapped_over_a_library_takes_its_addresses),
+		cmocka_unit_test(a_new_snapshot_sees_what_was_mapped_over_a_library),
 		cmocka_unit_test(a_forked_child_starts_with_its_parents_mappings),
 		cmocka_unit_test(a_small_memory_bound_costs_time_but_no_names),
 		cmocka_unit_test(of_two_generations_of_a_pid_only_the_later_is_read_from_proc),
