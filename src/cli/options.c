@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The command line; see options.h. The table is the only description of an option: parsing,
+ * --help and the man page's check come from it. No abbreviations, no permutation surprises: all
+ * operands come after "--". Depends on base, model and render.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/xalloc.h"
+
+#define VERSION "0.1.0"
+
+struct parser {
+	struct options *o;
+	struct buf *out;
+	const char *given; /* the option as it was typed */
+};
+
+static enum options_result fail(struct parser *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static enum options_result fail(struct parser *p, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	buf_adds(p->out, "memprobe: ");
+	buf_add_printable(p->out, b.data, b.len);
+	buf_adds(p->out, "\nTry 'memprobe --help'.\n");
+	buf_release(&b);
+	return OPTIONS_USAGE;
+}
+
+/* ---- one function per kind of argument ---- */
+
+static enum options_result take_pids(struct parser *p, const char *arg)
+{
+	const char *s = arg;
+	char *end;
+	long pid;
+
+	do {
+		errno = 0;
+		pid = strtol(s, &end, 10);
+		if (end == s || *s < '0' || *s > '9' || (*end && *end != ',') || errno || pid <= 0 ||
+		    pid > INT_MAX)
+			return fail(p, "%s: not a process id: '%s'", p->given, arg);
+		p->o->pids = xreallocarray(p->o->pids, p->o->n_pids + 1, sizeof(*p->o->pids));
+		p->o->pids[p->o->n_pids++] = (pid_t)pid;
+		s = end + 1;
+	} while (*end);
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_time(struct parser *p, const char *arg, uint64_t *ns)
+{
+	int err = units_parse_duration(arg, ns);
+
+	if (err == -ERANGE)
+		return fail(p, "%s: too long: '%s'", p->given, arg);
+	if (err)
+		return fail(p, "%s: not a time: '%s' (30, 30s, 5m, 8h)", p->given, arg);
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_size(struct parser *p, const char *arg, uint64_t *bytes)
+{
+	int err = units_parse_size(arg, bytes);
+
+	if (err == -ERANGE)
+		return fail(p, "%s: too large: '%s'", p->given, arg);
+	if (err)
+		return fail(p, "%s: not a size: '%s' (4096, 64K, 1.5G)", p->given, arg);
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_duration(struct parser *p, const char *arg)
+{
+	p->o->has_duration = true;
+	return parse_time(p, arg, &p->o->duration_ns);
+}
+
+static enum options_result take_interval(struct parser *p, const char *arg)
+{
+	enum options_result r = parse_time(p, arg, &p->o->interval_ns);
+
+	if (!r && p->o->interval_ns < 10 * NS_PER_MS)
+		return fail(p, "%s: at least 10ms: '%s'", p->given, arg);
+	return r;
+}
+
+static enum options_result take_format(struct parser *p, const char *arg)
+{
+	p->o->renderer = renderer_by_name(arg);
+	return p->o->renderer ? OPTIONS_RUN : fail(p, "%s: no such format: '%s'", p->given, arg);
+}
+
+/* --folded is -f folded, and so for each format. */
+static enum options_result take_format_name(struct parser *p, const char *arg)
+{
+	(void)arg;
+	return take_format(p, p->given + 2);
+}
+
+static enum options_result take_output(struct parser *p, const char *arg)
+{
+	const struct renderer *r = renderer_by_file(arg);
+	struct options *o = p->o;
+
+	if (!r)
+		return fail(p, "%s: no format has the suffix of '%s'", p->given, arg);
+	o->outputs = xreallocarray(o->outputs, o->n_outputs + 1, sizeof(*o->outputs));
+	o->outputs[o->n_outputs++] = (struct output_option){ .path = arg, .renderer = r };
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_metric(struct parser *p, const char *arg)
+{
+	if (metric_parse(arg, &p->o->metric))
+		return fail(p, "%s: no such metric: '%s'", p->given, arg);
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_older(struct parser *p, const char *arg)
+{
+	return parse_time(p, arg, &p->o->older_ns);
+}
+
+static enum options_result take_min_size(struct parser *p, const char *arg)
+{
+	return parse_size(p, arg, &p->o->min_size_bytes);
+}
+
+static enum options_result take_max_size(struct parser *p, const char *arg)
+{
+	return parse_size(p, arg, &p->o->max_size_bytes);
+}
+
+static enum options_result take_min_bytes(struct parser *p, const char *arg)
+{
+	return parse_size(p, arg, &p->o->min_bytes);
+}
+
+static enum options_result take_max_memory(struct parser *p, const char *arg)
+{
+	enum options_result r = parse_size(p, arg, &p->o->max_memory_bytes);
+
+	if (!r && p->o->max_memory_bytes < MIB)
+		return fail(p, "%s: at least 1M: '%s'", p->given, arg);
+	return r;
+}
+
+static enum options_result take_user(struct parser *p, const char *arg)
+{
+	p->o->user = arg;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_strict(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->strict = true;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_at_entry(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->at_entry = true;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_quiet(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->quiet = true;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_verbose(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->verbose = true;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_version(struct parser *p, const char *arg)
+{
+	(void)arg;
+	buf_reset(p->out);
+	buf_adds(p->out, "memprobe " VERSION "\n");
+	return OPTIONS_EXIT_OK;
+}
+
+static enum options_result take_help(struct parser *p, const char *arg)
+{
+	(void)arg;
+	buf_reset(p->out);
+	options_help(p->out);
+	return OPTIONS_EXIT_OK;
+}
+
+/* ---- the table ---- */
+
+static const struct option_row {
+	char letter;	      /* 0: none */
+	const char *name;     /* without "--" */
+	const char *argument; /* NULL: takes none */
+	enum options_result (*take)(struct parser *p, const char *arg);
+	const char *group; /* non-NULL begins a group in --help */
+	const char *help;
+} rows[] = {
+	{ 'p', "pid", "LIST", take_pids, "Processes", "running processes: -p 4242 or -p 4242,4243" },
+	{ 0, "user", "NAME", take_user, NULL,
+	  "run COMMAND as this user (default under sudo: the invoking user)" },
+	{ 'd', "duration", "TIME", take_duration, "Time",
+	  "stop after TIME: 30, 30s, 5m, 8h; 0 = until Ctrl-C (default 30 s; COMMAND: its end)" },
+	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },
+	{ 'f', "format", "NAME", take_format, "Output",
+	  "report or folded (default: report on a terminal, folded into a pipe or file)" },
+	{ 0, "folded", NULL, take_format_name, NULL, "short for -f folded: stacks for any flame graph tool" },
+	{ 0, "report", NULL, take_format_name, NULL, "short for -f report" },
+	{ 'o', "output", "FILE", take_output, NULL,
+	  "write FILE (may be repeated); the suffix decides: .folded, .txt (report)" },
+	{ 'm', "metric", "NAME", take_metric, NULL,
+	  "live-bytes (default), live-blocks, alloc-bytes, alloc-blocks" },
+	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
+	{ 0, "min-size", "SIZE", take_min_size, NULL, "only live blocks of at least SIZE" },
+	{ 0, "max-size", "SIZE", take_max_size, NULL, "only live blocks of at most SIZE" },
+	{ 0, "min-bytes", "SIZE", take_min_bytes, NULL, "only stacks that hold at least SIZE" },
+	{ 0, "max-memory", "SIZE", take_max_memory, "Limits",
+	  "kernel tables and memprobe itself (default: 256M or a tenth of free memory)" },
+	{ 0, "strict", NULL, take_strict, NULL, "exit 5 when anything was lost" },
+	{ 0, "at-entry", NULL, take_at_entry, NULL, "probe the first instruction of each function, whatever it costs" },
+	{ 'q', "quiet", NULL, take_quiet, "Messages", "errors only" },
+	{ 'v', "verbose", NULL, take_verbose, NULL, "what is attached where; whole stacks in the report" },
+	{ 0, "version", NULL, take_version, NULL, "print the version" },
+	{ 'h', "help", NULL, take_help, NULL, "print this text" },
+};
+
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+void options_help(struct buf *out)
+{
+	char left[40];
+	size_t i;
+
+	buf_adds(out,
+		 "memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
+		 "  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
+		 "  sudo memprobe -p 4242 --folded > out.txt  stacks for a flame graph\n"
+		 "  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
+		 "Usage: memprobe [OPTION...]                     every process\n"
+		 "       memprobe [OPTION...] -p PID[,PID...]     running processes\n"
+		 "       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n");
+	for (i = 0; i < N_ROWS; i++) {
+		const struct option_row *r = &rows[i];
+
+		if (r->group)
+			buf_addf(out, "\n%s\n", r->group);
+		snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", r->letter ? '-' : ' ',
+			 r->letter ? r->letter : ' ', r->letter ? "," : " ", r->name,
+			 r->argument ? " " : "", r->argument ? r->argument : "");
+		buf_addf(out, "%-24s %s\n", left, r->help);
+	}
+	buf_adds(out, "\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
+		      "at once; SIGUSR1 prints a snapshot. Exit status: 0 ok, 1 failed, 2 usage, 3 privilege or\n"
+		      "kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n");
+}
+
+static const struct option_row *find_long(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < N_ROWS; i++)
+		if (strlen(rows[i].name) == len && !memcmp(rows[i].name, name, len))
+			return &rows[i];
+	return NULL;
+}
+
+static const struct option_row *find_letter(char letter)
+{
+	size_t i;
+
+	for (i = 0; i < N_ROWS; i++)
+		if (rows[i].letter == letter)
+			return &rows[i];
+	return NULL;
+}
+
+/* --name, --name=VALUE, --name VALUE */
+static enum options_result take_long(struct parser *p, char **argv, int *at)
+{
+	const char *s = argv[*at] + 2, *eq = strchr(s, '=');
+	size_t len = eq ? (size_t)(eq - s) : strlen(s);
+	const struct option_row *r = find_long(s, len);
+	const char *value = eq ? eq + 1 : NULL;
+	enum options_result res;
+	char *given;
+
+	if (!r)
+		return fail(p, "no such option: %s", argv[*at]);
+	if (eq && !r->argument)
+		return fail(p, "--%s takes no argument", r->name);
+	if (r->argument && !value)
+		value = argv[++*at];
+	if (r->argument && !value)
+		return fail(p, "--%s needs an argument: %s", r->name, r->argument);
+	given = xasprintf("--%s", r->name);
+	p->given = given;
+	res = r->take(p, value);
+	free(given);
+	return res;
+}
+
+/* -p VALUE, -pVALUE, -qv */
+static enum options_result take_letters(struct parser *p, char **argv, int *at)
+{
+	const char *s = argv[*at] + 1;
+	enum options_result res = OPTIONS_RUN;
+	char given[3] = "-?";
+
+	for (; *s && !res; s++) {
+		const struct option_row *r = find_letter(*s);
+		const char *value = NULL;
+
+		given[1] = *s;
+		p->given = given;
+		if (!r)
+			return fail(p, "no such option: -%c", *s);
+		if (r->argument) {
+			value = s[1] ? s + 1 : argv[++*at];
+			if (!value)
+				return fail(p, "-%c needs an argument: %s", *s, r->argument);
+		}
+		res = r->take(p, value);
+		if (r->argument)
+			break;
+	}
+	return res;
+}
+
+static enum options_result check_combination(struct parser *p)
+{
+	const struct options *o = p->o;
+
+	if (o->command && !*o->command)
+		return fail(p, "nothing after --: a command is needed");
+	if (o->command && o->n_pids)
+		return fail(p, "-p and a command exclude each other");
+	if (o->user && !o->command)
+		return fail(p, "--user needs a command");
+	if (o->min_size_bytes > o->max_size_bytes)
+		return fail(p, "--min-size is larger than --max-size");
+	if (o->quiet && o->verbose)
+		return fail(p, "-q and -v exclude each other");
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(struct options *o, int argc, char **argv, struct buf *out)
+{
+	struct parser p = { .o = o, .out = out };
+	enum options_result res = OPTIONS_RUN;
+	int i;
+
+	*o = (struct options){ .max_size_bytes = UINT64_MAX };
+	for (i = 1; i < argc && !res; i++) {
+		const char *a = argv[i];
+
+		if (!strcmp(a, "--")) {
+			o->command = argv + i + 1;
+			break;
+		}
+		if (a[0] == '-' && a[1] == '-')
+			res = take_long(&p, argv, &i);
+		else if (a[0] == '-' && a[1])
+			res = take_letters(&p, argv, &i);
+		else
+			res = fail(&p, "unexpected '%s': put a command after --, a process id after -p", a);
+	}
+	return res ? res : check_combination(&p);
+}
+
+void options_release(struct options *o)
+{
+	free(o->pids);
+	free(o->outputs);
+	*o = (struct options){ 0 };
+}

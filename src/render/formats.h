@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The render functions behind the table in renderer.c; each in the file of its name. */
+#ifndef MEMPROBE_RENDER_FORMATS_H
+#define MEMPROBE_RENDER_FORMATS_H
+
+#include "render/renderer.h"
+
+void render_folded(struct buf *out, const struct profile *p, const struct render_opts *o);
+void render_report(struct buf *out, const struct profile *p, const struct render_opts *o);
+
+#endif
