@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What the files of the report share. Not for others. */
+#ifndef MEMPROBE_RENDER_REPORT_INTERNAL_H
+#define MEMPROBE_RENDER_REPORT_INTERNAL_H
+
+#include "render/renderer.h"
+
+/* A column's amounts are integers in tenths of one unit, so that printed rows add up exactly. */
+struct amount_unit {
+	const char *name; /* "MiB" */
+	uint64_t bytes;
+};
+
+/* The unit in which `largest` has one to four digits before the point. */
+struct amount_unit unit_for(uint64_t largest);
+int64_t in_tenths(int64_t bytes, const struct amount_unit *u);
+/* "-0.3" from -3; out holds 24 characters. */
+char *format_tenths(char out[24], int64_t tenths);
+
+/* A function's name without its parameters. Appended to b. */
+void add_short_name(struct buf *b, const char *name);
+/* Index in the stack of the innermost frame that is neither allocator, libc nor C++ library. */
+uint32_t first_own_frame(const struct profile *p, const struct profile_stack *s);
+/* The name of that frame. */
+const char *own_frame_name(const struct profile *p, const struct profile_stack *s);
+
+/* Stacks by the metric's bytes, largest first; the caller frees. n: those with anything to show. */
+const struct profile_stack **stacks_by_size(const struct profile *p, const struct render_opts *o, size_t *n);
+/* Bytes and blocks that the report's first columns show. */
+uint64_t shown_bytes(const struct profile_stack *s, const struct render_opts *o);
+uint64_t shown_blocks(const struct profile_stack *s, const struct render_opts *o);
+
+/* Net heap growth: live since attach, plus what was lost, minus frees of older blocks. */
+struct heap_net {
+	int64_t bytes, blocks;
+	uint64_t live_bytes, live_blocks, old_bytes, old_blocks, old_unsized, lost_bytes, lost_blocks;
+	uint64_t alloc_bytes, alloc_blocks, free_bytes, free_blocks, failed_calls;
+};
+
+/* Of one process (index), or of all: proc UINT32_MAX. */
+struct heap_net heap_net_of(const struct profile *p, uint32_t proc);
+/* Bytes per minute of the window. */
+int64_t per_minute(const struct profile *p, int64_t bytes);
+
+/* The table of stacks with its remainder, older frees, losses and net rows. */
+void report_table(struct buf *out, const struct profile *p, const struct render_opts *o);
+
+#endif
