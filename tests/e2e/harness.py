@@ -58,15 +58,23 @@ class Skip(Exception):
 
 # ---- target programs ----
 
+def newest_source(binary):
+    """Of what the compiler read, by the rule that it wrote: `binary: source header ...`"""
+    try:
+        with open(binary + ".d") as f:
+            words = f.read().split(":", 1)[1].split("\n\n")[0].replace("\\\n", " ").split()
+        return max(os.path.getmtime(os.path.join(ROOT, w)) for w in words if not w.endswith(":"))
+    except (OSError, IndexError):
+        return float("inf")
+
+
 def build(name):
     """Compiles targets/NAME.c or .cc when needed, as make does; the path of the program."""
     source = os.path.join(HERE, "targets", name + ".c")
     if not os.path.exists(source):
         source += "c"
     binary = os.path.join(TARGETS, name)
-    newest = max(os.path.getmtime(f)
-                 for f in (source, os.path.join(HERE, "targets", "truth.h")))
-    if not os.path.exists(binary) or os.path.getmtime(binary) < newest:
+    if not os.path.exists(binary) or os.path.getmtime(binary) < newest_source(binary):
         subprocess.run(["tools/build-target.sh", source, binary, *TARGET_FLAGS], check=True, cwd=ROOT)
     return binary
 

@@ -10,6 +10,7 @@ from harness import Skip, main, test
 from real import Pair, compare, jemalloc_usable, wait_until
 
 N_REQUESTS = 60000
+VALUE_BYTES = 1000 # all values are of one size: one stack, one size, rounded exactly
 
 
 class Redis:
@@ -57,9 +58,9 @@ class Redis:
                 return int(line.split(":")[1])
         raise KeyError(key)
 
-    def load(self, n, size):
+    def load(self, n):
         subprocess.run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "-t", "set",
-                        "-n", str(n), "-r", "40000", "-d", str(size), "-P", "8", "-q"],
+                        "-n", str(n), "-r", "40000", "-d", str(VALUE_BYTES), "-P", "8", "-q"],
                        stdout=subprocess.DEVNULL, check=True, timeout=120)
 
     def quiet(self):
@@ -83,9 +84,9 @@ def redis(t):
         server = Redis(d)
         try:
             with Pair(server.process.pid) as pair:
-                server.load(N_REQUESTS // 6, 500)
+                server.load(N_REQUESTS // 6)
                 used_before, before = server.quiet(), pair.snapshot()
-                server.load(N_REQUESTS, 1000)
+                server.load(N_REQUESTS)
                 for i in range(0, 2000, 7):
                     server.ask("DEL", f"key:{i:012}")
                 used_after, after = server.quiet(), pair.snapshot()
