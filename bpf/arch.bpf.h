@@ -8,6 +8,7 @@
 
 #if defined(__TARGET_ARCH_x86)
 
+#define ARCH_HAS_RETURN_SLOT 1 /* the return address of a call lies at its entry's sp */
 #define ARCH_RETURN_SP_ADJUST 8 /* ret has popped the return address */
 #define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_X86
 #define uw_pc_low(off) ((off) & 0xff)
@@ -15,6 +16,12 @@
 static __always_inline __u64 arch_fp(struct pt_regs *ctx)
 {
 	return ctx->bp;
+}
+
+/* The return address, where a register holds it. */
+static __always_inline __u64 arch_link_register(struct pt_regs *ctx)
+{
+	return 0;
 }
 
 /* Return address of the function entered at sp; 0 when unreadable. */
@@ -35,6 +42,7 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 
 #elif defined(__TARGET_ARCH_arm64)
 
+#define ARCH_HAS_RETURN_SLOT 0
 #define ARCH_RETURN_SP_ADJUST 0
 #define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_ARM64
 #define uw_pc_low(off) ((off) >> 2 & 0xff)
@@ -42,6 +50,11 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 static __always_inline __u64 arch_fp(struct pt_regs *ctx)
 {
 	return PT_REGS_FP(ctx);
+}
+
+static __always_inline __u64 arch_link_register(struct pt_regs *ctx)
+{
+	return PT_REGS_RET(ctx);
 }
 
 static __always_inline __u64 arch_return_address(struct pt_regs *ctx, __u64 sp)
@@ -58,5 +71,15 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 #else
 #error "memprobe: no such architecture"
 #endif
+
+/* Address that a pending return probe of any tracer puts in place of a return address, 0 when none was set. */
+static __always_inline __u64 trampoline(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (cfg_test_trampoline)
+		return cfg_test_trampoline;
+	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
 
 #endif

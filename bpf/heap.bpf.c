@@ -22,7 +22,7 @@ static __always_inline void call_read(struct pt_regs *ctx, struct call *c)
 	c->ip = PT_REGS_IP(ctx);
 	c->sp = PT_REGS_SP(ctx) + 8 * c->pushes;
 	c->fp = arch_fp(ctx);
-	c->ra = 0;
+	c->ra = arch_link_register(ctx);
 	c->arg[0] = PT_REGS_PARM1(ctx);
 	c->arg[1] = PT_REGS_PARM2(ctx);
 	c->arg[2] = PT_REGS_PARM3(ctx);

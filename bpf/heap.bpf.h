@@ -6,12 +6,11 @@
  * address, never by a depth count, so that longjmp, exceptions and killed threads leave
  * nothing behind that a later call could pick up:
  *
- *	entry, nothing pending             -> record it, take the return
- *	entry below the pending sp         -> inner call, not counted
- *	entry at the pending sp            -> a tail jump (reallocarray -> realloc) if the return
- *	                                      address there is no longer the recorded one, else
- *	                                      the record is stale: the call before never returned
- *	entry above the pending sp         -> stale
+ *	entry, nothing pending                    -> record it, take the return
+ *	entry, the pending call's return address
+ *	   is still replaced by the trampoline    -> an inner call, or a tail jump at the same sp
+ *	                                             (reallocarray -> realloc): not counted
+ *	   is not                                 -> that call never returned; forget it, record this
  *
  * A return counts when its stack pointer is the record's. Nothing here reads the context;
  * see heap.bpf.c for the programs and tests/bpf for the same functions under test.
@@ -19,8 +18,8 @@
 #ifndef MEMPROBE_HEAP_BPF_H
 #define MEMPROBE_HEAP_BPF_H
 
-/* Another stack (signal handler on its own stack, coroutine) when further away than this. */
-#define FAR_STACK_BYTES (1ULL << 20)
+#define RLIMIT_DATA_X 2 /* asm-generic/resource.h; the same on all our machines */
+#define RLIMIT_AS_X 9
 
 static __always_inline __u64 call_arg(const struct call *c, __u8 n)
 {
@@ -35,24 +34,36 @@ static __always_inline __u64 call_arg(const struct call *c, __u8 n)
 	return 0;
 }
 
-/* size * count; an overflow fails in the allocator too, so any value does. */
+/* size * count, ~0 when it overflows: the allocator fails then, and it is no realloc to 0 bytes. */
 static __always_inline __u64 call_size(const struct call *c, const volatile struct mp_shape *shape)
 {
-	__u64 size = call_arg(c, shape->size);
+	__u64 size = call_arg(c, shape->size), count, most = ~0ULL;
 
-	if (shape->count != MP_ARG_NONE)
-		size *= call_arg(c, shape->count);
-	return size;
+	if (shape->count == MP_ARG_NONE)
+		return size;
+	count = call_arg(c, shape->count);
+	asm volatile("" : "+r"(most)); /* else clang makes it a 128-bit multiplication: "__multi3" */
+	if ((size | count) >> 32 && size && count > most / size)
+		return ~0ULL;
+	return size * count;
 }
 
-/* Is the recorded call still running below us? */
-static __always_inline bool call_is_inner(const struct mp_thread *th, __u64 sp)
+/*
+ * Is the recorded call still pending? Then the slot of its return address holds the kernel's
+ * trampoline. No return probe may be taken meanwhile from a frame above it, as on another stack
+ * (coroutines, a signal handler's): the kernel would drop the pending one as dead, and the target
+ * would return into the trampoline with nowhere to go. From a frame above it may also have been left by
+ * longjmp with its slot not yet used again; that cannot be told apart, so such calls are a loss.
+ */
+static __always_inline bool call_is_inner(const struct mp_thread *th, __u64 sp, __u64 size)
 {
-	if (sp > th->sp) /* unwound past it, unless we are on another stack meanwhile */
-		return sp - th->sp > FAR_STACK_BYTES && arch_return_slot(th->sp) != th->ra;
-	if (sp < th->sp && th->sp - sp > FAR_STACK_BYTES)
-		return true;
-	return arch_return_slot(th->sp) != th->ra;
+	if (!ARCH_HAS_RETURN_SLOT)
+		return sp < th->sp;
+	if (arch_return_slot(th->sp) != trampoline())
+		return false;
+	if (sp > th->sp)
+		lose(MP_LOSS_NESTED_UNSURE, size);
+	return true;
 }
 
 /* A call that never came back: undo what its entry did. */
@@ -63,6 +74,19 @@ static __always_inline void call_abandon(struct mp_thread *th)
 	if (th->old_kind == OLD_IN_LEDGER)
 		ledger_put_back(th->gen, th->ptr, &th->old);
 	th->old_kind = OLD_NONE;
+}
+
+/*
+ * operator new of an allocator that does not call malloc. If it throws past a return probe the target
+ * ends in std::terminate, so the return is taken only where failing is out of the question: a small part
+ * of available memory, no limit on the address space, no strict overcommit (new_limit_bytes is 0 then).
+ */
+static __always_inline bool may_follow_throwing(__u64 size)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return size < new_limit_bytes && task->signal->rlim[RLIMIT_DATA_X].rlim_cur == ~0ULL &&
+	       task->signal->rlim[RLIMIT_AS_X].rlim_cur == ~0ULL;
 }
 
 static __always_inline void realloc_enter(struct mp_thread *th, const struct call *c)
@@ -80,19 +104,25 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
 	struct mp_thread *th = thread_get();
+	__u64 size;
 
 	if (!th)
 		return false;
+	size = call_size(c, shape);
 	if (th->pending) {
-		if (call_is_inner(th, c->sp))
+		if (call_is_inner(th, c->sp, size))
 			return false;
 		call_abandon(th);
+	}
+	if (shape->flags & MP_SHAPE_MAY_THROW && !may_follow_throwing(size)) {
+		ledger_lost(th->gen, MP_LOSS_NEW_NOT_FOLLOWED, size);
+		return false;
 	}
 	th->stack = stack_capture(ctx, c, th->gen, walker);
 	th->row = c->row;
 	th->sp = c->sp;
 	th->ra = c->ra;
-	th->size = call_size(c, shape);
+	th->size = size;
 	th->ptr = shape->ptr == MP_ARG_NONE ? 0 : call_arg(c, shape->ptr);
 	th->last_free_ptr = 0;
 	th->old_kind = OLD_NONE;
@@ -190,7 +220,7 @@ static __always_inline void heap_free(const struct call *c)
 	if (!th)
 		return;
 	if (th->pending) {
-		if (call_is_inner(th, c->sp))
+		if (call_is_inner(th, c->sp, 0))
 			return;
 		call_abandon(th);
 	}

@@ -20,6 +20,9 @@ const volatile __u32 cfg_verify_every = 1;  /* stack_verify */
 const volatile __u32 cfg_own_tgid = 0;	    /* memprobe itself is never one */
 
 /* ---- state shared with user space through the mapped .bss ---- */
+const volatile __u64 cfg_test_trampoline = 0; /* tests: what stands for the kernel's */
+
+__u64 new_limit_bytes = 0; /* throwing operator new below this size is followed; 0: never */
 __u32 armed = 0;	 /* 0: probes return at once */
 __u32 target_epoch = 1;	 /* bumped when user space changes procs */
 __u32 next_gen = 0;	 /* generations given in the kernel: 1, 2, ... */
@@ -108,6 +111,7 @@ struct {
 /* State of a stack walk (unwind.bpf.h). */
 struct uw_regs {
 	__u64 pc, sp, fp;
+	__u64 lr; /* arm64: x30, 0 where a call has overwritten it */
 	__u64 window_base, window_len; /* user addresses that scratch->window holds */
 	__u64 hash, prev_hash;	       /* after, and before, the last frame stored */
 	__u64 salt;

@@ -36,6 +36,7 @@ enum mp_op {
 
 enum mp_shape_flags {
 	MP_SHAPE_PTR_IN_MEMORY = 1, /* result at *arg[ptr] when the function returns 0 */
+	MP_SHAPE_MAY_THROW = 2,	    /* an exception may leave it: no return probe unless it cannot fail */
 };
 
 struct mp_shape {
@@ -192,7 +193,7 @@ struct mp_ev_proc {
 	__u32 tgid;
 	__u32 gen;
 	__u32 old_gen;
-	__u32 parent_tgid;
+	__u32 parent_tgid; /* fork: the parent; exec: the thread that called it */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	char comm[16];
 };

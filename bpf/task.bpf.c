@@ -61,7 +61,7 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 		return 0;
 	}
 	gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD));
-	send_proc(MP_PROC_EXEC, tgid, gen, old_gen, 0, task);
+	send_proc(MP_PROC_EXEC, tgid, gen, old_gen, old_pid, task);
 	if (flags & MP_PROC_HELD) {
 		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);
 		send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);

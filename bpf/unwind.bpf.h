@@ -211,14 +211,6 @@ __noinline __u32 uw_rule(__u64 pc)
 
 /* ---- the walk ---- */
 
-/* Address that a pending return probe of any tracer puts in place of a return address, 0 when none was set. */
-static __always_inline __u64 uw_trampoline(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
-}
-
 /*
  * Copy the stack from addr to the end of its page, UW_WINDOW bytes at most. Never further: the first bytes are
  * needed and so are mapped, the next page may not be, and a read that faults costs microseconds.
@@ -281,7 +273,7 @@ static __always_inline __u32 uw_memo_rule(struct uw_regs *u)
 	if (!((word ^ key) >> 24))
 		return word & 0xffffff;
 	/* the page before the trampoline may hold anything: ask before pc - 1 is looked up */
-	rule = u->pc == uw_trampoline() ? UW_FAIL(MP_END_TRAMPOLINE) : uw_rule(pc);
+	rule = u->pc == trampoline() ? UW_FAIL(MP_END_TRAMPOLINE) : uw_rule(pc);
 	if (!(rule & 0x80000000u))
 		*slot = (key & ~0xffffffULL) | rule;
 	uw_misses++;

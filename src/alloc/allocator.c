@@ -13,7 +13,8 @@
 #define MEMALIGN_OUT \
 	{ .op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = 0, .flags = MP_SHAPE_PTR_IN_MEMORY }
 #define FREE { .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 }
-#define THROWING (ALLOC_ONLY_IF_BYPASS | ALLOC_MAY_THROW)
+#define THROWING_NEW \
+	{ .op = MP_OP_ALLOC, .size = 0, .count = NONE, .ptr = NONE, .flags = MP_SHAPE_MAY_THROW }
 
 /*
  * Not probed, on purpose: malloc_usable_size, sallocx, nallocx (queries); xallocx (resizes in place
@@ -49,10 +50,10 @@ static const struct alloc_function functions[] = {
 	{ "_ZnamRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
 	{ "_ZnwmSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
 	{ "_ZnamSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
-	{ "_Znwm", "c++", THROWING, NEW(0) },
-	{ "_Znam", "c++", THROWING, NEW(0) },
-	{ "_ZnwmSt11align_val_t", "c++", THROWING, NEW(0) },
-	{ "_ZnamSt11align_val_t", "c++", THROWING, NEW(0) },
+	{ "_Znwm", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
+	{ "_Znam", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
+	{ "_ZnwmSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
+	{ "_ZnamSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
 	{ "_ZdlPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
 	{ "_ZdaPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
 	{ "_ZdlPvm", "c++", ALLOC_ONLY_IF_BYPASS, FREE },

@@ -20,8 +20,6 @@ enum alloc_flags {
 	 * tcmalloc, mimalloc). In libstdc++ the stack of malloc shows operator new and its caller.
 	 */
 	ALLOC_ONLY_IF_BYPASS = 1,
-	/* An exception may leave it: a return probe there ends the target in std::terminate. */
-	ALLOC_MAY_THROW = 2,
 };
 
 struct alloc_function {

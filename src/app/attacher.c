@@ -44,6 +44,14 @@ void attacher_free(struct attacher *a)
 	free(a);
 }
 
+void attacher_widen(struct attacher *a)
+{
+	if (!a->o.pid_scoped)
+		return;
+	a->o.pid_scoped = false;
+	table_release(&a->seen);
+}
+
 unsigned int attacher_n_probes(const struct attacher *a)
 {
 	return a ? a->n_probes : 0;
@@ -72,9 +80,6 @@ struct scan {
 static bool is_wanted(const struct scan *s, const struct alloc_function *f)
 {
 	if (f->flags & ALLOC_ONLY_IF_BYPASS && s->calls_malloc)
-		return false;
-	/* a return probe on what an exception can leave ends the target in std::terminate */
-	if (f->flags & ALLOC_MAY_THROW && f->shape.op != MP_OP_FREE)
 		return false;
 	return !(s->is_go && f->shape.op != MP_OP_FREE);
 }

@@ -104,6 +104,8 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 	}
 	collector_on_proc(s->collector, e);
 	/* what was mapped before the process became ours; the rest comes as mapping events */
+	if (s->attacher && e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid)
+		attacher_widen(s->attacher);
 	if (s->attacher && e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
 		attacher_add_process(s->attacher, (pid_t)e->tgid);
 }

@@ -6,15 +6,17 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "alloc/allocator.h"
 #include "app/session_internal.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/units.h"
-#include "base/xalloc.h"
 #include "proc/process.h"
 #include "symbol/elf_file.h"
 
@@ -118,6 +120,18 @@ static uint64_t default_max_memory(void)
 	return tenth < 256 * MIB ? tenth : 256 * MIB;
 }
 
+/* Sizes that operator new cannot fail for: an eighth of available memory, nothing under strict overcommit. */
+static uint64_t throwing_new_limit(void)
+{
+	struct buf b = BUF_INIT;
+	struct proc_meminfo m;
+	bool strict;
+
+	strict = buf_read_file(&b, PROC_ROOT "/sys/vm/overcommit_memory", 64) || b.data[0] == '2';
+	buf_release(&b);
+	return strict || proc_meminfo_read(&m, PROC_ROOT) ? 0 : m.available_bytes / 8;
+}
+
 int session_open(struct session *s)
 {
 	const struct options *o = s->o;
@@ -143,6 +157,7 @@ int session_open(struct session *s)
 		.shapes = shapes,
 		.n_shapes = n,
 	};
+	ko.new_limit_bytes = throwing_new_limit();
 	err = kern_open(&s->kern, &ko);
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
@@ -184,6 +199,32 @@ static int no_probes(struct session *s, const char *who)
 	return STATUS_NO_TARGET;
 }
 
+/* The main thread has ended, others live on: a link bound to this process would never fire. */
+static bool has_lost_leader(pid_t pid)
+{
+	struct buf b = BUF_INIT;
+	char path[64], *p;
+	bool lost = false;
+
+	snprintf(path, sizeof(path), PROC_ROOT "/%d/stat", (int)pid);
+	if (!buf_read_file(&b, path, 4096)) {
+		p = strrchr(b.data, ')');
+		lost = p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
+	}
+	buf_release(&b);
+	return lost;
+}
+
+static bool can_scope(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->n_pids; i++)
+		if (has_lost_leader(o->pids[i]))
+			return false;
+	return o->n_pids <= MAX_SCOPED_PIDS;
+}
+
 static int attach_pids(struct session *s)
 {
 	const struct options *o = s->o;
@@ -191,7 +232,7 @@ static int attach_pids(struct session *s)
 	uint32_t gen;
 	int err;
 
-	new_attacher(s, o->n_pids <= MAX_SCOPED_PIDS);
+	new_attacher(s, can_scope(o));
 	for (i = 0; i < o->n_pids; i++) {
 		err = attacher_add_process(s->attacher, o->pids[i]);
 		if (err == -EACCES) {
@@ -275,6 +316,16 @@ static int find_loader_hook(void *ctx, const struct elf_symbol *sym)
 	return 1;
 }
 
+/* Is m of the program itself? A static program has its own _dl_debug_state, and never calls it. */
+static bool is_program(const struct session *s, const struct proc_map *m)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), PROC_ROOT "/%d/exe", (int)s->command.pid);
+	return !stat(path, &st) && st.st_ino == m->ino;
+}
+
 /* Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state. */
 static bool hook_loader(struct session *s)
 {
@@ -288,7 +339,7 @@ static bool hook_loader(struct session *s)
 	if (proc_maps_read(&maps, PROC_ROOT, s->command.pid))
 		return false;
 	for (i = 0; i < maps.n && !l.offset; i++) {
-		if (!maps.v[i].exec || !maps.v[i].ino)
+		if (!maps.v[i].exec || !maps.v[i].ino || is_program(s, &maps.v[i]))
 			continue;
 		fd = proc_map_open(PROC_ROOT, s->command.pid, &maps.v[i]);
 		if (fd < 0 || elf_file_open(&f, fd))

@@ -30,6 +30,7 @@ struct kern_opts {
 	 */
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
+	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
 };

@@ -158,6 +158,7 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
 	if (!k->ring)
 		return -errno;
+	k->skel->bss->new_limit_bytes = o->new_limit_bytes;
 	return k->tables ? unwinder_open(k, o->max_memory_bytes / 4) : 0;
 }
 

@@ -87,7 +87,9 @@ static void verdict(struct buf *out, const struct profile *p, const struct rende
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
 	share = n && h.live_bytes ? s[0]->live_bytes * 100 / h.live_bytes : 0;
-	if (h.bytes > 0 && share >= SINGLE_SITE_PERCENT) {
+	/* older blocks freed meanwhile may be what that site replaces: then it does not make the growth */
+	if (h.bytes > 0 && share >= SINGLE_SITE_PERCENT && h.old_bytes < h.live_bytes / 4 &&
+	    strcmp(verdict_word(&h), "FLAT") != 0) {
 		buf_addf(out, "; %llu %% is one call site:\n          #1 ", (unsigned long long)share);
 		add_short_name(out, own_frame_name(p, s[0]));
 	}

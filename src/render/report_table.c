@@ -96,6 +96,17 @@ static void where_add(struct where *w, const char *piece, size_t len)
 	w->used += need;
 }
 
+/* How often the frame at i stands there in a row, as in a recursion. */
+static uint32_t equal_frames(const struct profile *p, const struct profile_stack *s, uint32_t i)
+{
+	const uint32_t *frames = &p->stack_frames[s->first_frame];
+	uint32_t n = 1;
+
+	while (i + n < s->n_frames && frames[i + n] == frames[i])
+		n++;
+	return n;
+}
+
 static void add_where(struct stack_table *t, const struct profile_stack *s)
 {
 	struct where w = { .text = BUF_INIT };
@@ -108,9 +119,13 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 	for (i = first_own_frame(t->p, s); i < s->n_frames && !w.full; i++) {
 		const struct profile_frame *f = &t->p->frames[t->p->stack_frames[s->first_frame + i]];
 		const char *file = profile_str(t->p, f->file);
+		uint32_t again = equal_frames(t->p, s, i);
 
 		buf_reset(&name);
 		add_short_name(&name, profile_str(t->p, f->name));
+		if (again > 1)
+			buf_addf(&name, " x%u", again);
+		i += again - 1;
 		if (*file && f->line)
 			buf_addf(&name, " %s:%u", file, f->line);
 		where_add(&w, name.data, name.len);
@@ -192,9 +207,11 @@ static void rows_below(struct stack_table *t, const struct heap_net *h, size_t n
 		rest.rate -= lost.rate;
 		rest.blocks -= lost.blocks;
 	}
-	if (n_smaller || rest.amount || rest.rate || rest.blocks) {
+	total.amount -= n_smaller ? 0 : rest.amount; /* then what rounding left goes into the sum */
+	total.rate -= n_smaller ? 0 : rest.rate;
+	if (n_smaller) {
 		print_row(t, "", rest, "");
-		buf_addf(t->out, n_smaller ? "%zu smaller stacks\n" : "rounding\n", n_smaller);
+		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
 	}
 	if (has_old) {
 		print_row(t, "", old, "");

@@ -103,6 +103,8 @@ static void push_row(struct builder *b, uint64_t pc, uint32_t rule)
 {
 	struct unwind_table *t = b->t;
 
+	if (t->arch == UNWIND_ARM64)
+		pc &= ~3ULL; /* what the packed form can tell apart */
 	while (t->n_rows && t->rows[t->n_rows - 1].pc >= pc)
 		t->n_rows--; /* an overlapping FDE: the later one holds from here on */
 	if (t->n_rows && t->rows[t->n_rows - 1].rule == rule)

@@ -33,10 +33,10 @@ static const struct mp_shape shapes[] = {
 	[ROW_REALLOCARRAY] = { .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0 },
 };
 
+#define TRAMPOLINE 0x7fffffffe000ULL
+
 static struct ledger_bpf *skel;
 static uint64_t fake_stack[64];
-
-#define TRAMPOLINE 0x7fffffffe000ULL
 
 /* ---- the world ---- */
 
@@ -48,6 +48,7 @@ static int load(void **state)
 		return -1;
 	bpf_map__set_max_entries(skel->maps.blocks, MAX_BLOCKS);
 	memcpy((void *)skel->rodata->shapes, shapes, sizeof(shapes));
+	skel->rodata->cfg_test_trampoline = TRAMPOLINE;
 	return ledger_bpf__load(skel);
 }
 
@@ -403,14 +404,49 @@ static void a_call_left_by_longjmp__does_not_count_the_next(void **state)
 	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 1);
 }
 
-static void a_call_above_the_pending_one__means_that_was_left(void **state)
+static void a_call_above_a_finished_one__counts(void **state)
 {
 	(void)state;
 	enter(ROW_MALLOC, 20, 100, 0, 0);
+	fake_stack[20] = 0x1234; /* left by longjmp, the slot used by something else */
 	assert_int_equal(enter(ROW_MALLOC, 40, 30, 0, 0), 1);
 	leave(40, 0x5000);
 	assert_live(30, 1);
 	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 1);
+}
+
+static void a_call_below_a_finished_one__counts(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 40, 100, 0, 0);
+	fake_stack[40] = 0x1234;
+	assert_int_equal(enter(ROW_MALLOC, 20, 30, 0, 0), 1);
+	leave(20, 0x5000);
+	assert_live(30, 1);
+	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 1);
+}
+
+/* The kernel would drop the pending return as dead, and the target would die returning. */
+static void a_call_above_a_pending_one__takes_no_return_and_is_a_loss(void **state)
+{
+	(void)state;
+	enter(ROW_MALLOC, 20, 100, 0, 0);
+	assert_int_equal(enter(ROW_MALLOC, 40, 30, 0, 0), 0);
+	assert_int_equal(losses(MP_LOSS_NESTED_UNSURE), 1);
+	leave(20, 0x5000);
+	assert_live(100, 1);
+}
+
+static void an_overflowing_product__is_no_realloc_to_zero(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	enter(ROW_REALLOCARRAY, 21, 0x5000, 1ULL << 63, 2);
+	leave(21, 0);
+	assert_true(block_at(0x5000, &b));
+	assert_live(100, 1);
 }
 
 static void an_abandoned_realloc__puts_the_old_block_back(void **state)
@@ -420,6 +456,7 @@ static void an_abandoned_realloc__puts_the_old_block_back(void **state)
 	(void)state;
 	do_malloc(20, 100, 0x5000);
 	enter(ROW_REALLOC, 21, 0x5000, 300, 0);
+	fake_stack[21] = 0x1234;
 	do_malloc(40, 10, 0x6000);
 	assert_true(block_at(0x5000, &b));
 	assert_live(110, 2);
@@ -552,7 +589,10 @@ int main(void)
 		T(an_inner_call__is_not_counted),
 		T(a_tail_jump__is_the_same_call),
 		T(a_call_left_by_longjmp__does_not_count_the_next),
-		T(a_call_above_the_pending_one__means_that_was_left),
+		T(a_call_above_a_finished_one__counts),
+		T(a_call_below_a_finished_one__counts),
+		T(a_call_above_a_pending_one__takes_no_return_and_is_a_loss),
+		T(an_overflowing_product__is_no_realloc_to_zero),
 		T(an_abandoned_realloc__puts_the_old_block_back),
 		T(a_return_of_another_frame__is_ignored),
 		T(an_address_given_twice__is_a_missed_free),

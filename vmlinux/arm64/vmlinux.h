@@ -138,8 +138,13 @@ struct task_struct {
 	struct uprobe_task *utask;
 };
 
+struct rlimit {
+	__kernel_ulong_t rlim_cur;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct rlimit rlim[16];
 };
 
 struct uprobes_state {
