@@ -226,7 +226,8 @@ void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *fra
 		return;
 	}
 	r = xmalloc(sizeof(*r) + n * sizeof(r->frames[0]));
-	*r = (struct raw_stack){ .hash = e->hash, .gen = e->gen, .n = n, .end = e->end };
+	*r = (struct raw_stack){ .hash = e->hash, .gen = e->gen, .n = n, .end = e->end,
+				   .has_gap = e->left_out != 0 };
 	memcpy(r->frames, frames, n * sizeof(r->frames[0]));
 	XGROW(c->raw, c->n_raw, c->raw_cap);
 	c->raw[c->n_raw++] = r;
@@ -262,14 +263,29 @@ static uint32_t name_frame(struct collector *c, uint32_t gen, uint64_t addr, boo
 	return profile_frame(&c->profile, &f);
 }
 
+uint32_t note_frame(struct collector *c, const char *text)
+{
+	struct profile_frame f = {
+		.name = profile_string(&c->profile, text),
+		.module = profile_string(&c->profile, ""),
+		.file = profile_string(&c->profile, ""),
+		.class = FRAME_NOTE,
+	};
+
+	return profile_frame(&c->profile, &f);
+}
+
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
-	uint32_t frames[MP_MAX_FRAMES], i, n = r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES;
+	uint32_t frames[MP_MAX_FRAMES + 1], i, n = 0;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
 		return; /* sent twice */
-	for (i = 0; i < n; i++)
-		frames[i] = name_frame(c, r->gen, r->frames[i], i > 0);
+	for (i = 0; i < r->n && i < MP_MAX_FRAMES; i++) {
+		if (r->has_gap && i == MP_INNER_FRAMES)
+			frames[n++] = note_frame(c, "[frames left out]");
+		frames[n++] = name_frame(c, r->gen, r->frames[i], i > 0);
+	}
 	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), frames, n, r->end);
 }
 

@@ -12,6 +12,7 @@ struct raw_stack {
 	uint64_t hash;
 	uint32_t gen, n;
 	enum mp_stack_end end;
+	bool has_gap; /* frames were left out after the MP_INNER_FRAMES innermost */
 	uint64_t frames[];
 };
 
@@ -28,8 +29,10 @@ struct collector {
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
 	uint64_t hash_mismatches;
-	uint32_t unnamed_frame; /* index + 1 of the frame for stacks whose frames never came */
 };
+
+/* A frame that is memprobe's own word: "[stack not sent]". */
+uint32_t note_frame(struct collector *c, const char *text);
 
 /* What /proc and the cgroups say of p now. */
 void facts_read(struct collector *c, const struct profile_proc *p, struct profile_facts *f);

@@ -40,20 +40,10 @@ void facts_read(struct collector *c, const struct profile_proc *p, struct profil
 /* A stack whose frames the kernel could not send in time has figures, but no names. */
 static uint32_t add_unsent(struct collector *c, uint64_t hash, uint32_t gen)
 {
-	if (!c->unnamed_frame) {
-		struct profile_frame f = {
-			.name = profile_string(&c->profile, "[stack not sent]"),
-			.module = profile_string(&c->profile, ""),
-			.file = profile_string(&c->profile, ""),
-			.class = FRAME_NOTE,
-		};
-		c->unnamed_frame = profile_frame(&c->profile, &f) + 1;
-	}
-	c->unnamed_frame--;
-	uint32_t at = profile_add_stack(&c->profile, hash, profile_proc(&c->profile, gen),
-					&c->unnamed_frame, 1, MP_END_COMPLETE);
-	c->unnamed_frame++;
-	return at;
+	uint32_t frame = note_frame(c, "[stack not sent]");
+
+	return profile_add_stack(&c->profile, hash, profile_proc(&c->profile, gen), &frame, 1,
+				 MP_END_COMPLETE);
 }
 
 static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)

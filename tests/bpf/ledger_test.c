@@ -75,10 +75,8 @@ static int reset(void **state)
 	struct mp_proc p = { .gen = GEN };
 	struct mp_loss_count none[256] = { 0 };
 	uint32_t tgid = (uint32_t)getpid(), gen = GEN, i;
-	int thread = 0;
 
 	(void)state;
-	(void)thread;
 	clear_map(skel->maps.blocks);
 	clear_map(skel->maps.stacks);
 	memset(skel->bss->known_stacks, 0, sizeof(skel->bss->known_stacks));
@@ -211,11 +209,15 @@ static void malloc_and_free__leave_nothing_live(void **state)
 	assert_false(block_at(0x5000, &b));
 }
 
-static void a_block_of_no_bytes__is_a_block(void **state)
+static void blocks_of_no_bytes_and_of_realloc_null__are_blocks(void **state)
 {
 	(void)state;
 	do_malloc(20, 0, 0x5000);
 	assert_live(0, 1);
+	enter(ROW_REALLOC, 20, 0, 64, 0);
+	leave(20, 0x6000);
+	assert_live(64, 2);
+	assert_int_equal(totals().old_free_blocks, 0);
 }
 
 static void calloc__counts_the_product(void **state)
@@ -321,15 +323,6 @@ static void realloc_to_zero_that_returns_null__is_a_free(void **state)
 	assert_live(0, 0);
 	assert_false(block_at(0x5000, &b));
 	assert_int_equal(totals().failed_calls, 0);
-}
-
-static void realloc_of_null__is_a_malloc(void **state)
-{
-	(void)state;
-	enter(ROW_REALLOC, 20, 0, 64, 0);
-	leave(20, 0x5000);
-	assert_live(64, 1);
-	assert_int_equal(totals().old_free_blocks, 0);
 }
 
 static void realloc_of_an_older_block__has_no_known_age(void **state)
@@ -571,7 +564,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, reset)
 	const struct CMUnitTest tests[] = {
 		T(malloc_and_free__leave_nothing_live),
-		T(a_block_of_no_bytes__is_a_block),
+		T(blocks_of_no_bytes_and_of_realloc_null__are_blocks),
 		T(calloc__counts_the_product),
 		T(a_failed_malloc__changes_nothing),
 		T(posix_memalign__reads_its_result_from_memory),
@@ -581,7 +574,6 @@ int main(void)
 		T(a_realloc_in_flight__has_taken_the_old_block_out),
 		T(a_failed_realloc__keeps_the_old_block),
 		T(realloc_to_zero_that_returns_null__is_a_free),
-		T(realloc_of_null__is_a_malloc),
 		T(realloc_of_an_older_block__has_no_known_age),
 		T(free_of_an_older_block__is_counted_apart),
 		T(a_double_free__subtracts_once),
