@@ -93,7 +93,8 @@ static void collect_fdes(struct builder *b, const struct cfi_section *sec, unsig
 		cfi_reader_init(r, &sec[b->reader]);
 		st->n_cie += cfi_each_fde(r, collect, b, &st->n_bad_fde);
 	}
-	qsort(b->fdes, b->n_fdes, sizeof(*b->fdes), by_start);
+	if (b->n_fdes)
+		qsort(b->fdes, b->n_fdes, sizeof(*b->fdes), by_start);
 	st->n_fde = b->n_fdes;
 }
 
