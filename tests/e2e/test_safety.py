@@ -86,11 +86,12 @@ def a_sandboxed_target(t):
         t.equal("a_sandboxed_target__ends_as_without_memprobe", target.exit(), 0)
 
 
-def hooked(t, case, rounds, what):
+def hooked(t, case, rounds, what, exact=True):
     with Target("hooked", case, rounds) as alone:
         want = alone.ask("go").values["checksum"]
         alone.exit()
-    with Target("hooked", case, rounds) as target, Memprobe("-d", 0, "-p", target.pid) as m:
+    with Target("hooked", case, rounds) as target, \
+            Memprobe("-d", 0, "-p", target.pid, "-m", "live-blocks") as m:
         m.armed()
         try:
             truth = target.ask("go")
@@ -99,15 +100,25 @@ def hooked(t, case, rounds, what):
             return
         m.stop()
         t.equal(f"{what}__computes_the_same_while_profiled", truth.values["checksum"], want)
-        t.equal(f"{what}__is_exact_again_afterwards", sum_of(m.stacks(), "s_after"),
-                truth.of("s_after", "live-bytes"))
-        t.true(f"{what}__has_its_losses_printed", m.losses() is not None, m.stderr)
+        missed = truth.of("s_after", "live-blocks") - sum_of(m.stacks(), "s_after")
+        if exact:
+            t.equal(f"{what}__is_exact_again_afterwards", missed, 0)
+        t.true(f"{what}__misses_nothing_without_a_printed_loss",
+               missed >= 0 and m.losses() is not None and m.losses() >= missed,
+               f"{missed} blocks missed:\n{m.stderr}")
         t.equal(f"{what}__ends_as_without_memprobe", target.exit(), 0)
 
 
 @test
 def an_allocator_that_switches_stacks(t):
     hooked(t, "switch", 150000, "an_allocator_that_switches_stacks")
+
+
+@test
+def an_allocator_that_never_returns(t):
+    # its stack lives on as that of a call that is pending: what comes after cannot be told from
+    # calls inside that call, and is lost, with a count
+    hooked(t, "abandon", 150000, "an_allocator_that_switches_stacks_and_never_returns", exact=False)
 
 
 @test

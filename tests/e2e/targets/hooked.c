@@ -7,7 +7,8 @@
  * pending here must neither kill the program nor change what it computes.
  *
  * malloc, calloc, realloc and free stay the C library's: posix_memalign and aligned_alloc are
- * built on malloc. Arguments: rounds. `switch` or `jump` chooses the case.
+ * built on malloc. Arguments: the case and the rounds. `switch`; `abandon`: the same,
+ * but some calls never return; `jump`.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -24,7 +25,8 @@ static ucontext_t main_context, contexts[N];
 static char stacks[N][STACK_BYTES] __attribute__((aligned(16)));
 static unsigned long checksum;
 static long n_rounds;
-static int current;
+static int current, n_done;
+static bool abandon;
 static jmp_buf back;
 
 static void pass_on(void)
@@ -90,7 +92,12 @@ static void coroutine(int me)
 		else
 			s_switching(me, i);
 	}
-	setcontext(&main_context);
+	n_done++;
+	for (;;) { /* the others finish their calls, unless these are to be left pending */
+		if (n_done == N || abandon)
+			setcontext(&main_context);
+		pass_on();
+	}
 }
 
 static void switching(void)
@@ -150,6 +157,7 @@ int main(int argc, char **argv)
 {
 	bool jump = argc > 1 && !strcmp(argv[1], "jump");
 
+	abandon = argc > 1 && !strcmp(argv[1], "abandon");
 	n_rounds = argc > 2 ? atol(argv[2]) : 1000;
 	(void)plain;
 	ready();
