@@ -21,7 +21,7 @@
 /* Net growth below both of these in the window is called flat. */
 #define FLAT_BYTES (64 * KIB)
 #define FLAT_SHARE_OF_ALLOCATED 100 /* 1 % */
-/* One stack with more than this share of live is named in the verdict, percent. */
+/* One stack with more than this share of the net growth is named in the verdict, percent. */
 #define SINGLE_SITE_PERCENT 50
 #define MAX_PROCESS_ROWS 8
 
@@ -73,7 +73,7 @@ static void verdict(struct buf *out, const struct profile *p, const struct rende
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
 	struct render_opts live = *o;
 	const struct profile_stack **s;
-	uint64_t share;
+	uint64_t least;
 	size_t n;
 
 	buf_addf(out, "%-9s ", verdict_word(&h));
@@ -86,11 +86,12 @@ static void verdict(struct buf *out, const struct profile *p, const struct rende
 	buf_adds(out, "/min");
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
-	share = n && h.live_bytes ? s[0]->live_bytes * 100 / h.live_bytes : 0;
-	/* older blocks freed meanwhile may be what that site replaces: then it does not make the growth */
-	if (h.bytes > 0 && share >= SINGLE_SITE_PERCENT && h.old_bytes < h.live_bytes / 4 &&
+	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
+	least = n && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
+	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT &&
 	    strcmp(verdict_word(&h), "FLAT") != 0) {
-		buf_addf(out, "; %llu %% is one call site:\n          #1 ", (unsigned long long)share);
+		buf_addf(out, "; %s%llu %% is one call site:\n          #1 ", h.old_bytes ? "at least " : "",
+			 (unsigned long long)(least * 100 / (uint64_t)h.bytes));
 		add_short_name(out, own_frame_name(p, s[0]));
 	}
 	buf_addc(out, '\n');
