@@ -18,11 +18,11 @@
  *
  *	0           x29 unchanged, return address still in x30: innermost frame, or above a signal
  *	v 1..510    x29 at CFA - 8*v, return address in the 8 bytes above it (stp x29, x30)
- *	511 + k     return address at CFA - 8*k, x29 unchanged; k 1..512
+ *	511 + k     return address at CFA - 8*k, x29 unchanged; k 1..511
  *
- * 511 is not used. All else (frames with more than 4 KiB of locals keep the pair below them, x29
- * saved without x30) is in the exotic table. Return addresses may carry a pointer authentication
- * code: strip it.
+ * 511 and 1023 are not used. All else (frames with more than 4 KiB of locals keep the pair below
+ *them, x29 saved without x30) is in the exotic table. Return addresses may carry a pointer
+ *authentication code: strip it.
  */
 #ifndef MEMPROBE_UNWIND_ABI_H
 #define MEMPROBE_UNWIND_ABI_H
@@ -44,7 +44,7 @@
 #define UW_RULE_FRAME_POINTER \
 	UW_RULE(UW_KIND_FP, 2, 2) /* both machines: {fp, return address} at fp */
 #define UW_ARM64_LR_ALONE 511u    /* + k */
-#define UW_ARM64_LR_ALONE_MAX 512u
+#define UW_ARM64_LR_ALONE_MAX 511u
 #define UW_ARM64_PAIR_MAX 510u
 #define UW_RULE_KIND(r) ((r) >> 22 & 3)
 #define UW_RULE_OFF(r) ((r) >> 10 & 0xfff)

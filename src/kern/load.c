@@ -132,6 +132,24 @@ static int open_and_load(struct kern *k, const struct kern_opts *o, bool preempt
 	return memprobe_bpf__load(k->skel);
 }
 
+/* What the verifier went through: near its limit of a million, another kernel may refuse (since 5.16). */
+static void log_verified(const struct kern *k)
+{
+	struct bpf_program *prog;
+
+	if (log_level < LOG_VERBOSE)
+		return;
+	bpf_object__for_each_program(prog, k->skel->obj) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+			log_debug("program %s: %u instructions verified, %u bytes of code",
+				  bpf_program__name(prog), info.verified_insns, info.jited_prog_len);
+	}
+}
+
 /*
  * By trying, best first: table walk with preemption off; without that where global functions are
  * refused in such a section (6.12, whose BPF stacks are private per program and not torn); the
@@ -155,6 +173,7 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	}
 	if (err)
 		return err;
+	log_verified(k);
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
 	if (!k->ring)
 		return -errno;

@@ -10,7 +10,7 @@
 #define MAX_SAVED_OFF_X86 (1022 * 8)
 
 _Static_assert(UW_MAX_EXOTIC <= RULE_EXOTIC_SLOTS / 2, "the slots are at most half full");
-_Static_assert(UW_ARM64_LR_ALONE + UW_ARM64_LR_ALONE_MAX <= UW_FP_UNDEFINED, "10 bits");
+_Static_assert(UW_ARM64_LR_ALONE + UW_ARM64_LR_ALONE_MAX < UW_FP_UNDEFINED, "10 bits");
 _Static_assert(UW_ARM64_PAIR_MAX < UW_ARM64_LR_ALONE, "the two ranges do not meet");
 
 /* The rule that names x, which is added when it is new. */
