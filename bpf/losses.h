@@ -14,6 +14,7 @@ LOSS(STACKS_FULL, "stacks_full", "blocks left out of live: the stack table is fu
 LOSS(STACK_READ, "stack_read", "blocks counted under [stack unreadable]")
 LOSS(STACK_UNSENT, "stack_unsent", "stacks sent late: the event buffer was full")
 LOSS(STACK_HASH, "stack_hash", "stack records whose hash did not match their frames")
+LOSS(TABLES_FULL, "unwind_tables_full", "objects walked by frame pointers: no room for their unwind tables (raise --max-memory)")
 LOSS(LOST_RETURN, "lost_return", "calls entered whose return was never seen")
 LOSS(NESTED_UNSURE, "nested_unsure", "calls not counted: made while another call was pending on another stack")
 LOSS(NEW_NOT_FOLLOWED, "new_not_followed", "operator new not counted: a return probe could break its exception")

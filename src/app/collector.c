@@ -121,6 +121,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 		return;
 	p = &c->profile.procs[*at];
 	p->state = state;
+	c->n_ended++;
 	p->end_ns = window_time(c, time_ns);
 	if (collector_gen_of(c, p->tgid) == gen)
 		table_remove(&c->gen_of_pid, (uint64_t)p->tgid);

@@ -41,6 +41,8 @@ bool collector_resolve(struct collector *c, uint64_t budget_ns);
 uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 /* Fill in all figures of this moment. 0 or -errno. */
 int collector_snapshot(struct collector *c, bool final);
+/* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
+void collector_sweep(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

@@ -29,6 +29,7 @@ struct collector {
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
 	uint64_t hash_mismatches;
+	uint64_t n_ended, n_swept; /* processes */
 };
 
 /* A frame that is memprobe's own word: "[stack not sent]". */

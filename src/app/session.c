@@ -24,6 +24,8 @@
 #define TICK_MS 50
 /* Naming stacks never keeps the ring waiting for longer. */
 #define RESOLVE_BUDGET_NS (30 * NS_PER_MS)
+/* Blocks of processes that have ended leave the table so often. */
+#define SWEEP_NS (10 * NS_PER_S)
 #define DEFAULT_DURATION_NS (30 * NS_PER_S)
 
 uint64_t session_now_ns(void)
@@ -258,7 +260,7 @@ static bool targets_ended(struct session *s)
 
 static int run_loop(struct session *s)
 {
-	uint64_t end = end_of_run(s), next = UINT64_MAX, now;
+	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS, now;
 	int err = 0;
 
 	if (s->o->interval_ns)
@@ -269,6 +271,10 @@ static int run_loop(struct session *s)
 		now = session_now_ns();
 		if (now >= end || targets_ended(s))
 			break;
+		if (now >= sweep) {
+			collector_sweep(s->collector);
+			sweep = now + SWEEP_NS;
+		}
 		if (now >= next || s->want_snapshot) {
 			s->want_snapshot = false;
 			err = snapshot(s, false);

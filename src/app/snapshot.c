@@ -141,11 +141,14 @@ static void fill_cost(struct collector *c)
 static int fill_losses(struct collector *c)
 {
 	struct mp_loss_count l[MP_LOSS_NR];
+	struct kern_unwind_stats u;
 	int err, i;
 
 	err = kern_read_losses(c->kern, l);
 	if (err)
 		return err;
+	kern_unwind_stats(c->kern, &u);
+	l[MP_LOSS_TABLES_FULL].events += u.n_full;
 	l[MP_LOSS_STACK_HASH].events += c->hash_mismatches;
 	for (i = 0; i < MP_LOSS_NR; i++)
 		c->profile.losses[i] = (struct profile_loss){ l[i].events, l[i].bytes };
@@ -162,6 +165,26 @@ static void fill_times(struct collector *c)
 	c->profile.window_ns = now - kern_armed_ns(c->kern);
 	clock_gettime(CLOCK_REALTIME, &t);
 	c->profile.wall_time_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static bool has_ended(void *ctx, uint32_t gen)
+{
+	struct collector *c = ctx;
+	const uint64_t *at = table_get(&c->profile.proc_ids, gen);
+
+	return at && c->profile.procs[*at].state != PROC_RUNNING;
+}
+
+/* Their totals stay; with filters on blocks the blocks must stay too. */
+void collector_sweep(struct collector *c)
+{
+	const struct options *o = c->options;
+
+	if (o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX ||
+	    c->n_ended == c->n_swept)
+		return;
+	c->n_swept = c->n_ended;
+	kern_sweep_blocks(c->kern, has_ended, c);
 }
 
 int collector_snapshot(struct collector *c, bool final)

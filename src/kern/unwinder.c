@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
 #include "proc/maps.h"
+#include "unwind/file_id.h"
 #include "unwind/unwind_table.h"
 
 #define CHUNK_WORDS (UW_CHUNK_PAGES * UW_PAGE_WORDS)
@@ -319,17 +319,6 @@ static void copy_segments(const struct unwind_table *t, struct uw_object *o)
 	o->n_seg = i;
 }
 
-/* Same file content, for all we can tell: build id is the symbol layer's; here inode, size and mtime do. */
-static uint64_t file_identity(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return 0;
-	return hash_u64(st.st_ino) ^ hash_u64((uint64_t)st.st_size) ^
-	       hash_u64((uint64_t)st.st_mtim.tv_sec * 1000003 + (uint64_t)st.st_mtim.tv_nsec);
-}
-
 static int publish(struct kern *k, const struct uw_entry *e)
 {
 	__sync_synchronize(); /* the words are there before the object is */
@@ -371,7 +360,7 @@ static int build_or_share(struct kern *k, int fd, struct uw_entry *e)
 	struct unwinder *u = k->unwinder;
 	const uint64_t *at;
 
-	e->identity = file_identity(fd);
+	e->identity = unwind_file_id(fd);
 	at = table_get(&u->by_identity, e->identity);
 	if (at) {
 		e->object = u->entries[*at].object;
