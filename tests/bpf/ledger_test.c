@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ledger rules, each broken rule a failed test: the functions of the heap programs, run by
- * BPF_PROG_RUN on a made-up stack. A slot of fake_stack is where a call keeps its return
- * address; a pending return probe shows as a slot that no longer holds it.
+ * Ledger rules, each broken rule a failed test: the heap programs' functions, run by BPF_PROG_RUN. A slot of
+ * fake_stack is where a call keeps its return address; a pending return probe shows as TRAMPOLINE there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
