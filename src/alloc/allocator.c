@@ -1,26 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* size: table */
-/* The allocator table; see allocator.h. Aliases share an address: the attacher probes each file offset once. */
+/*
+ * The allocator table; see allocator.h. Aliases share an address, and the attacher probes each file
+ * offset once, under the first of its names in this table: the names that programs call come first.
+ * Queries (malloc_usable_size, sallocx, nallocx) have no row: they change nothing.
+ */
 #include "alloc/allocator.h"
 
 #include <string.h>
 
 #define NONE MP_ARG_NONE
-#define NEW(size_arg) { .op = MP_OP_ALLOC, .size = (size_arg), .count = NONE, .ptr = NONE }
-#define CALLOC { .op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = NONE }
-#define REALLOC { .op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0 }
-#define REALLOCARRAY { .op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0 }
-#define MEMALIGN_OUT \
-	{ .op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = 0, .flags = MP_SHAPE_PTR_IN_MEMORY }
-#define FREE { .op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 }
-#define THROWING_NEW \
-	{ .op = MP_OP_ALLOC, .size = 0, .count = NONE, .ptr = NONE, .flags = MP_SHAPE_MAY_THROW }
+#define NEW(size_arg)                                                             \
+	{                                                                         \
+		.op = MP_OP_ALLOC, .size = (size_arg), .count = NONE, .ptr = NONE \
+	}
+#define CALLOC                                                        \
+	{                                                             \
+		.op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = NONE \
+	}
+#define REALLOC                                                         \
+	{                                                               \
+		.op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0 \
+	}
+#define REALLOCARRAY                                                 \
+	{                                                            \
+		.op = MP_OP_REALLOC, .size = 1, .count = 2, .ptr = 0 \
+	}
+#define MEMALIGN_OUT                                                   \
+	{                                                              \
+		.op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = 0, \
+		.flags = MP_SHAPE_PTR_IN_MEMORY                        \
+	}
+#define FREE                                                            \
+	{                                                               \
+		.op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 \
+	}
+#define THROWING_NEW                                                      \
+	{                                                                 \
+		.op = MP_OP_ALLOC, .size = 0, .count = NONE, .ptr = NONE, \
+		.flags = MP_SHAPE_MAY_THROW                               \
+	}
+#define THROWING_NEW_ARRAY                                                                         \
+	{                                                                                          \
+		.op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = NONE, .flags = MP_SHAPE_MAY_THROW \
+	}
 
-/*
- * Not probed, on purpose: malloc_usable_size, sallocx, nallocx (queries); xallocx (resizes in place
- * and returns the new size: it has no call shape yet); mi_heap_* (an extra first argument: rows
- * of their own would be needed for each).
- */
 static const struct alloc_function functions[] = {
 	{ "malloc", "malloc", 0, NEW(0) },
 	{ "calloc", "malloc", 0, CALLOC },
@@ -107,6 +131,8 @@ static const struct alloc_function functions[] = {
 	{ "tc_free_sized", "tcmalloc", 0, FREE },
 	{ "tc_newarray_nothrow", "tcmalloc", 0, NEW(0) },
 	{ "tc_new_nothrow", "tcmalloc", 0, NEW(0) },
+	{ "tc_new", "tcmalloc", 0, THROWING_NEW },
+	{ "tc_newarray", "tcmalloc", 0, THROWING_NEW },
 	{ "tc_delete", "tcmalloc", 0, FREE },
 	{ "tc_deletearray", "tcmalloc", 0, FREE },
 	{ "tc_delete_sized", "tcmalloc", 0, FREE },
@@ -120,6 +146,7 @@ static const struct alloc_function functions[] = {
 	{ "mi_reallocn", "mimalloc", 0, REALLOCARRAY },
 	{ "mi_reallocarray", "mimalloc", 0, REALLOCARRAY },
 	{ "mi_rezalloc", "mimalloc", 0, REALLOC },
+	{ "mi_recalloc", "mimalloc", 0, REALLOCARRAY },
 	{ "mi_posix_memalign", "mimalloc", 0, MEMALIGN_OUT },
 	{ "mi_memalign", "mimalloc", 0, NEW(1) },
 	{ "mi_aligned_alloc", "mimalloc", 0, NEW(1) },
@@ -129,11 +156,46 @@ static const struct alloc_function functions[] = {
 	{ "mi_zalloc_aligned", "mimalloc", 0, NEW(0) },
 	{ "mi_calloc_aligned", "mimalloc", 0, CALLOC },
 	{ "mi_realloc_aligned", "mimalloc", 0, REALLOC },
+	{ "mi_malloc_small", "mimalloc", 0, NEW(0) },
+	{ "mi_zalloc_small", "mimalloc", 0, NEW(0) },
 	{ "mi_new_nothrow", "mimalloc", 0, NEW(0) },
+	{ "mi_new_aligned_nothrow", "mimalloc", 0, NEW(0) },
+	{ "mi_new", "mimalloc", 0, THROWING_NEW },
+	{ "mi_new_aligned", "mimalloc", 0, THROWING_NEW },
+	{ "mi_new_n", "mimalloc", 0, THROWING_NEW_ARRAY },
 	{ "mi_free", "mimalloc", 0, FREE },
+	{ "mi_cfree", "mimalloc", 0, FREE },
 	{ "mi_free_size", "mimalloc", 0, FREE },
 	{ "mi_free_size_aligned", "mimalloc", 0, FREE },
 	{ "mi_free_aligned", "mimalloc", 0, FREE },
+};
+
+struct unprobed {
+	const char *symbol; /* "*" at the end: any rest */
+	const char *why;
+};
+
+static const char in_place[] =
+	"resizes in place and returns the new size: the block keeps its old size here";
+static const char with_its_heap[] =
+	"its blocks end with their heap, in a call that names none of them";
+static const char shown[] = "calls malloc, whose stack shows it";
+static const char frees_on_failure[] = "ends the old block when it fails";
+static const char throwing_realloc[] = "may throw after the old block was taken out";
+
+static const struct unprobed unprobed[] = {
+	{ "xallocx", in_place },
+	{ "je_xallocx", in_place },
+	{ "_rjem_xallocx", in_place },
+	{ "mi_expand", in_place },
+	{ "mi_heap_*", with_its_heap },
+	{ "reallocf", frees_on_failure },
+	{ "mi_reallocf", frees_on_failure },
+	{ "mi_new_realloc*", throwing_realloc },
+	{ "__rust_alloc*", shown },
+	{ "__rust_realloc", shown },
+	{ "__rust_dealloc", shown },
+	{ "__rdl_*", shown },
 };
 
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
@@ -153,6 +215,20 @@ int alloc_find(const char *symbol)
 		if (!strcmp(functions[i].symbol, symbol))
 			return (int)i;
 	return -1;
+}
+
+const char *alloc_why_not_probed(const char *symbol)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(unprobed) / sizeof(unprobed[0]); i++) {
+		const char *name = unprobed[i].symbol;
+		size_t n = strlen(name);
+
+		if (name[n - 1] == '*' ? !strncmp(symbol, name, n - 1) : !strcmp(symbol, name))
+			return unprobed[i].why;
+	}
+	return NULL;
 }
 
 unsigned int alloc_argument_mask(const struct mp_shape *shape)
@@ -175,7 +251,8 @@ static bool has_stem(const char *module, const char *const *stems)
 		size_t n = strlen(*stems);
 
 		if (!strncmp(module, *stems, n) &&
-		    (module[n] == '.' || (module[n] == '-' && module[n + 1] >= '0' && module[n + 1] <= '9')))
+		    (module[n] == '.' ||
+		     (module[n] == '-' && module[n + 1] >= '0' && module[n + 1] <= '9')))
 			return true;
 	}
 	return false;
@@ -183,32 +260,56 @@ static bool has_stem(const char *module, const char *const *stems)
 
 bool alloc_is_libc(const char *module)
 {
-	static const char *const stems[] = { "libc",	"libpthread", "libm",  "librt",	    "libdl",
+	static const char *const stems[] = { "libc",    "libpthread", "libm",   "librt",  "libdl",
 					     "libutil", "libresolv",  "libanl", "libnsl", NULL };
 
 	return has_stem(module, stems) || !strncmp(module, "ld-linux", 8) ||
-	       !strncmp(module, "ld-musl", 7) || !strncmp(module, "ld-2.", 5) || !strcmp(module, "[vdso]");
+	       !strncmp(module, "ld-musl", 7) || !strncmp(module, "ld-2.", 5) ||
+	       !strcmp(module, "[vdso]");
 }
 
 bool alloc_is_allocator_library(const char *module)
 {
-	static const char *const stems[] = { "libjemalloc", "libtcmalloc", "libtcmalloc_minimal",
-					     "libtcmalloc_debug", "libmimalloc", "libmimalloc-secure",
-					     "libscudo", "libhoard", "libsnmalloc", NULL };
+	static const char *const stems[] = { "libjemalloc",
+					     "libtcmalloc",
+					     "libtcmalloc_minimal",
+					     "libtcmalloc_debug",
+					     "libtcmalloc_minimal_debug",
+					     "libtcmalloc_and_profiler",
+					     "libmimalloc",
+					     "libmimalloc-secure",
+					     "libmimalloc-debug",
+					     "libscudo",
+					     "libhoard",
+					     "libsnmalloc",
+					     "libsnmallocshim",
+					     "librpmalloc",
+					     "libhardened_malloc",
+					     "libc_malloc_debug",
+					     NULL };
 
 	return has_stem(module, stems);
 }
 
 bool alloc_is_cxx_library(const char *module)
 {
-	static const char *const stems[] = { "libstdc++", "libc++", "libc++abi", "libgcc_s", "libsupc++",
-					     NULL };
+	static const char *const stems[] = { "libstdc++", "libc++",    "libc++abi",
+					     "libgcc_s",  "libsupc++", NULL };
 
 	return has_stem(module, stems);
 }
 
 bool alloc_is_entry_name(const char *name)
 {
-	return alloc_find(name) >= 0 || !strncmp(name, "operator new", 12) ||
-	       !strncmp(name, "operator delete", 15);
+	static const char *const operators[] = { "operator new", "operator delete" };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		size_t n = strlen(operators[i]);
+
+		if (!strncmp(name, operators[i], n) &&
+		    (!name[n] || name[n] == '(' || name[n] == '['))
+			return true;
+	}
+	return alloc_find(name) >= 0;
 }

@@ -16,8 +16,9 @@
 
 enum alloc_flags {
 	/*
-	 * operator new and delete: probed only in an object whose new does not call malloc (jemalloc,
-	 * tcmalloc, mimalloc). In libstdc++ the stack of malloc shows operator new and its caller.
+	 * operator new and delete: probed only in an object whose new does not call malloc
+	 * (jemalloc, tcmalloc, mimalloc). In libstdc++ the stack of malloc shows operator new and
+	 * its caller.
 	 */
 	ALLOC_ONLY_IF_BYPASS = 1,
 };
@@ -33,10 +34,14 @@ struct alloc_function {
 const struct alloc_function *alloc_functions(size_t *n);
 /* Row of a symbol name, or -1. */
 int alloc_find(const char *symbol);
+/* A known allocator function that has no row: the reason, for messages. NULL: it has one, or is not
+ * known. */
+const char *alloc_why_not_probed(const char *symbol);
 /* Bit i set: argument i must be intact where the probe sits. */
 unsigned int alloc_argument_mask(const struct mp_shape *shape);
 
-/* Base names of objects: libc.so.6, ld-linux-x86-64.so.2, ld-musl-x86_64.so.1, libpthread.so.0... */
+/* Base names of objects: libc.so.6, ld-linux-x86-64.so.2, ld-musl-x86_64.so.1, libpthread.so.0...
+ */
 bool alloc_is_libc(const char *module);
 /* libjemalloc.so.2, libtcmalloc_minimal.so.4, libmimalloc.so.2... */
 bool alloc_is_allocator_library(const char *module);
