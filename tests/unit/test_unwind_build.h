@@ -48,6 +48,13 @@ static inline void put_uint(struct bytes *b, uint64_t v, unsigned int n_bytes)
 	put(b, &v, n_bytes);
 }
 
+static inline void put_uleb(struct bytes *b, uint64_t v)
+{
+	for (; v >> 7; v >>= 7)
+		put_uint(b, (v & 0x7f) | 0x80, 1);
+	put_uint(b, v, 1);
+}
+
 /* ---- ELF ---- */
 
 #define BUILD_SECTIONS 4
@@ -123,7 +130,7 @@ struct build_cie {
 	const char *augmentation;         /* NULL: "" */
 	const uint8_t *augmentation_data; /* after its length */
 	size_t augmentation_bytes;
-	uint8_t code_align;     /* 0: 1 */
+	uint64_t code_align;    /* 0: 1 */
 	uint8_t ra_column;      /* 0: 16 */
 	uint8_t encoding;       /* of addresses, as the FDEs write them: 0 absolute */
 	const uint8_t *program; /* NULL: CFA = rsp + 8, return address at CFA - 8 */
@@ -158,7 +165,7 @@ static inline size_t put_cie(struct bytes *b, const struct build_cie *cie)
 		put_uint(&body, 8, 2);
 	if (!strcmp(augmentation, "eh"))
 		put_uint(&body, 0x1234, 8);
-	put_uint(&body, cie->code_align ? cie->code_align : 1, 1);
+	put_uleb(&body, cie->code_align ? cie->code_align : 1);
 	put_uint(&body, 0x78, 1);
 	put_uint(&body, cie->ra_column ? cie->ra_column : 16, 1);
 	if (*augmentation == 'z') {

@@ -335,6 +335,37 @@ static void rows_past_the_fdes_end__are_cut(void **state)
 	unwind_table_release(&t);
 }
 
+static void an_advance_over_the_end_of_the_address_space__ends_the_function(void **state)
+{
+	struct build_cie cie = { .code_align = 0ULL - 0x800 };
+	struct unwind_table t;
+
+	(void)state;
+	assert_int_equal(make_one(&t, &cie, 16, LIST(0x0e, 16, 0x41, 0x0e, 24)), 0);
+	assert_int_equal(unwind_table_rule(&t, AT - 0x800), UW_RULE_NONE);
+	assert_int_equal(unwind_table_rule(&t, AT + 15), SP(16, 0));
+	assert_int_equal(t.n_rows, 2);
+	unwind_table_release(&t);
+}
+
+static void an_expression_of_absurd_length__spoils_its_function(void **state)
+{
+	struct bytes program = { 0 };
+	struct unwind_table t;
+	int i;
+
+	(void)state;
+	put(&program, LIST(0x0f));
+	put_uleb(&program, 5000);
+	for (i = 0; i < 5000; i++)
+		put_uint(&program, 0x96, 1); /* nop */
+	assert_int_equal(make_one(&t, &plain, 16, program.p, program.n), 0);
+	free(program.p);
+	assert_int_equal(t.stats.n_bad_fde, 1);
+	assert_int_equal(unwind_table_rule(&t, AT), UW_RULE_NONE);
+	unwind_table_release(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +383,8 @@ int main(void)
 		cmocka_unit_test(adjacent_functions_with_one_rule__share_a_row),
 		cmocka_unit_test(overlapping_fdes__the_one_that_starts_last_holds),
 		cmocka_unit_test(rows_past_the_fdes_end__are_cut),
+		cmocka_unit_test(an_advance_over_the_end_of_the_address_space__ends_the_function),
+		cmocka_unit_test(an_expression_of_absurd_length__spoils_its_function),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

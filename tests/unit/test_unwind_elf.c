@@ -122,12 +122,14 @@ static void records_that_cannot_be_read__are_counted_and_give_no_table(void **st
 {
 	static const uint8_t op_unknown[] = { 0x3f }, op_cut[] = { 0x0c, 7 },
 			     op_restore[] = { 0x0b };
-	static const uint8_t funcrel[] = { 0x4b }, indirect[] = { 0x9b }, unknown[] = { 0x07 };
+	static const uint8_t funcrel[] = { 0x4b }, indirect[] = { 0x9b }, unknown[] = { 0x07 },
+			     absolute[] = { 0 };
 	static const struct build_cie v[] = {
 		{ .version = 2 },
 		{ .version = 5 },
 		{ .augmentation = "R" }, /* data without a length */
 		{ .augmentation = "zXR", .augmentation_data = funcrel, .augmentation_bytes = 1 },
+		{ .augmentation = "zXR", .augmentation_data = absolute, .augmentation_bytes = 1 },
 		{ .augmentation = "zR",
 		  .augmentation_data = funcrel,
 		  .augmentation_bytes = 1,
@@ -230,7 +232,7 @@ static void eh_frame_holds__and_debug_frame_fills_its_gaps(void **state)
 	struct bytes a = { 0 }, b = { 0 };
 	struct build_section sec[2];
 	struct unwind_table t;
-	size_t cie;
+	size_t cie, i;
 
 	(void)state;
 	put_fde(&a, &eh, put_cie(&a, &eh), AT, 0x40, LIST(0x0e, 16));
@@ -238,13 +240,15 @@ static void eh_frame_holds__and_debug_frame_fills_its_gaps(void **state)
 	put_fde(&b, &debug, cie, AT, 0x40, LIST(0x0e, 24));
 	put_uint(&b, 0, 4); /* a zero-length record inside, as cgo programs have it */
 	put_fde(&b, &debug, cie, AT + 0x40, 0x40, LIST(0x0e, 32));
-	sec[0] = (struct build_section){ ".eh_frame", a.p, a.n, 0 };
-	sec[1] = (struct build_section){ ".debug_frame", b.p, b.n, 0 };
-	assert_int_equal(make(&t, sec, 2), 0);
-	assert_int_equal(unwind_table_rule(&t, AT), SP(16));
-	assert_int_equal(unwind_table_rule(&t, AT + 0x40), SP(32));
-	assert_int_equal(unwind_table_rule(&t, AT + 0x80), UW_RULE_NONE);
-	unwind_table_release(&t);
+	for (i = 0; i < 2; i++) { /* whichever comes first in the file */
+		sec[i] = (struct build_section){ ".eh_frame", a.p, a.n, 0 };
+		sec[1 - i] = (struct build_section){ ".debug_frame", b.p, b.n, 0 };
+		assert_int_equal(make(&t, sec, 2), 0);
+		assert_int_equal(unwind_table_rule(&t, AT), SP(16));
+		assert_int_equal(unwind_table_rule(&t, AT + 0x40), SP(32));
+		assert_int_equal(unwind_table_rule(&t, AT + 0x80), UW_RULE_NONE);
+		unwind_table_release(&t);
+	}
 	free(a.p);
 	free(b.p);
 }
