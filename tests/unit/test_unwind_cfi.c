@@ -152,6 +152,8 @@ static void each_way_to_say_a_rule__gives_it(void **state)
 		{ { 0x08, 16 }, 2, UNSUPPORTED },
 		{ { 0x0c, 10, 0 }, 3, UNSUPPORTED }, /* CFA from r10 */
 		{ { 0x0d, 0 }, 2, UNSUPPORTED },     /* CFA from rax */
+		/* def_cfa_register ends an expression, as in libgcrypt */
+		{ { 0x0f, 2, 0x70, 8, 0x0d, 7, 0x0e, 24 }, 8, SP(24, 0) },
 	};
 	size_t i;
 
