@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +68,8 @@ static void run_child(int go, int error, char **argv, const struct passwd *pw)
 	while (read(go, &c, 1) < 0 && errno == EINTR)
 		;
 	err = become(pw);
+	/* memprobe may be killed while it holds us stopped (after setuid, which clears this) */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if (!err) {
 		execvp(argv[0], argv);
 		err = errno;

@@ -140,6 +140,8 @@ static void merge_free(struct unwinder *u)
 {
 	size_t i, o = 0;
 
+	if (!u->n_free)
+		return;
 	qsort(u->free_list, u->n_free, sizeof(*u->free_list), compare_extents);
 	for (i = 1; i < u->n_free; i++) {
 		if (u->free_list[o].first + u->free_list[o].n == u->free_list[i].first)
@@ -147,8 +149,7 @@ static void merge_free(struct unwinder *u)
 		else
 			u->free_list[++o] = u->free_list[i];
 	}
-	if (u->n_free)
-		u->n_free = o + 1;
+	u->n_free = o + 1;
 }
 
 static bool take_free(struct unwinder *u, uint32_t n, struct extent *out)
