@@ -6,6 +6,31 @@
 #ifndef MEMPROBE_UNWIND_ARCH_BPF_H
 #define MEMPROBE_UNWIND_ARCH_BPF_H
 
+/* The rare steps are shared with user space, where their unit tests run. */
+struct uw_walk {
+	struct mp_scratch *s;
+	struct uw_regs *u;
+};
+
+static __always_inline struct uw_exotic *uw_exotic_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&uw_exotics, &index);
+}
+
+#define UW_CTX struct uw_walk
+#define UW_READ64(ctx, addr, out) uw_read((ctx)->s, (ctx)->u, addr, out)
+#define UW_EXOTIC(ctx, index) uw_exotic_at(index)
+#include "unwind_step.h"
+
+_Static_assert(UNWIND_END == 1 + MP_END_COMPLETE && UNWIND_NO_INFO == 1 + MP_END_NO_INFO &&
+		       UNWIND_UNSUPPORTED == 1 + MP_END_UNSUPPORTED &&
+		       UNWIND_UNREADABLE == 1 + MP_END_UNREADABLE,
+	       "a step's result ends the stack as it is");
+
+/*
+ * The frequent ones stand here once more, in the form that the verifier takes lightly: with the shared ones
+ * inlined into the frame loop it goes through 119 k instructions instead of 48 k (6.18), at the same speed.
+ */
 #if defined(__TARGET_ARCH_x86)
 
 /* Frame 0 -> caller: the CFA is sp + 8, no register is saved yet. */
@@ -49,80 +74,7 @@ static __always_inline int uw_step_frame_pointer(struct mp_scratch *s, struct uw
 	return 0;
 }
 
-/*
- * At the signal restorer rsp points at the ucontext of the rt_sigframe; gregs begin 40 bytes in
- * (arch/x86/include/uapi/asm/ucontext.h, sigcontext.h): rbp is number 10, rsp 15, rip 16. The
- * interrupted pc is no return address: looked up as it is.
- */
-static __always_inline int uw_step_signal(struct uw_regs *u)
-{
-	__u64 sp_pc[2];
-
-	if (bpf_probe_read_user(&u->fp, 8, (void *)(u->sp + 40 + 10 * 8)) ||
-	    bpf_probe_read_user(sp_pc, 16, (void *)(u->sp + 40 + 15 * 8)))
-		return 1 + MP_END_UNREADABLE;
-	u->sp = sp_pc[0];
-	u->pc = sp_pc[1];
-	u->exact = 1;
-	return 0;
-}
-
-static __always_inline int uw_step_exotic(struct uw_regs *u, __u32 index)
-{
-	struct uw_exotic *x = bpf_map_lookup_elem(&uw_exotics, &index);
-	__u64 cfa, fp_at = 0;
-
-	if (!x)
-		return 1 + MP_END_UNSUPPORTED;
-	cfa = (x->reg ? u->fp : u->sp) + x->off;
-	if (x->deref) {
-		if (bpf_probe_read_user(&cfa, 8, (void *)cfa))
-			return 1 + MP_END_UNREADABLE;
-		cfa += x->add;
-	}
-	if (cfa <= u->sp)
-		return 1 + MP_END_UNREADABLE;
-	if (x->fp_kind == 1)
-		fp_at = cfa + x->fp_off;
-	else if (x->fp_kind == 2)
-		fp_at = u->fp + x->fp_off;
-	if (x->fp_kind == 3)
-		u->fp = 0;
-	if (fp_at && bpf_probe_read_user(&u->fp, 8, (void *)fp_at))
-		return 1 + MP_END_UNREADABLE;
-	if (bpf_probe_read_user(&u->pc, 8, (void *)(cfa - 8)))
-		return 1 + MP_END_UNREADABLE;
-	u->sp = cfa;
-	return 0;
-}
-
-static __always_inline int uw_step_plt(struct uw_regs *u, __u32 from)
-{
-	__u64 cfa = u->sp + 8 + ((u->pc & 15) >= from ? 8 : 0);
-
-	if (bpf_probe_read_user(&u->pc, 8, (void *)(cfa - 8)))
-		return 1 + MP_END_UNREADABLE;
-	u->sp = cfa;
-	return 0;
-}
-
-/* Rare rules, on the registers in the scratch. Global: verified once. */
-__noinline int uw_step_special(__u32 code)
-{
-	struct mp_scratch *s = scratch_get();
-
-	if (!s)
-		return 1 + MP_END_UNREADABLE;
-	if (code == UW_SP_END)
-		return 1 + MP_END_COMPLETE;
-	if (code == UW_SP_SIGNAL)
-		return uw_step_signal(&s->regs);
-	if (code == UW_SP_PLT11 || code == UW_SP_PLT10)
-		return uw_step_plt(&s->regs, code == UW_SP_PLT11 ? 11 : 10);
-	if (code >= UW_SP_EXOTIC)
-		return uw_step_exotic(&s->regs, code - UW_SP_EXOTIC);
-	return 1 + MP_END_UNSUPPORTED;
-}
+#define arch_special_step unwind_special_x86
 
 #elif defined(__TARGET_ARCH_arm64)
 
@@ -143,17 +95,17 @@ static __always_inline int uw_step_plain(struct mp_scratch *s, struct uw_regs *u
 	__u64 cfa = base + ((__u64)UW_RULE_OFF(rule) << 3);
 	__u32 field = UW_RULE_FP(rule);
 
-	if (cfa < u->sp)
+	if (cfa < u->sp || (cfa == u->sp && field))
 		return 1 + MP_END_UNREADABLE;
 	if (!field) {
 		if (!u->lr)
-			return 1 + MP_END_UNREADABLE;
+			return 1 + MP_END_UNSUPPORTED;
 		u->pc = u->lr;
 	} else if (field < UW_ARM64_LR_ALONE) {
 		if (uw_read(s, u, cfa - ((__u64)field << 3), &u->fp) ||
 		    uw_read(s, u, cfa - ((__u64)field << 3) + 8, &u->pc))
 			return 1 + MP_END_UNREADABLE;
-	} else if (field != UW_FP_UNDEFINED) {
+	} else if (field != UW_FP_UNDEFINED && field != UW_ARM64_LR_ALONE) {
 		if (uw_read(s, u, cfa - ((__u64)(field - UW_ARM64_LR_ALONE) << 3), &u->pc))
 			return 1 + MP_END_UNREADABLE;
 	} else {
@@ -180,38 +132,34 @@ static __always_inline int uw_step_frame_pointer(struct mp_scratch *s, struct uw
 	return 0;
 }
 
-/*
- * rt_sigframe: siginfo (128 bytes), then the ucontext, whose mcontext begins 176 bytes in: fault
- * address, then x0..x30, sp, pc (arch/arm64/include/uapi/asm/{ucontext,sigcontext}.h).
- */
-static __always_inline int uw_step_signal(struct uw_regs *u)
-{
-	__u64 regs[4]; /* x29 x30 sp pc */
+#define arch_special_step unwind_special_arm64
 
-	if (bpf_probe_read_user(regs, sizeof(regs), (void *)(u->sp + 128 + 176 + 8 + 29 * 8)))
-		return 1 + MP_END_UNREADABLE;
-	u->fp = regs[0];
-	u->lr = UW_STRIP_PAC(regs[1]);
-	u->sp = regs[2];
-	u->pc = regs[3];
-	u->exact = 1;
-	return 0;
-}
+#endif
 
-/* Rare rules, on the registers in the scratch. Global: verified once. */
+/* Rare rules, on the registers in the scratch, by the steps shared with user space. Global: verified once. */
 __noinline int uw_step_special(__u32 code)
 {
 	struct mp_scratch *s = scratch_get();
+	struct unwind_regs r = {};
+	struct uw_walk w;
+	int result;
 
 	if (!s)
 		return 1 + MP_END_UNREADABLE;
-	if (code == UW_SP_END)
-		return 1 + MP_END_COMPLETE;
-	if (code == UW_SP_SIGNAL)
-		return uw_step_signal(&s->regs);
-	return 1 + MP_END_UNSUPPORTED;
+	w.s = s;
+	w.u = &s->regs;
+	r.pc = s->regs.pc;
+	r.sp = s->regs.sp;
+	r.fp = s->regs.fp;
+	r.lr = s->regs.lr;
+	r.has_lr = r.lr != 0;
+	result = arch_special_step(&w, &r, code);
+	s->regs.pc = r.pc;
+	s->regs.sp = r.sp;
+	s->regs.fp = r.fp;
+	s->regs.lr = r.has_lr ? r.lr : 0;
+	s->regs.exact = r.exact;
+	return result;
 }
-
-#endif
 
 #endif

@@ -271,23 +271,35 @@ static int exotic_index(struct kern *k, const struct uw_exotic *x)
 	return (int)i;
 }
 
-/* Rows of one object name its own exotic rules; in the pool they name the shared ones. */
-static uint32_t relocate_rule(struct kern *k, const struct unwind_table *t, uint32_t word)
+/* Rows of one object name its own exotic rules; in the pool they name the shared ones: map[own] is the rule. */
+static uint32_t *map_exotics(struct kern *k, const struct unwind_table *t)
+{
+	uint32_t *map = xcalloc(t->n_exotic, sizeof(*map));
+	size_t i;
+	int at;
+
+	for (i = 0; i < t->n_exotic; i++) {
+		at = exotic_index(k, &t->exotic[i]);
+		map[i] = UW_SPECIAL(at < 0 ? UW_SP_UNSUPPORTED : UW_SP_EXOTIC + (uint32_t)at);
+	}
+	return map;
+}
+
+static uint32_t relocate_rule(const struct unwind_table *t, const uint32_t *map, uint32_t word)
 {
 	uint32_t rule = word & 0xffffff, code = rule & 0x3fffff;
-	int i;
 
 	if (UW_RULE_KIND(rule) != UW_KIND_SPECIAL || code < UW_SP_EXOTIC)
 		return word;
-	i = code - UW_SP_EXOTIC < t->n_exotic ? exotic_index(k, &t->exotic[code - UW_SP_EXOTIC]) : -1;
-	return (word & 0xff000000u) |
-	       UW_SPECIAL(i < 0 ? UW_SP_UNSUPPORTED : UW_SP_EXOTIC + (uint32_t)i);
+	if (code - UW_SP_EXOTIC >= t->n_exotic)
+		return (word & 0xff000000u) | UW_SPECIAL(UW_SP_UNSUPPORTED);
+	return (word & 0xff000000u) | map[code - UW_SP_EXOTIC];
 }
 
 static int copy_table(struct kern *k, const struct unwind_table *t, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
-	uint32_t rows, i;
+	uint32_t rows, i, *map;
 	size_t n = t->n_packed + t->n_blocks + 1;
 	int err;
 
@@ -299,8 +311,10 @@ static int copy_table(struct kern *k, const struct unwind_table *t, struct uw_en
 	rows = e->words.first + (uint32_t)t->n_blocks + 1;
 	for (i = 0; i <= t->n_blocks; i++)
 		put_word(u, e->words.first + i, rows + t->blocks[i]);
+	map = map_exotics(k, t);
 	for (i = 0; i < t->n_packed; i++)
-		put_word(u, rows + i, relocate_rule(k, t, t->packed[i]));
+		put_word(u, rows + i, relocate_rule(t, map, t->packed[i]));
+	free(map);
 	e->object.first_block = e->words.first;
 	e->object.n_blocks = (uint32_t)t->n_blocks;
 	u->stats.table_bytes += n * 4;

@@ -39,7 +39,7 @@ static int fake_read(struct fake *f, uint64_t addr, __u64 *out)
 #define UW_CTX struct fake
 #define UW_READ64(ctx, addr, out) fake_read(ctx, addr, out)
 #define UW_EXOTIC(ctx, index) ((index) < (ctx)->n_exotic ? &(ctx)->exotic[index] : NULL)
-#include "unwind/unwind_step.h"
+#include "bpf/unwind_step.h"
 
 #define AT(i) (STACK + 8 * (uint64_t)(i))
 #define PC 0x555555554321ULL
@@ -79,7 +79,7 @@ static void plain_rules__find_the_caller(void **state)
 		{ UW_RULE(UW_KIND_SP, 1, 0), 10, 11, AT(20) },
 		{ UW_RULE(UW_KIND_SP, 6, 0), 15, 16, AT(20) },
 		{ UW_RULE(UW_KIND_SP, 6, 3), 15, 16, 0x1000 + 13 },
-		{ UW_RULE(UW_KIND_SP, 6, UW_FP_UNDEFINED), 15, 16, AT(20) },
+		{ UW_RULE(UW_KIND_SP, 6, UW_FP_UNDEFINED), 15, 16, 0 },
 		{ UW_RULE_FRAME_POINTER, 21, 22, 0x1000 + 20 },
 		{ UW_RULE(UW_KIND_FP, 2, 5), 21, 22, 0x1000 + 17 },
 	};
@@ -273,7 +273,7 @@ static void exotic_rules__follow_their_fields(void **state)
 	} v[] = {
 		/* sp at word 10, fp at word 20; word 16 holds AT(40), word 12 AT(30) */
 		{ { .off = 64 }, 18, AT(20) },
-		{ { .off = 64, .fp_kind = 3 }, 18, AT(20) },
+		{ { .off = 64, .fp_kind = 3 }, 18, 0 },
 		{ { .off = 64, .fp_kind = 1, .fp_off = -24 }, 18, 0x1000 + 15 },
 		{ { .reg = 1, .off = 40, .fp_kind = 1, .fp_off = 8 }, 25, 0x1000 + 26 },
 		{ { .reg = 1, .deref = 1, .off = -32, .fp_kind = 2 }, 40, 0x1000 + 20 },

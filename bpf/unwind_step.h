@@ -14,8 +14,8 @@
  * Each step but a signal frame's moves sp up or uses up x30, so only signal frames can make a
  * cycle: the walker limits the depth. When a step fails, *r is as it was.
  */
-#ifndef MEMPROBE_UNWIND_UNWIND_STEP_H
-#define MEMPROBE_UNWIND_UNWIND_STEP_H
+#ifndef MEMPROBE_UNWIND_STEP_H
+#define MEMPROBE_UNWIND_STEP_H
 
 #include "bpf/unwind.h"
 
@@ -41,12 +41,13 @@ struct unwind_regs {
 	__u8 has_lr; /* x30 is still the frame's own: innermost, or interrupted by a signal */
 };
 
+/* The values are 1 + enum mp_stack_end: the walk in BPF takes them as they are. */
 enum unwind_result {
 	UNWIND_GO_ON = 0,
-	UNWIND_END,         /* outermost frame: the stack is complete */
-	UNWIND_NO_INFO,     /* no unwind info, and no plausible frame pointer */
-	UNWIND_UNSUPPORTED, /* a rule that cannot be expressed, or does not fit the frame */
-	UNWIND_UNREADABLE,  /* stack not readable, or the caller's frame is not above this one */
+	UNWIND_END = 1,		/* outermost frame: the stack is complete */
+	UNWIND_NO_INFO = 4,	/* no unwind info, and no plausible frame pointer */
+	UNWIND_UNSUPPORTED = 5, /* a rule that cannot be expressed, or does not fit the frame */
+	UNWIND_UNREADABLE = 6,	/* stack not readable, or the caller's frame is not above this one */
 };
 
 UNWIND_INLINE int unwind_go_to(struct unwind_regs *r, __u64 pc, __u64 cfa, __u64 fp)
@@ -96,7 +97,7 @@ UNWIND_INLINE int unwind_exotic_frame(UW_CTX *ctx, const struct unwind_regs *r,
 			return -1;
 		*cfa = unwind_add(*cfa, x->add);
 	}
-	*fp = r->fp;
+	*fp = x->fp_kind == 3 ? 0 : r->fp;
 	if (x->fp_kind == 1)
 		return UW_READ64(ctx, unwind_add(*cfa, x->fp_off), fp);
 	if (x->fp_kind == 2)
@@ -123,7 +124,9 @@ UNWIND_INLINE int unwind_plain_x86(UW_CTX *ctx, struct unwind_regs *r, __u32 rul
 
 	if (cfa <= r->sp)
 		return UNWIND_UNREADABLE;
-	if (v && v != UW_FP_UNDEFINED && UW_READ64(ctx, cfa - ((__u64)v << 3), &fp))
+	if (v == UW_FP_UNDEFINED)
+		fp = 0; /* a frame that needs it then ends the walk, with a mark */
+	else if (v && UW_READ64(ctx, cfa - ((__u64)v << 3), &fp))
 		return UNWIND_UNREADABLE;
 	if (UW_READ64(ctx, cfa - 8, &pc))
 		return UNWIND_UNREADABLE;
