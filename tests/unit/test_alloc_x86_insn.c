@@ -185,11 +185,11 @@ static bool is_reader(const char *m)
 static bool is_writer(const char *m)
 {
 	static const char *const names[] = {
-		"mov",   "movabs", "lea",   "add",    "sub",  "adc",  "sbb",   "and",
-		"or",    "xor",    "shl",   "shr",    "sar",  "rol",  "ror",   "rcl",
-		"rcr",   "inc",    "dec",   "neg",    "not",  "imul", "bswap", "bsf",
-		"bsr",   "tzcnt",  "lzcnt", "popcnt", "shld", "shrd", "movzb", "movzw",
-		"movsb", "movsw",  "movsl", "movslq", NULL
+		"mov",   "movabs", "lea",   "add",    "sub",    "adc",  "sbb",   "and",
+		"or",    "xor",    "shl",   "shr",    "sar",    "rol",  "ror",   "rcl",
+		"rcr",   "inc",    "dec",   "neg",    "not",    "imul", "bswap", "bsf",
+		"bsr",   "tzcnt",  "lzcnt", "popcnt", "shld",   "shrd", "movzb", "movzw",
+		"movsb", "movsw",  "movsl", "movslq", "movsxd", NULL
 	};
 
 	return is_one_of(m, names) || has_prefix(m, "cmov") || has_prefix(m, "set");
