@@ -232,6 +232,10 @@ $(TIERS:%=check-%): check-%:
 	$(RUN) $*
 unit: check-unit
 
+# The unwinder against libdwfl, 20000 comparisons per program: minutes, so not part of check
+check-oracle:
+	+$(Q)ORACLE_COMPARISONS=20000 TEST_SECONDS=3000 MAKE="$(MAKE)" O="$(O)" T=test_unwind_oracle.py tests/run e2e
+
 deps:
 	$(Q)tools/deps.sh install
 
@@ -264,5 +268,5 @@ clean:
 
 # keep what implicit rules make on the way
 .SECONDARY:
-.PHONY: all static bpf-arches fuzz deps demo bench install clean format-check check unit \
+.PHONY: check-oracle all static bpf-arches fuzz deps demo bench install clean format-check check unit \
 	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e
