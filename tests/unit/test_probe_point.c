@@ -128,6 +128,7 @@ static const struct {
 	{ "jrcxz to 3", CODE("\xe3\xed"), 0 },
 	{ "je rel32 to 3", CODE("\x0f\x84\xe9\xff\xff\xff"), 0 },
 	{ "je rel32 to 5, the second instruction behind it", CODE("\x0f\x84\xeb\xff\xff\xff"), 3 },
+	{ "jmp rel8 to 1", CODE("\xeb\xeb"), 0 },
 	{ "call rel32 to 3", CODE("\xe8\xea\xff\xff\xff"), 0 },
 	{ "call rel32 to 0: recursion", CODE("\xe8\xe7\xff\xff\xff"), 3 },
 	{ "lock; and a jump over it", CODE("\x74\x01\xf0\x0f\xb1\x17"), 3 },
