@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The command line: what is accepted, what is refused and how; --help, and the man page beside it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "cli/options.h"
+
+#define MAX_ARGS 12
+
+/* Blank-separated arguments; '~' stands for an argument of its own that is empty. */
+static enum options_result parse(struct options *o, struct buf *out, const char *line)
+{
+	static char copy[512];
+	static char *argv[MAX_ARGS + 2] = { (char *)"memprobe" }; /* options point into it */
+	int argc = 1;
+	char *word, *rest;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (word = strtok_r(copy, " ", &rest); word && argc <= MAX_ARGS; word = strtok_r(NULL, " ", &rest))
+		argv[argc++] = strcmp(word, "~") ? word : word + 1;
+	argv[argc] = NULL;
+	buf_reset(out);
+	return options_parse(o, argc, argv, out);
+}
+
+static void accepted_forms__set_what_they_say(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, &out, "-p 42,43 -p7 -d 5m -i500ms --metric=alloc-bytes -v --strict"), OPTIONS_RUN);
+	assert_int_equal(o.n_pids, 3);
+	assert_int_equal(o.pids[1], 43);
+	assert_int_equal(o.pids[2], 7);
+	assert_int_equal(o.duration_ns, 300 * NS_PER_S);
+	assert_int_equal(o.interval_ns, 500 * NS_PER_MS);
+	assert_int_equal(o.metric, METRIC_ALLOC_BYTES);
+	assert_true(o.verbose && o.strict && o.has_duration && !o.quiet);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-o a.folded -o b.txt --min-size 1K --older 2s -- prog -p 3 --help"), OPTIONS_RUN);
+	assert_int_equal(o.n_outputs, 2);
+	assert_string_equal(o.outputs[1].renderer->name, "report");
+	assert_int_equal(o.min_size_bytes, 1024);
+	assert_string_equal(o.command[0], "prog");
+	assert_string_equal(o.command[3], "--help");
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "--folded -d 0"), OPTIONS_RUN);
+	assert_string_equal(o.renderer->name, "folded");
+	assert_true(o.has_duration && !o.duration_ns);
+	options_release(&o);
+	buf_release(&out);
+}
+
+static void bad_input__is_a_usage_error_that_names_it(void **state)
+{
+	static const struct {
+		const char *line, *says;
+	} v[] = {
+		{ "-p 0", "'0'" },
+		{ "-p -5", "'-5'" },
+		{ "-p 1,abc", "'1,abc'" },
+		{ "-p 99999999999", "'99999999999'" },
+		{ "-p 5,", "'5,'" },
+		{ "-p", "-p needs an argument" },
+		{ "-d soon", "'soon'" },
+		{ "-d ~", "''" },
+		{ "-d 99999999999999999999", "too long" },
+		{ "-i 0", "'0'" },
+		{ "-f svg", "no such format: 'svg'" },
+		{ "-o out.svg", "'out.svg'" },
+		{ "-o folded", "'folded'" },
+		{ "-m rss", "no such metric: 'rss'" },
+		{ "--min-size 18446744073709551616", "too large" },
+		{ "--min-size 2K --max-size 1K", "--min-size is larger" },
+		{ "--max-memory 12", "at least 1M" },
+		{ "-x", "no such option: -x" },
+		{ "--sample 8", "no such option: --sample" },
+		{ "--dur 5", "no such option: --dur" },
+		{ "--quiet=1", "takes no argument" },
+		{ "-q -v", "exclude each other" },
+		{ "-p 1 -- prog", "exclude each other" },
+		{ "--user me", "--user needs a command" },
+		{ "--", "a command is needed" },
+		{ "4242", "unexpected '4242'" },
+	};
+	struct buf out = BUF_INIT;
+	struct options o;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		if (parse(&o, &out, v[i].line) != OPTIONS_USAGE || !strstr(out.data, v[i].says))
+			fail_msg("%s: %s", v[i].line, out.data);
+		assert_non_null(strstr(out.data, "\nTry 'memprobe --help'.\n"));
+		options_release(&o);
+	}
+	buf_release(&out);
+}
+
+static void help__fits_the_screen_and_the_man_page_has_each_option(void **state)
+{
+	struct buf help = BUF_INIT, man = BUF_INIT;
+	const char *line, *end, *name;
+	char roff[64];
+	int n = 0;
+
+	(void)state;
+	options_help(&help);
+	assert_int_equal(buf_read_file(&man, "man/memprobe.8", 1 << 20), 0);
+	for (line = help.data; *line; line = end + 1) {
+		size_t i, o = 0;
+
+		end = strchr(line, '\n');
+		if (end - line > 100)
+			fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
+		name = strstr(line, "--");
+		if (!name || name > line + 6 || line[0] != ' ')
+			continue;
+		for (i = 0; name[i] && name[i] != ' ' && o < sizeof(roff) - 2; i++) {
+			if (name[i] == '-')
+				roff[o++] = '\\';
+			roff[o++] = name[i];
+		}
+		roff[o] = '\0';
+		if (!strstr(man.data, roff))
+			fail_msg("not in the man page: %s", roff);
+		n++;
+	}
+	assert_in_range(n, 19, 60);
+	buf_release(&help);
+	buf_release(&man);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(accepted_forms__set_what_they_say),
+		cmocka_unit_test(bad_input__is_a_usage_error_that_names_it),
+		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
