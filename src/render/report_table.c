@@ -122,6 +122,8 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 		uint32_t again = equal_frames(t->p, s, i);
 
 		buf_reset(&name);
+		if (t->p->n_procs > 1 && !w.text.len) /* whose stack it is */
+			buf_addf(&name, "%s: ", profile_str(t->p, t->p->procs[s->proc].comm));
 		add_short_name(&name, profile_str(t->p, f->name));
 		if (again > 1)
 			buf_addf(&name, " x%u", again);
