@@ -133,12 +133,17 @@ int stack_verify(struct pt_regs *ctx)
 			__u64 n = __sync_fetch_and_add(&st->alloc_blocks, 1) + 1;
 
 			stop = !(n & (n - 1)) || bpf_get_prandom_u32() % cfg_verify_every == 0;
+			/* one at a time: a second thread's stop would be undone with the first's */
+			if (stop && __sync_val_compare_and_swap(&verify_busy, 0, 1))
+				stop = false;
 		}
 		s->ev.hash = hash;
-		s->ev.tgid = bpf_get_current_pid_tgid() >> 32;
+		s->ev.tgid = (__u32)PT_REGS_SP(ctx); /* here: to know the moment again */
 		s->ev.tid = (__u32)bpf_get_current_pid_tgid();
-		if (stop && stack_send(s, 0))
+		if (stop && stack_send(s, 0)) {
 			stop = false;
+			verify_busy = 0;
+		}
 	}
 	guard_exit();
 	if (stop)

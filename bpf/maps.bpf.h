@@ -28,6 +28,7 @@ __u32 target_epoch = 1;	 /* bumped when user space changes procs */
 __u32 next_gen = 0;	 /* generations given in the kernel: 1, 2, ... */
 __u64 start_ns = 0;	 /* CLOCK_MONOTONIC of arming: births count from it */
 __u64 resend_stack = 0;	 /* user space asks for the frames of this stack again */
+__u32 verify_busy = 0;	 /* stack_verify: a stopped process is being looked at */
 __u32 loader_calls = 0;	 /* hits of ld.so's _dl_debug_state in a held COMMAND */
 
 /* Stacks whose frames have been sent, by hash: saves the look-up at entry. A race costs a look-up. */

@@ -26,7 +26,8 @@ struct kern_opts {
 	bool scope_all;		   /* every process is a target, those started later too */
 	/*
 	 * 0, or for the unwinder's proof: count nothing; send stacks (each at its 1st, 2nd, 4th... hit and
-	 * one hit in so many) and SIGSTOP the process at each, for the stack handler to look at.
+	 * one hit in so many) and SIGSTOP the process at each, for the stack handler to look at. The
+	 * events carry the low half of the stack pointer in place of tgid. After each: kern_verify_next.
 	 */
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
@@ -109,6 +110,8 @@ struct kern_handlers {
 int kern_event_fd(const struct kern *k);
 /* Handle all waiting events without blocking; their number, or -errno. */
 int kern_poll(struct kern *k, const struct kern_handlers *h);
+/* The stack of stack_verify has been looked at: the next may come. */
+void kern_verify_next(struct kern *k);
 /* A stack's frames came damaged: have them sent again at its next hit. */
 void kern_resend_stack(struct kern *k, uint64_t hash);
 

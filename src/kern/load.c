@@ -341,6 +341,11 @@ int kern_poll(struct kern *k, const struct kern_handlers *h)
 	return n;
 }
 
+void kern_verify_next(struct kern *k)
+{
+	__atomic_store_n(&k->skel->bss->verify_busy, 0, __ATOMIC_SEQ_CST);
+}
+
 void kern_resend_stack(struct kern *k, uint64_t hash)
 {
 	size_t n = sizeof(k->skel->bss->known_stacks) / sizeof(k->skel->bss->known_stacks[0]);

@@ -66,9 +66,10 @@ def memprobe_is_killed(t):
         t.equal("after_SIGKILL_of_memprobe__no_link_or_program_stays", left,
                 {"link": set(), "prog": set()})
         t.true("the_probes__were_there", probed < free / 2, f"{probed} pairs/s of {free}")
-        back = rate(target, free * 0.7)
+        # a probed pair takes 100 times as long; other load on the machine takes half at most
+        back = rate(target, free * 0.2)
         t.true("after_SIGKILL_of_memprobe__the_throughput_of_the_target_returns",
-               back >= free * 0.7, f"{back} pairs/s of {free}")
+               back >= free * 0.2, f"{back} pairs/s of {free}")
         target.ask("go")
         t.equal("after_SIGKILL_of_memprobe__the_target_runs_on", target.exit(), 0)
 
