@@ -71,6 +71,12 @@ static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 		return;
 	kern_unwind_forget(s->kern); /* other code may have been there before */
 	attacher_add_map(s->attacher, pid, m);
+	if (s->reattach_from && attacher_n_probes(s->attacher) >= s->reattach_from) {
+		log_info("process %d: another thread than the first called exec: attached again, for every "
+			 "process that maps %s; what was allocated meanwhile was not seen",
+			 (int)pid, m->path);
+		s->reattach_from = 0;
+	}
 }
 
 static void on_map_exec(void *ctx, pid_t pid)
@@ -106,8 +112,10 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 	}
 	collector_on_proc(s->collector, e);
 	/* what was mapped before the process became ours; the rest comes as mapping events */
-	if (s->attacher && e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid)
+	if (s->attacher && e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid) {
 		attacher_widen(s->attacher);
+		s->reattach_from = attacher_n_probes(s->attacher) + 1;
+	}
 	if (s->attacher && e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
 		attacher_add_process(s->attacher, (pid_t)e->tgid);
 }

@@ -23,6 +23,7 @@ struct session {
 	uint64_t armed_ns; /* CLOCK_MONOTONIC */
 	uint64_t max_memory_bytes;
 	uint64_t maps_lost;
+	unsigned int reattach_from; /* probes before links had to be made anew, + 1; 0: they had not */
 	unsigned int n_stops; /* COMMAND was stopped so often */
 	unsigned int n_interrupts;
 	bool want_snapshot;
