@@ -71,12 +71,16 @@ static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 		return;
 	kern_unwind_forget(s->kern); /* other code may have been there before */
 	attacher_add_map(s->attacher, pid, m);
-	if (s->reattach_from && attacher_n_probes(s->attacher) >= s->reattach_from) {
-		log_info("process %d: another thread than the first called exec: attached again, for every "
-			 "process that maps %s; what was allocated meanwhile was not seen",
-			 (int)pid, m->path);
-		s->reattach_from = 0;
-	}
+}
+
+/* After an exec by another thread: the new links are there. */
+static void note_reattached(struct session *s)
+{
+	if (!s->reattach_from || attacher_n_probes(s->attacher) < s->reattach_from)
+		return;
+	s->reattach_from = 0;
+	log_info("another thread than the first called exec: attached again, for every process that maps "
+		 "the same objects; what was allocated meanwhile was not seen");
 }
 
 static void on_map_exec(void *ctx, pid_t pid)
@@ -127,6 +131,7 @@ void session_poll(struct session *s)
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);
+	note_reattached(s);
 	collector_resolve(s->collector, RESOLVE_BUDGET_NS);
 }
 

@@ -79,7 +79,7 @@ def exec_ends_the_image(t):
 @test
 def exec_by_another_thread(t):
     # the links of the old image do not fire any more, and new ones take their time: a stated gap
-    exec_case(t, "thread-exec", "exec_by_another_thread", "attached again")
+    exec_case(t, "thread-exec", "exec_by_another_thread", "memprobe: another thread")
 
 
 @test
