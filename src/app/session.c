@@ -177,6 +177,31 @@ static int snapshot(struct session *s, bool final)
 	return err;
 }
 
+/* The report tells live heap at each mark, and the growth since. */
+static int set_mark(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	struct profile_mark m = { 0 };
+	size_t i;
+	int err;
+
+	if (p->n_marks == PROFILE_MAX_MARKS) {
+		log_warn("SIGUSR2: %d marks are set already: this one is not", PROFILE_MAX_MARKS);
+		return 0;
+	}
+	err = collector_snapshot(s->collector, false);
+	if (err)
+		return err;
+	m.time_ns = p->window_ns;
+	for (i = 0; i < p->n_stacks; i++) {
+		m.live_bytes += totals_live_bytes(&p->stacks[i].t);
+		m.live_blocks += totals_live_blocks(&p->stacks[i].t);
+	}
+	p->marks[p->n_marks++] = m;
+	log_info("mark %zu set", p->n_marks);
+	return 0;
+}
+
 /* ---- the loop ---- */
 
 static int open_signals(struct session *s)
@@ -209,7 +234,7 @@ void session_read_signals(struct session *s)
 			s->want_snapshot = true;
 			break;
 		case SIGUSR2:
-			log_warn("SIGUSR2: marks are not supported by this version");
+			s->want_mark = true;
 			break;
 		}
 	}
@@ -288,7 +313,11 @@ static int run_loop(struct session *s)
 			collector_sweep(s->collector);
 			sweep = now + SWEEP_NS;
 		}
-		if (now >= next || s->want_snapshot) {
+		if (s->want_mark) {
+			s->want_mark = false;
+			err = set_mark(s);
+		}
+		if (!err && (now >= next || s->want_snapshot)) {
 			s->want_snapshot = false;
 			err = snapshot(s, false);
 			while (next <= now)

@@ -26,7 +26,7 @@ struct session {
 	unsigned int reattach_from; /* probes before links had to be made anew, + 1; 0: they had not */
 	unsigned int n_stops; /* COMMAND was stopped so often */
 	unsigned int n_interrupts;
-	bool want_snapshot;
+	bool want_snapshot, want_mark;
 };
 
 uint64_t session_now_ns(void);

@@ -274,8 +274,8 @@ void options_help(struct buf *out)
 		buf_addf(out, "%-24s %s\n", left, r->help);
 	}
 	buf_adds(out, "\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
-		      "at once; SIGUSR1 prints a snapshot. Exit status: 0 ok, 1 failed, 2 usage, 3 privilege or\n"
-		      "kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n");
+		      "at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
+		      "3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n");
 }
 
 static const struct option_row *find_long(const char *name, size_t len)

@@ -102,6 +102,14 @@ struct profile_cost {
 	uint32_t unwinder;    /* string id: "eh_frame tables", "frame pointers" */
 };
 
+/* A moment that the user set (SIGUSR2): live heap then. */
+struct profile_mark {
+	uint64_t time_ns; /* in the window */
+	uint64_t live_bytes, live_blocks;
+};
+
+#define PROFILE_MAX_MARKS 32
+
 struct profile {
 	struct intern strings;
 	struct profile_frame *frames; /* interned: equal frames have one index */
@@ -117,6 +125,8 @@ struct profile {
 	struct table proc_ids; /* gen -> index in procs */
 	struct profile_loss losses[MP_LOSS_NR];
 	struct profile_cost cost;
+	struct profile_mark marks[PROFILE_MAX_MARKS];
+	size_t n_marks;
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel, command_line; /* string ids */

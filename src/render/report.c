@@ -209,6 +209,22 @@ static void add_window(struct buf *out, const struct profile *p)
 		 profile_lost_events(p) ? "but with losses (below)" : "nothing lost");
 }
 
+static void add_marks(struct buf *out, const struct profile *p)
+{
+	struct heap_net h = heap_net_of(p, UINT32_MAX);
+	char at[24], live[16];
+	size_t i;
+
+	for (i = 0; i < p->n_marks; i++) {
+		const struct profile_mark *m = &p->marks[i];
+
+		buf_addf(out, "mark %zu  at %s: %s live; since then ", i + 1, units_format_duration(at, m->time_ns),
+			 units_format_size(live, m->live_bytes));
+		add_signed_size(out, (int64_t)h.live_bytes - (int64_t)m->live_bytes);
+		buf_addf(out, ", %+lld blocks\n", (long long)h.live_blocks - (long long)m->live_blocks);
+	}
+}
+
 /* Hits on complete and on cut stacks. */
 static void add_completeness(struct buf *out, const struct profile *p)
 {
@@ -292,6 +308,7 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 		buf_addc(out, '\n');
 	}
 	add_window(out, p);
+	add_marks(out, p);
 	report_table(out, p, o);
 	add_trust(out, p);
 	add_cost(out, p);
