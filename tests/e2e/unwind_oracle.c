@@ -87,20 +87,26 @@ static bool wait_stopped(pid_t pid, pid_t tid)
 }
 
 /*
- * Does the thread stand where it sent its stack, at most one push further? Not when a signal with a lower number than
+ * Does the thread stand where it sent its stack, at most one push (or a jump) further? Not when a signal with a lower number than
  * SIGSTOP is due: its handler's frame comes first. Such a stop is not compared; one in ten at most may be so.
  */
-static bool is_in_step(const struct oracle *o, const struct mp_ev_stack *e, uint64_t probe_pc)
+static bool is_in_step(const struct oracle *o, const struct mp_ev_stack *e)
 {
 	unsigned long long sp = 0, pc = 0;
 	struct buf b = BUF_INIT;
 	char path[64];
-	bool ok;
+	bool ok = false;
+	int i;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%u/syscall", (int)o->pid, e->tid);
-	ok = !buf_read_file(&b, path, 4096) && sscanf(b.data, "-1 %llx %llx", &sp, &pc) == 2;
+	for (i = 0; i < 500 && !ok; i++) { /* "running" until it has left its CPU */
+		buf_reset(&b);
+		ok = !buf_read_file(&b, path, 4096) && sscanf(b.data, "-1 %llx %llx", &sp, &pc) == 2;
+		if (!ok)
+			usleep(20);
+	}
 	buf_release(&b);
-	return ok && pc - probe_pc < 16 && e->tgid - (uint32_t)sp <= 8;
+	return ok && e->tgid - (uint32_t)sp <= 8;
 }
 
 /* One Dwfl for the run, reported again when the mappings have changed. */
@@ -214,9 +220,9 @@ static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames
 {
 	struct oracle *o = ctx;
 
-	if (o->compared >= o->wanted)
-		return;
-	if (wait_stopped(o->pid, (pid_t)e->tid) && n && is_in_step(o, e, frames[0]))
+	if (o->compared >= o->wanted || e->tgid == (uint32_t)o->pid)
+		return; /* the latter: a new stack's ordinary record, without a stop of its own */
+	if (wait_stopped(o->pid, (pid_t)e->tid) && n && is_in_step(o, e))
 		compare(o, e, frames, n);
 	else
 		o->not_stopped++;

@@ -12,7 +12,7 @@
 #include "base/units.h"
 #include "cli/options.h"
 
-#define MAX_ARGS 12
+#define MAX_ARGS 20
 
 /* Blank-separated arguments; '~' stands for an argument of its own that is empty. */
 static enum options_result parse(struct options *o, struct buf *out, const char *line)
