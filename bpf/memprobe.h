@@ -145,6 +145,7 @@ enum mp_event_kind {
 	MP_EV_STACK = 1, /* struct mp_ev_stack, first hit of a stack */
 	MP_EV_PROC = 2,	 /* struct mp_ev_proc */
 	MP_EV_OBJECT = 3, /* struct mp_ev_object, code without an unwind table */
+	MP_EV_MAPS = 4,	  /* struct mp_ev_object with tgid only: its mappings are wanted (vma.bpf.h) */
 };
 
 /* How a stack ended; everything but END is shown as a root frame. */
@@ -158,6 +159,7 @@ enum mp_stack_end {
 	MP_END_TRAMPOLINE = 6, /* another tracer's return probe */
 	MP_END_NOT_READY = 7,  /* the object's table was not built yet */
 	MP_END_FRAME_POINTER = 8, /* kernel's frame-pointer walk: the end is not known */
+	MP_END_BUSY = 9,       /* the process was changing its mappings at this instant */
 	MP_END_NR
 };
 

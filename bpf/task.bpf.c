@@ -52,6 +52,7 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);
 
 	thread_forget(task);
+	uw_forget_ranges(tgid);
 	if (!p || p->flags & MP_PROC_IGNORED)
 		return 0;
 	flags = p->flags;
@@ -90,8 +91,10 @@ int loader_ready(struct pt_regs *ctx)
 SEC("uprobe")
 int loader_changed(struct pt_regs *ctx)
 {
-	if (thread_get())
+	if (thread_get()) {
+		uw_forget_ranges(bpf_get_current_pid_tgid() >> 32);
 		__sync_fetch_and_add(&uw_epoch, 1);
+	}
 	return 0;
 }
 
@@ -103,6 +106,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 
 	if (task->signal->live.counter)
 		return 0; /* other threads live on */
+	uw_forget_ranges(tgid);
 	p = bpf_map_lookup_elem(&procs, &tgid);
 	if (!p)
 		return 0;

@@ -3,8 +3,8 @@
  * Stack walk by unwind tables (format: unwind.h; compiled from .eh_frame by src/unwind).
  *
  * Per frame: memo look-up of the return address -> rule, then one or two loads from a window
- * of the stack that was copied in bulk. Only a memo miss asks bpf_find_vma for the object and
- * searches its table, so fork, exec and dlopen need no bookkeeping.
+ * of the stack that was copied in bulk. Only a memo miss asks for the mapping (vma.bpf.h) and searches
+ * its object's table, so fork, exec and dlopen need no bookkeeping.
  *
  *	pc 0x7f..1234 --memo--> rsp+48, rbp at cfa-16 --window--> next pc, rsp, rbp
  *	              --miss--> find_vma -> {dev, inode} -> block -> row --> memo
@@ -16,6 +16,7 @@
 #define MEMPROBE_UNWIND_BPF_H
 
 #include "unwind.h"
+#include "vma.bpf.h"
 
 #define UW_INNER MP_INNER_FRAMES
 #define UW_OUTER MP_OUTER_FRAMES
@@ -118,26 +119,6 @@ __noinline __u32 uw_search(__u32 block, __u32 low)
 	return row & 0xffffff;
 }
 
-struct uw_vma {
-	__u64 start, end, pgoff, ino;
-	__u32 dev, found;
-};
-
-static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma, struct uw_vma *v)
-{
-	struct file *file = vma->vm_file;
-
-	v->start = vma->vm_start;
-	v->end = vma->vm_end;
-	v->pgoff = vma->vm_pgoff;
-	if (file) {
-		v->ino = BPF_CORE_READ(file, f_inode, i_ino);
-		v->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
-	}
-	v->found = 1;
-	return 0;
-}
-
 /* First hit of an object: a placeholder keeps the others quiet while user space builds its table. */
 static __always_inline void uw_announce(const struct uw_object_key *key, const struct uw_vma *v)
 {
@@ -188,10 +169,10 @@ __noinline __u32 uw_rule(__u64 pc)
 	struct uw_object_key key = {};
 	struct uw_object *o;
 	struct uw_vma v = {};
+	__u32 end = uw_find_vma(pc, &v);
 
-	bpf_find_vma(bpf_get_current_task_btf(), pc, uw_vma_callback, &v, 0);
-	if (!v.found || pc < v.start)
-		return UW_FAIL(MP_END_UNMAPPED);
+	if (end)
+		return UW_FAIL(end);
 	if (!v.ino)
 		return UW_RULE_FRAME_POINTER; /* anonymous: a JIT's code */
 	key.ino = v.ino;

@@ -107,6 +107,26 @@ struct uw_object {
 	} seg[UW_MAX_SEGMENTS];
 };
 
+/*
+ * Executable mappings of a process, where bpf_find_vma is missing: entries start..start+end of the head
+ * (start: the first entry, end: how many, 0 = asked for), sorted by address. A new array is written beside
+ * the old one before the head turns to it.
+ */
+#define UW_RANGE_BITS 12
+#define UW_MAX_RANGES_PER_PROCESS ((1 << UW_RANGE_BITS) - 1)
+#define UW_MAX_RANGES 65536
+#define UW_RANGE_HEAD 0xffffffffu
+
+struct uw_range_key {
+	__u32 tgid;
+	__u32 at;
+};
+
+struct uw_range {
+	__u64 start, end, pgoff, ino; /* pgoff in pages; ino 0: anonymous */
+	__u32 dev, pad;
+};
+
 struct uw_page {
 	__u32 v[UW_PAGE_WORDS];
 };

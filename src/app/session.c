@@ -62,11 +62,20 @@ static void on_object(void *ctx, const struct mp_ev_object *e)
 	kern_unwind_add(s->kern, (pid_t)e->tgid, &m);
 }
 
+static void on_maps_wanted(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+
+	kern_maps_changed(s->kern, pid);
+}
+
 static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 {
 	struct session *s = ctx;
 
 	collector_on_map(s->collector, pid, m);
+	if (m->exec)
+		kern_maps_changed(s->kern, pid);
 	if (!s->attacher || !m->exec || !m->ino || !collector_gen_of(s->collector, pid))
 		return;
 	kern_unwind_forget(s->kern); /* other code may have been there before */
@@ -115,6 +124,8 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 		return;
 	}
 	collector_on_proc(s->collector, e);
+	if (e->what == MP_PROC_EXIT)
+		kern_maps_drop(s->kern, (pid_t)e->tgid);
 	/* what was mapped before the process became ours; the rest comes as mapping events */
 	if (s->attacher && e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid) {
 		attacher_widen(s->attacher);
@@ -127,7 +138,7 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 void session_poll(struct session *s)
 {
 	const struct kern_handlers h = { .ctx = s, .stack = on_stack, .proc = on_proc,
-					.object = on_object };
+					.object = on_object, .maps = on_maps_wanted };
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);

@@ -31,6 +31,7 @@ struct kern_opts {
 	 */
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
+	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
 	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
@@ -88,6 +89,12 @@ int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
 void kern_unwind_forget(struct kern *k);
 /* Do so whenever ld.so loads or unloads an object: offset of its _dl_debug_state. */
 int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid);
+/*
+ * A process mapped code, or asks for its mappings (the maps handler): tell the kernel side, where it
+ * cannot look by itself; else nothing. 0 or -errno. At its end: kern_maps_drop.
+ */
+int kern_maps_changed(struct kern *k, pid_t pid);
+void kern_maps_drop(struct kern *k, pid_t pid);
 /* Bytes of tables, number of objects, time spent building. */
 struct kern_unwind_stats {
 	uint64_t table_bytes, build_ns;
@@ -104,6 +111,8 @@ struct kern_handlers {
 	void (*proc)(void *ctx, const struct mp_ev_proc *e);
 	/* code without an unwind table: kern_unwind_add it */
 	void (*object)(void *ctx, const struct mp_ev_object *e);
+	/* the kernel side wants a process's mappings: kern_maps_changed */
+	void (*maps)(void *ctx, pid_t pid);
 };
 
 /* fd that becomes readable when events wait. */

@@ -21,6 +21,7 @@ struct kern {
 	struct ring_buffer *ring;
 	enum attach_kind kind;
 	bool verify; /* stack_verify instead of the heap programs */
+	bool find_vma; /* the kernel side finds mappings by itself */
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	struct unwinder *unwinder;
 	struct kern_link *links;
@@ -37,6 +38,9 @@ enum attach_kind feature_attach_kind(void);
 /* unwinder.c */
 int unwinder_open(struct kern *k, uint64_t max_bytes);
 void unwinder_close(struct kern *k);
+
+/* ranges.c: a process becomes a target */
+int ranges_begin(struct kern *k, pid_t pid);
 
 /* link.c */
 int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,

@@ -128,6 +128,7 @@ static int open_and_load(struct kern *k, const struct kern_opts *o, bool preempt
 	size_maps(k->skel, o->max_memory_bytes);
 	fill_rodata(k, o);
 	k->skel->rodata->cfg_preempt_guard = preempt_guard;
+	k->skel->rodata->cfg_find_vma = k->find_vma;
 	choose_programs(k);
 	return memprobe_bpf__load(k->skel);
 }
@@ -152,24 +153,27 @@ static void log_verified(const struct kern *k)
 
 /*
  * By trying, best first: table walk with preemption off; without that where global functions are
- * refused in such a section (6.12, whose BPF stacks are private per program and not torn); the
- * kernel's frame-pointer walk.
+ * refused in such a section (6.12, whose BPF stacks are private per program and not torn); with the
+ * mappings from user space (before 5.17); the kernel's frame-pointer walk.
  */
 static int load_best(struct kern *k, const struct kern_opts *o)
 {
 	static const struct {
-		bool tables, preempt_guard;
-	} forms[] = { { true, true }, { true, false }, { false, true } };
+		bool tables, preempt_guard, find_vma;
+	} forms[] = { { true, true, true }, { true, false, true }, { true, false, false },
+		      { false, true, true }, { false, false, true } };
 	int err = -EINVAL;
 	size_t i;
 
-	for (i = o->frame_pointers ? 2 : 0; i < 3; i++) {
+	for (i = o->frame_pointers ? 3 : 0; i < 5; i++) {
 		k->tables = forms[i].tables;
+		k->find_vma = forms[i].find_vma && !o->no_find_vma;
 		err = open_and_load(k, o, forms[i].preempt_guard);
 		if (!err || err == -EPERM || err == -ENOMEM)
 			break;
-		log_debug("load: %s walk, preemption guard %s: %s", k->tables ? "table" : "kernel",
-			  forms[i].preempt_guard ? "on" : "off", strerror(-err));
+		log_debug("load: %s walk, preemption guard %s, find_vma %s: %s",
+			  k->tables ? "table" : "kernel", forms[i].preempt_guard ? "on" : "off",
+			  k->find_vma ? "on" : "off", strerror(-err));
 	}
 	if (err)
 		return err;
@@ -259,6 +263,7 @@ int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen)
 	uint32_t tgid = (uint32_t)pid;
 	int err;
 
+	ranges_begin(k, pid);
 	err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.proc_totals), &p.gen, &zero, BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.procs), &tgid, &p, BPF_ANY);
@@ -326,6 +331,8 @@ static int on_event(void *ctx, void *data, size_t len)
 		h->proc(h->ctx, data);
 	else if (kind == MP_EV_OBJECT && len >= sizeof(struct mp_ev_object))
 		h->object(h->ctx, data);
+	else if (kind == MP_EV_MAPS && len >= sizeof(struct mp_ev_object))
+		h->maps(h->ctx, (pid_t)((const struct mp_ev_object *)data)->tgid);
 	else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips))
 		hand_on_stack(h, data, len);
 	return 0;

@@ -130,6 +130,7 @@ static const char *const end_texts[MP_END_NR] = {
 	[MP_END_UNSUPPORTED] = "[truncated: unsupported unwind info]",
 	[MP_END_UNREADABLE] = "[truncated: stack unreadable]",
 	[MP_END_TRAMPOLINE] = "[truncated: another tracer's return probe]",
+	[MP_END_BUSY] = "[truncated: mappings just changing]",
 	[MP_END_NOT_READY] = "[truncated: code mapped just before]",
 	[MP_END_FRAME_POINTER] = "", /* the kernel's walk does not say how it ended */
 };

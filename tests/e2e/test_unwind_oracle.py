@@ -62,7 +62,7 @@ while [ $SECONDS -lt $end ]; do f 12 >/dev/null; v=(a b c {1..200}); w=${v[*]/1/
 """
 
 
-def compare(t, name, argv, prefer_child=False, **options):
+def compare(t, name, argv, how=(), **options):
     if not shutil.which(argv[0]):
         raise Skip(f"no {argv[0]}")
     target = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ def compare(t, name, argv, prefer_child=False, **options):
     try:
         time.sleep(0.7)
         run = subprocess.run([os.path.join(BUILD, "tests/e2e/unwind_oracle"), str(target.pid), COMPARISONS,
-                              SECONDS, "20"], capture_output=True, text=True, timeout=int(SECONDS) + 60)
+                              SECONDS, "20", *how], capture_output=True, text=True, timeout=int(SECONDS) + 60)
         last = run.stdout.strip().splitlines()[-1:] or [run.stderr]
         print(f"{name}: {last[0]}", flush=True)
         t.true(f"{name}__each_stack_equals_libdwfl_s", run.returncode == 0,
@@ -83,6 +83,18 @@ def compare(t, name, argv, prefer_child=False, **options):
 @test
 def cxx(t):
     compare(t, "cxx", [build("oracle_cxx")])
+
+
+@test
+def cxx_with_mappings_from_user_space(t):
+    """As on kernels without bpf_find_vma."""
+    compare(t, "cxx, no find_vma", [build("oracle_cxx")], how=["no-find-vma"])
+
+
+@test
+def python_with_mappings_from_user_space(t):
+    compare(t, "python3, no find_vma", ["/usr/bin/python3", "-c", PYTHON], how=["no-find-vma"],
+            env={**os.environ, "PYTHONMALLOC": "malloc"})
 
 
 @test

@@ -4,7 +4,7 @@
  * (SIGSTOP from the probe itself), the same thread is unwound by libdwfl from outside, the two
  * stacks are compared frame by frame, and the process goes on.
  *
- *	unwind_oracle PID COMPARISONS SECONDS [EVERY]
+ *	unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma]]
  *
  * Frame 0 is the probed function in both and is not compared: the thread stops one instruction
  * later. Prints each difference with its code bytes, and a last line
@@ -39,6 +39,7 @@ struct oracle {
 	struct attacher *attacher;
 	pid_t pid;
 	Dwfl *dwfl;
+	bool no_find_vma; /* mappings from user space, as on kernels before 5.17 */
 	uint64_t maps_hash;
 	uint64_t frames[MAX_ORACLE_FRAMES];
 	uint32_t n_frames;
@@ -234,6 +235,13 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 	(void)e;
 }
 
+static void on_maps_wanted(void *ctx, pid_t pid)
+{
+	struct oracle *o = ctx;
+
+	kern_maps_changed(o->kern, pid);
+}
+
 static void on_object(void *ctx, const struct mp_ev_object *e)
 {
 	struct oracle *o = ctx;
@@ -257,6 +265,7 @@ static int start(struct oracle *o, uint32_t every)
 	f = alloc_functions(&ko.n_shapes);
 	for (i = 0; i < ko.n_shapes; i++)
 		shapes[i] = f[i].shape;
+	ko.no_find_vma = o->no_find_vma;
 	err = kern_open(&o->kern, &ko);
 	if (err)
 		return err;
@@ -314,17 +323,18 @@ int main(int argc, char **argv)
 {
 	struct oracle o = { 0 };
 	const struct kern_handlers h = { .ctx = &o, .stack = on_stack, .proc = on_proc,
-					 .object = on_object };
+					 .object = on_object, .maps = on_maps_wanted };
 	time_t end;
 	int err, failed;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY]\n");
+		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma]]\n");
 		return 2;
 	}
 	o.pid = atoi(argv[1]);
 	o.wanted = strtoull(argv[2], NULL, 10);
 	end = time(NULL) + atoi(argv[3]);
+	o.no_find_vma = argc > 5 && !strcmp(argv[5], "no-find-vma");
 	err = start(&o, argc > 4 ? (uint32_t)atoi(argv[4]) : 50);
 	if (err) {
 		fprintf(stderr, "cannot start: %s\n", strerror(-err));

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Which mapping of the current process holds a code address? Asked on memo misses only.
+ *
+ * From the kernel where it has bpf_find_vma (5.17): always right, and needs no bookkeeping. Else from a
+ * sorted array of the process's executable mappings, which user space fills when it is asked to: the first
+ * miss in a process leaves a head that says "asked for" and sends MP_EV_MAPS. dlopen, dlclose, exec and exit
+ * drop the head, so that what lay there before is never used again.
+ */
+#ifndef MEMPROBE_VMA_BPF_H
+#define MEMPROBE_VMA_BPF_H
+
+#include "unwind.h"
+
+#define MP_EBUSY 16
+
+const volatile __u32 cfg_find_vma = 1; /* 0: the kernel has none, or a test says so */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, UW_MAX_RANGES);
+	__type(key, struct uw_range_key);
+	__type(value, struct uw_range);
+} uw_ranges SEC(".maps");
+
+struct uw_vma {
+	__u64 start, end, pgoff, ino;
+	__u32 dev, found;
+};
+
+static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma, struct uw_vma *v)
+{
+	struct file *file = vma->vm_file;
+
+	v->start = vma->vm_start;
+	v->end = vma->vm_end;
+	v->pgoff = vma->vm_pgoff;
+	if (file) {
+		v->ino = BPF_CORE_READ(file, f_inode, i_ino);
+		v->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	}
+	v->found = 1;
+	return 0;
+}
+
+/* Have user space fill the current process's array. Once: the head keeps the others quiet. */
+static __always_inline void uw_ask_for_ranges(const struct uw_range_key *head)
+{
+	struct uw_range asked = {};
+	struct mp_ev_object *e;
+
+	if (bpf_map_update_elem(&uw_ranges, head, &asked, BPF_NOEXIST))
+		return;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		bpf_map_delete_elem(&uw_ranges, head); /* the next miss tries again */
+		lose(MP_LOSS_EVENT_UNSENT, 0);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = MP_EV_MAPS;
+	e->tgid = head->tgid;
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+}
+
+/* Binary search of entries first..first+n; *out is the last that starts at or below pc. */
+static __always_inline struct uw_range *uw_range_search(struct uw_range_key key, __u32 first, __u32 n,
+							__u64 pc)
+{
+	struct uw_range *r, *best = NULL;
+	__u32 lo = 0, hi = n;
+	int i;
+
+	for (i = 0; i < UW_RANGE_BITS && lo < hi; i++) {
+		key.at = first + ((lo + hi) >> 1);
+		r = bpf_map_lookup_elem(&uw_ranges, &key);
+		if (!r)
+			return NULL; /* being written anew */
+		if (r->start <= pc) {
+			best = r;
+			lo = key.at - first + 1;
+		} else {
+			hi = key.at - first;
+		}
+	}
+	return best;
+}
+
+/* 0, or how the stack ends. */
+static __always_inline __u32 uw_vma_from_ranges(__u64 pc, struct uw_vma *v)
+{
+	struct uw_range_key key = { .tgid = bpf_get_current_pid_tgid() >> 32, .at = UW_RANGE_HEAD };
+	struct uw_range *r = bpf_map_lookup_elem(&uw_ranges, &key);
+
+	if (!r) {
+		uw_ask_for_ranges(&key);
+		return MP_END_NOT_READY;
+	}
+	if (!r->end)
+		return MP_END_NOT_READY;
+	r = uw_range_search(key, r->start, r->end, pc);
+	if (!r || pc >= r->end)
+		return MP_END_UNMAPPED;
+	v->start = r->start;
+	v->end = r->end;
+	v->pgoff = r->pgoff;
+	v->ino = r->ino;
+	v->dev = r->dev;
+	return 0;
+}
+
+static __always_inline void uw_forget_ranges(__u32 tgid)
+{
+	struct uw_range_key head = { .tgid = tgid, .at = UW_RANGE_HEAD };
+
+	if (!cfg_find_vma)
+		bpf_map_delete_elem(&uw_ranges, &head);
+}
+
+/* The mapping of pc. 0, or how the stack ends. */
+static __always_inline __u32 uw_find_vma(__u64 pc, struct uw_vma *v)
+{
+	long err;
+
+	if (!cfg_find_vma)
+		return uw_vma_from_ranges(pc, v);
+	err = bpf_find_vma(bpf_get_current_task_btf(), pc, uw_vma_callback, v, 0);
+	if (err == -MP_EBUSY) /* another thread maps or unmaps at this instant */
+		return MP_END_BUSY;
+	return v->found && pc >= v->start ? 0 : MP_END_UNMAPPED;
+}
+
+#endif
