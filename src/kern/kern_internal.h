@@ -45,6 +45,8 @@ int ranges_begin(struct kern *k, pid_t pid);
 /* link.c */
 int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
 	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid);
+/* Closed with k. */
+void link_keep(struct kern *k, int fd, struct bpf_link *perf);
 void links_close(struct kern_link *links, size_t n);
 
 #define MP_TRACE_UPROBE_MULTI 48

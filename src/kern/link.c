@@ -40,7 +40,7 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static void add_link(struct kern *k, int fd, struct bpf_link *perf)
+void link_keep(struct kern *k, int fd, struct bpf_link *perf)
 {
 	XGROW(k->links, k->n_links, k->links_cap);
 	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf };
@@ -63,7 +63,7 @@ static int attach_multi(struct kern *k, struct bpf_program *prog, uint32_t type,
 	free(cookies);
 	if (fd < 0)
 		return fd;
-	add_link(k, fd, NULL);
+	link_keep(k, fd, NULL);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ static int attach_perf(struct kern *k, struct bpf_program *prog, bool ret, const
 
 		if (!l)
 			return -errno;
-		add_link(k, -1, l);
+		link_keep(k, -1, l);
 	}
 	return 0;
 }
