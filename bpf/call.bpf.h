@@ -15,6 +15,16 @@ struct call {
 	__u16 flags; /* enum mp_site_flags */
 };
 
+/* Where a thread stands in user space, by its saved registers. */
+static __always_inline void call_from_user(struct pt_regs *regs, struct call *c)
+{
+	__builtin_memset(c, 0, sizeof(*c));
+	c->ip = PT_REGS_IP(regs);
+	c->sp = PT_REGS_SP(regs);
+	c->fp = arch_fp(regs);
+	c->ra = arch_link_register(regs);
+}
+
 static __always_inline struct mp_scratch *scratch_get(void)
 {
 	__u32 zero = 0;

@@ -21,5 +21,6 @@
 
 #include "heap.bpf.c"
 #include "task.bpf.c"
+#include "fault.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

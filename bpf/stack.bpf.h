@@ -131,6 +131,20 @@ static __noinline __u64 stack_hash(struct mp_scratch *s, __u32 first, __u64 h)
 	return mp_mix(mp_hash_step(h, s->ev.end));
 }
 
+/* The same at any instruction of the current thread; th's pending call is seen through. */
+static __always_inline __u64 stack_capture_at(const struct call *c, const struct mp_thread *th)
+{
+	struct mp_scratch *s = scratch_get();
+	bool pending = th->pending != MP_OP_NONE && ARCH_HAS_RETURN_SLOT;
+
+	if (!s)
+		return 0;
+	s->ev.gen = th->gen;
+	s->ev.left_out = 0;
+	capture_tables_at(c, s, th->gen, pending ? th->sp : 0, pending ? th->ra : 0);
+	return stack_intern(s, 0, uw_finish_hash());
+}
+
 /* Walk, identify, send: the stack's hash. Sets c->ra. */
 static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 					   enum walker walker)

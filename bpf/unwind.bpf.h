@@ -346,14 +346,24 @@ __noinline __u64 uw_finish_hash(void)
 	return mp_mix(mp_hash_step(h, s->ev.end));
 }
 
+static __always_inline void uw_walk(struct mp_scratch *s)
+{
+	int i, end = 0;
+
+	for (i = 0; i < UW_MAX_CHUNKS; i++) {
+		end = uw_chunk_walk();
+		if (end)
+			break;
+	}
+	s->ev.end = end ? end - 1 : MP_END_DEPTH;
+}
+
 /*
  * The walk from a function's entry: frame 0 is the probed function, frame 1 its caller, whose
  * return address is read here (into c->ra) before the return probe replaces it.
  */
 static __always_inline void capture_tables(struct call *c, struct mp_scratch *s, __u32 gen)
 {
-	int i, end = 0;
-
 	s->regs = (struct uw_regs){
 		.pc = c->ip,
 		.sp = c->sp,
@@ -366,12 +376,29 @@ static __always_inline void capture_tables(struct call *c, struct mp_scratch *s,
 		s->ev.end = MP_END_UNREADABLE;
 		return;
 	}
-	for (i = 0; i < UW_MAX_CHUNKS; i++) {
-		end = uw_chunk_walk();
-		if (end)
-			break;
-	}
-	s->ev.end = end ? end - 1 : MP_END_DEPTH;
+	uw_walk(s);
+}
+
+/*
+ * The walk from any instruction, with the row for that very address. When it lies inside an allocator call whose
+ * return we have probed, that call's return address is the kernel's trampoline by now: own_sp is where
+ * it lay, own_ra what it was (0: none is pending).
+ */
+static __always_inline void capture_tables_at(const struct call *c, struct mp_scratch *s, __u32 gen,
+					      __u64 own_sp, __u64 own_ra)
+{
+	s->regs = (struct uw_regs){
+		.pc = c->ip,
+		.sp = c->sp,
+		.fp = c->fp,
+		.lr = c->ra,
+		.hash = mp_hash_start(gen),
+		.salt = mp_mix((__u64)gen << 32 | uw_epoch),
+		.own_sp = own_sp,
+		.own_ra = own_ra,
+		.exact = 1,
+	};
+	uw_walk(s);
 }
 
 #endif

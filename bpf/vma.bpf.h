@@ -2,8 +2,10 @@
 /*
  * Which mapping of the current process holds a code address? Asked on memo misses only.
  *
- * From the kernel where it has bpf_find_vma (5.17): always right, and needs no bookkeeping. Else from a
- * sorted array of the process's executable mappings, which user space fills when it is asked to: the first
+ * From the kernel where it has bpf_find_vma (5.17): always right, and needs no bookkeeping. It refuses (EBUSY)
+ * while another thread changes the mappings, and, with interrupts off (page faults), from the second time
+ * on, as its unlocking of the first is still to be done. Then, and on older kernels, from a sorted
+ * array of the process's executable mappings, which user space fills when it is asked to: the first
  * miss in a process leaves a head that says "asked for" and sends MP_EV_MAPS. dlopen, dlclose, exec and exit
  * drop the head, so that what lay there before is never used again.
  */
@@ -114,8 +116,7 @@ static __always_inline void uw_forget_ranges(__u32 tgid)
 {
 	struct uw_range_key head = { .tgid = tgid, .at = UW_RANGE_HEAD };
 
-	if (!cfg_find_vma)
-		bpf_map_delete_elem(&uw_ranges, &head);
+	bpf_map_delete_elem(&uw_ranges, &head);
 }
 
 /* The mapping of pc. 0, or how the stack ends. */
@@ -126,8 +127,8 @@ static __always_inline __u32 uw_find_vma(__u64 pc, struct uw_vma *v)
 	if (!cfg_find_vma)
 		return uw_vma_from_ranges(pc, v);
 	err = bpf_find_vma(bpf_get_current_task_btf(), pc, uw_vma_callback, v, 0);
-	if (err == -MP_EBUSY) /* another thread maps or unmaps at this instant */
-		return MP_END_BUSY;
+	if (err == -MP_EBUSY)
+		return uw_vma_from_ranges(pc, v) ? MP_END_BUSY : 0;
 	return v->found && pc >= v->start ? 0 : MP_END_UNMAPPED;
 }
 

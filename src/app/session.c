@@ -48,18 +48,8 @@ static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames
 static void on_object(void *ctx, const struct mp_ev_object *e)
 {
 	struct session *s = ctx;
-	struct proc_map m = {
-		.start = e->start,
-		.end = e->end,
-		.offset = e->pgoff << 12,
-		.ino = e->ino,
-		.dev = e->dev,
-		.read = true,
-		.exec = true,
-		.path = (char *)(uintptr_t)"",
-	};
 
-	kern_unwind_add(s->kern, (pid_t)e->tgid, &m);
+	kern_unwind_announced(s->kern, e);
 }
 
 static void on_maps_wanted(void *ctx, pid_t pid)

@@ -21,14 +21,22 @@
 
 struct kern;
 
+enum kern_verify {
+	KERN_COUNT = 0,
+	KERN_VERIFY_CALLS,	     /* at allocator calls; nothing is counted */
+	KERN_VERIFY_FAULTS,	     /* at page faults of the main thread */
+	KERN_VERIFY_FAULTS_IN_CALLS, /* the same, with the heap probes in place and calls pending */
+};
+
 struct kern_opts {
 	uint64_t max_memory_bytes; /* bound on kernel tables, filled on demand */
 	bool scope_all;		   /* every process is a target, those started later too */
 	/*
-	 * 0, or for the unwinder's proof: count nothing; send stacks (each at its 1st, 2nd, 4th... hit and
-	 * one hit in so many) and SIGSTOP the process at each, for the stack handler to look at. The
-	 * events carry the low half of the stack pointer in place of tgid. After each: kern_verify_next.
+	 * The unwinder's proof, else KERN_COUNT: send stacks (each at its 1st, 2nd, 4th... hit and one hit in
+	 * verify_every) and SIGSTOP the process at each, for the stack handler to look at. The events
+	 * carry the low half of the stack pointer in place of tgid. After each: kern_verify_next.
 	 */
+	enum kern_verify verify;
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
@@ -85,6 +93,8 @@ struct proc_map;
  * unwind info gets an empty table (frame pointers, where they look like some). 0 or -errno.
  */
 int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
+/* The same for an object event. */
+int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev);
 /* Code was unmapped or replaced: every cached rule is looked up again. */
 void kern_unwind_forget(struct kern *k);
 /* Do so whenever ld.so loads or unloads an object: offset of its _dl_debug_state. */
@@ -109,7 +119,7 @@ struct kern_handlers {
 	/* frames[0..n): innermost first */
 	void (*stack)(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
 	void (*proc)(void *ctx, const struct mp_ev_proc *e);
-	/* code without an unwind table: kern_unwind_add it */
+	/* code without an unwind table: kern_unwind_announced */
 	void (*object)(void *ctx, const struct mp_ev_object *e);
 	/* the kernel side wants a process's mappings: kern_maps_changed */
 	void (*maps)(void *ctx, pid_t pid);
@@ -119,7 +129,9 @@ struct kern_handlers {
 int kern_event_fd(const struct kern *k);
 /* Handle all waiting events without blocking; their number, or -errno. */
 int kern_poll(struct kern *k, const struct kern_handlers *h);
-/* The stack of stack_verify has been looked at: the next may come. */
+/* KERN_VERIFY_FAULTS: watch the page faults of a thread. 0 or -errno. */
+int kern_attach_faults(struct kern *k, pid_t tid);
+/* The stack has been looked at: the next may come. */
 void kern_verify_next(struct kern *k);
 /* A stack's frames came damaged: have them sent again at its next hit. */
 void kern_resend_stack(struct kern *k, uint64_t hash);

@@ -20,7 +20,7 @@ struct kern {
 	struct memprobe_bpf *skel;
 	struct ring_buffer *ring;
 	enum attach_kind kind;
-	bool verify; /* stack_verify instead of the heap programs */
+	enum kern_verify verify;
 	bool find_vma; /* the kernel side finds mappings by itself */
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	struct unwinder *unwinder;

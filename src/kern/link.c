@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,7 @@ static int attach_perf(struct kern *k, struct bpf_program *prog, bool ret, const
 static int attach_entry_only(struct kern *k, const char *path, const struct probe_site *s, size_t n,
 			     pid_t pid)
 {
-	if (!n || k->verify)
+	if (!n || k->verify == KERN_VERIFY_CALLS)
 		return 0;
 	if (k->kind == ATTACH_PERF)
 		return attach_perf(k, k->skel->progs.heap_free_entry, false, path, s, n, pid);
@@ -106,7 +107,7 @@ static int attach_calls(struct kern *k, const char *path, const struct probe_sit
 
 	if (!n)
 		return 0;
-	if (k->verify)
+	if (k->verify == KERN_VERIFY_CALLS)
 		return attach_multi(k, k->skel->progs.stack_verify, MP_TRACE_UPROBE_MULTI, 0, path, s, n,
 				    pid);
 	switch (k->kind) {
@@ -124,6 +125,24 @@ static int attach_calls(struct kern *k, const char *path, const struct probe_sit
 		return err ? err : attach_perf(k, entry, false, path, s, n, pid);
 	}
 	return -EINVAL;
+}
+
+int kern_attach_faults(struct kern *k, pid_t tid)
+{
+	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(a),
+				     .config = PERF_COUNT_SW_PAGE_FAULTS, .sample_period = 1 };
+	int fd = (int)syscall(SYS_perf_event_open, &a, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	struct bpf_link *l;
+
+	if (fd < 0)
+		return -errno;
+	l = bpf_program__attach_perf_event(k->skel->progs.fault_verify, fd);
+	if (!l) {
+		close(fd);
+		return -errno;
+	}
+	add_link(k, -1, l);
+	return 0;
 }
 
 int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,

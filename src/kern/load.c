@@ -70,7 +70,8 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_entry, !session && k->tables);
 	bpf_program__set_autoload(s->progs.heap_entry_fp, !session && !k->tables);
 	bpf_program__set_autoload(s->progs.heap_return, !session);
-	bpf_program__set_autoload(s->progs.stack_verify, k->verify);
+	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
+	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
 	if (k->kind == ATTACH_PERF)
 		return;
 	bpf_program__set_expected_attach_type(s->progs.heap_session,
@@ -215,7 +216,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	k->kind = feature_attach_kind();
-	k->verify = opts->verify_every != 0;
+	k->verify = opts->verify;
 	err = load_best(k, opts);
 	if (err)
 		err = explain_load_failure(err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Executable mappings per process for kernels without bpf_find_vma; see bpf/vma.bpf.h. The kernel side asks
+ * Executable mappings per process for when bpf_find_vma is missing or busy; see bpf/vma.bpf.h. The kernel side asks
  * (MP_EV_MAPS) or a mapping event tells that they changed; the array is read from /proc and written whole.
  */
 #include <errno.h>
@@ -78,12 +78,12 @@ static int write_process(struct kern *k, pid_t pid, bool begin)
 
 int ranges_begin(struct kern *k, pid_t pid)
 {
-	return k->find_vma || !k->tables ? 0 : write_process(k, pid, true);
+	return k->tables ? write_process(k, pid, true) : 0;
 }
 
 int kern_maps_changed(struct kern *k, pid_t pid)
 {
-	return k->find_vma || !k->tables ? 0 : write_process(k, pid, false);
+	return k->tables ? write_process(k, pid, false) : 0;
 }
 
 void kern_maps_drop(struct kern *k, pid_t pid)
@@ -91,7 +91,7 @@ void kern_maps_drop(struct kern *k, pid_t pid)
 	struct uw_range_key head = { .tgid = (uint32_t)pid, .at = UW_RANGE_HEAD };
 	int fd;
 
-	if (k->find_vma || !k->tables)
+	if (!k->tables)
 		return;
 	fd = bpf_map__fd(k->skel->maps.uw_ranges);
 	bpf_map_delete_elem(fd, &head);

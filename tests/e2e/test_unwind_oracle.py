@@ -75,6 +75,7 @@ def compare(t, name, argv, how=(), **options):
         print(f"{name}: {last[0]}", flush=True)
         t.true(f"{name}__each_stack_equals_libdwfl_s", run.returncode == 0,
                "\n".join(run.stdout.splitlines()[:40]) + run.stderr)
+        return {line for line in run.stdout.splitlines() if line.startswith("stack 0 ")}
     finally:
         target.kill()
         target.wait()
@@ -95,6 +96,20 @@ def cxx_with_mappings_from_user_space(t):
 def python_with_mappings_from_user_space(t):
     compare(t, "python3, no find_vma", ["/usr/bin/python3", "-c", PYTHON], how=["no-find-vma"],
             env={**os.environ, "PYTHONMALLOC": "malloc"})
+
+
+@test
+def page_faults(t):
+    """At any instruction; and from inside allocator calls whose return address is the kernel's by then."""
+    argv = ["setarch", "-R", build("faults")]
+    plain = compare(t, "page faults", argv, how=["faults"])
+    pending = compare(t, "page faults in probed calls", argv, how=["faults-in-calls"])
+    both = plain & pending
+    # the kernel itself touches the stack when it handles the return: the thread then stands behind the call
+    callers = {frame for s in plain for frame in s.split()[3:]}
+    strange = [s for s in pending - plain if s.split()[2] not in callers]
+    t.true("stacks_through_a_pending_return_probe__are_those_without_one", not strange and len(both) >= 20,
+           f"{len(both)} in both; only with probes: {strange}")
 
 
 @test

@@ -4,7 +4,11 @@
  * (SIGSTOP from the probe itself), the same thread is unwound by libdwfl from outside, the two
  * stacks are compared frame by frame, and the process goes on.
  *
- *	unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma]]
+ *	unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma | faults | faults-in-calls]]
+ *
+ * faults: at page faults of the main thread instead of allocator calls. faults-in-calls: the same with the heap
+ * probes attached; libdwfl cannot see through a pending return probe, so there the stacks are
+ * printed (`stack END address...`, innermost first) instead of compared.
  *
  * Frame 0 is the probed function in both and is not compared: the thread stops one instruction
  * later. Prints each difference with its code bytes, and a last line
@@ -40,6 +44,8 @@ struct oracle {
 	pid_t pid;
 	Dwfl *dwfl;
 	bool no_find_vma; /* mappings from user space, as on kernels before 5.17 */
+	enum kern_verify verify;
+	bool print;
 	uint64_t maps_hash;
 	uint64_t frames[MAX_ORACLE_FRAMES];
 	uint32_t n_frames;
@@ -217,13 +223,30 @@ static void compare(struct oracle *o, const struct mp_ev_stack *e, const __u64 *
 	}
 }
 
+static void print_stack(const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
+{
+	uint32_t i;
+
+	printf("stack %u", e->end);
+	for (i = 0; i < n; i++)
+		printf(" %llx", (unsigned long long)frames[i]);
+	printf("\n");
+}
+
 static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
 {
 	struct oracle *o = ctx;
 
 	if (o->compared >= o->wanted || e->tgid == (uint32_t)o->pid)
 		return; /* the latter: a new stack's ordinary record, without a stop of its own */
-	if (wait_stopped(o->pid, (pid_t)e->tid) && n && is_in_step(o, e))
+	if (o->print)
+		print_stack(e, frames, n);
+	if (o->verify == KERN_VERIFY_FAULTS_IN_CALLS) {
+		o->by_end[e->end < MP_END_NR ? e->end : 0]++;
+		o->compared++;
+		o->incomplete += e->end != MP_END_COMPLETE;
+		o->equal += e->end == MP_END_COMPLETE;
+	} else if (wait_stopped(o->pid, (pid_t)e->tid) && n && is_in_step(o, e))
 		compare(o, e, frames, n);
 	else
 		o->not_stopped++;
@@ -245,18 +268,29 @@ static void on_maps_wanted(void *ctx, pid_t pid)
 static void on_object(void *ctx, const struct mp_ev_object *e)
 {
 	struct oracle *o = ctx;
-	struct proc_map m = { .start = e->start, .end = e->end, .offset = e->pgoff << 12,
-			      .ino = e->ino, .dev = e->dev, .read = true, .exec = true,
-			      .path = (char *)(uintptr_t)"" };
 
-	kern_unwind_add(o->kern, o->pid, &m);
+	kern_unwind_announced(o->kern, e);
+}
+
+/* Tables without probes. */
+static int add_tables(struct oracle *o)
+{
+	struct proc_maps maps = { 0 };
+	int err = proc_maps_read(&maps, "/proc", o->pid);
+	size_t i;
+
+	for (i = 0; !err && i < maps.n; i++)
+		err = kern_unwind_add(o->kern, o->pid, &maps.v[i]);
+	proc_maps_release(&maps);
+	return err;
 }
 
 static int start(struct oracle *o, uint32_t every)
 {
 	struct mp_shape shapes[MP_MAX_SHAPES];
 	const struct alloc_function *f;
-	struct kern_opts ko = { .max_memory_bytes = 128 * MIB, .verify_every = every, .shapes = shapes };
+	struct kern_opts ko = { .max_memory_bytes = 128 * MIB, .verify = o->verify,
+				.verify_every = every, .shapes = shapes };
 	struct attacher_opts ao = { .proc_root = "/proc", .pid_scoped = true };
 	uint32_t gen;
 	size_t i;
@@ -271,10 +305,12 @@ static int start(struct oracle *o, uint32_t every)
 		return err;
 	ao.kern = o->kern;
 	o->attacher = attacher_new(&ao);
-	err = attacher_add_process(o->attacher, o->pid);
+	err = o->verify == KERN_VERIFY_FAULTS ? add_tables(o) : attacher_add_process(o->attacher, o->pid);
+	if (!err && o->verify > KERN_VERIFY_CALLS)
+		err = kern_attach_faults(o->kern, o->pid);
 	if (!err)
 		err = kern_follow(o->kern, o->pid, 0, &gen);
-	if (!err && !attacher_n_probes(o->attacher))
+	if (!err && o->verify != KERN_VERIFY_FAULTS && !attacher_n_probes(o->attacher))
 		err = -ENOENT;
 	if (!err)
 		kern_arm(o->kern);
@@ -319,6 +355,15 @@ static int report(const struct oracle *o)
 	return !o->compared || o->not_stopped > o->compared / 10 || o->wrong > o->compared / 100000 || o->incomplete * 1000 > o->compared;
 }
 
+static void set_mode(struct oracle *o, const char *mode)
+{
+	o->verify = KERN_VERIFY_CALLS;
+	if (!strncmp(mode, "faults", 6))
+		o->verify = strcmp(mode, "faults") ? KERN_VERIFY_FAULTS_IN_CALLS : KERN_VERIFY_FAULTS;
+	o->print = o->verify > KERN_VERIFY_CALLS;
+	o->no_find_vma = !strcmp(mode, "no-find-vma");
+}
+
 int main(int argc, char **argv)
 {
 	struct oracle o = { 0 };
@@ -328,13 +373,13 @@ int main(int argc, char **argv)
 	int err, failed;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma]]\n");
+		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY [MODE]]\n");
 		return 2;
 	}
 	o.pid = atoi(argv[1]);
 	o.wanted = strtoull(argv[2], NULL, 10);
 	end = time(NULL) + atoi(argv[3]);
-	o.no_find_vma = argc > 5 && !strcmp(argv[5], "no-find-vma");
+	set_mode(&o, argc > 5 ? argv[5] : "");
 	err = start(&o, argc > 4 ? (uint32_t)atoi(argv[4]) : 50);
 	if (err) {
 		fprintf(stderr, "cannot start: %s\n", strerror(-err));
