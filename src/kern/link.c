@@ -141,7 +141,7 @@ int kern_attach_faults(struct kern *k, pid_t tid)
 		close(fd);
 		return -errno;
 	}
-	add_link(k, -1, l);
+	link_keep(k, -1, l);
 	return 0;
 }
 
