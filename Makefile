@@ -264,7 +264,7 @@ format-check:
 clean:
 	$(Q)rm -rf $(O) memprobe memprobe-static demo.folded demo.svg demo.txt
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f 2>/dev/null)
 
 # keep what implicit rules make on the way
 .SECONDARY:

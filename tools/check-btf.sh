@@ -5,7 +5,7 @@
 #	tools/check-btf.sh [-l LIST] BTF-FILE-OR-KERNEL-IMAGE...
 #
 # Exit status 1 if something is missing that is not marked optional. /sys/kernel/btf/vmlinux is
-# the running kernel's file; tools/fetch-kernels.sh fetches others.
+# the running kernel's file; tools/vm-fetch.sh fetches others.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 list=$here/vmlinux.types
