@@ -4,7 +4,6 @@
  * probes on all targets (disarmed), COMMAND held until it can be probed, arming.
  */
 #include <errno.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "alloc/allocator.h"
+#include "app/limits.h"
 #include "app/session_internal.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -87,51 +87,6 @@ static void print_facts(pid_t pid)
 		 (unsigned long long)l.oom_kills, l.oom_kills == 1 ? "" : "s");
 }
 
-static bool has_capability(uint64_t caps, int bit)
-{
-	return caps >> bit & 1;
-}
-
-/* Which capability is missing, by name; STATUS_OK when nothing is. */
-static int check_capabilities(void)
-{
-	uint64_t caps;
-
-	if (proc_own_capabilities(&caps, PROC_ROOT) || has_capability(caps, CAP_SYS_ADMIN))
-		return STATUS_OK;
-	if (has_capability(caps, CAP_BPF) && has_capability(caps, CAP_PERFMON))
-		return STATUS_OK;
-	log_error("cannot load BPF programs: missing %s%s%s. Run with sudo, or: sudo setcap "
-		  "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(which memprobe)",
-		  has_capability(caps, CAP_BPF) ? "" : "CAP_BPF",
-		  !has_capability(caps, CAP_BPF) && !has_capability(caps, CAP_PERFMON) ? " and " : "",
-		  has_capability(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
-	return STATUS_PRIVILEGE;
-}
-
-static uint64_t default_max_memory(void)
-{
-	struct proc_meminfo m;
-	uint64_t tenth;
-
-	if (proc_meminfo_read(&m, PROC_ROOT))
-		return 256 * MIB;
-	tenth = m.available_bytes / 10;
-	return tenth < 256 * MIB ? tenth : 256 * MIB;
-}
-
-/* Sizes that operator new cannot fail for: an eighth of available memory, nothing under strict overcommit. */
-static uint64_t throwing_new_limit(void)
-{
-	struct buf b = BUF_INIT;
-	struct proc_meminfo m;
-	bool strict;
-
-	strict = buf_read_file(&b, PROC_ROOT "/sys/vm/overcommit_memory", 64) || b.data[0] == '2';
-	buf_release(&b);
-	return strict || proc_meminfo_read(&m, PROC_ROOT) ? 0 : m.available_bytes / 8;
-}
-
 int session_open(struct session *s)
 {
 	const struct options *o = s->o;
@@ -142,22 +97,21 @@ int session_open(struct session *s)
 	size_t n, i;
 	int err;
 
-	err = check_capabilities();
-	if (err)
-		return err;
+	if (kern_check_rights())
+		return STATUS_PRIVILEGE;
 	for (i = 0; i < o->n_pids; i++)
 		print_facts(o->pids[i]);
 	f = alloc_functions(&n);
 	for (i = 0; i < n; i++)
 		shapes[i] = f[i].shape;
-	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : default_max_memory();
+	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : limits_max_memory(PROC_ROOT);
 	ko = (struct kern_opts){
 		.max_memory_bytes = s->max_memory_bytes,
 		.scope_all = !o->n_pids && !o->command,
 		.shapes = shapes,
 		.n_shapes = n,
 	};
-	ko.new_limit_bytes = throwing_new_limit();
+	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	err = kern_open(&s->kern, &ko);
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;

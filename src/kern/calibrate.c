@@ -35,13 +35,13 @@ static int probe_scratch(struct kern *k, pid_t pid)
 
 	if (!entries[0] || !entries[1] || !pair)
 		return -ENOENT;
-	err = empty_probe(k, entry_kind, EMPTY_ENTRY, entries, 2, pid);
+	err = empty_probe(k, entry_kind, EMPTY_ENTRY, entries, 2, pid, -1);
 	if (err)
 		return err;
 	if (k->kind == ATTACH_SESSION)
-		return empty_probe(k, ATTACH_SESSION, EMPTY_BOTH, &pair, 1, pid);
-	err = empty_probe(k, k->kind, EMPTY_RETURN, &pair, 1, pid);
-	return err ? err : empty_probe(k, k->kind, EMPTY_ENTRY, &pair, 1, pid);
+		return empty_probe(k, ATTACH_SESSION, EMPTY_BOTH, &pair, 1, pid, -1);
+	err = empty_probe(k, k->kind, EMPTY_RETURN, &pair, 1, pid, -1);
+	return err ? err : empty_probe(k, k->kind, EMPTY_ENTRY, &pair, 1, pid, -1);
 }
 
 static uint64_t now_ms(void)

@@ -20,15 +20,24 @@
 #define SELF "/proc/self/exe"
 #define PERF_DEVICE "/sys/bus/event_source/devices/uprobe"
 
-static int empty_program(enum bpf_attach_type type)
+static int empty_program(enum bpf_attach_type type, int hits_map)
 {
 	struct bpf_insn insns[] = {
+		/* r1 = the map's first value; *r1 += 1 */
+		{ .code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1,
+		  .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = hits_map },
+		{ 0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 1 },
+		{ .code = BPF_STX | BPF_DW | BPF_ATOMIC, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_2,
+		  .imm = BPF_ADD },
+		/* return 0 */
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = type);
+	size_t skip = hits_map < 0 ? 4 : 0;
 
-	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "mp_empty", "GPL", insns, 2, &opts);
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "mp_empty", "GPL", insns + skip, 6 - skip, &opts);
 }
 
 /* A number in a small file of sysfs, behind a prefix; -errno. */
@@ -86,13 +95,13 @@ static int perf_probes(struct kern *k, int prog, bool on_return, const unsigned 
 }
 
 int empty_probe(struct kern *k, enum attach_kind kind, enum empty_half half,
-		const unsigned long *offsets, uint32_t n, pid_t pid)
+		const unsigned long *offsets, uint32_t n, pid_t pid, int hits_map)
 {
 	static const uint32_t types[] = { MP_TRACE_UPROBE_SESSION, MP_TRACE_UPROBE_MULTI, 0 };
 	uint64_t *cookies;
 	int prog, fd, err;
 
-	prog = empty_program((enum bpf_attach_type)types[kind]);
+	prog = empty_program((enum bpf_attach_type)types[kind], hits_map);
 	if (prog < 0)
 		return prog;
 	if (kind == ATTACH_PERF) {

@@ -1,77 +1,94 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What this kernel can do, found by trying: a two-instruction program is loaded and linked
- * to a function of memprobe's own. Never by version number: distributions backport.
+ * What this kernel can do, found by trying: a small program is loaded, linked to a function of
+ * memprobe's own in a scratch process, and must be hit. Never by version number: distributions backport.
+ *
+ * The scratch process is sandboxed first. From 6.11 on x86-64 returns from a return probe through a
+ * system call of its own (335), and until 6.14 and its stable updates seccomp filters that did not know
+ * it killed the target. So the first program that returns through one of our probes is not the user's.
  */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+#include <linux/bpf.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/bpf.h>
-
 #include "base/log.h"
-#include "kern/kern_internal.h"
+#include "kern/empty_probe.h"
+#include "kern/scratch.h"
 
-/* The function that trial links are put on. Never called while probed. */
-__attribute__((noinline, used)) static void trial_site(void)
+#define CALLS 3
+#define TIMEOUT_MS 500
+
+static const char *const kind_names[] = { "uprobe session", "uprobe multi", "perf uprobe" };
+
+const char *kern_attach_kind(const struct kern *k)
 {
-	__asm__ volatile("nop; nop; nop; nop" ::: "memory");
+	return kind_names[k->kind];
 }
 
-/* File offset of trial_site in /proc/self/exe, from our own maps; 0 when not found. */
-static unsigned long trial_offset(void)
+/* 0: it was hit by every call. -ENODATA: it was not; -ECHILD: the process died of it. */
+static int try_probe(struct kern *k, struct scratch *s, enum attach_kind kind, enum empty_half half)
 {
-	unsigned long start, end, off, addr = (unsigned long)trial_site, found = 0;
-	char line[PATH_MAX + 128];
-	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long offset = scratch_offset(SCRATCH_PAIR);
+	uint64_t hits = 0, wanted = half == EMPTY_BOTH ? 2 * CALLS : CALLS, cpu_ns;
+	uint32_t zero = 0;
+	int map, err;
 
-	if (!f)
-		return 0;
-	while (!found && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%lx-%lx %*4s %lx", &start, &end, &off) == 3 && addr >= start &&
-		    addr < end)
-			found = addr - start + off;
-	fclose(f);
-	return found;
+	if (!offset)
+		return -ENOENT;
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "mp_hits", sizeof(zero), sizeof(hits), 1, NULL);
+	if (map < 0)
+		return map;
+	err = empty_probe(k, kind, half, &offset, 1, s->pid, map);
+	if (!err)
+		err = scratch_run(s, SCRATCH_PAIR, CALLS, TIMEOUT_MS, &cpu_ns);
+	if (!err)
+		err = bpf_map_lookup_elem(map, &zero, &hits);
+	if (!err && hits < wanted)
+		err = -ENODATA;
+	log_debug("trial: %s%s: %s", kind_names[kind], half == EMPTY_RETURN ? ", return" : "",
+		  err ? strerror(-err) : "works");
+	close(map);
+	return err;
 }
 
-static int trial_program(enum bpf_attach_type type)
+/* Entry and return of one kind. */
+static int try_kind(struct kern *k, struct scratch *s, enum attach_kind kind)
 {
-	struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = type);
+	int err;
 
-	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "mp_trial", "GPL", insns, 2, &opts);
+	if (kind == ATTACH_SESSION)
+		return try_probe(k, s, kind, EMPTY_BOTH);
+	err = try_probe(k, s, kind, EMPTY_ENTRY);
+	return err ? err : try_probe(k, s, kind, EMPTY_RETURN);
 }
 
-static bool can_link(uint32_t type)
+/* Whoever else killed it (SIGKILL) proves nothing. */
+static bool died_of_return(const struct scratch *s)
 {
-	unsigned long off = trial_offset();
-	uint64_t cookie = 1;
-	int prog, link;
-
-	if (!off)
-		return false;
-	prog = trial_program((enum bpf_attach_type)type);
-	if (prog < 0)
-		return false;
-	link = link_multi(prog, type, "/proc/self/exe", &off, &cookie, 1, 0, getpid());
-	log_debug("trial: uprobe link type %u: %s", type, link < 0 ? strerror(-link) : "works");
-	if (link >= 0)
-		close(link);
-	close(prog);
-	return link >= 0;
+	return WIFSIGNALED(s->status) && WTERMSIG(s->status) != SIGKILL;
 }
 
-enum attach_kind feature_attach_kind(void)
+int feature_find_links(struct kern *k, uint32_t first_killed)
 {
-	if (can_link(MP_TRACE_UPROBE_SESSION))
-		return ATTACH_SESSION;
-	if (can_link(MP_TRACE_UPROBE_MULTI))
-		return ATTACH_MULTI;
-	return ATTACH_PERF;
+	struct scratch s;
+	int err;
+
+	err = scratch_start(&s);
+	if (err)
+		return err;
+	err = scratch_lock_up(&s, first_killed, TIMEOUT_MS);
+	if (err)
+		log_debug("trial: no seccomp filter: %s", strerror(-err));
+	for (k->kind = ATTACH_SESSION;; k->kind++) {
+		err = try_kind(k, &s, k->kind);
+		if (!err || err == -ECHILD || k->kind == ATTACH_PERF)
+			break;
+	}
+	scratch_stop(&s);
+	if (err == -ECHILD && died_of_return(&s))
+		return -EOPNOTSUPP;
+	return err;
 }

@@ -45,7 +45,12 @@ struct kern_opts {
 	size_t n_shapes;
 };
 
-/* -EPERM, -EOPNOTSUPP (no BTF, kernel too old): exit status 3. Else -errno. */
+/* Before anything else: 0, or -EPERM when capabilities do not suffice to load BPF programs. */
+int kern_check_rights(void);
+/*
+ * -EPERM, -EOPNOTSUPP (no BTF, kernel too old, return probes that kill): exit status 3. Else -errno. Tries the
+ * links first, on a process of its own (15 ms, feature.c).
+ */
 int kern_open(struct kern **out, const struct kern_opts *opts);
 /* Detaches in parallel and frees everything. */
 void kern_close(struct kern *k);

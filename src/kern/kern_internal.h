@@ -32,8 +32,18 @@ struct kern {
 	unsigned int n_cpus;
 };
 
-/* feature.c: the best attach kind that works here, by trying. */
-enum attach_kind feature_attach_kind(void);
+/*
+ * feature.c: the best attach kind that works here, by trying, into k->kind; first_killed as for
+ * scratch_lock_up. 0, -EOPNOTSUPP (return probes would kill sandboxed programs), or what the last trial
+ * came to.
+ */
+int feature_find_links(struct kern *k, uint32_t first_killed);
+
+/* explain.c: log why not, and what to do; what kern_open returns: -EPERM, -EOPNOTSUPP, -errno */
+int explain_links(const struct kern *k, int err);
+int explain_load(int err);
+/* -EPERM when the kernel refused for want of a right, else err. */
+int explain_attach(const struct kern *k, const char *path, int err);
 
 /* unwinder.c */
 int unwinder_open(struct kern *k, uint64_t max_bytes);

@@ -162,7 +162,7 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
 	if (!err)
 		err = attach_calls(k, path, calls, n_calls, pid);
 	if (err)
-		log_error("attach: %s: %s", path, strerror(-err));
+		err = explain_attach(k, path, err);
 	else
 		*n_probes += (unsigned int)n;
 	free(frees);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Opening and loading the BPF object: sizes from --max-memory, programs by attach kind,
- * messages that name the remedy. Nothing is attached to user code here but the task
+ * Opening and loading the BPF object: sizes from --max-memory, programs by attach kind. Nothing is attached to user code here but the task
  * tracepoints.
  */
 #include <errno.h>
@@ -17,6 +16,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
+#include "kern/scratch.h"
 
 /* libbpf's own messages: its advice (RLIMIT_MEMLOCK) misleads, so they show with -v only. */
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -96,25 +96,6 @@ static void fill_rodata(struct kern *k, const struct kern_opts *o)
 	r->cfg_scope_all = o->scope_all;
 	r->cfg_verify_every = o->verify_every ? o->verify_every : 1;
 	r->cfg_own_tgid = (uint32_t)getpid();
-}
-
-static int explain_load_failure(int err)
-{
-	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
-		log_error("cannot load BPF programs: this kernel has no BTF (/sys/kernel/btf/vmlinux); "
-			  "use a kernel built with CONFIG_DEBUG_INFO_BTF");
-		return -EOPNOTSUPP;
-	}
-	if (err == -EPERM || err == -EACCES) {
-		log_error("cannot load BPF programs: %s: run with sudo, or give memprobe "
-			  "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search; a container or "
-			  "kernel lockdown may refuse even root",
-			  strerror(-err));
-		return -EPERM;
-	}
-	log_error("cannot load BPF programs: %s: kernel 6.1 or later is needed (-v shows why it refused)",
-		  strerror(-err));
-	return err == -ENOMEM ? err : -EOPNOTSUPP;
 }
 
 static int on_event(void *ctx, void *data, size_t len);
@@ -205,6 +186,13 @@ static int attach_tasks(struct kern *k)
 	return 0;
 }
 
+static int open_tables(struct kern *k, const struct kern_opts *opts)
+{
+	int err = load_best(k, opts);
+
+	return err ? explain_load(err) : attach_tasks(k);
+}
+
 int kern_open(struct kern **out, const struct kern_opts *opts)
 {
 	struct kern *k = xcalloc(1, sizeof(*k));
@@ -215,13 +203,12 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->loader.fd = -1;
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
-	k->kind = feature_attach_kind();
 	k->verify = opts->verify;
-	err = load_best(k, opts);
+	err = feature_find_links(k, SCRATCH_UNKNOWN_SYSCALLS);
 	if (err)
-		err = explain_load_failure(err);
+		err = explain_links(k, err);
 	else
-		err = attach_tasks(k);
+		err = open_tables(k, opts);
 	if (err) {
 		kern_close(k);
 		return err;
@@ -243,13 +230,6 @@ void kern_close(struct kern *k)
 	unwinder_close(k);
 	memprobe_bpf__destroy(k->skel);
 	free(k);
-}
-
-const char *kern_attach_kind(const struct kern *k)
-{
-	static const char *const names[] = { "uprobe session", "uprobe multi", "perf uprobe" };
-
-	return names[k->kind];
 }
 
 const char *kern_unwinder(const struct kern *k)

@@ -51,11 +51,9 @@ static void (*const functions[SCRATCH_N_SITES])(void) = {
 
 /* "site": a filter is wanted. */
 #define LOCK_UP SCRATCH_N_SITES
-/* x86-64: uretprobe is 335, uprobe 336. No filter's author knew them before 2024. */
-#define FIRST_UNKNOWN_SYSCALL 334
 
 struct request {
-	uint32_t site, n;
+	uint32_t site, n; /* LOCK_UP: n is the first killed system call */
 };
 
 struct answer {
@@ -89,11 +87,11 @@ static uint64_t cpu_time_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static int lock_up(void)
+static int lock_up(uint32_t first_killed)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_UNKNOWN_SYSCALL, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first_killed, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -119,7 +117,7 @@ static void serve(int fd, pid_t parent)
 	while (read(fd, &rq, sizeof(rq)) == sizeof(rq)) {
 		a = (struct answer){ 0 };
 		if (rq.site == LOCK_UP) {
-			a.err = lock_up();
+			a.err = lock_up(rq.n);
 		} else {
 			begin = cpu_time_ns();
 			for (i = 0; i < rq.n; i++)
@@ -199,9 +197,9 @@ int scratch_run(struct scratch *s, enum scratch_site site, uint32_t n, unsigned 
 	return ask(s, site, n, timeout_ms, cpu_ns);
 }
 
-int scratch_lock_up(struct scratch *s, unsigned int timeout_ms)
+int scratch_lock_up(struct scratch *s, uint32_t first_killed, unsigned int timeout_ms)
 {
 	uint64_t none;
 
-	return ask(s, LOCK_UP, 0, timeout_ms, &none);
+	return ask(s, LOCK_UP, first_killed, timeout_ms, &none);
 }

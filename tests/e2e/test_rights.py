@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Each right that memprobe may lack: what still works, and a message that names what is missing."""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from harness import MEMPROBE, Skip, Target, main, parse_folded, sum_of, test
+
+SETPRIV = shutil.which("setpriv")
+UNSHARE = shutil.which("unshare")
+
+
+@contextlib.contextmanager
+def copy_for_all():
+    """A memprobe that nobody may run."""
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        path = os.path.join(d, "memprobe")
+        shutil.copy(MEMPROBE, path)
+        yield path
+
+
+def as_nobody(caps):
+    if not SETPRIV:
+        raise Skip("no setpriv")
+    text = ",".join(["-all", *(f"+{c}" for c in caps)])
+    return [SETPRIV, "--reuid", "65534", "--regid", "65534", "--clear-groups", f"--inh-caps={text}",
+            f"--ambient-caps={text}"]
+
+
+def run_as(caps, *args):
+    with copy_for_all() as copy:
+        return subprocess.run([*as_nobody(caps), copy, *map(str, args)], capture_output=True, text=True,
+                              timeout=60, check=False)
+
+
+@test
+def missing_capabilities(t):
+    for caps, missing in (((), "CAP_BPF and CAP_PERFMON"), (("bpf",), "CAP_PERFMON"),
+                          (("perfmon",), "CAP_BPF"), (("sys_ptrace", "bpf"), "CAP_PERFMON")):
+        ended = run_as(caps, "-d", 1, "--", "true")
+        name = f"with_{'_and_'.join(caps) or 'no_capability'}"
+        t.equal(f"{name}__memprobe_exits_with_3", ended.returncode, 3)
+        t.true(f"{name}__what_is_missing_is_named_exactly",
+               f"needs CAP_BPF and CAP_PERFMON; missing: {missing}." in ended.stderr, ended.stderr)
+        t.true(f"{name}__the_remedy_is_named",
+               "sudo setcap cap_bpf,cap_perfmon" in ended.stderr, ended.stderr)
+
+
+def profile_as(caps, target):
+    """(status, the bytes of s_parent, the truth, stderr)"""
+    with tempfile.TemporaryDirectory() as d, copy_for_all() as copy, \
+            open(os.path.join(d, "out"), "w+") as out, open(os.path.join(d, "err"), "w+") as err:
+        process = subprocess.Popen([*as_nobody(caps), copy, "-d", "0", "-p", str(target.pid)],
+                                   stdout=out, stderr=err)
+        try:
+            end = time.monotonic() + 20
+            while "memprobe: armed:" not in open(err.name).read():
+                if process.poll() is not None or time.monotonic() > end:
+                    return process.poll(), None, None, open(err.name).read()
+                time.sleep(0.02)
+            truth = target.ask("go").of("s_parent", "live-bytes")
+            process.send_signal(signal.SIGINT)
+            status = process.wait(30)
+            got = sum_of(parse_folded(open(out.name).read()), "s_parent")
+            return status, got, truth, open(err.name).read()
+        finally:
+            process.kill()
+            process.wait()
+
+
+@test
+def bpf_and_perfmon_alone(t):
+    with Target("lifecycle", "exit") as target:
+        status, got, truth, err = profile_as(("bpf", "perfmon"), target)
+        t.equal("with_bpf_and_perfmon_alone__a_run_succeeds", status, 0)
+        t.equal("with_bpf_and_perfmon_alone__the_figures_are_exact", got, truth)
+        t.true("with_bpf_and_perfmon_alone__nothing_is_said_to_be_missing", "missing" not in err, err)
+
+
+@test
+def in_a_user_namespace(t):
+    if not UNSHARE:
+        raise Skip("no unshare")
+    base = [UNSHARE, "-Ur"]
+    if subprocess.run([*base, "true"], capture_output=True, check=False).returncode:
+        raise Skip("no user namespaces here")
+    ended = subprocess.run([*base, MEMPROBE, "-d", "1", "--", "true"], capture_output=True, text=True,
+                           timeout=60, check=False)
+    t.equal("in_a_user_namespace__memprobe_exits_with_3", ended.returncode, 3)
+    t.true("in_a_user_namespace__the_reason_is_named", "user namespace" in ended.stderr, ended.stderr)
+
+
+if __name__ == "__main__":
+    main()
