@@ -98,7 +98,7 @@ struct proc_map;
  * unwind info gets an empty table (frame pointers, where they look like some). 0 or -errno.
  */
 int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
-/* The same for an object event. */
+/* The same for an object event. -ESTALE: that code is gone by now; its next hit asks again. */
 int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev);
 /* Code was unmapped or replaced: every cached rule is looked up again. */
 void kern_unwind_forget(struct kern *k);

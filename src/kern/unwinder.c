@@ -418,25 +418,26 @@ int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m)
 }
 
 /*
- * The event has no path. Where the object cannot be had (deleted and unreadable, a device), it is published
- * empty, so that its frames end as "no unwind info" and not for ever as "just mapped"; where the process
- * is gone, the announcement is taken back.
+ * The event has no path. Where the process is gone, or other code lies there by now, the announcement is
+ * taken back: the next hit asks again. Where the object cannot be had (deleted and unreadable, a
+ * device), it is published empty, so that its frames end as "no unwind info" and not for ever as "just mapped".
  */
 int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev)
 {
 	struct uw_object_key key = { .ino = ev->ino, .dev = ev->dev };
 	struct uw_object empty = { .state = UW_OBJECT_READY };
+	int err, fd = bpf_map__fd(k->skel->maps.uw_objects);
 	struct proc_maps maps = { 0 };
 	const struct proc_map *m;
-	int err, fd = bpf_map__fd(k->skel->maps.uw_objects);
 
 	err = proc_maps_read(&maps, PROC_ROOT, (pid_t)ev->tgid);
-	if (err) {
+	m = err ? NULL : proc_maps_find(&maps, ev->start);
+	if (!m || m->ino != ev->ino || m->dev != ev->dev) {
+		proc_maps_release(&maps);
 		bpf_map_delete_elem(fd, &key);
-		return err;
+		return err ? err : -ESTALE;
 	}
-	m = proc_maps_find(&maps, ev->start);
-	err = m && m->ino == ev->ino && m->dev == ev->dev ? kern_unwind_add(k, (pid_t)ev->tgid, m) : -ENOENT;
+	err = kern_unwind_add(k, (pid_t)ev->tgid, m);
 	proc_maps_release(&maps);
 	if (err) {
 		k->unwinder->stats.n_failed++;

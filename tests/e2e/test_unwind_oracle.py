@@ -75,6 +75,7 @@ def compare(t, name, argv, how=(), **options):
         print(f"{name}: {last[0]}", flush=True)
         t.true(f"{name}__each_stack_equals_libdwfl_s", run.returncode == 0,
                "\n".join(run.stdout.splitlines()[:40]) + run.stderr)
+        t.true(f"{name}__ran_to_the_last_comparison", target.poll() is None, f"status {target.poll()}")
         return {line for line in run.stdout.splitlines() if line.startswith("stack 0 ")}
     finally:
         target.kill()
@@ -96,6 +97,29 @@ def cxx_with_mappings_from_user_space(t):
 def python_with_mappings_from_user_space(t):
     compare(t, "python3, no find_vma", ["/usr/bin/python3", "-c", PYTHON], how=["no-find-vma"],
             env={**os.environ, "PYTHONMALLOC": "malloc"})
+
+
+PLUGINS = [f"oracle_plugin_{i}" for i in range(1, 5)]
+
+
+@test
+def dlopen(t):
+    """Other code comes to lie at the same address, all the time."""
+    compare(t, "dlopen", [build("oracle_dlopen"), *map(build, PLUGINS)])
+
+
+@test
+def dlopen_beside_a_thread(t):
+    """What is mapped cannot be asked for while another thread maps and unmaps: up to 2 % then say so."""
+    compare(t, "dlopen_beside_a_thread", [build("oracle_dlopen"), "threads", *map(build, PLUGINS)],
+            how=["incomplete=20"])
+
+
+@test
+def dlopen_with_mappings_from_user_space(t):
+    """The array of mappings is read anew after each change: stacks that come before say so, none is wrong."""
+    compare(t, "dlopen, no find_vma", [build("oracle_dlopen"), *map(build, PLUGINS)],
+            how=["no-find-vma", "incomplete=300"])
 
 
 @test

@@ -4,8 +4,9 @@
  * (SIGSTOP from the probe itself), the same thread is unwound by libdwfl from outside, the two
  * stacks are compared frame by frame, and the process goes on.
  *
- *	unwind_oracle PID COMPARISONS SECONDS [EVERY [no-find-vma | faults | faults-in-calls]]
+ *	unwind_oracle PID COMPARISONS SECONDS [EVERY [MODE...]]
  *
+ * MODE no-find-vma: mappings from user space. incomplete=N: N per mille may be incomplete instead of 1.
  * faults: at page faults of the main thread instead of allocator calls. faults-in-calls: the same with the heap
  * probes attached; libdwfl cannot see through a pending return probe, so there the stacks are
  * printed (`stack END address...`, innermost first) instead of compared.
@@ -15,7 +16,8 @@
  *
  *	oracle: compared N, equal N, incomplete N (marked), wrong N, oracle gave up N
  *
- * Exit status 1 when a stack is wrong without a mark, or more than 0.1 % are marked incomplete.
+ * Exit status 1 when a stack is wrong without a mark, or more than 1 in 1000 (or PER_MILLE) is marked
+ * incomplete; one more is allowed per object that was met without its table.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -46,6 +48,8 @@ struct oracle {
 	bool no_find_vma; /* mappings from user space, as on kernels before 5.17 */
 	enum kern_verify verify;
 	bool print;
+	unsigned int per_mille; /* incomplete stacks allowed */
+	uint32_t first_objects; /* known when armed */
 	uint64_t maps_hash;
 	uint64_t frames[MAX_ORACLE_FRAMES];
 	uint32_t n_frames;
@@ -292,6 +296,7 @@ static int start(struct oracle *o, uint32_t every)
 	struct kern_opts ko = { .max_memory_bytes = 128 * MIB, .verify = o->verify,
 				.verify_every = every, .shapes = shapes };
 	struct attacher_opts ao = { .proc_root = "/proc", .pid_scoped = true };
+	struct kern_unwind_stats st;
 	uint32_t gen;
 	size_t i;
 	int err;
@@ -312,9 +317,12 @@ static int start(struct oracle *o, uint32_t every)
 		err = kern_follow(o->kern, o->pid, 0, &gen);
 	if (!err && o->verify != KERN_VERIFY_FAULTS && !attacher_n_probes(o->attacher))
 		err = -ENOENT;
-	if (!err)
-		kern_arm(o->kern);
-	return err;
+	if (err)
+		return err;
+	kern_unwind_stats(o->kern, &st);
+	o->first_objects = st.n_objects;
+	kern_arm(o->kern);
+	return 0;
 }
 
 /*
@@ -340,6 +348,17 @@ static void finish_stop(struct oracle *o, const struct kern_handlers *h)
 	kill(o->pid, SIGCONT);
 }
 
+static bool has_failed(const struct oracle *o)
+{
+	struct kern_unwind_stats st;
+	uint64_t allowed;
+
+	kern_unwind_stats(o->kern, &st);
+	allowed = o->compared * o->per_mille / 1000 + (st.n_objects - o->first_objects);
+	return !o->compared || o->not_stopped > o->compared / 10 || o->wrong > o->compared / 100000 ||
+	       o->incomplete > allowed;
+}
+
 static int report(const struct oracle *o)
 {
 	uint32_t i;
@@ -352,16 +371,20 @@ static int report(const struct oracle *o)
 	       (unsigned long long)o->compared, (unsigned long long)o->equal,
 	       (unsigned long long)o->incomplete, (unsigned long long)o->wrong,
 	       (unsigned long long)o->gave_up, o->sites.n, (unsigned long long)o->not_stopped);
-	return !o->compared || o->not_stopped > o->compared / 10 || o->wrong > o->compared / 100000 || o->incomplete * 1000 > o->compared;
+	return has_failed(o);
 }
 
-static void set_mode(struct oracle *o, const char *mode)
+static void set_modes(struct oracle *o, char **mode)
 {
 	o->verify = KERN_VERIFY_CALLS;
-	if (!strncmp(mode, "faults", 6))
-		o->verify = strcmp(mode, "faults") ? KERN_VERIFY_FAULTS_IN_CALLS : KERN_VERIFY_FAULTS;
+	o->per_mille = 1;
+	for (; *mode; mode++) {
+		if (!strncmp(*mode, "faults", 6))
+			o->verify = strcmp(*mode, "faults") ? KERN_VERIFY_FAULTS_IN_CALLS : KERN_VERIFY_FAULTS;
+		o->no_find_vma |= !strcmp(*mode, "no-find-vma");
+		sscanf(*mode, "incomplete=%u", &o->per_mille);
+	}
 	o->print = o->verify > KERN_VERIFY_CALLS;
-	o->no_find_vma = !strcmp(mode, "no-find-vma");
 }
 
 int main(int argc, char **argv)
@@ -373,13 +396,13 @@ int main(int argc, char **argv)
 	int err, failed;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY [MODE]]\n");
+		fprintf(stderr, "usage: unwind_oracle PID COMPARISONS SECONDS [EVERY [MODE...]]\n");
 		return 2;
 	}
 	o.pid = atoi(argv[1]);
 	o.wanted = strtoull(argv[2], NULL, 10);
 	end = time(NULL) + atoi(argv[3]);
-	set_mode(&o, argc > 5 ? argv[5] : "");
+	set_modes(&o, argc > 5 ? argv + 5 : argv + argc);
 	err = start(&o, argc > 4 ? (uint32_t)atoi(argv[4]) : 50);
 	if (err) {
 		fprintf(stderr, "cannot start: %s\n", strerror(-err));
