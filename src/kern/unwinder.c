@@ -426,10 +426,13 @@ int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev)
 {
 	struct uw_object_key key = { .ino = ev->ino, .dev = ev->dev };
 	struct uw_object empty = { .state = UW_OBJECT_READY };
+	const uint64_t *at = table_get(&k->unwinder->by_key, hash_u64(ev->ino) ^ ev->dev);
 	int err, fd = bpf_map__fd(k->skel->maps.uw_objects);
 	struct proc_maps maps = { 0 };
 	const struct proc_map *m;
 
+	if (at) /* added by a mapping event meanwhile */
+		return publish(k, &k->unwinder->entries[*at]);
 	err = proc_maps_read(&maps, PROC_ROOT, (pid_t)ev->tgid);
 	m = err ? NULL : proc_maps_find(&maps, ev->start);
 	if (!m || m->ino != ev->ino || m->dev != ev->dev) {

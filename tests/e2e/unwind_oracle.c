@@ -16,7 +16,7 @@
  *
  *	oracle: compared N, equal N, incomplete N (marked), wrong N, oracle gave up N
  *
- * Exit status 1 when a stack is wrong without a mark, or more than 1 in 1000 (or PER_MILLE) is marked
+ * Exit status 1 when a stack is wrong without a mark, or more than 1 in 1000 is marked
  * incomplete; one more is allowed per object that was met without its table.
  */
 #include <dirent.h>
