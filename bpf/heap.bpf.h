@@ -169,8 +169,7 @@ static __always_inline void realloc_end_old(struct mp_thread *th)
 /* Return of the pending call, if sp says that it is this one. */
 static __always_inline void heap_leave(__u64 sp, __u64 ret)
 {
-	struct mp_thread *th =
-		bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	struct mp_thread *th = storage_get(&threads, bpf_get_current_task_btf(), 0);
 	struct mp_block b = {};
 	__u64 addr;
 	__u32 op;

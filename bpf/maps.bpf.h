@@ -123,7 +123,7 @@ struct uw_regs {
 
 #define UW_WINDOW 2048
 
-/* Where a stack is put together. Per CPU, so used only with preemption off (guard.bpf.h). */
+/* Where a stack is put together: scratch_get(). */
 struct mp_scratch {
 	struct mp_ev_stack ev;
 	__u64 slack[1]; /* ips[127]: a masked index may reach it; the kernel's walk may start one slot late */
@@ -136,7 +136,14 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct mp_scratch);
-} scratch SEC(".maps");
+} scratch SEC(".maps"); /* used with preemption off only */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct mp_scratch);
+} thread_scratch SEC(".maps");
 
 static __always_inline void lose(__u32 kind, __u64 bytes)
 {

@@ -75,7 +75,7 @@ static __always_inline struct mp_thread *thread_get(void)
 
 	if (!armed)
 		return NULL;
-	th = bpf_task_storage_get(&threads, task, NULL, 0);
+	th = storage_get(&threads, task, 0);
 	epoch = target_epoch;
 	if (th && th->epoch == epoch)
 		return th->gen ? th : NULL;
@@ -83,7 +83,7 @@ static __always_inline struct mp_thread *thread_get(void)
 	if (!th) {
 		if (!gen)
 			return NULL;
-		th = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		th = storage_get(&threads, task, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (!th) {
 			lose(MP_LOSS_THREAD_RECORD, 0);
 			return NULL;

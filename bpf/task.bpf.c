@@ -36,7 +36,7 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 /* The thread that execs keeps its record: make it look up its new generation. */
 static __always_inline void thread_forget(struct task_struct *task)
 {
-	struct mp_thread *th = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct mp_thread *th = storage_get(&threads, task, 0);
 
 	if (th) {
 		th->epoch = 0;

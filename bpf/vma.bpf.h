@@ -46,13 +46,14 @@ static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma
 	return 0;
 }
 
+static const volatile struct uw_range uw_asked = {}; /* not on the stack: see uw_pending */
+
 /* Have user space fill the current process's array. Once: the head keeps the others quiet. */
 static __always_inline void uw_ask_for_ranges(const struct uw_range_key *head)
 {
-	struct uw_range asked = {};
 	struct mp_ev_object *e;
 
-	if (bpf_map_update_elem(&uw_ranges, head, &asked, BPF_NOEXIST))
+	if (bpf_map_update_elem(&uw_ranges, head, (void *)&uw_asked, BPF_NOEXIST))
 		return;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
