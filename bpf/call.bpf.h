@@ -9,8 +9,9 @@ struct call {
 	__u64 sp; /* at the function's first instruction */
 	__u64 fp;
 	__u64 ra; /* return address of the function; read by the stack walk */
-	__u64 arg[6];
+	__u64 arg[6]; /* registers: of arguments 0..4, and of results */
 	__u32 row;
+	__u32 moved; /* MP_MOVED: which of them holds which argument */
 	__u16 pushes;
 	__u16 flags; /* enum mp_site_flags */
 };

@@ -19,6 +19,7 @@ static __always_inline void call_read(struct pt_regs *ctx, struct call *c)
 	c->row = MP_COOKIE_ROW(cookie);
 	c->pushes = MP_COOKIE_PUSHES(cookie);
 	c->flags = MP_COOKIE_FLAGS(cookie);
+	c->moved = MP_COOKIE_MOVED(cookie);
 	c->ip = PT_REGS_IP(ctx);
 	c->sp = PT_REGS_SP(ctx) + 8 * c->pushes;
 	c->fp = arch_fp(ctx);
@@ -28,7 +29,7 @@ static __always_inline void call_read(struct pt_regs *ctx, struct call *c)
 	c->arg[2] = PT_REGS_PARM3(ctx);
 	c->arg[3] = PT_REGS_PARM4(ctx);
 	c->arg[4] = PT_REGS_PARM5(ctx);
-	c->arg[5] = 0;
+	c->arg[MP_ARG_IN_RESULT] = PT_REGS_RC(ctx);
 }
 
 static __always_inline bool enter(struct pt_regs *ctx, enum walker walker)

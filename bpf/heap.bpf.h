@@ -21,8 +21,12 @@
 #define RLIMIT_DATA_X 2 /* asm-generic/resource.h; the same on all our machines */
 #define RLIMIT_AS_X 9
 
+/* Argument n; the probe may sit where it has moved to another register. */
 static __always_inline __u64 call_arg(const struct call *c, __u8 n)
 {
+	if (n > 5)
+		return 0;
+	n ^= c->moved >> 4 * n & 0xf;
 	switch (n) {
 	case 0: return c->arg[0];
 	case 1: return c->arg[1];
@@ -123,6 +127,7 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	th->sp = c->sp;
 	th->ra = c->ra;
 	th->size = size;
+	th->more = shape->flags & MP_SHAPE_IN_PLACE ? call_arg(c, shape->more) : 0;
 	th->ptr = shape->ptr == MP_ARG_NONE ? 0 : call_arg(c, shape->ptr);
 	th->last_free_ptr = 0;
 	th->old_kind = OLD_NONE;
@@ -132,12 +137,24 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	return true;
 }
 
+/* xallocx: the block stays where it is, and `now` is its new usable size. */
+static __always_inline __u64 resized_in_place(struct mp_thread *th, __u64 now)
+{
+	if (now < th->size)
+		return 0;
+	/* what was asked for, not what the allocator rounded it up to */
+	th->size = now - th->size < th->more ? now : th->size + th->more;
+	return th->ptr;
+}
+
 /* The block that a call made, 0 for none. */
 static __always_inline __u64 call_result(struct mp_thread *th, __u64 ret)
 {
 	const volatile struct mp_shape *shape = &shapes[th->row & (MP_MAX_SHAPES - 1)];
 	__u64 addr;
 
+	if (shape->flags & MP_SHAPE_IN_PLACE)
+		return resized_in_place(th, ret);
 	if (!(shape->flags & MP_SHAPE_PTR_IN_MEMORY))
 		return ret;
 	if ((__u32)ret) /* an int: the error number */
@@ -155,6 +172,14 @@ static __always_inline void count_failed(__u32 gen)
 
 	if (t)
 		__sync_fetch_and_add(&t->failed_calls, 1);
+}
+
+/* realloc(p, 0) that returns NULL has freed p, reallocf always; any other NULL changed nothing. */
+static __always_inline bool failure_frees(const struct mp_thread *th)
+{
+	const volatile struct mp_shape *shape = &shapes[th->row & (MP_MAX_SHAPES - 1)];
+
+	return th->ptr && (!th->size || shape->flags & MP_SHAPE_FAILURE_FREES);
 }
 
 /* realloc went through: the old block has ended. */
@@ -180,8 +205,7 @@ static __always_inline void heap_leave(__u64 sp, __u64 ret)
 	th->pending = MP_OP_NONE;
 	addr = call_result(th, ret);
 	if (!addr) {
-		/* realloc(p, 0) that returns NULL has freed p; any other NULL changed nothing */
-		if (op == MP_OP_REALLOC && th->ptr && !th->size) {
+		if (op == MP_OP_REALLOC && failure_frees(th)) {
 			realloc_end_old(th);
 			return;
 		}
@@ -222,6 +246,10 @@ static __always_inline void heap_free(const struct call *c)
 		if (call_is_inner(th, c->sp, 0))
 			return;
 		call_abandon(th);
+	}
+	if (shape->op == MP_OP_HEAP_END) {
+		lose(MP_LOSS_HEAP_ENDED, 0);
+		return;
 	}
 	if (ledger_take(th->gen, ptr, &b))
 		ledger_subtract(&b);

@@ -91,6 +91,7 @@ struct mp_thread {
 	__u32 row;
 	__u64 sp, ra;
 	__u64 size;
+	__u64 more; /* xallocx: bytes beyond size that would do too */
 	__u64 ptr; /* realloc: the old block; posix_memalign: where the result goes */
 	__u64 stack;
 	struct mp_block old; /* realloc: taken out of the ledger at entry */

@@ -21,7 +21,7 @@
 #define MP_MAX_FRAMES 127
 #define MP_INNER_FRAMES 95
 #define MP_OUTER_FRAMES 32
-#define MP_MAX_SHAPES 128
+#define MP_MAX_SHAPES 256
 
 /* ---- call shapes: what one allocator function does with its arguments ---- */
 
@@ -30,6 +30,7 @@ enum mp_op {
 	MP_OP_ALLOC = 1,   /* a new block of arg[size] * arg[count] bytes */
 	MP_OP_REALLOC = 2, /* arg[ptr] becomes a block of arg[size] * arg[count] bytes */
 	MP_OP_FREE = 3,	   /* arg[ptr] ends; entry probe only */
+	MP_OP_HEAP_END = 4, /* blocks end that the call does not name: a loss; entry probe only */
 };
 
 #define MP_ARG_NONE 0xff /* no such argument (count: 1) */
@@ -37,6 +38,12 @@ enum mp_op {
 enum mp_shape_flags {
 	MP_SHAPE_PTR_IN_MEMORY = 1, /* result at *arg[ptr] when the function returns 0 */
 	MP_SHAPE_MAY_THROW = 2,	    /* an exception may leave it: no return probe unless it cannot fail */
+	/*
+	 * The block stays at arg[ptr]; the result is its new size, at least arg[size] when that
+	 * succeeded, and up to arg[more] bytes of the rest were asked for (xallocx).
+	 */
+	MP_SHAPE_IN_PLACE = 4,
+	MP_SHAPE_FAILURE_FREES = 8, /* a realloc that ends the old block when it fails (reallocf) */
 };
 
 struct mp_shape {
@@ -45,18 +52,29 @@ struct mp_shape {
 	__u8 count;
 	__u8 ptr;
 	__u8 flags; /* enum mp_shape_flags */
-	__u8 pad[3];
+	__u8 more;  /* MP_SHAPE_IN_PLACE */
+	__u8 pad[2];
 };
 
 /*
  * Attach cookie: bits 0..15 the row of the allocator table (index into shapes[]), bits 16..23 the
- * number of 8-byte pushes between the function's entry and the probe, bits 24..31 flags.
+ * number of 8-byte pushes between the function's entry and the probe, bits 24..31 flags,
+ * bits 32..55 where the arguments are: see MP_MOVED.
  */
 enum mp_site_flags {
 	MP_SITE_GLIBC = 1, /* glibc's own: a size word lies before each block */
 };
 
 #define MP_COOKIE(row, pushes, flags) ((__u64)(row) | (__u64)(pushes) << 16 | (__u64)(flags) << 24)
+/*
+ * A shifted probe may find argument n (0..5) in another register: four bits each, n ^ the number of
+ * the register that holds it. 0..4: the registers of those arguments; 5: the result register.
+ * Nothing moved is 0.
+ */
+#define MP_ARG_IN_RESULT 5
+#define MP_MOVED(n, reg) ((__u32)((n) ^ (reg)) << 4 * (n))
+#define MP_COOKIE_WITH_MOVED(c, moved) ((c) | (__u64)(moved) << 32)
+#define MP_COOKIE_MOVED(c) ((__u32)((c) >> 32 & 0xffffff))
 #define MP_COOKIE_ROW(c) ((__u32)((c) & 0xffff))
 #define MP_COOKIE_PUSHES(c) ((__u32)((c) >> 16 & 0xff))
 #define MP_COOKIE_FLAGS(c) ((__u32)((c) >> 24 & 0xff))

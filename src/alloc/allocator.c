@@ -35,14 +35,42 @@
 	{                                                               \
 		.op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 0 \
 	}
-#define THROWING_NEW                                                      \
-	{                                                                 \
-		.op = MP_OP_ALLOC, .size = 0, .count = NONE, .ptr = NONE, \
-		.flags = MP_SHAPE_MAY_THROW                               \
+#define THROWING_NEW(size_arg, count_arg)                                       \
+	{                                                                       \
+		.op = MP_OP_ALLOC, .size = (size_arg), .count = (count_arg),    \
+		.ptr = NONE, .flags = MP_SHAPE_MAY_THROW                        \
 	}
-#define THROWING_NEW_ARRAY                                                                         \
-	{                                                                                          \
-		.op = MP_OP_ALLOC, .size = 0, .count = 1, .ptr = NONE, .flags = MP_SHAPE_MAY_THROW \
+#define THROWING_REALLOC(count_arg)                                             \
+	{                                                                       \
+		.op = MP_OP_REALLOC, .size = 1, .count = (count_arg), .ptr = 0, \
+		.flags = MP_SHAPE_MAY_THROW                                     \
+	}
+#define REALLOC_OR_FREE(size_arg)                                                    \
+	{                                                                            \
+		.op = MP_OP_REALLOC, .size = (size_arg), .count = NONE,              \
+		.ptr = (size_arg)-1, .flags = MP_SHAPE_FAILURE_FREES                 \
+	}
+#define RESIZE                                                                       \
+	{                                                                            \
+		.op = MP_OP_REALLOC, .size = 1, .count = NONE, .ptr = 0, .more = 2,  \
+		.flags = MP_SHAPE_IN_PLACE                                           \
+	}
+/* A first argument that is no block: the heap */
+#define HEAP_CALLOC                                                   \
+	{                                                             \
+		.op = MP_OP_ALLOC, .size = 1, .count = 2, .ptr = NONE \
+	}
+#define HEAP_REALLOC                                                    \
+	{                                                               \
+		.op = MP_OP_REALLOC, .size = 2, .count = NONE, .ptr = 1 \
+	}
+#define HEAP_REALLOCARRAY                                            \
+	{                                                            \
+		.op = MP_OP_REALLOC, .size = 2, .count = 3, .ptr = 1 \
+	}
+#define HEAP_END                                                            \
+	{                                                                   \
+		.op = MP_OP_HEAP_END, .size = NONE, .count = NONE, .ptr = 0 \
 	}
 
 static const struct alloc_function functions[] = {
@@ -59,6 +87,7 @@ static const struct alloc_function functions[] = {
 	{ "cfree", "malloc", 0, FREE },
 	{ "free_sized", "malloc", 0, FREE },
 	{ "free_aligned_sized", "malloc", 0, FREE },
+	{ "reallocf", "malloc", 0, REALLOC_OR_FREE(1) },
 
 	{ "__libc_malloc", "glibc", 0, NEW(0) },
 	{ "__libc_calloc", "glibc", 0, CALLOC },
@@ -74,10 +103,10 @@ static const struct alloc_function functions[] = {
 	{ "_ZnamRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
 	{ "_ZnwmSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
 	{ "_ZnamSt11align_val_tRKSt9nothrow_t", "c++", ALLOC_ONLY_IF_BYPASS, NEW(0) },
-	{ "_Znwm", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
-	{ "_Znam", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
-	{ "_ZnwmSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
-	{ "_ZnamSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW },
+	{ "_Znwm", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW(0, NONE) },
+	{ "_Znam", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW(0, NONE) },
+	{ "_ZnwmSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW(0, NONE) },
+	{ "_ZnamSt11align_val_t", "c++", ALLOC_ONLY_IF_BYPASS, THROWING_NEW(0, NONE) },
 	{ "_ZdlPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
 	{ "_ZdaPv", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
 	{ "_ZdlPvm", "c++", ALLOC_ONLY_IF_BYPASS, FREE },
@@ -94,6 +123,7 @@ static const struct alloc_function functions[] = {
 	/* jemalloc's own API, also under the prefixes of static and Rust builds */
 	{ "mallocx", "jemalloc", 0, NEW(0) },
 	{ "rallocx", "jemalloc", 0, REALLOC },
+	{ "xallocx", "jemalloc", 0, RESIZE },
 	{ "dallocx", "jemalloc", 0, FREE },
 	{ "sdallocx", "jemalloc", 0, FREE },
 	{ "je_malloc", "jemalloc", 0, NEW(0) },
@@ -106,6 +136,7 @@ static const struct alloc_function functions[] = {
 	{ "je_free", "jemalloc", 0, FREE },
 	{ "je_mallocx", "jemalloc", 0, NEW(0) },
 	{ "je_rallocx", "jemalloc", 0, REALLOC },
+	{ "je_xallocx", "jemalloc", 0, RESIZE },
 	{ "je_dallocx", "jemalloc", 0, FREE },
 	{ "je_sdallocx", "jemalloc", 0, FREE },
 	{ "_rjem_malloc", "jemalloc", 0, NEW(0) },
@@ -113,9 +144,12 @@ static const struct alloc_function functions[] = {
 	{ "_rjem_realloc", "jemalloc", 0, REALLOC },
 	{ "_rjem_posix_memalign", "jemalloc", 0, MEMALIGN_OUT },
 	{ "_rjem_aligned_alloc", "jemalloc", 0, NEW(1) },
+	{ "_rjem_memalign", "jemalloc", 0, NEW(1) },
+	{ "_rjem_valloc", "jemalloc", 0, NEW(0) },
 	{ "_rjem_free", "jemalloc", 0, FREE },
 	{ "_rjem_mallocx", "jemalloc", 0, NEW(0) },
 	{ "_rjem_rallocx", "jemalloc", 0, REALLOC },
+	{ "_rjem_xallocx", "jemalloc", 0, RESIZE },
 	{ "_rjem_dallocx", "jemalloc", 0, FREE },
 	{ "_rjem_sdallocx", "jemalloc", 0, FREE },
 
@@ -129,14 +163,27 @@ static const struct alloc_function functions[] = {
 	{ "tc_free", "tcmalloc", 0, FREE },
 	{ "tc_cfree", "tcmalloc", 0, FREE },
 	{ "tc_free_sized", "tcmalloc", 0, FREE },
+	{ "tc_malloc_skip_new_handler", "tcmalloc", 0, NEW(0) },
 	{ "tc_newarray_nothrow", "tcmalloc", 0, NEW(0) },
 	{ "tc_new_nothrow", "tcmalloc", 0, NEW(0) },
-	{ "tc_new", "tcmalloc", 0, THROWING_NEW },
-	{ "tc_newarray", "tcmalloc", 0, THROWING_NEW },
+	{ "tc_new", "tcmalloc", 0, THROWING_NEW(0, NONE) },
+	{ "tc_newarray", "tcmalloc", 0, THROWING_NEW(0, NONE) },
+	{ "tc_new_aligned", "tcmalloc", 0, THROWING_NEW(0, NONE) },
+	{ "tc_newarray_aligned", "tcmalloc", 0, THROWING_NEW(0, NONE) },
+	{ "tc_new_aligned_nothrow", "tcmalloc", 0, NEW(0) },
+	{ "tc_newarray_aligned_nothrow", "tcmalloc", 0, NEW(0) },
 	{ "tc_delete", "tcmalloc", 0, FREE },
 	{ "tc_deletearray", "tcmalloc", 0, FREE },
 	{ "tc_delete_sized", "tcmalloc", 0, FREE },
 	{ "tc_deletearray_sized", "tcmalloc", 0, FREE },
+	{ "tc_delete_aligned", "tcmalloc", 0, FREE },
+	{ "tc_deletearray_aligned", "tcmalloc", 0, FREE },
+	{ "tc_delete_nothrow", "tcmalloc", 0, FREE },
+	{ "tc_deletearray_nothrow", "tcmalloc", 0, FREE },
+	{ "tc_delete_aligned_nothrow", "tcmalloc", 0, FREE },
+	{ "tc_deletearray_aligned_nothrow", "tcmalloc", 0, FREE },
+	{ "tc_delete_sized_aligned", "tcmalloc", 0, FREE },
+	{ "tc_deletearray_sized_aligned", "tcmalloc", 0, FREE },
 
 	{ "mi_malloc", "mimalloc", 0, NEW(0) },
 	{ "mi_zalloc", "mimalloc", 0, NEW(0) },
@@ -156,18 +203,55 @@ static const struct alloc_function functions[] = {
 	{ "mi_zalloc_aligned", "mimalloc", 0, NEW(0) },
 	{ "mi_calloc_aligned", "mimalloc", 0, CALLOC },
 	{ "mi_realloc_aligned", "mimalloc", 0, REALLOC },
+	{ "mi_rezalloc_aligned", "mimalloc", 0, REALLOC },
+	{ "mi_recalloc_aligned", "mimalloc", 0, REALLOCARRAY },
+	{ "mi_malloc_aligned_at", "mimalloc", 0, NEW(0) },
+	{ "mi_zalloc_aligned_at", "mimalloc", 0, NEW(0) },
+	{ "mi_calloc_aligned_at", "mimalloc", 0, CALLOC },
+	{ "mi_realloc_aligned_at", "mimalloc", 0, REALLOC },
+	{ "mi_rezalloc_aligned_at", "mimalloc", 0, REALLOC },
+	{ "mi_recalloc_aligned_at", "mimalloc", 0, REALLOCARRAY },
+	{ "mi_expand", "mimalloc", 0, REALLOC },
+	{ "mi_reallocf", "mimalloc", 0, REALLOC_OR_FREE(1) },
 	{ "mi_malloc_small", "mimalloc", 0, NEW(0) },
 	{ "mi_zalloc_small", "mimalloc", 0, NEW(0) },
 	{ "mi_new_nothrow", "mimalloc", 0, NEW(0) },
 	{ "mi_new_aligned_nothrow", "mimalloc", 0, NEW(0) },
-	{ "mi_new", "mimalloc", 0, THROWING_NEW },
-	{ "mi_new_aligned", "mimalloc", 0, THROWING_NEW },
-	{ "mi_new_n", "mimalloc", 0, THROWING_NEW_ARRAY },
+	{ "mi_new", "mimalloc", 0, THROWING_NEW(0, NONE) },
+	{ "mi_new_aligned", "mimalloc", 0, THROWING_NEW(0, NONE) },
+	{ "mi_new_n", "mimalloc", 0, THROWING_NEW(0, 1) },
+	{ "mi_new_realloc", "mimalloc", 0, THROWING_REALLOC(NONE) },
+	{ "mi_new_reallocn", "mimalloc", 0, THROWING_REALLOC(2) },
 	{ "mi_free", "mimalloc", 0, FREE },
 	{ "mi_cfree", "mimalloc", 0, FREE },
 	{ "mi_free_size", "mimalloc", 0, FREE },
 	{ "mi_free_size_aligned", "mimalloc", 0, FREE },
 	{ "mi_free_aligned", "mimalloc", 0, FREE },
+	{ "mi_heap_malloc", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_zalloc", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_calloc", "mimalloc", 0, HEAP_CALLOC },
+	{ "mi_heap_mallocn", "mimalloc", 0, HEAP_CALLOC },
+	{ "mi_heap_malloc_small", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_malloc_aligned", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_malloc_aligned_at", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_zalloc_aligned", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_zalloc_aligned_at", "mimalloc", 0, NEW(1) },
+	{ "mi_heap_calloc_aligned", "mimalloc", 0, HEAP_CALLOC },
+	{ "mi_heap_calloc_aligned_at", "mimalloc", 0, HEAP_CALLOC },
+	{ "mi_heap_realloc", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_rezalloc", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_reallocn", "mimalloc", 0, HEAP_REALLOCARRAY },
+	{ "mi_heap_recalloc", "mimalloc", 0, HEAP_REALLOCARRAY },
+	{ "mi_heap_reallocf", "mimalloc", 0, REALLOC_OR_FREE(2) },
+	{ "mi_heap_realloc_aligned", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_realloc_aligned_at", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_rezalloc_aligned", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_rezalloc_aligned_at", "mimalloc", 0, HEAP_REALLOC },
+	{ "mi_heap_recalloc_aligned", "mimalloc", 0, HEAP_REALLOCARRAY },
+	{ "mi_heap_recalloc_aligned_at", "mimalloc", 0, HEAP_REALLOCARRAY },
+	{ "mi_heap_alloc_new", "mimalloc", 0, THROWING_NEW(1, NONE) },
+	{ "mi_heap_alloc_new_n", "mimalloc", 0, THROWING_NEW(1, 2) },
+	{ "mi_heap_destroy", "mimalloc", 0, HEAP_END },
 };
 
 struct unprobed {
@@ -175,23 +259,20 @@ struct unprobed {
 	const char *why;
 };
 
-static const char in_place[] =
-	"resizes in place and returns the new size: the block keeps its old size here";
-static const char with_its_heap[] =
-	"its blocks end with their heap, in a call that names none of them";
 static const char shown[] = "calls malloc, whose stack shows it";
-static const char frees_on_failure[] = "ends the old block when it fails";
-static const char throwing_realloc[] = "may throw after the old block was taken out";
+static const char text[] = "its block is as long as a text: not counted";
+static const char arena[] = "its blocks may end with their arena, in a call that names none of them";
 
 static const struct unprobed unprobed[] = {
-	{ "xallocx", in_place },
-	{ "je_xallocx", in_place },
-	{ "_rjem_xallocx", in_place },
-	{ "mi_expand", in_place },
-	{ "mi_heap_*", with_its_heap },
-	{ "reallocf", frees_on_failure },
-	{ "mi_reallocf", frees_on_failure },
-	{ "mi_new_realloc*", throwing_realloc },
+	{ "mi_strdup", text },
+	{ "mi_strndup", text },
+	{ "mi_realpath", text },
+	{ "mi_heap_strdup", text },
+	{ "mi_heap_strndup", text },
+	{ "mi_heap_realpath", text },
+	{ "mallctl", arena },
+	{ "je_mallctl", arena },
+	{ "_rjem_mallctl", arena },
 	{ "__rust_alloc*", shown },
 	{ "__rust_realloc", shown },
 	{ "__rust_dealloc", shown },
@@ -241,6 +322,8 @@ unsigned int alloc_argument_mask(const struct mp_shape *shape)
 		mask |= 1u << shape->count;
 	if (shape->ptr != MP_ARG_NONE)
 		mask |= 1u << shape->ptr;
+	if (shape->flags & MP_SHAPE_IN_PLACE)
+		mask |= 1u << shape->more;
 	return mask;
 }
 

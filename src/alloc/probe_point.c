@@ -7,12 +7,14 @@
  *read memory: if that faults the call does not come to be, in a program that ends or jumps away no
  *more	no jump or call within the function leads behind its entry up to the probe. A jump to the
  *		entry itself is another call. A computed jump could lead anywhere: no shift
- *	intact	argument registers are not written before; rbp, rbx, r12 to r15 neither, as the
- *caller's values are needed to unwind; rsp only by a known amount, and never under a return probe
+ *	intact	each argument is in a register that the probe reads, its own or one that it was
+ *		copied to; rbp, rbx, r12 to r15 are not written, as the caller's values are needed
+ *		to unwind; rsp only by a known amount, and never under a return probe
  */
 #include "alloc/probe_point.h"
 
 #include "alloc/x86_insn.h"
+#include "bpf/memprobe.h"
 
 #if defined(__x86_64__)
 
@@ -23,15 +25,63 @@
 
 #define MAX_PUSHES 16
 
-static unsigned int argument_registers(unsigned int arguments)
-{
-	static const uint8_t regs[] = { X86_RDI, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9 };
-	unsigned int i, mask = 0;
+/* What the probe reads: the registers of arguments 0 to 4, and of results (MP_MOVED). */
+static const uint8_t readable[] = { X86_RDI, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_RAX };
 
-	for (i = 0; i < sizeof(regs); i++)
-		if (arguments >> i & 1)
-			mask |= 1u << regs[i];
-	return mask;
+#define N_ARGUMENTS MP_ARG_IN_RESULT
+
+/* Bit r of in[n]: register r holds argument n. 0: that argument is not needed. */
+struct arguments {
+	uint16_t in[N_ARGUMENTS];
+};
+
+static struct arguments at_entry(unsigned int wanted)
+{
+	struct arguments a = { 0 };
+	unsigned int n;
+
+	for (n = 0; n < N_ARGUMENTS; n++)
+		if (wanted >> n & 1)
+			a.in[n] = (uint16_t)(1u << readable[n]);
+	return a;
+}
+
+/* Go past an instruction; false: an argument is nowhere any more. */
+static bool follow_arguments(struct arguments *a, const struct x86_insn *i)
+{
+	unsigned int n;
+
+	for (n = 0; n < N_ARGUMENTS; n++) {
+		bool copied = i->is_copy && a->in[n] >> i->copied & 1;
+
+		if (!a->in[n])
+			continue;
+		a->in[n] &= (uint16_t)~i->writes;
+		if (copied)
+			a->in[n] |= i->writes;
+		if (!a->in[n])
+			return false;
+	}
+	return true;
+}
+
+/* Where the probe finds them: MP_MOVED of each into *moved; false: not where it can read. */
+static bool locate_arguments(const struct arguments *a, uint32_t *moved)
+{
+	unsigned int n, reg;
+
+	*moved = 0;
+	for (n = 0; n < N_ARGUMENTS; n++) {
+		if (!a->in[n] || a->in[n] >> readable[n] & 1)
+			continue;
+		for (reg = 0; reg < sizeof(readable); reg++)
+			if (a->in[n] >> readable[reg] & 1)
+				break;
+		if (reg == sizeof(readable))
+			return false;
+		*moved |= MP_MOVED(n, reg);
+	}
+	return true;
 }
 
 /* sub $imm8,%rsp in whole words: their number, else 0. */
@@ -42,6 +92,8 @@ static unsigned int words_reserved(const uint8_t *code, const struct x86_insn *i
 	return code[3] / 8 <= MAX_PUSHES ? code[3] / 8 : 0;
 }
 
+static const char gone[] = "entry: what the probe needs changes before an emulated instruction";
+
 /*
  * From the entry to the first emulated instruction, which out then describes. NULL, or why there
  * is none that would do.
@@ -49,8 +101,9 @@ static unsigned int words_reserved(const uint8_t *code, const struct x86_insn *i
 static const char *find_place(struct probe_point *out, const uint8_t *code, size_t len,
 			      unsigned int arguments, bool need_return)
 {
-	unsigned int kept = argument_registers(arguments), words;
+	struct arguments held = at_entry(arguments);
 	struct x86_insn i;
+	unsigned int words;
 
 	for (;;) {
 		if (out->offset > PROBE_MAX_SHIFT || out->offset >= len)
@@ -59,12 +112,12 @@ static const char *find_place(struct probe_point *out, const uint8_t *code, size
 			return "entry: code not understood";
 		out->insn_bytes = i.len;
 		if (i.emulated)
-			return NULL;
+			return locate_arguments(&held, &out->moved) ? NULL : gone;
 		words = need_return || out->pushes ? 0 : words_reserved(code + out->offset, &i);
 		if (!words && !i.plain)
 			return "entry: a call may store or leave before an emulated instruction";
-		if (!words && i.writes & (kept | ~SCRATCH))
-			return "entry: what the probe needs changes before an emulated instruction";
+		if (!words && (i.writes & ~SCRATCH || !follow_arguments(&held, &i)))
+			return gone;
 		out->pushes += words;
 		out->offset += i.len;
 	}

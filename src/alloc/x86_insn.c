@@ -347,6 +347,21 @@ static void find_flow(const struct reader *r, struct x86_insn *out)
 	}
 }
 
+static bool is_call(const struct reader *r)
+{
+	return r->map == MAP_1 &&
+	       (r->opcode == 0xe8 || (r->opcode == 0xff && (reg_of(r) == 2 || reg_of(r) == 3)));
+}
+
+/* Returns and jumps */
+static bool is_end(const struct reader *r)
+{
+	static const uint8_t ends[] = { 0xc2, 0xc3, 0xca, 0xcb, 0xcf, 0xe9, 0xeb };
+
+	return r->map == MAP_1 && (memchr(ends, r->opcode, sizeof(ends)) ||
+				   (r->opcode == 0xff && (reg_of(r) == 4 || reg_of(r) == 5)));
+}
+
 static bool is_emulated(const struct reader *r)
 {
 	uint8_t op = r->opcode;
@@ -452,6 +467,19 @@ static void find_effect(const struct reader *r, struct x86_insn *out)
 	}
 }
 
+/* mov of a whole register: 89 to ModRM.rm, 8b to ModRM.reg */
+static void find_copy(const struct reader *r, struct x86_insn *out)
+{
+	unsigned int rm = (r->modrm & 7) | (r->rex & REX_B ? 8 : 0);
+	unsigned int reg = reg_of(r) | (r->rex & REX_R ? 8 : 0);
+
+	if (!out->plain || r->map != MAP_1 || (r->opcode != 0x89 && r->opcode != 0x8b))
+		return;
+	out->is_copy = r->rex & REX_W && mod_of(r) == 3;
+	if (out->is_copy)
+		out->copied = (uint8_t)(r->opcode == 0x89 ? reg : rm);
+}
+
 bool x86_decode(struct x86_insn *out, const uint8_t *code, size_t left)
 {
 	struct reader r = { .p = code, .left = left };
@@ -463,6 +491,9 @@ bool x86_decode(struct x86_insn *out, const uint8_t *code, size_t left)
 	out->len = (unsigned int)r.at;
 	find_flow(&r, out);
 	find_effect(&r, out);
+	find_copy(&r, out);
+	out->is_call = is_call(&r);
+	out->ends = is_end(&r);
 	out->emulated = is_emulated(&r);
 	return true;
 }

@@ -51,6 +51,10 @@ struct x86_insn {
 	 */
 	bool plain;
 	uint16_t writes;
+	bool is_copy; /* plain: what it writes is all 64 bits of register `copied` */
+	uint8_t copied;
+	bool is_call; /* comes back to the next instruction; X86_DIRECT: `target` is called */
+	bool ends;    /* the next instruction does not follow: a return, or a jump on no condition */
 	/*
 	 * The kernel emulates it at a probe instead of single-stepping it: push_setup_xol_ops and
 	 * branch_setup_xol_ops of arch/x86/kernel/uprobes.c, in what is common to 5.10 to 6.18

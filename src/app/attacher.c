@@ -7,20 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "alloc/allocator.h"
-#include "alloc/probe_point.h"
+#include "app/alloc_sites.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "symbol/elf_file.h"
-
-/* Enough of a function's code for the probe point decoder. */
-#define MAX_CODE_BYTES 8192
-
-/* ld.so calls it around each change of its list of objects, for debuggers and for us. */
-#define LOADER_HOOK "_dl_debug_state"
-/* Only glibc defines it, as a library or linked statically. */
-#define GLIBC_MARK "gnu_get_libc_version"
 
 struct attacher {
 	struct attacher_opts o;
@@ -62,82 +53,6 @@ unsigned int attacher_n_objects(const struct attacher *a)
 	return a->n_objects;
 }
 
-/* ---- the sites of one object ---- */
-
-struct scan {
-	const struct attacher *a;
-	struct elf_file *f;
-	const char *path;
-	bool calls_malloc; /* imports malloc: its operator new is shown by the stack, not probed */
-	bool is_go;
-	bool is_glibc;
-	struct probe_site *sites;
-	struct table by_offset; /* function's offset -> index in sites */
-	uint64_t loader_hook;	/* offset of _dl_debug_state, 0: none */
-	size_t n, cap;
-};
-
-static bool is_wanted(const struct scan *s, const struct alloc_function *f)
-{
-	if (f->flags & ALLOC_ONLY_IF_BYPASS && s->calls_malloc)
-		return false;
-	return !(s->is_go && f->shape.op != MP_OP_FREE);
-}
-
-static struct probe_site place_probe(const struct scan *s, const struct alloc_function *f, size_t row,
-				     const struct elf_symbol *sym)
-{
-	bool entry_only = f->shape.op == MP_OP_FREE;
-	struct probe_site site = { .offset = sym->offset, .entry_only = entry_only };
-	struct probe_point pp = { 0 };
-	uint8_t code[MAX_CODE_BYTES];
-
-	if (!s->a->o.at_entry && sym->size_bytes && sym->size_bytes <= sizeof(code) &&
-	    elf_file_read(s->f, sym->offset, code, sym->size_bytes) == (long)sym->size_bytes)
-		probe_point_find(&pp, code, sym->size_bytes, alloc_argument_mask(&f->shape), !entry_only);
-	site.offset += pp.offset;
-	/* the flags follow when the object is known */
-	site.cookie = MP_COOKIE(row, pp.pushes, 0);
-	return site;
-}
-
-/* The first row of the table names a function that has several names. */
-static void add_site(struct scan *s, size_t row, const struct elf_symbol *sym)
-{
-	const uint64_t *at = table_get(&s->by_offset, sym->offset);
-	const struct alloc_function *table;
-	size_t n, i = at ? *at : s->n;
-
-	if (at && MP_COOKIE_ROW(s->sites[i].cookie) <= row)
-		return;
-	if (!at) {
-		table_put(&s->by_offset, sym->offset, s->n);
-		XGROW(s->sites, s->n, s->cap);
-		s->n++;
-	}
-	table = alloc_functions(&n);
-	s->sites[i] = place_probe(s, &table[row], row, sym);
-	log_debug("%s: %s at 0x%llx, probe +%llu", s->path, sym->name, (unsigned long long)sym->offset,
-		  (unsigned long long)(s->sites[i].offset - sym->offset));
-}
-
-static int take_symbol(void *ctx, const struct elf_symbol *sym)
-{
-	struct scan *s = ctx;
-	const struct alloc_function *table;
-	size_t n;
-	int row = alloc_find(sym->name);
-
-	table = alloc_functions(&n);
-	if (row >= 0 && is_wanted(s, &table[row]))
-		add_site(s, (size_t)row, sym);
-	else if (!strcmp(sym->name, LOADER_HOOK))
-		s->loader_hook = sym->offset;
-	else if (!strcmp(sym->name, GLIBC_MARK))
-		s->is_glibc = true;
-	return 0;
-}
-
 /* ---- objects ---- */
 
 /* Two mounts of one file (overlay) have one inode number and one build id, but different devices. */
@@ -152,22 +67,16 @@ static uint64_t object_identity(struct elf_file *f, const struct proc_map *m, pi
 
 static int attach_object(struct attacher *a, struct elf_file *f, const char *path, pid_t scope)
 {
-	struct scan s = { .a = a, .f = f, .path = path };
-	size_t i;
+	struct alloc_sites sites;
 	int err = 0;
 
-	s.calls_malloc = elf_file_imports(f, "malloc");
-	s.is_go = elf_file_is_go(f);
 	a->n_objects++;
-	elf_file_each_function(f, take_symbol, &s);
-	for (i = 0; i < s.n && s.is_glibc; i++)
-		s.sites[i].cookie |= MP_COOKIE(0, 0, MP_SITE_GLIBC);
-	if (s.loader_hook)
-		kern_attach_code_hook(a->o.kern, path, s.loader_hook, scope);
-	if (s.n)
-		err = kern_attach(a->o.kern, path, s.sites, s.n, scope, &a->n_probes);
-	free(s.sites);
-	table_release(&s.by_offset);
+	alloc_sites_find(&sites, f, path, a->o.at_entry);
+	if (sites.loader_hook)
+		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, scope);
+	if (sites.n)
+		err = kern_attach(a->o.kern, path, sites.v, sites.n, scope, &a->n_probes);
+	alloc_sites_release(&sites);
 	return err;
 }
 

@@ -2,7 +2,7 @@
 /*
  * The ledger's logic under test: the very functions of the heap programs behind raw tracepoint
  * wrappers, which BPF_PROG_RUN can call (it refuses uprobe programs, errno 524). The call's values
- * come as arguments: ctx[] = {row, sp, ra, arg0, arg1, arg2}.
+ * come as arguments: ctx[] = {row, sp, ra, arg0, arg1, arg2}; what is above row's 32 bits is MP_MOVED.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -22,12 +22,13 @@
 
 static __always_inline void call_from(const __u64 *ctx, struct call *c)
 {
-	c->row = ctx[0];
+	c->row = (__u32)ctx[0];
 	c->sp = ctx[1];
 	c->ra = ctx[2];
 	c->ip = 0x1000;
 	c->fp = 0;
 	c->pushes = 0;
+	c->moved = ctx[0] >> 32;
 	c->arg[0] = ctx[3];
 	c->arg[1] = ctx[4];
 	c->arg[2] = ctx[5];

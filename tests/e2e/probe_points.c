@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Proof of the probe points: functions probed at their entry and at the place that
- *probe_point_find() gives, both at once, while a target calls them.
+ * probe_point_find() gives, both at once, while a target calls them.
  *
  *	probe_points [-a] PROGRAM [LIBRARY]
  *
@@ -71,7 +71,7 @@ enum { AT_ENTRY, AT_PLACE, AT_RETURN, N_SLOTS };
 
 /* What the programs add up; the attach cookie is the index. */
 struct slot {
-	uint64_t hits, sum[3], sp;
+	uint64_t hits, sum[6], sp; /* sum: of the registers in the order of MP_MOVED */
 };
 
 enum { ENTRY_PROGRAM, RETURN_PROGRAM, RETURN_INT_PROGRAM, N_PROGRAMS };
@@ -94,7 +94,9 @@ static long bpf(int command, union bpf_attr *attr)
 /* r1 = a register of the probed thread, by its place in pt_regs; ctx in r6 */
 #define REGISTER(size, offset) INSN(BPF_LDX | (size) | BPF_MEM, 1, 6, offset, 0)
 
+#define PT_R8 72
 #define PT_RAX 80
+#define PT_RCX 88
 #define PT_RDX 96
 #define PT_RSI 104
 #define PT_RDI 112
@@ -149,10 +151,13 @@ static int load(void)
 	slots_fd = (int)bpf(BPF_MAP_CREATE, &attr);
 	if (slots_fd < 0)
 		return -errno;
-	const struct bpf_insn entry[] = { BEGIN(10),      REGISTER(BPF_DW, PT_RDI),
+	const struct bpf_insn entry[] = { BEGIN(16),      REGISTER(BPF_DW, PT_RDI),
 					  ADD_TO(sum[0]), REGISTER(BPF_DW, PT_RSI),
 					  ADD_TO(sum[1]), REGISTER(BPF_DW, PT_RDX),
-					  ADD_TO(sum[2]), REGISTER(BPF_DW, PT_RSP),
+					  ADD_TO(sum[2]), REGISTER(BPF_DW, PT_RCX),
+					  ADD_TO(sum[3]), REGISTER(BPF_DW, PT_R8),
+					  ADD_TO(sum[4]), REGISTER(BPF_DW, PT_RAX),
+					  ADD_TO(sum[5]), REGISTER(BPF_DW, PT_RSP),
 					  ADD_TO(sp),     END };
 
 	program_fd[ENTRY_PROGRAM] = load_program(entry, sizeof(entry) / sizeof(entry[0]));
@@ -365,14 +370,15 @@ static int attach_both(const struct subject *s, const struct place *p, pid_t pid
 	return fd[1] < 0 ? fd[1] : 0;
 }
 
-static bool is_equal(const struct slot *slot, const struct truth *truth, unsigned int arguments)
+static bool is_equal(const struct slot *slot, const struct truth *truth, unsigned int arguments,
+		     uint32_t moved)
 {
 	unsigned int i;
 
 	if (slot->hits != truth->calls)
 		return false;
 	for (i = 0; i < 3; i++)
-		if (arguments >> i & 1 && slot->sum[i] != truth->argument[i])
+		if (arguments >> i & 1 && slot->sum[i ^ (moved >> 4 * i & 7)] != truth->argument[i])
 			return false;
 	return true;
 }
@@ -382,11 +388,11 @@ static void compare(const struct subject *s, const struct place *p, const struct
 	struct slot entry = slot_read(AT_ENTRY), shifted = slot_read(AT_PLACE),
 		    returned = slot_read(AT_RETURN);
 
-	result(is_equal(&entry, truth, s->arguments),
+	result(is_equal(&entry, truth, s->arguments, 0),
 	       "%s: at the entry %" PRIu64 " hits of %" PRIu64 " calls", s->name, entry.hits,
 	       truth->calls);
 	if (p->at.offset) {
-		result(is_equal(&shifted, truth, s->arguments),
+		result(is_equal(&shifted, truth, s->arguments, p->at.moved),
 		       "%s: at +%u %" PRIu64 " hits of %" PRIu64 " calls, arguments as passed",
 		       s->name, p->at.offset, shifted.hits, truth->calls);
 		result(shifted.sp + shifted.hits * 8 * p->at.pushes == entry.sp,

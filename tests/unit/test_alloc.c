@@ -59,6 +59,33 @@ static const char *const prototypes[] = {
 	"void *mi_new_aligned_nothrow(size, alignment)",
 	"void mi_free_size_aligned(old, length, alignment)",
 	"void mi_cfree(old)",
+	"void *reallocf(old, size)",
+	"size_t xallocx(old, size, more, flags)",
+	"size_t je_xallocx(old, size, more, flags)",
+	"size_t _rjem_xallocx(old, size, more, flags)",
+	"void *tc_malloc_skip_new_handler(size)",
+	"void *tc_new_aligned(size, alignment)",
+	"void tc_delete_sized_aligned(old, length, alignment)",
+	"void *mi_expand(old, size)",
+	"void *mi_reallocf(old, size)",
+	"void *mi_new_realloc(old, size)",
+	"void *mi_new_reallocn(old, count, size)",
+	"void *mi_malloc_aligned_at(size, alignment, offset)",
+	"void *mi_recalloc_aligned_at(old, count, size, alignment, offset)",
+	"void *mi_rezalloc_aligned(old, size, alignment)",
+	"void *mi_heap_malloc(heap, size)",
+	"void *mi_heap_zalloc_aligned_at(heap, size, alignment, offset)",
+	"void *mi_heap_calloc(heap, count, size)",
+	"void *mi_heap_mallocn(heap, count, size)",
+	"void *mi_heap_calloc_aligned(heap, count, size, alignment)",
+	"void *mi_heap_realloc(heap, old, size)",
+	"void *mi_heap_reallocn(heap, old, count, size)",
+	"void *mi_heap_recalloc(heap, old, count, size)",
+	"void *mi_heap_reallocf(heap, old, size)",
+	"void *mi_heap_rezalloc_aligned(heap, old, size, alignment)",
+	"void *mi_heap_recalloc_aligned_at(heap, old, count, size, alignment, offset)",
+	"void *mi_heap_alloc_new(heap, size)",
+	"void *mi_heap_alloc_new_n(heap, count, size)",
 };
 
 /* Number of the parameter, or -1. */
@@ -74,6 +101,11 @@ static int parameter(const char *prototype, const char *name)
 		p += strcspn(p, ",)");
 	}
 	return -1;
+}
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return !strncmp(s, prefix, strlen(prefix));
 }
 
 static int shape_argument(unsigned int n)
@@ -121,6 +153,11 @@ static void each_shape__is_that_of_its_prototype(void **state)
 			fail_msg("%s: block argument %u", prototypes[i], shape->ptr);
 		if (!(shape->flags & MP_SHAPE_PTR_IN_MEMORY) != (out < 0))
 			fail_msg("%s: result in memory?", prototypes[i]);
+		if (!(shape->flags & MP_SHAPE_IN_PLACE) != !has_prefix(prototypes[i], "size_t"))
+			fail_msg("%s: a size as result?", prototypes[i]);
+		if (shape->flags & MP_SHAPE_IN_PLACE &&
+		    shape->more != parameter(prototypes[i], "more"))
+			fail_msg("%s: argument %u", prototypes[i], shape->more);
 		if (shape->op != (shape->size == MP_ARG_NONE ? MP_OP_FREE
 				  : old >= 0                 ? MP_OP_REALLOC
 							     : MP_OP_ALLOC))
@@ -203,8 +240,8 @@ static void names_that_programs_call__come_before_their_aliases(void **state)
 
 static void a_known_function_without_row__has_a_reason(void **state)
 {
-	static const char *const known[] = { "xallocx",  "_rjem_xallocx", "mi_heap_malloc",
-					     "reallocf", "__rdl_alloc",   "mi_new_reallocn" };
+	static const char *const known[] = { "mi_strdup", "mi_heap_realpath", "mallctl",
+					     "__rust_alloc_zeroed", "__rdl_alloc" };
 	size_t n, i;
 	const struct alloc_function *f = alloc_functions(&n);
 
@@ -217,6 +254,30 @@ static void a_known_function_without_row__has_a_reason(void **state)
 	assert_null(alloc_why_not_probed("printf"));
 }
 
+/* Which may end the program, or free what they fail to resize. */
+static void what_failing_does__is_in_the_shape(void **state)
+{
+	static const struct {
+		const char *symbol;
+		unsigned int flags;
+	} rows[] = {
+		{ "realloc", 0 },
+		{ "reallocf", MP_SHAPE_FAILURE_FREES },
+		{ "mi_heap_reallocf", MP_SHAPE_FAILURE_FREES },
+		{ "mi_new_realloc", MP_SHAPE_MAY_THROW },
+		{ "mi_new_aligned_nothrow", 0 },
+		{ "mi_heap_alloc_new_n", MP_SHAPE_MAY_THROW },
+		{ "tc_newarray_aligned", MP_SHAPE_MAY_THROW },
+		{ "tc_newarray_aligned_nothrow", 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(row(rows[i].symbol)->shape.flags, rows[i].flags);
+	assert_int_equal(row("mi_heap_destroy")->shape.op, MP_OP_HEAP_END);
+}
+
 static void argument_masks__name_what_the_probe_reads(void **state)
 {
 	(void)state;
@@ -225,6 +286,9 @@ static void argument_masks__name_what_the_probe_reads(void **state)
 	assert_int_equal(alloc_argument_mask(&row("posix_memalign")->shape), 5);
 	assert_int_equal(alloc_argument_mask(&row("reallocarray")->shape), 7);
 	assert_int_equal(alloc_argument_mask(&row("free")->shape), 1);
+	assert_int_equal(alloc_argument_mask(&row("xallocx")->shape), 7);
+	assert_int_equal(alloc_argument_mask(&row("mi_heap_recalloc")->shape), 14);
+	assert_int_equal(alloc_argument_mask(&row("mi_heap_destroy")->shape), 1);
 }
 
 enum kind { OTHER, LIBC, ALLOCATOR, CXX };
@@ -303,6 +367,7 @@ int main(void)
 		cmocka_unit_test(a_symbol__has_one_row),
 		cmocka_unit_test(names_that_programs_call__come_before_their_aliases),
 		cmocka_unit_test(a_known_function_without_row__has_a_reason),
+		cmocka_unit_test(what_failing_does__is_in_the_shape),
 		cmocka_unit_test(argument_masks__name_what_the_probe_reads),
 		cmocka_unit_test(each_module__is_of_one_kind),
 		cmocka_unit_test(entry_names__are_those_of_the_table_and_the_operators),

@@ -241,6 +241,46 @@ static void check_flow(const struct listing *l, const struct line *line, const s
 		disagree(l, line, "a jump is not plain");
 }
 
+/* What follows: the next instruction, also after a call, or not. */
+static void check_end(const struct listing *l, const struct line *line, const struct x86_insn *i)
+{
+	const char *m = mnemonic(line->text);
+	bool calls = has_prefix(m, "call") || has_prefix(m, "lcall");
+	bool ends = has_prefix(m, "jmp") || has_prefix(m, "ljmp") || has_prefix(m, "ret") ||
+		    has_prefix(m, "lret") || has_prefix(m, "iret") ||
+		    !strncmp(line->text, "repz ret", 8);
+
+	if (i->is_call != calls)
+		disagree(l, line, "a call?");
+	if (i->ends != ends)
+		disagree(l, line, "an end?");
+}
+
+/* A 64-bit register's name: rax, r8, but not eax, r8d. */
+static bool is_whole_register(const char *name)
+{
+	size_t digits;
+
+	if (register_number(name) < 0 || name[1] != 'r')
+		return false;
+	digits = strspn(name + 2, "0123456789");
+	return !digits || !name[2 + digits];
+}
+
+static void check_copy(const struct listing *l, const struct line *line, const struct x86_insn *i)
+{
+	const char *m = mnemonic(line->text), *from = skip_word(m), *to = destination(m);
+	char source[8] = "";
+
+	snprintf(source, sizeof(source), "%.*s", (int)strcspn(from, ","), from);
+	if (!has_prefix(m, "mov ") || !is_whole_register(source) || !is_whole_register(to)) {
+		if (i->is_copy)
+			disagree(l, line, "no copy");
+	} else if (!i->is_copy || i->copied != register_number(source)) {
+		disagree(l, line, "a copy of another register");
+	}
+}
+
 static void check_effect(const struct listing *l, const struct line *line, const struct x86_insn *i)
 {
 	const char *m = mnemonic(line->text);
@@ -267,7 +307,7 @@ static void check_effect(const struct listing *l, const struct line *line, const
 }
 
 struct tally {
-	size_t n, refused, plain, emulated;
+	size_t n, refused, plain, copies, emulated;
 };
 
 static void check_line(const struct listing *l, const struct line *line, struct tally *t)
@@ -288,7 +328,10 @@ static void check_line(const struct listing *l, const struct line *line, struct 
 		disagree(l, line, text);
 	}
 	check_flow(l, line, &i);
+	check_end(l, line, &i);
+	check_copy(l, line, &i);
 	check_effect(l, line, &i);
+	t->copies += i.is_copy;
 	t->plain += i.plain;
 	t->emulated += i.emulated;
 }
@@ -305,7 +348,7 @@ static void each_instruction__is_as_objdump_reads_it(void **state)
 	print_message("%s: %zu instructions, %zu plain, %zu emulated, %zu refused\n", l.path, t.n,
 		      t.plain, t.emulated, t.refused);
 	assert_true(t.refused * 100000 <= t.n * MAX_REFUSED_PER_100000);
-	assert_true(t.plain > t.n / 3 && t.emulated > t.n / 10);
+	assert_true(t.plain > t.n / 3 && t.emulated > t.n / 10 && t.copies > t.n / 50);
 	listing_release(&l);
 }
 

@@ -12,6 +12,7 @@
 
 #include "alloc/probe_point.h"
 #include "base/xalloc.h"
+#include "bpf/memprobe.h"
 
 struct form {
 	const char *what;
@@ -57,8 +58,13 @@ static const struct form forms[] = {
 	  1, 48, PROBE_EMULATED },
 	{ "jemalloc malloc: cmp $0x1000,%rdi; ja", CODE("\x48\x81\xff\x00\x10\x00\x00\x77\x20"), 1,
 	  7, PROBE_EMULATED },
-	{ "mimalloc malloc: the size moves to %rsi",
-	  CODE("\x48\x8b\x05\x11\x22\x33\x00\x48\x89\xfe\x64\x48\x8b\x38\x77\x10"), 1, 0,
+	{ "there and back", CODE("\x48\x89\xf8\x31\xff\x48\x89\xc7\x53"), 1, 8, PROBE_EMULATED },
+	{ "mov %edi,%esi keeps half of it", CODE("\x89\xfe\x31\xff\x53"), 1, 0, PROBE_STEPPED },
+	{ "mov %rdi,%r9: no register that is read", CODE("\x49\x89\xf9\x31\xff\x53"), 1, 0,
+	  PROBE_STEPPED },
+	{ "a copy that was overwritten", CODE("\x48\x89\xfe\x31\xf6\x31\xff\x53"), 1, 0,
+	  PROBE_STEPPED },
+	{ "lea 0(%rdi),%rsi is taken for no copy", CODE("\x48\x8d\x37\x31\xff\x53"), 1, 0,
 	  PROBE_STEPPED },
 	{ "nopl 0(%rax) is not emulated by every kernel", CODE("\x0f\x1f\x40\x00\x53"), 1, 4,
 	  PROBE_EMULATED },
@@ -76,21 +82,60 @@ static const struct form forms[] = {
 	{ "not code after the first", CODE("\x48\x85\xff\x06\x53"), 1, 0, PROBE_STEPPED },
 };
 
+/* Arguments that are found elsewhere */
+static const struct {
+	struct form form;
+	uint32_t moved;
+} moves[] = {
+	{ { "mimalloc malloc: the size moves to %rsi",
+		  CODE("\x48\x8b\x05\x11\x22\x33\x00\x48\x89\xfe\x64\x48\x8b\x38\x77\x10"), 1, 14,
+		  PROBE_EMULATED },
+	  MP_MOVED(0, 1) },
+	{ { "mimalloc realloc: %rsi to %rdx, %rdi to %rsi, the heap to %rdi; jmp",
+		  CODE("\x48\x89\xf2\x48\x89\xfe\x64\x48\x8b\x00\x48\x89\xc7\xe9\x00\x10\x00\x00"), 3, 13,
+		  PROBE_EMULATED },
+	  MP_MOVED(0, 1) | MP_MOVED(1, 2) },
+	{ { "mimalloc calloc: the count in %rax", CODE("\x48\x89\xf8\x64\x48\x8b\x3a\x74\x10"), 3, 7,
+		  PROBE_EMULATED },
+	  MP_MOVED(0, MP_ARG_IN_RESULT) },
+	{ { "musl valloc: mov %rdi,%rsi; mov $0x1000,%edi; jmp",
+		  CODE("\x48\x89\xfe\xbf\x00\x10\x00\x00\xe9\x00\x10\x00\x00"), 1, 8, PROBE_EMULATED },
+	  MP_MOVED(0, 1) },
+	{ { "two arguments change places through %rax",
+		  CODE("\x48\x89\xf8\x48\x89\xf7\x48\x89\xc6\xe9\x00\x10\x00\x00"), 3, 9,
+		  PROBE_EMULATED },
+	  MP_MOVED(0, 1) | MP_MOVED(1, 0) },
+};
+
+static void check_form(const struct form *f, uint32_t moved)
+{
+	struct probe_point pp;
+	uint8_t code[64];
+
+	memset(code, 0xc3, sizeof(code));
+	memcpy(code, f->code, f->len);
+	probe_point_find(&pp, code, sizeof(code), f->arguments, true);
+	if (pp.offset != f->offset || pp.cost != f->cost || pp.moved != moved)
+		fail_msg("%s: +%u cost %d moved %x, %s", f->what, pp.offset, (int)pp.cost, pp.moved,
+			 pp.why);
+}
+
 static void each_form__gets_its_place(void **state)
 {
-	uint8_t code[64];
-	struct probe_point pp;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		memset(code, 0xc3, sizeof(code));
-		memcpy(code, forms[i].code, forms[i].len);
-		probe_point_find(&pp, code, sizeof(code), forms[i].arguments, true);
-		if (pp.offset != forms[i].offset || pp.cost != forms[i].cost)
-			fail_msg("%s: +%u cost %d, %s", forms[i].what, pp.offset, (int)pp.cost,
-				 pp.why);
-	}
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		check_form(&forms[i], 0);
+}
+
+static void an_argument_that_moved__is_found_where_it_is(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(moves) / sizeof(moves[0]); i++)
+		check_form(&moves[i].form, moves[i].moved);
 }
 
 static void a_jump_back_behind_the_entry__keeps_the_probe_there(void **state)
@@ -218,6 +263,7 @@ int main(void)
 #endif
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form__gets_its_place),
+		cmocka_unit_test(an_argument_that_moved__is_found_where_it_is),
 		cmocka_unit_test(a_jump_back_behind_the_entry__keeps_the_probe_there),
 		cmocka_unit_test(a_function_not_proven_to_pass_once__keeps_the_probe_at_its_entry),
 		cmocka_unit_test(

@@ -76,6 +76,11 @@ FORM(form_carry, "mov %rdi,%rax\nadd %rsi,%rax\nadc $0,%rax\nsbb %rcx,%rcx\ntest
      "js 1f");
 FORM(form_multiply, "imul $24,%rdi,%rax\nimul %rsi,%rax\ncltq\ncqto\ntest %rdx,%rdx", "js 1f");
 FORM(form_double_shift, "mov %rdi,%rax\nshld $4,%rsi,%rax\nshrd %cl,%rsi,%rax", "nop");
+/* Arguments that are in other registers when the probe is reached */
+FORM(form_moved, "mov %rdi,%rax\nxor %edi,%edi", "push %rbp\npop %rbp\nmov %rax,%rdi");
+FORM(form_moved_twice, "mov %rdi,%rcx\nmov %rcx,%r8\nxor %edi,%edi\nmov $1,%ecx",
+     "nop\nmov %r8,%rdi");
+FORM(form_swapped, "mov %rdi,%rax\nmov %rsi,%rdi\nmov %rax,%rsi", "push %rbp\npop %rbp");
 FORM(form_reserve, "sub $24,%rsp\ntest %rdi,%rdi",
      "je 2f\nadd $24,%rsp\nlea (%rdi,%rsi),%rax\nret\n2: add $24,%rsp\njmp 1f");
 /* Each round is a call: hit as often as the entry. */
@@ -84,6 +89,8 @@ FORM(form_again, "test %rdi,%rdi", "je 1f\ndec %rdi\njmp form_again");
 FORM(stay_loop, "", "xor %eax,%eax\n2: add $1,%eax\ncmp $3,%eax\njne 2b");
 FORM(stay_computed, "", "test %rdi,%rdi\nje 1f\nlea 2f(%rip),%rax\njmp *%rax\n2:");
 FORM(stay_argument, "", "xchg %rdi,%rsi\npush %rbp\npop %rbp");
+FORM(stay_half, "", "mov %edi,%eax\nxor %edi,%edi\nnop\nmov %rax,%rdi");
+FORM(stay_hidden, "", "mov %rdi,%r9\nxor %edi,%edi\nnop\nmov %r9,%rdi");
 FORM(stay_saved, "", "mov %rbx,%rax\nxor %ebx,%ebx\nnop\nmov %rax,%rbx");
 FORM(stay_store, "", "mov %rdi,-8(%rsp)\nnop");
 
@@ -115,7 +122,10 @@ static const struct form {
 	ROW(form_extend, RETURNS),       ROW(form_conditional, RETURNS),
 	ROW(form_bits, RETURNS),         ROW(form_unary, RETURNS),
 	ROW(form_carry, RETURNS),        ROW(form_multiply, RETURNS),
-	ROW(form_double_shift, RETURNS), ROW(form_reserve, ENTRY_ONLY),
+	ROW(form_double_shift, RETURNS), ROW(form_moved, RETURNS),
+	ROW(form_moved_twice, RETURNS),  ROW(form_swapped, RETURNS),
+	ROW(stay_half, RETURNS),         ROW(stay_hidden, RETURNS),
+	ROW(form_reserve, ENTRY_ONLY),
 	ROW(form_again, ENTRY_ONLY),     ROW(stay_loop, RETURNS),
 	ROW(stay_computed, RETURNS),     ROW(stay_argument, RETURNS),
 	ROW(stay_saved, RETURNS),        ROW(stay_store, RETURNS),

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The probe sites of one object; see alloc_sites.h.
+ *
+ * Symbols become entries, one per file offset; entries that another one shows are dropped; the rest
+ * get their place. Depends on the allocator table and the ELF reader.
+ */
+#include "app/alloc_sites.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc/allocator.h"
+#include "alloc/forward.h"
+#include "alloc/probe_point.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "base/xalloc.h"
+
+/* Longer functions are probed at their entry (jemalloc's mallocx, with all inlined, has 10 KiB). */
+#define MAX_CODE_BYTES 65536
+
+/* ld.so calls it around each change of its list of objects, for debuggers and for us. */
+#define LOADER_HOOK "_dl_debug_state"
+/* Only glibc defines it, as a library or linked statically. */
+#define GLIBC_MARK "gnu_get_libc_version"
+
+/* A function of the allocator table that the object defines. */
+struct entry {
+	const char *name; /* the file's */
+	size_t row;
+	uint64_t offset, size_bytes;
+	bool is_shown; /* operator new that calls malloc here: not probed, malloc's stack shows it */
+};
+
+struct scan {
+	struct elf_file *f;
+	const char *path;
+	bool at_entry;
+	bool calls_malloc; /* imports malloc: its operator new is shown by the stack, not probed */
+	bool is_go;
+	bool is_glibc;
+	struct entry *entries;
+	size_t n, cap;
+	struct table by_offset; /* function's offset -> index in entries */
+	uint64_t loader_hook;	/* offset of _dl_debug_state, 0: none */
+};
+
+static const struct alloc_function *function_of(size_t row)
+{
+	size_t n;
+
+	return &alloc_functions(&n)[row];
+}
+
+static bool is_wanted(const struct scan *s, const struct alloc_function *f)
+{
+	if (f->flags & ALLOC_ONLY_IF_BYPASS && s->calls_malloc)
+		return false;
+	return !(s->is_go && f->shape.op != MP_OP_FREE);
+}
+
+/* The whole function's code; caller frees. NULL: its size is not known, or too large. */
+static uint8_t *read_code(const struct scan *s, const struct entry *e)
+{
+	uint8_t *code;
+
+	if (!e->size_bytes || e->size_bytes > MAX_CODE_BYTES)
+		return NULL;
+	code = xmalloc(e->size_bytes);
+	if (elf_file_read(s->f, e->offset, code, e->size_bytes) == (long)e->size_bytes)
+		return code;
+	free(code);
+	return NULL;
+}
+
+/* The first row of the table names a function that has several names. */
+static void add_entry(struct scan *s, size_t row, const struct elf_symbol *sym)
+{
+	const uint64_t *at = table_get(&s->by_offset, sym->offset);
+	size_t i = at ? *at : s->n;
+
+	if (at && s->entries[i].row <= row)
+		return;
+	if (!at) {
+		table_put(&s->by_offset, sym->offset, s->n);
+		XGROW(s->entries, s->n, s->cap);
+		s->n++;
+	}
+	s->entries[i] = (struct entry){
+		.name = sym->name,
+		.row = row,
+		.offset = sym->offset,
+		.size_bytes = sym->size_bytes,
+	};
+}
+
+static int take_symbol(void *ctx, const struct elf_symbol *sym)
+{
+	struct scan *s = ctx;
+	int row = alloc_find(sym->name);
+	const char *why;
+
+	if (row >= 0) {
+		if (is_wanted(s, function_of((size_t)row)))
+			add_entry(s, (size_t)row, sym);
+		return 0;
+	}
+	if (!strcmp(sym->name, LOADER_HOOK))
+		s->loader_hook = sym->offset;
+	else if (!strcmp(sym->name, GLIBC_MARK))
+		s->is_glibc = true;
+	why = alloc_why_not_probed(sym->name);
+	if (why)
+		log_debug("%s: %s is not probed: %s", s->path, sym->name, why);
+	return 0;
+}
+
+/* ---- operator new that only calls malloc, linked into the same object ---- */
+
+static bool is_operator(const struct entry *e)
+{
+	return function_of(e->row)->flags & ALLOC_ONLY_IF_BYPASS;
+}
+
+static bool forwards(const struct scan *s, const struct entry *e, const uint64_t *targets, size_t n)
+{
+	uint8_t *code = read_code(s, e);
+	bool yes = code && code_forwards(code, e->size_bytes, e->offset, targets, n);
+
+	free(code);
+	return yes;
+}
+
+/* operator new[] calls operator new calls malloc: again until nothing changes. */
+static void find_shown(struct scan *s)
+{
+	uint64_t *targets = xcalloc(s->n, sizeof(*targets));
+	size_t n_targets = 0, before, i;
+
+	for (i = 0; i < s->n; i++)
+		if (!is_operator(&s->entries[i]) &&
+		    function_of(s->entries[i].row)->shape.op == MP_OP_ALLOC)
+			targets[n_targets++] = s->entries[i].offset;
+	do {
+		before = n_targets;
+		for (i = 0; i < s->n; i++) {
+			struct entry *e = &s->entries[i];
+
+			if (!is_operator(e) || e->is_shown ||
+			    function_of(e->row)->shape.op != MP_OP_ALLOC ||
+			    !forwards(s, e, targets, n_targets))
+				continue;
+			e->is_shown = true;
+			targets[n_targets++] = e->offset;
+		}
+	} while (n_targets > before);
+	free(targets);
+}
+
+/* Where no operator new takes memory itself, no operator delete gives any back. */
+static void find_shown_deletes(struct scan *s)
+{
+	bool bypass = false;
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (is_operator(&s->entries[i]) && !s->entries[i].is_shown &&
+		    function_of(s->entries[i].row)->shape.op == MP_OP_ALLOC)
+			bypass = true;
+	for (i = 0; i < s->n && !bypass; i++)
+		if (is_operator(&s->entries[i]))
+			s->entries[i].is_shown = true;
+}
+
+/* ---- sites ---- */
+
+static struct probe_site place_probe(const struct scan *s, const struct entry *e)
+{
+	const struct mp_shape *shape = &function_of(e->row)->shape;
+	bool entry_only = shape->op == MP_OP_FREE || shape->op == MP_OP_HEAP_END;
+	uint8_t *code = s->at_entry ? NULL : read_code(s, e);
+	struct probe_point pp = { .why = "entry" };
+	uint64_t cookie;
+
+	if (code)
+		probe_point_find(&pp, code, e->size_bytes, alloc_argument_mask(shape), !entry_only);
+	free(code);
+	log_debug("%s: %s at 0x%llx, probe +%u: %s", s->path, e->name, (unsigned long long)e->offset,
+		  pp.offset, pp.why);
+	cookie = MP_COOKIE(e->row, pp.pushes, s->is_glibc ? MP_SITE_GLIBC : 0);
+	return (struct probe_site){
+		.offset = e->offset + pp.offset,
+		.cookie = MP_COOKIE_WITH_MOVED(cookie, pp.moved),
+		.entry_only = entry_only,
+	};
+}
+
+/* One per entry that is to be probed; caller frees. */
+static struct probe_site *make_sites(const struct scan *s, size_t *n)
+{
+	struct probe_site *sites = xcalloc(s->n, sizeof(*sites));
+	size_t i;
+
+	*n = 0;
+	for (i = 0; i < s->n; i++) {
+		const struct entry *e = &s->entries[i];
+
+		if (e->is_shown)
+			log_debug("%s: %s is not probed: calls malloc, whose stack shows it", s->path,
+				  e->name);
+		else
+			sites[(*n)++] = place_probe(s, e);
+	}
+	return sites;
+}
+
+void alloc_sites_find(struct alloc_sites *out, struct elf_file *f, const char *path, bool at_entry)
+{
+	struct scan s = {
+		.f = f,
+		.path = path,
+		.at_entry = at_entry,
+		.calls_malloc = elf_file_imports(f, "malloc"),
+		.is_go = elf_file_is_go(f),
+	};
+
+	elf_file_each_function(f, take_symbol, &s);
+	find_shown(&s);
+	find_shown_deletes(&s);
+	*out = (struct alloc_sites){ .loader_hook = s.loader_hook };
+	out->v = make_sites(&s, &out->n);
+	free(s.entries);
+	table_release(&s.by_offset);
+}
+
+void alloc_sites_release(struct alloc_sites *sites)
+{
+	free(sites->v);
+	*sites = (struct alloc_sites){ 0 };
+}
