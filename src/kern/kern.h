@@ -84,6 +84,14 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
 int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t pid);
 void kern_detach_loader(struct kern *k);
 
+/*
+ * Take the heap probes away from the targets (their text is clean again within a few ms; links
+ * close in the background) and put them back; a target pays nothing meanwhile. Disarmed first and last. What is
+ * attached while the gate is shut comes with its opening. 0 or -errno.
+ */
+int kern_gate_shut(struct kern *k);
+int kern_gate_open(struct kern *k);
+
 /* All probes begin to count, at this instant. */
 void kern_arm(struct kern *k);
 uint64_t kern_armed_ns(const struct kern *k); /* CLOCK_MONOTONIC, 0 before */

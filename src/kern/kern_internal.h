@@ -14,6 +14,18 @@ enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 struct kern_link {
 	int fd;		       /* raw multi or session link, or -1 */
 	struct bpf_link *perf; /* or a perf link */
+	bool gated;	       /* taken away between bursts (gate.c) */
+};
+
+/* Probes of one program on one file. */
+struct probe_set {
+	int file_fd; /* O_PATH */
+	struct bpf_program *prog;
+	uint32_t type, flags; /* of a multi link; MP_UPROBE_MULTI_RETURN also of perf links */
+	struct probe_site *sites;
+	size_t n;
+	pid_t pid;
+	bool gated;
 };
 
 struct kern {
@@ -26,6 +38,10 @@ struct kern {
 	struct unwinder *unwinder;
 	struct kern_link *links;
 	size_t n_links, links_cap;
+	struct probe_set *sets; /* of the heap: what a gate opens again */
+	size_t n_sets, sets_cap;
+	bool gate_shut;
+	struct closing *closing; /* links that are being closed, or NULL */
 	struct kern_link loader;
 	const struct kern_handlers *handlers; /* during kern_poll */
 	uint32_t next_user_gen;
@@ -58,6 +74,11 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 /* Closed with k. */
 void link_keep(struct kern *k, int fd, struct bpf_link *perf);
 void links_close(struct kern_link *links, size_t n);
+int probe_set_open(struct kern *k, const struct probe_set *s);
+
+/* gate.c: attach a set, now or when the gate opens; owns its fd and sites from here on. 0 or -errno. */
+int gate_add(struct kern *k, const struct probe_set *s);
+void gate_release(struct kern *k);
 
 #define MP_TRACE_UPROBE_MULTI 48
 #define MP_TRACE_UPROBE_SESSION 57

@@ -41,63 +41,97 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 	return fd < 0 ? -errno : (int)fd;
 }
 
-void link_keep(struct kern *k, int fd, struct bpf_link *perf)
+/* Where a set goes. */
+struct attach_to {
+	const char *path;
+	pid_t pid; /* 0: every process */
+	bool gated;
+};
+
+static void keep(struct kern *k, int fd, struct bpf_link *perf, bool gated)
 {
 	XGROW(k->links, k->n_links, k->links_cap);
-	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf };
+	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = gated };
 }
 
-static int attach_multi(struct kern *k, struct bpf_program *prog, uint32_t type, uint32_t flags,
-			const char *path, const struct probe_site *sites, size_t n, pid_t pid)
+void link_keep(struct kern *k, int fd, struct bpf_link *perf)
 {
-	unsigned long *offsets = xcalloc(n, sizeof(*offsets));
-	uint64_t *cookies = xcalloc(n, sizeof(*cookies));
+	keep(k, fd, perf, false);
+}
+
+/* One link for all sites of a set. */
+static int open_multi(struct kern *k, const struct probe_set *s, const char *path)
+{
+	unsigned long *offsets = xcalloc(s->n, sizeof(*offsets));
+	uint64_t *cookies = xcalloc(s->n, sizeof(*cookies));
 	size_t i;
 	int fd;
 
-	for (i = 0; i < n; i++) {
-		offsets[i] = sites[i].offset;
-		cookies[i] = sites[i].cookie;
+	for (i = 0; i < s->n; i++) {
+		offsets[i] = s->sites[i].offset;
+		cookies[i] = s->sites[i].cookie;
 	}
-	fd = link_multi(bpf_program__fd(prog), type, path, offsets, cookies, (uint32_t)n, flags, pid);
+	fd = link_multi(bpf_program__fd(s->prog), s->type, path, offsets, cookies, (uint32_t)s->n, s->flags,
+			s->pid);
 	free(offsets);
 	free(cookies);
 	if (fd < 0)
 		return fd;
-	link_keep(k, fd, NULL);
+	keep(k, fd, NULL, s->gated);
 	return 0;
 }
 
-static int attach_perf(struct kern *k, struct bpf_program *prog, bool ret, const char *path,
-		       const struct probe_site *sites, size_t n, pid_t pid)
+static int open_perf(struct kern *k, const struct probe_set *s, const char *path)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = sites[i].cookie, .retprobe = ret);
-		struct bpf_link *l = bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path,
-								     sites[i].offset, &opts);
+	for (i = 0; i < s->n; i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = s->sites[i].cookie,
+			    .retprobe = s->flags & MP_UPROBE_MULTI_RETURN);
+		struct bpf_link *l = bpf_program__attach_uprobe_opts(s->prog, s->pid ? s->pid : -1, path,
+								     s->sites[i].offset, &opts);
 
 		if (!l)
 			return -errno;
-		link_keep(k, -1, l);
+		keep(k, -1, l, s->gated);
 	}
 	return 0;
 }
 
-static int attach_entry_only(struct kern *k, const char *path, const struct probe_site *s, size_t n,
-			     pid_t pid)
+/* By the file itself: its path may be gone when a gate opens again. */
+int probe_set_open(struct kern *k, const struct probe_set *s)
 {
-	if (!n || k->verify == KERN_VERIFY_CALLS)
-		return 0;
-	if (k->kind == ATTACH_PERF)
-		return attach_perf(k, k->skel->progs.heap_free_entry, false, path, s, n, pid);
-	return attach_multi(k, k->skel->progs.heap_free_entry, MP_TRACE_UPROBE_MULTI, 0, path, s, n,
-			    pid);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->file_fd);
+	return k->kind == ATTACH_PERF ? open_perf(k, s, path) : open_multi(k, s, path);
 }
 
-static int attach_calls(struct kern *k, const char *path, const struct probe_site *s, size_t n,
-			pid_t pid)
+/* Sites of one file and one program; those of the heap are kept, to be taken away and put back (gate.c). */
+static int attach_set(struct kern *k, struct bpf_program *prog, uint32_t type, uint32_t flags,
+		      const struct attach_to *to, const struct probe_site *sites, size_t n)
+{
+	struct probe_set s = { .prog = prog, .type = type, .flags = flags, .pid = to->pid, .n = n,
+			       .gated = to->gated };
+
+	if (!n)
+		return 0;
+	s.file_fd = open(to->path, O_PATH | O_CLOEXEC);
+	if (s.file_fd < 0)
+		return -errno;
+	s.sites = xmalloc(n * sizeof(*sites));
+	memcpy(s.sites, sites, n * sizeof(*sites));
+	return gate_add(k, &s);
+}
+
+static int attach_entry_only(struct kern *k, const struct attach_to *to, const struct probe_site *s, size_t n)
+{
+	if (k->verify == KERN_VERIFY_CALLS)
+		return 0;
+	return attach_set(k, k->skel->progs.heap_free_entry, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
+}
+
+static int attach_calls(struct kern *k, const struct attach_to *to, const struct probe_site *s, size_t n)
 {
 	struct bpf_program *session = k->tables ? k->skel->progs.heap_session
 						: k->skel->progs.heap_session_fp;
@@ -105,26 +139,13 @@ static int attach_calls(struct kern *k, const char *path, const struct probe_sit
 					      : k->skel->progs.heap_entry_fp;
 	int err;
 
-	if (!n)
-		return 0;
 	if (k->verify == KERN_VERIFY_CALLS)
-		return attach_multi(k, k->skel->progs.stack_verify, MP_TRACE_UPROBE_MULTI, 0, path, s, n,
-				    pid);
-	switch (k->kind) {
-	case ATTACH_SESSION:
-		return attach_multi(k, session, MP_TRACE_UPROBE_SESSION, 0, path,
-				    s, n, pid);
-	case ATTACH_MULTI:
-		err = attach_multi(k, k->skel->progs.heap_return, MP_TRACE_UPROBE_MULTI,
-				   MP_UPROBE_MULTI_RETURN, path, s, n, pid);
-		return err ? err
-			   : attach_multi(k, entry, MP_TRACE_UPROBE_MULTI, 0, path,
-					  s, n, pid);
-	case ATTACH_PERF:
-		err = attach_perf(k, k->skel->progs.heap_return, true, path, s, n, pid);
-		return err ? err : attach_perf(k, entry, false, path, s, n, pid);
-	}
-	return -EINVAL;
+		return attach_set(k, k->skel->progs.stack_verify, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
+	if (k->kind == ATTACH_SESSION)
+		return attach_set(k, session, MP_TRACE_UPROBE_SESSION, 0, to, s, n);
+	err = attach_set(k, k->skel->progs.heap_return, MP_TRACE_UPROBE_MULTI, MP_UPROBE_MULTI_RETURN, to, s,
+			 n);
+	return err ? err : attach_set(k, entry, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
 }
 
 int kern_attach_faults(struct kern *k, pid_t tid)
@@ -149,6 +170,7 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
 		unsigned int *n_probes)
 {
 	struct probe_site *frees = xcalloc(n, sizeof(*frees)), *calls = xcalloc(n, sizeof(*calls));
+	const struct attach_to to = { .path = path, .pid = pid, .gated = k->verify == KERN_COUNT };
 	size_t n_frees = 0, n_calls = 0, i;
 	int err;
 
@@ -158,9 +180,9 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
 		else
 			calls[n_calls++] = sites[i];
 	}
-	err = attach_entry_only(k, path, frees, n_frees, pid);
+	err = attach_entry_only(k, &to, frees, n_frees);
 	if (!err)
-		err = attach_calls(k, path, calls, n_calls, pid);
+		err = attach_calls(k, &to, calls, n_calls);
 	if (err)
 		err = explain_attach(k, path, err);
 	else
@@ -190,13 +212,12 @@ int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t 
 int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid)
 {
 	struct probe_site site = { .offset = offset, .entry_only = true };
+	const struct attach_to to = { .path = path, .pid = pid };
 	struct bpf_program *prog = k->skel->progs.loader_changed;
 
 	if (!k->tables)
 		return 0;
-	if (k->kind == ATTACH_PERF)
-		return attach_perf(k, prog, false, path, &site, 1, pid);
-	return attach_multi(k, prog, MP_TRACE_UPROBE_MULTI, 0, path, &site, 1, pid);
+	return attach_set(k, prog, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
 }
 
 void kern_detach_loader(struct kern *k)

@@ -223,6 +223,7 @@ void kern_close(struct kern *k)
 		return;
 	if (k->skel && k->skel->bss)
 		k->skel->bss->armed = 0;
+	gate_release(k);
 	links_close(k->links, k->n_links);
 	free(k->links);
 	kern_detach_loader(k);
