@@ -26,6 +26,12 @@ struct output {
 	size_t n;
 };
 
+static int open_temp(struct sink *s)
+{
+	s->fd = open(s->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return s->fd < 0 ? -errno : 0;
+}
+
 static int open_file(struct sink *s, const char *path, bool in_place)
 {
 	struct stat st;
@@ -67,12 +73,13 @@ int output_open(struct output **res, const struct options *o)
 		out->sinks[0] = (struct sink){ .fd = STDOUT_FILENO, .renderer = stdout_renderer(o) };
 	for (i = 0; i < o->n_outputs && !err; i++) {
 		out->sinks[i].renderer = o->outputs[i].renderer;
-		err = open_file(&out->sinks[i], o->outputs[i].path, o->interval_ns != 0);
+		err = open_file(&out->sinks[i], o->outputs[i].path,
+				o->interval_ns != 0 && !o->outputs[i].renderer->single);
 	}
 	if (!o->n_outputs && out->sinks[0].renderer->binary && isatty(STDOUT_FILENO)) {
-		log_error("format %s is binary: use -o FILE or redirect stdout",
+		log_error("format %s is not for a terminal: use -o FILE, or redirect standard output",
 			  out->sinks[0].renderer->name);
-		err = -EINVAL;
+		err = -ENOTTY;
 	}
 	if (err) {
 		output_close(out, false);
@@ -98,16 +105,39 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/* One document appears under its name; the next one gets a new file. */
+static int publish(struct sink *s)
+{
+	int err = close(s->fd) ? -errno : 0;
+
+	s->fd = -1;
+	if (!err && rename(s->temp, s->path))
+		err = -errno;
+	if (err)
+		unlink(s->temp);
+	return err;
+}
+
 static int write_sink(struct sink *s, const struct profile *p, const struct render_opts *r)
 {
+	bool single = s->renderer->single;
 	struct buf b = BUF_INIT;
-	int err;
+	int err = 0;
 
-	if (s->started) /* snapshots are separated by one empty line */
+	if (single && !s->temp && !p->final) {
+		log_warn("%s: written once, at the end: for snapshots use -o FILE", s->renderer->name);
+		return 0;
+	}
+	if (s->started && !single) /* snapshots are separated by one empty line */
 		buf_addc(&b, '\n');
 	s->started = true;
 	s->renderer->render(&b, p, r);
-	err = write_all(s->fd, b.data, b.len);
+	if (s->fd < 0)
+		err = open_temp(s);
+	if (!err)
+		err = write_all(s->fd, b.data, b.len);
+	if (!err && single && !p->final)
+		err = publish(s);
 	buf_release(&b);
 	if (err && err != -EPIPE)
 		log_error("cannot write %s: %s", s->path ? s->path : "standard output",

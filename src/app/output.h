@@ -3,7 +3,8 @@
  * Where rendered bytes go: stdout, or the -o files.
  *
  * A file appears under its name only when it is complete (temporary name, fsync, rename), except
- * with -i, where snapshots are appended as they come. A short write is an error; a reader that
+ * with -i, where snapshots are appended as they come, or, in a format that is one document, each takes
+ * the place of the one before. A short write is an error; a reader that
  * went away (EPIPE) ends the run quietly.
  */
 #ifndef MEMPROBE_APP_OUTPUT_H
@@ -17,7 +18,10 @@
 
 struct output;
 
-/* Opens the files, so that an unwritable one is an error before anything is attached. */
+/*
+ * Opens the files, so that an unwritable one is an error before anything is attached. -ENOTTY: a
+ * format that is not for a terminal would go to one (logged).
+ */
 int output_open(struct output **out, const struct options *o);
 /* Render one snapshot to every destination. 0, -EPIPE, -errno (logged). */
 int output_write(struct output *out, const struct profile *p, const struct render_opts *r);

@@ -349,12 +349,15 @@ static int exit_status(struct session *s, int err)
 static void describe_run(struct session *s)
 {
 	struct profile *p = collector_profile(s->collector);
+	struct buf line = BUF_INIT;
 	struct utsname u;
 
 	uname(&u);
+	options_command_line(&line, s->o);
 	p->host = profile_string(p, u.nodename);
 	p->kernel = profile_string(p, u.release);
-	p->command_line = profile_string(p, "memprobe");
+	p->command_line = profile_string(p, line.data);
+	buf_release(&line);
 	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
 	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));
 	p->cost.max_memory_bytes = s->max_memory_bytes;
@@ -382,8 +385,9 @@ int session_run(const struct options *o)
 	status = session_check_targets(&s);
 	if (status)
 		return status;
-	if (output_open(&s.output, o))
-		return STATUS_FAILED;
+	err = output_open(&s.output, o);
+	if (err)
+		return err == -ENOTTY ? STATUS_USAGE : STATUS_FAILED;
 	err = open_signals(&s);
 	status = err ? STATUS_FAILED : session_open(&s);
 	if (!status && open_epoll(&s))

@@ -13,9 +13,8 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "base/version.h"
 #include "base/xalloc.h"
-
-#define VERSION "0.1.0"
 
 struct parser {
 	struct options *o;
@@ -198,7 +197,7 @@ static enum options_result take_version(struct parser *p, const char *arg)
 {
 	(void)arg;
 	buf_reset(p->out);
-	buf_adds(p->out, "memprobe " VERSION "\n");
+	buf_adds(p->out, "memprobe " MEMPROBE_VERSION "\n");
 	return OPTIONS_EXIT_OK;
 }
 
@@ -227,11 +226,12 @@ static const struct option_row {
 	  "stop after TIME: 30, 5m, 8h; 0 = until Ctrl-C (default 30 s, COMMAND: all)" },
 	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },
 	{ 'f', "format", "NAME", take_format, "Output",
-	  "report or folded (default: report on a terminal, else folded)" },
+	  "report, folded, flamegraph (default: report on a terminal, else folded)" },
+	{ 0, "flamegraph", NULL, take_format_name, NULL, "short for -f flamegraph: one SVG file, for a web browser" },
 	{ 0, "folded", NULL, take_format_name, NULL, "short for -f folded: stacks for any flame graph tool" },
 	{ 0, "report", NULL, take_format_name, NULL, "short for -f report" },
 	{ 'o', "output", "FILE", take_output, NULL,
-	  "write FILE (may be repeated); the suffix decides: .folded, .txt (report)" },
+	  "write FILE (may be repeated); suffix decides: .svg .folded .txt (report)" },
 	{ 'm', "metric", "NAME", take_metric, NULL,
 	  "live-bytes (default), live-blocks, alloc-bytes, alloc-blocks" },
 	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
@@ -258,7 +258,7 @@ void options_help(struct buf *out)
 	buf_adds(out,
 		 "memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
 		 "  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
-		 "  sudo memprobe -p 4242 --folded > out.txt  stacks for a flame graph\n"
+		 "  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
 		 "  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
 		 "Usage: memprobe [OPTION...]                     every process\n"
 		 "       memprobe [OPTION...] -p PID[,PID...]     running processes\n"
@@ -362,6 +362,8 @@ static enum options_result check_combination(struct parser *p)
 		return fail(p, "--user needs a command");
 	if (o->min_size_bytes > o->max_size_bytes)
 		return fail(p, "--min-size is larger than --max-size");
+	if (o->interval_ns && !o->n_outputs && o->renderer && o->renderer->single)
+		return fail(p, "-i with --%s needs -o FILE: each snapshot replaces it", o->renderer->name);
 	if (o->quiet && o->verbose)
 		return fail(p, "-q and -v exclude each other");
 	return OPTIONS_RUN;
@@ -373,7 +375,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	enum options_result res = OPTIONS_RUN;
 	int i;
 
-	*o = (struct options){ .max_size_bytes = UINT64_MAX };
+	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv };
 	for (i = 1; i < argc && !res; i++) {
 		const char *a = argv[i];
 
@@ -389,6 +391,29 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 			res = fail(&p, "unexpected '%s': put a command after --, a process id after -p", a);
 	}
 	return res ? res : check_combination(&p);
+}
+
+/* Words with anything but these are quoted. */
+static const char plain_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_-+./,:=@%^";
+
+void options_command_line(struct buf *out, const struct options *o)
+{
+	char **a;
+	const char *s;
+
+	buf_adds(out, "memprobe");
+	for (a = o->argv + 1; o->argv[0] && *a; a++) {
+		buf_addc(out, ' ');
+		if (**a && (*a)[strspn(*a, plain_letters)] == '\0') {
+			buf_adds(out, *a);
+			continue;
+		}
+		buf_addc(out, '\'');
+		for (s = *a; *s; s++)
+			buf_adds(out, *s == '\'' ? "'\\''" : (char[]){ *s, '\0' });
+		buf_addc(out, '\'');
+	}
 }
 
 void options_release(struct options *o)

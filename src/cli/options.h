@@ -21,6 +21,7 @@ struct output_option {
 };
 
 struct options {
+	char **argv; /* as given */
 	pid_t *pids; /* -p; NULL with n_pids 0: the whole machine or COMMAND */
 	size_t n_pids;
 	char **command; /* argv after --, NULL-terminated; NULL without */
@@ -47,6 +48,8 @@ enum options_result {
 };
 
 enum options_result options_parse(struct options *o, int argc, char **argv, struct buf *out);
+/* "memprobe -p 4242 --flamegraph", for a shell. */
+void options_command_line(struct buf *out, const struct options *o);
 void options_release(struct options *o);
 /* Appends the --help text (<= 100 columns). */
 void options_help(struct buf *out);

@@ -127,9 +127,11 @@ struct profile {
 	struct profile_cost cost;
 	struct profile_mark marks[PROFILE_MAX_MARKS];
 	size_t n_marks;
+	uint64_t sample_bytes; /* mean bytes allocated from one sampled block to the next; 0 = all are counted */
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
-	uint32_t host, kernel, command_line; /* string ids */
+	uint32_t host, kernel; /* string ids */
+	uint32_t command_line; /* memprobe's own, as it was typed; string id */
 	bool final;	       /* the last snapshot of the run */
 };
 

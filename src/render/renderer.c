@@ -9,6 +9,8 @@
 const struct renderer renderers[] = {
 	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report },
 	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded },
+	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
+	  .single = true, .render = render_flamegraph },
 	{ .name = NULL },
 };
 

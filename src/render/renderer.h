@@ -27,6 +27,7 @@ struct renderer {
 	const char *suffixes; /* blank-separated, for -o: "folded collapsed" */
 	const char *help;
 	bool binary; /* refuse to write to a terminal */
+	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
 };
 

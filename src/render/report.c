@@ -50,7 +50,7 @@ static void add_process_name(struct buf *out, const struct profile *p, const str
 	buf_addf(out, " (pid %d)", proc->tgid);
 }
 
-static void add_losses(struct buf *out, const struct profile *p, const char *indent)
+void report_add_losses(struct buf *out, const struct profile *p, const char *indent)
 {
 	char bytes[16];
 	int i;
@@ -228,13 +228,10 @@ static void add_marks(struct buf *out, const struct profile *p)
 /* Hits on complete and on cut stacks. */
 static void add_completeness(struct buf *out, const struct profile *p)
 {
-	uint64_t by_end[MP_END_NR] = { 0 }, sum = 0, whole;
+	uint64_t by_end[MP_END_NR] = { 0 }, whole;
+	uint64_t sum = blocks_by_end(p, by_end);
 	size_t i;
 
-	for (i = 0; i < p->n_stacks; i++) {
-		by_end[p->stacks[i].end] += p->stacks[i].t.alloc_blocks;
-		sum += p->stacks[i].t.alloc_blocks;
-	}
 	if (!sum)
 		return;
 	if (by_end[MP_END_FRAME_POINTER]) {
@@ -254,7 +251,7 @@ static void add_trust(struct buf *out, const struct profile *p)
 	buf_addf(out, "\ntrust   lost %llu", (unsigned long long)profile_lost_events(p));
 	add_completeness(out, p);
 	buf_addc(out, '\n');
-	add_losses(out, p, "        ");
+	report_add_losses(out, p, "        ");
 }
 
 static void add_cost(struct buf *out, const struct profile *p)
@@ -299,7 +296,7 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
 
 	verdict(out, p, o);
-	add_losses(out, p, "          ");
+	report_add_losses(out, p, "          ");
 	nothing_live(out, p, &h);
 	if (p->n_procs == 1) {
 		add_target(out, p, &p->procs[0]);
@@ -325,7 +322,7 @@ void report_summary(struct buf *out, const struct profile *p, const struct rende
 	verdict(&b, p, o);
 	nothing_live(&b, p, &h);
 	buf_addf(&b, "lost %llu\n", (unsigned long long)profile_lost_events(p));
-	add_losses(&b, p, "");
+	report_add_losses(&b, p, "");
 	add_blind(&b, p, "");
 	for (line = b.data; *line; line = end + 1) {
 		end = strchr(line, '\n');

@@ -168,6 +168,18 @@ struct heap_net heap_net_of(const struct profile *p, uint32_t proc)
 	return h;
 }
 
+uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		by_end[p->stacks[i].end] += p->stacks[i].t.alloc_blocks;
+		sum += p->stacks[i].t.alloc_blocks;
+	}
+	return sum;
+}
+
 int64_t per_minute(const struct profile *p, int64_t bytes)
 {
 	if (!p->window_ns)

@@ -39,9 +39,13 @@ struct heap_net {
 
 /* Of one process (index), or of all: proc UINT32_MAX. */
 struct heap_net heap_net_of(const struct profile *p, uint32_t proc);
+/* Blocks allocated, by how their stack ended; returns the sum. by_end holds MP_END_NR zeros. */
+uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end);
 /* Bytes per minute of the window. */
 int64_t per_minute(const struct profile *p, int64_t bytes);
 
+/* A line per kind of loss that happened. */
+void report_add_losses(struct buf *out, const struct profile *p, const char *indent);
 /* The table of stacks with its remainder, older frees, losses and net rows. */
 void report_table(struct buf *out, const struct profile *p, const struct render_opts *o);
 

@@ -54,6 +54,14 @@ static void accepted_forms__set_what_they_say(void **state)
 	options_release(&o);
 	assert_int_equal(parse(&o, &out, "--folded -d 0"), OPTIONS_RUN);
 	assert_string_equal(o.renderer->name, "folded");
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-i 5 -o a.SVG -o b.svg"), OPTIONS_USAGE);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-i 5 --flamegraph -o b.svg"), OPTIONS_RUN);
+	assert_string_equal(o.renderer->name, "flamegraph");
+	assert_string_equal(o.outputs[0].renderer->name, "flamegraph");
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "--folded -d 0"), OPTIONS_RUN);
 	assert_true(o.has_duration && !o.duration_ns);
 	options_release(&o);
 	buf_release(&out);
@@ -75,7 +83,8 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "-d 99999999999999999999", "too long" },
 		{ "-i 0", "'0'" },
 		{ "-f svg", "no such format: 'svg'" },
-		{ "-o out.svg", "'out.svg'" },
+		{ "-o out.svgz", "'out.svgz'" },
+		{ "-i 1 --flamegraph", "-i with --flamegraph needs -o FILE" },
 		{ "-o folded", "'folded'" },
 		{ "-m rss", "no such metric: 'rss'" },
 		{ "--min-size 18446744073709551616", "too large" },
@@ -102,6 +111,25 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		assert_non_null(strstr(out.data, "\nTry 'memprobe --help'.\n"));
 		options_release(&o);
 	}
+	buf_release(&out);
+}
+
+static void the_command_line__can_be_pasted_into_a_shell(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, &out, "-p 42 -o $(x);'y'.svg --older=2s"), OPTIONS_RUN);
+	buf_reset(&out);
+	options_command_line(&out, &o);
+	assert_string_equal(out.data, "memprobe -p 42 -o '$(x);'\\''y'\\''.svg' --older=2s");
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-- prog ~ --x"), OPTIONS_RUN);
+	buf_reset(&out);
+	options_command_line(&out, &o);
+	assert_string_equal(out.data, "memprobe -- prog '' --x");
+	options_release(&o);
 	buf_release(&out);
 }
 
@@ -144,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepted_forms__set_what_they_say),
 		cmocka_unit_test(bad_input__is_a_usage_error_that_names_it),
+		cmocka_unit_test(the_command_line__can_be_pasted_into_a_shell),
 		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
 	};
 

@@ -4,8 +4,8 @@
 #
 #	tools/demo/run.sh MEMPROBE LEAKY_SERVER
 #
-# Prints the report; writes demo.folded, and demo.svg when this memprobe draws flame graphs, into
-# the current directory. The server ends with this script, and by itself after 60 s.
+# Prints the report; writes demo.txt, demo.folded and the flame graph demo.svg into the current
+# directory. The server ends with this script, and by itself after 60 s.
 set -eu
 memprobe=$1 server=$2
 case $memprobe in */*) ;; *) memprobe=./$memprobe ;; esac
@@ -16,10 +16,7 @@ pid=$!
 trap 'kill "$pid" 2>/dev/null || :' EXIT
 sleep 3 # its cache is full then
 
-outputs=(-o demo.txt -o demo.folded)
-# not `help | grep -q`: that would end memprobe by SIGPIPE
-help=$("$memprobe" --help)
-case $help in *flamegraph*) outputs+=(-o demo.svg) ;; esac
+outputs=(-o demo.txt -o demo.folded -o demo.svg)
 echo "+ $memprobe -p $pid -d 10 ${outputs[*]}"
 "$memprobe" -p "$pid" -d 10 "${outputs[@]}"
 echo
@@ -30,3 +27,4 @@ for file in "${outputs[@]}"; do
 	[ -s "$file" ] || { echo "demo: $file is empty" >&2; exit 1; }
 	echo "$file: $(wc -c <"$file") bytes"
 done
+echo "Open $PWD/demo.svg in a web browser: click to zoom, / to search."
