@@ -20,6 +20,9 @@
 /* Longer functions are probed at their entry (jemalloc's mallocx, with all inlined, has 10 KiB). */
 #define MAX_CODE_BYTES 65536
 
+/* An object may have any number of names; these are for people. */
+#define MAX_LEFT_OUT 256
+
 /* ld.so calls it around each change of its list of objects, for debuggers and for us. */
 #define LOADER_HOOK "_dl_debug_state"
 /* Only glibc defines it, as a library or linked statically. */
@@ -34,6 +37,7 @@ struct entry {
 };
 
 struct scan {
+	struct alloc_sites *out;
 	struct elf_file *f;
 	const char *path;
 	bool at_entry;
@@ -53,11 +57,32 @@ static const struct alloc_function *function_of(size_t row)
 	return &alloc_functions(&n)[row];
 }
 
-static bool is_wanted(const struct scan *s, const struct alloc_function *f)
+static const char shown[] = "calls malloc, whose stack shows it";
+
+/* NULL, or why this object's function gets no probe. */
+static const char *why_unwanted(const struct scan *s, const struct alloc_function *f)
 {
 	if (f->flags & ALLOC_ONLY_IF_BYPASS && s->calls_malloc)
-		return false;
-	return !(s->is_go && f->shape.op != MP_OP_FREE);
+		return shown;
+	if (s->is_go && f->shape.op != MP_OP_FREE)
+		return "Go code: a return probe would break its stacks";
+	return NULL;
+}
+
+/* The same symbol comes from .dynsym and from .symtab. */
+static void leave_out(struct scan *s, const char *name, const char *why)
+{
+	struct alloc_sites *out = s->out;
+	size_t i;
+
+	if (out->n_left_out >= MAX_LEFT_OUT)
+		return;
+	for (i = 0; i < out->n_left_out; i++)
+		if (!strcmp(out->left_out[i].symbol, name))
+			return;
+	log_debug("%s: %s is not probed: %s", s->path, name, why);
+	XGROW(out->left_out, out->n_left_out, out->left_out_cap);
+	out->left_out[out->n_left_out++] = (struct alloc_left_out){ .symbol = xstrdup(name), .why = why };
 }
 
 /* The whole function's code; caller frees. NULL: its size is not known, or too large. */
@@ -80,6 +105,9 @@ static void add_entry(struct scan *s, size_t row, const struct elf_symbol *sym)
 	const uint64_t *at = table_get(&s->by_offset, sym->offset);
 	size_t i = at ? *at : s->n;
 
+	if (at && s->entries[i].row != row)
+		leave_out(s, s->entries[i].row < row ? sym->name : s->entries[i].name,
+			  "same code as a function that is probed");
 	if (at && s->entries[i].row <= row)
 		return;
 	if (!at) {
@@ -102,7 +130,10 @@ static int take_symbol(void *ctx, const struct elf_symbol *sym)
 	const char *why;
 
 	if (row >= 0) {
-		if (is_wanted(s, function_of((size_t)row)))
+		why = why_unwanted(s, function_of((size_t)row));
+		if (why)
+			leave_out(s, sym->name, why);
+		else
 			add_entry(s, (size_t)row, sym);
 		return 0;
 	}
@@ -112,7 +143,7 @@ static int take_symbol(void *ctx, const struct elf_symbol *sym)
 		s->is_glibc = true;
 	why = alloc_why_not_probed(sym->name);
 	if (why)
-		log_debug("%s: %s is not probed: %s", s->path, sym->name, why);
+		leave_out(s, sym->name, why);
 	return 0;
 }
 
@@ -175,49 +206,64 @@ static void find_shown_deletes(struct scan *s)
 
 /* ---- sites ---- */
 
-static struct probe_site place_probe(const struct scan *s, const struct entry *e)
+static void find_point(const struct scan *s, const struct entry *e, bool need_return, struct probe_point *pp)
+{
+	const struct mp_shape *shape = &function_of(e->row)->shape;
+	uint8_t *code = read_code(s, e);
+
+	*pp = (struct probe_point){ .cost = PROBE_COST_UNKNOWN, .why = "entry: its size is not known, or too large" };
+	if (code)
+		probe_point_find(pp, code, e->size_bytes, alloc_argument_mask(shape), need_return);
+	free(code);
+	if (s->at_entry && pp->offset)
+		*pp = (struct probe_point){ .cost = PROBE_STEPPED, .why = "entry: as asked for" };
+}
+
+static void place_probe(const struct scan *s, const struct entry *e, struct probe_site *site,
+			struct alloc_site_info *info)
 {
 	const struct mp_shape *shape = &function_of(e->row)->shape;
 	bool entry_only = shape->op == MP_OP_FREE || shape->op == MP_OP_HEAP_END;
-	uint8_t *code = s->at_entry ? NULL : read_code(s, e);
-	struct probe_point pp = { .why = "entry" };
+	struct probe_point *pp = &info->point;
 	uint64_t cookie;
 
-	if (code)
-		probe_point_find(&pp, code, e->size_bytes, alloc_argument_mask(shape), !entry_only);
-	free(code);
+	*info = (struct alloc_site_info){ .symbol = xstrdup(e->name), .row = e->row, .code_offset = e->offset };
+	find_point(s, e, !entry_only, pp);
 	log_debug("%s: %s at 0x%llx, probe +%u: %s", s->path, e->name, (unsigned long long)e->offset,
-		  pp.offset, pp.why);
-	cookie = MP_COOKIE(e->row, pp.pushes, s->is_glibc ? MP_SITE_GLIBC : 0);
-	return (struct probe_site){
-		.offset = e->offset + pp.offset,
-		.cookie = MP_COOKIE_WITH_MOVED(cookie, pp.moved),
+		  pp->offset, pp->why);
+	cookie = MP_COOKIE(e->row, pp->pushes, s->is_glibc ? MP_SITE_GLIBC : 0);
+	*site = (struct probe_site){
+		.offset = e->offset + pp->offset,
+		.cookie = MP_COOKIE_WITH_MOVED(cookie, pp->moved),
 		.entry_only = entry_only,
 	};
+	elf_file_read(s->f, site->offset, info->first_bytes, sizeof(info->first_bytes));
 }
 
-/* One per entry that is to be probed; caller frees. */
-static struct probe_site *make_sites(const struct scan *s, size_t *n)
+/* One per entry that is to be probed. */
+static void make_sites(struct scan *s)
 {
-	struct probe_site *sites = xcalloc(s->n, sizeof(*sites));
+	struct alloc_sites *out = s->out;
 	size_t i;
 
-	*n = 0;
+	out->v = xcalloc(s->n, sizeof(*out->v));
+	out->info = xcalloc(s->n, sizeof(*out->info));
 	for (i = 0; i < s->n; i++) {
 		const struct entry *e = &s->entries[i];
 
-		if (e->is_shown)
-			log_debug("%s: %s is not probed: calls malloc, whose stack shows it", s->path,
-				  e->name);
-		else
-			sites[(*n)++] = place_probe(s, e);
+		if (e->is_shown) {
+			leave_out(s, e->name, shown);
+			continue;
+		}
+		place_probe(s, e, &out->v[out->n], &out->info[out->n]);
+		out->n++;
 	}
-	return sites;
 }
 
 void alloc_sites_find(struct alloc_sites *out, struct elf_file *f, const char *path, bool at_entry)
 {
 	struct scan s = {
+		.out = out,
 		.f = f,
 		.path = path,
 		.at_entry = at_entry,
@@ -225,17 +271,27 @@ void alloc_sites_find(struct alloc_sites *out, struct elf_file *f, const char *p
 		.is_go = elf_file_is_go(f),
 	};
 
+	*out = (struct alloc_sites){ .is_go = s.is_go };
 	elf_file_each_function(f, take_symbol, &s);
 	find_shown(&s);
 	find_shown_deletes(&s);
-	*out = (struct alloc_sites){ .loader_hook = s.loader_hook };
-	out->v = make_sites(&s, &out->n);
+	out->loader_hook = s.loader_hook;
+	out->is_glibc = s.is_glibc;
+	make_sites(&s);
 	free(s.entries);
 	table_release(&s.by_offset);
 }
 
 void alloc_sites_release(struct alloc_sites *sites)
 {
+	size_t i;
+
+	for (i = 0; i < sites->n; i++)
+		free(sites->info[i].symbol);
+	for (i = 0; i < sites->n_left_out; i++)
+		free(sites->left_out[i].symbol);
+	free(sites->left_out);
+	free(sites->info);
 	free(sites->v);
 	*sites = (struct alloc_sites){ 0 };
 }

@@ -3,6 +3,8 @@
 #include "app/attacher.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,10 +15,22 @@
 #include "base/xalloc.h"
 #include "symbol/elf_file.h"
 
+/* Where a probe must be, to be looked for in the memory of a process. */
+struct placed {
+	uint64_t ino, offset;
+	uint32_t dev;
+	uint8_t first_bytes[PROBE_BYTES]; /* of the file, there */
+};
+
 struct attacher {
 	struct attacher_opts o;
 	struct table seen; /* object identity (and pid, when links are scoped) */
+	struct placed *placed;
+	size_t n_placed, placed_cap;
 	unsigned int n_probes, n_objects;
+	unsigned int n_denied; /* objects that we may not read */
+	char *denied;	       /* the first of them */
+	int attach_err;	       /* of the first object that could not be probed */
 };
 
 struct attacher *attacher_new(const struct attacher_opts *o)
@@ -32,6 +46,8 @@ void attacher_free(struct attacher *a)
 	if (!a)
 		return;
 	table_release(&a->seen);
+	free(a->placed);
+	free(a->denied);
 	free(a);
 }
 
@@ -53,6 +69,17 @@ unsigned int attacher_n_objects(const struct attacher *a)
 	return a->n_objects;
 }
 
+unsigned int attacher_n_denied(const struct attacher *a, const char **first)
+{
+	*first = a->denied;
+	return a->n_denied;
+}
+
+int attacher_error(const struct attacher *a)
+{
+	return a->attach_err;
+}
+
 /* ---- objects ---- */
 
 /* Two mounts of one file (overlay) have one inode number and one build id, but different devices. */
@@ -65,7 +92,21 @@ static uint64_t object_identity(struct elf_file *f, const struct proc_map *m, pi
 	return n ? h ^ hash_bytes(id, n) : h ^ hash_u64((uint64_t)m->dev << 8 | 1);
 }
 
-static int attach_object(struct attacher *a, struct elf_file *f, const char *path, pid_t scope)
+static void remember(struct attacher *a, const struct alloc_sites *sites, const struct proc_map *m)
+{
+	struct placed *at;
+	size_t i;
+
+	for (i = 0; i < sites->n; i++) {
+		XGROW(a->placed, a->n_placed, a->placed_cap);
+		at = &a->placed[a->n_placed++];
+		*at = (struct placed){ .ino = m->ino, .dev = m->dev, .offset = sites->v[i].offset };
+		memcpy(at->first_bytes, sites->info[i].first_bytes, sizeof(at->first_bytes));
+	}
+}
+
+static int attach_object(struct attacher *a, struct elf_file *f, const char *path, const struct proc_map *m,
+			 pid_t scope)
 {
 	struct alloc_sites sites;
 	int err = 0;
@@ -76,6 +117,10 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, scope);
 	if (sites.n)
 		err = kern_attach(a->o.kern, path, sites.v, sites.n, scope, &a->n_probes);
+	if (err && !a->attach_err)
+		a->attach_err = err;
+	if (!err)
+		remember(a, &sites, m);
 	alloc_sites_release(&sites);
 	return err;
 }
@@ -91,6 +136,13 @@ static bool is_known(struct attacher *a, const struct proc_map *m, pid_t scope)
 	return false;
 }
 
+static void note_denied(struct attacher *a, const struct proc_map *m)
+{
+	a->n_denied++;
+	if (!a->denied)
+		a->denied = xstrdup(m->path);
+}
+
 int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 {
 	pid_t scope = a->o.pid_scoped ? pid : 0;
@@ -103,6 +155,8 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 		return 0;
 	kern_unwind_add(a->o.kern, pid, m); /* before arming, or as soon as the code is mapped */
 	fd = proc_map_open(a->o.proc_root, pid, m);
+	if (fd == -EACCES || fd == -EPERM)
+		note_denied(a, m);
 	if (fd < 0)
 		return fd;
 	err = elf_file_open(&f, fd);
@@ -112,7 +166,7 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 	path = table_get(&a->seen, identity) ? NULL : proc_map_attach_path(a->o.proc_root, pid, m);
 	if (path) {
 		table_put(&a->seen, identity, 1);
-		err = attach_object(a, f, path, scope);
+		err = attach_object(a, f, path, m, scope);
 	}
 	free(path);
 	elf_file_close(f);
@@ -135,4 +189,58 @@ int attacher_add_process(struct attacher *a, pid_t pid)
 	}
 	proc_maps_release(&maps);
 	return 0;
+}
+
+/* ---- are they there? ---- */
+
+static void check_site(int mem, const struct placed *at, const struct proc_map *m, struct attacher_check *c)
+{
+	uint64_t addr = m->start + (at->offset - m->offset);
+	uint8_t now[PROBE_BYTES];
+
+	if (pread(mem, now, sizeof(now), (off_t)addr) != (ssize_t)sizeof(now)) {
+		c->n_unreadable++;
+		return;
+	}
+	c->n_checked++;
+	if (memcmp(now, at->first_bytes, sizeof(now)) != 0)
+		c->n_there++;
+	else if (!c->path[0])
+		snprintf(c->path, sizeof(c->path), "%s%s", m->path,
+			 m->shared ? " (mapped shared: the kernel puts no probes there)" : "");
+}
+
+static void check_map(const struct attacher *a, int mem, const struct proc_map *m, struct attacher_check *c)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_placed; i++) {
+		const struct placed *at = &a->placed[i];
+		uint64_t end = m->offset + (m->end - m->start);
+
+		if (at->ino != m->ino || at->dev != m->dev || at->offset < m->offset || at->offset >= end)
+			continue;
+		check_site(mem, at, m, c);
+	}
+}
+
+int attacher_check_process(const struct attacher *a, pid_t pid, struct attacher_check *c)
+{
+	char *path = xasprintf("%s/%d/mem", a->o.proc_root, (int)pid);
+	int mem = open(path, O_RDONLY | O_CLOEXEC);
+	struct proc_maps maps = { 0 };
+	size_t i;
+	int err = mem < 0 ? -errno : 0;
+
+	free(path);
+	*c = (struct attacher_check){ 0 };
+	if (!err)
+		err = proc_maps_read(&maps, a->o.proc_root, pid);
+	for (i = 0; !err && i < maps.n; i++)
+		if (maps.v[i].exec && maps.v[i].ino)
+			check_map(a, mem, &maps.v[i], c);
+	proc_maps_release(&maps);
+	if (mem >= 0)
+		close(mem);
+	return err;
 }

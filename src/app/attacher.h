@@ -42,5 +42,19 @@ void attacher_widen(struct attacher *a);
 unsigned int attacher_n_probes(const struct attacher *a);
 /* What was looked at in vain, for the message of a run that found no allocator. */
 unsigned int attacher_n_objects(const struct attacher *a);
+/* Objects that we may not read, so that nobody knows what is in them; *first: the path of one, or NULL. */
+unsigned int attacher_n_denied(const struct attacher *a, const char **first);
+/* What the first object that could not be probed came to (it has been logged), 0: none. */
+int attacher_error(const struct attacher *a);
+
+/* A link may be made and nothing be probed: is there another code than in the file? */
+struct attacher_check {
+	unsigned int n_checked, n_there; /* sites */
+	unsigned int n_unreadable;
+	char path[256]; /* an object whose code is as in the file, "" if there is none */
+};
+
+/* Look into the memory of a process. 0 or -errno (-EACCES: that needs CAP_SYS_PTRACE). */
+int attacher_check_process(const struct attacher *a, pid_t pid, struct attacher_check *c);
 
 #endif

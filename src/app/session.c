@@ -343,6 +343,8 @@ static int exit_status(struct session *s, int err)
 		return STATUS_ABORTED;
 	if (s->o->strict && profile_lost_events(p))
 		return STATUS_INCOMPLETE;
+	if (session_check_fired(s))
+		return STATUS_FAILED;
 	return s->o->command ? command_exit_status(&s->command) : STATUS_OK;
 }
 

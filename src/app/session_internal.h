@@ -39,4 +39,8 @@ int session_check_targets(struct session *s); /* before anything is loaded */
 int session_open(struct session *s);	      /* load the kernel side */
 int session_attach(struct session *s);	      /* probes, COMMAND, arming */
 
+/* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */
+int session_check_probes(struct session *s); /* before arming */
+int session_check_fired(struct session *s);  /* after the last snapshot */
+
 #endif

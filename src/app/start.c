@@ -137,6 +137,8 @@ static int arm(struct session *s)
 {
 	size_t n = collector_n_running(s->collector);
 
+	if (session_check_probes(s))
+		return STATUS_FAILED;
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
 	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;
@@ -147,6 +149,15 @@ static int arm(struct session *s)
 
 static int no_probes(struct session *s, const char *who)
 {
+	const char *path;
+
+	if (attacher_error(s->attacher))
+		return attacher_error(s->attacher) == -EPERM ? STATUS_PRIVILEGE : STATUS_FAILED;
+	if (attacher_n_denied(s->attacher, &path)) {
+		log_error("%s: %s: Permission denied: whether it has an allocator cannot be seen: run with "
+			  "sudo, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", who, path);
+		return STATUS_PRIVILEGE;
+	}
 	log_error("%s: no allocator found in %u objects: nothing to attach to (looked for malloc and "
 		  "the other entry points in every executable mapping)",
 		  who, attacher_n_objects(s->attacher));
@@ -313,6 +324,7 @@ static bool hook_loader(struct session *s)
 static int attach_command(struct session *s)
 {
 	bool hooked;
+	int status;
 
 	new_attacher(s, false);
 	if (command_start(&s->command, s->o->command, s->o->user))
@@ -332,9 +344,10 @@ static int attach_command(struct session *s)
 	attacher_add_process(s->attacher, s->command.pid);
 	if (!attacher_n_probes(s->attacher))
 		return no_probes(s, s->o->command[0]);
-	arm(s);
-	command_continue(&s->command);
-	return STATUS_OK;
+	status = arm(s);
+	if (!status)
+		command_continue(&s->command);
+	return status;
 }
 
 int session_attach(struct session *s)

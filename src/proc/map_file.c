@@ -140,6 +140,25 @@ static bool is_file_mapping(const struct proc_map *m)
 	return m->ino && m->path[0] == '/';
 }
 
+static bool is_denied(const char *path, const struct proc_map *m)
+{
+	int err = check_file(path, m);
+
+	return err == -EACCES || err == -EPERM;
+}
+
+/* None of the ways led to the file: was that for want of a right? */
+static int why_not_opened(const char *proc_root, pid_t pid, const struct proc_map *m)
+{
+	char *link = map_files_path(proc_root, pid, m);
+	char *path = xasprintf("%s/%d/root%s", proc_root, (int)pid, m->path);
+	bool denied = is_denied(link, m) || is_denied(path, m) || is_denied(m->path, m);
+
+	free(link);
+	free(path);
+	return denied ? -EACCES : -ENOENT;
+}
+
 int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 {
 	char *path;
@@ -155,7 +174,7 @@ int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 	path = find_in_root(proc_root, pid, m);
 	if (!path && !check_file(m->path, m))
 		path = xstrdup(m->path);
-	fd = path ? open_checked(path, m) : -ENOENT;
+	fd = path ? open_checked(path, m) : why_not_opened(proc_root, pid, m);
 	free(path);
 	return fd;
 }

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import MEMPROBE, Skip, Target, main, parse_folded, sum_of, test
+from harness import MEMPROBE, Skip, Target, build, main, parse_folded, sum_of, test
 
 SETPRIV = shutil.which("setpriv")
 UNSHARE = shutil.which("unshare")
@@ -81,6 +81,28 @@ def bpf_and_perfmon_alone(t):
         t.equal("with_bpf_and_perfmon_alone__a_run_succeeds", status, 0)
         t.equal("with_bpf_and_perfmon_alone__the_figures_are_exact", got, truth)
         t.true("with_bpf_and_perfmon_alone__nothing_is_said_to_be_missing", "missing" not in err, err)
+
+
+@test
+def a_program_that_nobody_may_read(t):
+    binary = build("oracle_static")
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o700) # the program is static: its allocator is in this file alone
+        copy = os.path.join(d, "secret")
+        shutil.copy(binary, copy)
+        process = subprocess.Popen(["sleep", "1000"], executable=copy, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        try:
+            time.sleep(0.2)
+            ended = run_as(("bpf", "perfmon"), "-d", 1, "-p", process.pid)
+            t.equal("a_program_that_we_may_not_read__exits_with_3", ended.returncode, 3)
+            t.true("a_program_that_we_may_not_read__is_named_with_the_capability",
+                   copy in ended.stderr and "CAP_SYS_PTRACE" in ended.stderr, ended.stderr)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
 
 
 @test
