@@ -103,6 +103,23 @@ static __always_inline void realloc_enter(struct mp_thread *th, const struct cal
 	th->old_bytes = c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
 }
 
+/*
+ * Links of single processes gave way to links for all: until the narrow ones are closed, a hit runs through
+ * both. The kernel puts a new consumer at the head of a probe's list, so the wide link comes first and leaves
+ * its mark; the narrow one passes over a hit that is marked. A hit that was under way before the wide link
+ * came has no mark, and is counted by the narrow one: each hit counts once, whatever the timing.
+ */
+static __always_inline bool hit_is_taken(struct mp_thread *th, const struct call *c)
+{
+	if (!links_overlap)
+		return false;
+	if (!(c->flags & MP_SITE_WIDE))
+		return th->wide_sp == c->sp && th->wide_ip == c->ip;
+	th->wide_sp = c->sp;
+	th->wide_ip = c->ip;
+	return false;
+}
+
 /* Entry of an allocation. True: the return is wanted. */
 static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker)
 {
@@ -110,7 +127,7 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	struct mp_thread *th = thread_get();
 	__u64 size;
 
-	if (!th)
+	if (!th || hit_is_taken(th, c))
 		return false;
 	size = call_size(c, shape);
 	if (th->pending) {
@@ -240,7 +257,7 @@ static __always_inline void heap_free(const struct call *c)
 	if (!ptr)
 		return;
 	th = thread_get();
-	if (!th)
+	if (!th || hit_is_taken(th, c))
 		return;
 	if (th->pending) {
 		if (call_is_inner(th, c->sp, 0))

@@ -11,9 +11,6 @@
 #ifndef MEMPROBE_LEDGER_BPF_H
 #define MEMPROBE_LEDGER_BPF_H
 
-#define MP_E2BIG 7
-#define MP_EEXIST 17
-
 static __always_inline __u32 now_ms(void)
 {
 	return (bpf_ktime_get_ns() - start_ns) / 1000000;

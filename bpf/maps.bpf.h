@@ -12,6 +12,10 @@
 
 #include "memprobe.h"
 
+/* errno of map updates; the same on all machines */
+#define MP_E2BIG 7
+#define MP_EEXIST 17
+
 /* ---- configuration, written before load ---- */
 const volatile struct mp_shape shapes[MP_MAX_SHAPES] = {};
 const volatile __u32 cfg_preempt_guard = 1; /* bpf_preempt_disable() around programs */
@@ -27,6 +31,7 @@ __u32 armed = 0;	 /* 0: probes return at once */
 __u32 target_epoch = 1;	 /* bumped when user space changes procs */
 __u32 next_gen = 0;	 /* generations given in the kernel: 1, 2, ... */
 __u64 start_ns = 0;	 /* CLOCK_MONOTONIC of arming: births count from it */
+__u32 links_overlap = 0; /* narrow and wide links on the same sites (hit_is_taken) */
 __u64 resend_stack = 0;	 /* user space asks for the frames of this stack again */
 __u32 verify_busy = 0;	 /* stack_verify: a stopped process is being looked at */
 __u32 loader_calls = 0;	 /* hits of ld.so's _dl_debug_state in a held COMMAND */
@@ -99,6 +104,7 @@ struct mp_thread {
 	__u32 old_kind;	     /* enum mp_old */
 	__u32 pad;
 	__u64 last_free_sp, last_free_ptr; /* tail-jump wrappers: operator delete -> free */
+	__u64 wide_sp, wide_ip; /* last hit of a wide link while links overlap */
 };
 
 enum mp_old { OLD_NONE = 0, OLD_IN_LEDGER = 1, OLD_BEFORE_ATTACH = 2 };

@@ -63,6 +63,7 @@ struct mp_shape {
  */
 enum mp_site_flags {
 	MP_SITE_GLIBC = 1, /* glibc's own: a size word lies before each block */
+	MP_SITE_WIDE = 2,  /* of a link for every process that maps the object */
 };
 
 #define MP_COOKIE(row, pushes, flags) ((__u64)(row) | (__u64)(pushes) << 16 | (__u64)(flags) << 24)
@@ -205,6 +206,7 @@ enum mp_proc_event {
 	MP_PROC_EXEC = 3, /* old_gen ended (0: it was no target), gen begins (0: not followed) */
 	MP_PROC_EXIT = 4, /* old_gen ended */
 	MP_PROC_STOPPED = 5, /* COMMAND was stopped by memprobe (exec, or its libraries are mapped) */
+	MP_PROC_VFORK = 6, /* a child that shares old_gen until its exec or exit; gen 0 */
 };
 
 struct mp_ev_proc {
@@ -213,7 +215,7 @@ struct mp_ev_proc {
 	__u32 tgid;
 	__u32 gen;
 	__u32 old_gen;
-	__u32 parent_tgid; /* fork: the parent; exec: the thread that called it */
+	__u32 parent_tgid; /* fork: the parent; exec: tgid, or the other thread that called it */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	char comm[16];
 };

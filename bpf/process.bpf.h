@@ -35,18 +35,27 @@ static __always_inline void send_proc(__u32 what, __u32 tgid, __u32 gen, __u32 o
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Enter tgid into procs under a new generation; 0 when a table is full. */
-static __always_inline __u32 proc_begin(__u32 tgid, __u32 flags)
+/*
+ * Enter tgid into procs under a new generation; 0 when a table is full, or (with BPF_NOEXIST) when it is there
+ * already: user space finds a child in /proc before the fork tracepoint does.
+ */
+static __always_inline __u32 proc_begin(__u32 tgid, __u32 flags, __u64 how)
 {
 	struct mp_proc_totals zero = {};
 	struct mp_proc p = { .gen = new_gen(), .flags = flags };
+	long err;
 
-	if (bpf_map_update_elem(&proc_totals, &p.gen, &zero, BPF_ANY) ||
-	    bpf_map_update_elem(&procs, &tgid, &p, BPF_ANY)) {
-		lose(MP_LOSS_PROCS_FULL, 0);
-		return 0;
+	err = bpf_map_update_elem(&proc_totals, &p.gen, &zero, BPF_ANY);
+	if (!err) {
+		err = bpf_map_update_elem(&procs, &tgid, &p, how);
+		if (err)
+			bpf_map_delete_elem(&proc_totals, &p.gen);
 	}
-	return p.gen;
+	if (!err)
+		return p.gen;
+	if (err != -MP_EEXIST)
+		lose(MP_LOSS_PROCS_FULL, 0);
+	return 0;
 }
 
 /* Generation of the current process, 0 when it is no target. */
@@ -60,7 +69,7 @@ static __always_inline __u32 proc_gen(struct task_struct *task)
 		return p->flags & (MP_PROC_HELD | MP_PROC_IGNORED) ? 0 : p->gen;
 	if (!cfg_scope_all || tgid == cfg_own_tgid)
 		return 0;
-	gen = proc_begin(tgid, MP_PROC_FOLLOW);
+	gen = proc_begin(tgid, MP_PROC_FOLLOW, BPF_ANY);
 	if (gen)
 		send_proc(MP_PROC_NEW, tgid, gen, 0, 0, task);
 	return gen;

@@ -23,11 +23,13 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 		shared.flags = p->flags | MP_PROC_SHARED;
 		if (bpf_map_update_elem(&procs, &tgid, &shared, BPF_ANY))
 			lose(MP_LOSS_PROCS_FULL, 0);
+		if (p->flags & MP_PROC_FOLLOW)
+			send_proc(MP_PROC_VFORK, tgid, 0, p->gen, ptgid, child);
 		return 0;
 	}
 	if (!(p->flags & MP_PROC_FOLLOW))
 		return 0;
-	gen = proc_begin(tgid, p->flags & ~MP_PROC_SHARED);
+	gen = proc_begin(tgid, p->flags & ~MP_PROC_SHARED, BPF_NOEXIST);
 	if (gen)
 		send_proc(MP_PROC_FORK, tgid, gen, p->gen, ptgid, child);
 	return 0;
@@ -61,7 +63,7 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 		bpf_map_delete_elem(&procs, &tgid);
 		return 0;
 	}
-	gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD));
+	gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD), BPF_ANY);
 	send_proc(MP_PROC_EXEC, tgid, gen, old_gen, old_pid, task);
 	if (flags & MP_PROC_HELD) {
 		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);

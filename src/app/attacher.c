@@ -22,9 +22,17 @@ struct placed {
 	uint8_t first_bytes[PROBE_BYTES]; /* of the file, there */
 };
 
+/* Attached for one process, and how it is known when it is attached for all. */
+struct scoped_object {
+	uint64_t map_key, identity;
+	unsigned int n_sites;
+};
+
 struct attacher {
 	struct attacher_opts o;
 	struct table seen; /* object identity (and pid, when links are scoped) */
+	struct scoped_object *scoped;
+	size_t n_scoped, scoped_cap;
 	struct placed *placed;
 	size_t n_placed, placed_cap;
 	unsigned int n_probes, n_objects;
@@ -46,17 +54,35 @@ void attacher_free(struct attacher *a)
 	if (!a)
 		return;
 	table_release(&a->seen);
+	free(a->scoped);
 	free(a->placed);
 	free(a->denied);
 	free(a);
 }
 
-void attacher_widen(struct attacher *a)
+int attacher_widen(struct attacher *a)
 {
+	size_t i;
+
 	if (!a->o.pid_scoped)
-		return;
+		return 0;
 	a->o.pid_scoped = false;
+	a->n_probes = 0;
 	table_release(&a->seen);
+	for (i = 0; i < a->n_scoped; i++) {
+		const struct scoped_object *o = &a->scoped[i];
+
+		table_put(&a->seen, o->map_key, 1);
+		if (!table_get(&a->seen, o->identity))
+			a->n_probes += o->n_sites;
+		table_put(&a->seen, o->identity, 1);
+	}
+	return kern_widen(a->o.kern);
+}
+
+bool attacher_is_wide(const struct attacher *a)
+{
+	return !a->o.pid_scoped;
 }
 
 unsigned int attacher_n_probes(const struct attacher *a)
@@ -92,6 +118,22 @@ static uint64_t object_identity(struct elf_file *f, const struct proc_map *m, pi
 	return n ? h ^ hash_bytes(id, n) : h ^ hash_u64((uint64_t)m->dev << 8 | 1);
 }
 
+/* Cheap identity before the file is opened: mapping's device and inode. */
+static uint64_t map_key(const struct proc_map *m, pid_t scope)
+{
+	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope);
+}
+
+static bool is_known(struct attacher *a, const struct proc_map *m, pid_t scope)
+{
+	uint64_t key = map_key(m, scope);
+
+	if (table_get(&a->seen, key))
+		return true;
+	table_put(&a->seen, key, 1);
+	return false;
+}
+
 static void remember(struct attacher *a, const struct alloc_sites *sites, const struct proc_map *m)
 {
 	struct placed *at;
@@ -121,19 +163,13 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 		a->attach_err = err;
 	if (!err)
 		remember(a, &sites, m);
+	if (!err && scope) {
+		XGROW(a->scoped, a->n_scoped, a->scoped_cap);
+		a->scoped[a->n_scoped++] = (struct scoped_object){ map_key(m, 0), object_identity(f, m, 0),
+								   (unsigned int)sites.n };
+	}
 	alloc_sites_release(&sites);
 	return err;
-}
-
-/* Cheap identity before the file is opened: mapping's device and inode. */
-static bool is_known(struct attacher *a, const struct proc_map *m, pid_t scope)
-{
-	uint64_t key = hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope);
-
-	if (table_get(&a->seen, key))
-		return true;
-	table_put(&a->seen, key, 1);
-	return false;
 }
 
 static void note_denied(struct attacher *a, const struct proc_map *m)

@@ -35,10 +35,12 @@ int attacher_add_process(struct attacher *a, pid_t pid);
 /* The same for one mapping that appeared. */
 int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m);
 /*
- * From now on attach for every process that maps an object: links that are bound to a process do not
- * fire when its main thread has ended, or when another thread execs. What is attached is attached anew.
+ * From now on attach for every process that maps an object: links that are bound to a process do not fire in
+ * its children, nor when its main thread has ended, nor when another thread execs. What is attached is
+ * attached anew at once, without a gap and without counting twice. 0 or -errno, which has been logged.
  */
-void attacher_widen(struct attacher *a);
+int attacher_widen(struct attacher *a);
+bool attacher_is_wide(const struct attacher *a);
 unsigned int attacher_n_probes(const struct attacher *a);
 /* What was looked at in vain, for the message of a run that found no allocator. */
 unsigned int attacher_n_objects(const struct attacher *a);

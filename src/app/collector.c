@@ -40,7 +40,7 @@ void collector_free(struct collector *c)
 		free(c->raw[i]);
 	free(c->raw);
 	for (i = 0; i < c->n_recent; i++)
-		proc_maps_release(&c->recent[i]);
+		proc_maps_release(&c->recent[i].maps);
 	free(c->recent);
 	table_release(&c->recent_of_pid);
 	table_release(&c->gen_of_pid);
@@ -132,27 +132,46 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
  * the last exec of a process is kept, so that a process that has ended before its exec event is
  * handled still has names.
  */
-static struct proc_maps *recent_maps(struct collector *c, pid_t pid, bool create)
+static struct recent_maps *recent_maps(struct collector *c, pid_t pid, bool create)
 {
 	uint64_t *at = table_get(&c->recent_of_pid, (uint64_t)pid);
 
 	if (at || !create)
 		return at ? &c->recent[*at] : NULL;
 	XGROW(c->recent, c->n_recent, c->recent_cap);
-	c->recent[c->n_recent] = (struct proc_maps){ 0 };
+	c->recent[c->n_recent] = (struct recent_maps){ .pid = pid };
 	table_put(&c->recent_of_pid, (uint64_t)pid, c->n_recent);
 	return &c->recent[c->n_recent++];
 }
 
+void collector_forget_recent(struct collector *c)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < c->n_recent; i++) {
+		struct recent_maps *r = &c->recent[i];
+
+		if (r->is_old && !collector_gen_of(c, r->pid)) {
+			proc_maps_release(&r->maps);
+			table_remove(&c->recent_of_pid, (uint64_t)r->pid);
+			continue;
+		}
+		r->is_old = true;
+		*table_put(&c->recent_of_pid, (uint64_t)r->pid, 0) = n;
+		c->recent[n++] = *r;
+	}
+	c->n_recent = n;
+}
+
 static void add_mappings(struct collector *c, uint32_t gen, pid_t pid)
 {
-	struct proc_maps *recent = recent_maps(c, pid, false);
+	struct recent_maps *r = recent_maps(c, pid, false);
 	size_t i;
 
-	if (!symbolizer_add_process(c->symbolizer, gen, pid) || !recent)
+	if (!symbolizer_add_process(c->symbolizer, gen, pid) || !r)
 		return;
-	for (i = 0; i < recent->n; i++)
-		symbolizer_add_map(c->symbolizer, gen, &recent->v[i]);
+	for (i = 0; i < r->maps.n; i++)
+		symbolizer_add_map(c->symbolizer, gen, &r->maps.v[i]);
 }
 
 /* comm of a process that has just begun: the kernel's, since /proc may be too late. */
@@ -196,18 +215,22 @@ void collector_on_proc(struct collector *c, const struct mp_ev_proc *e)
 
 void collector_on_exec(struct collector *c, pid_t pid)
 {
-	if (c->options->n_pids && !collector_gen_of(c, pid))
+	struct recent_maps *r;
+
+	if (c->options->no_follow && !collector_gen_of(c, pid))
 		return;
-	proc_maps_release(recent_maps(c, pid, true));
+	r = recent_maps(c, pid, true);
+	proc_maps_release(&r->maps);
+	r->is_old = false;
 }
 
 void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m)
 {
-	struct proc_maps *recent = recent_maps(c, pid, false);
+	struct recent_maps *r = recent_maps(c, pid, false);
 	uint32_t gen = collector_gen_of(c, pid);
 
-	if (recent)
-		proc_maps_add(recent, m);
+	if (r)
+		proc_maps_add(&r->maps, m);
 	if (gen)
 		symbolizer_add_map(c->symbolizer, gen, m);
 }

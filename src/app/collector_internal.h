@@ -16,6 +16,13 @@ struct raw_stack {
 	uint64_t frames[];
 };
 
+/* Mapped since the last exec of a process, ours or not yet. */
+struct recent_maps {
+	pid_t pid;
+	bool is_old; /* seen by the last sweep */
+	struct proc_maps maps;
+};
+
 struct collector {
 	struct kern *kern;
 	const struct options *options;
@@ -25,12 +32,15 @@ struct collector {
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
 	struct table gen_of_pid; /* living processes */
-	struct proc_maps *recent; /* mapped since the last exec, by process */
+	struct recent_maps *recent;
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
 	uint64_t hash_mismatches;
 	uint64_t n_ended, n_swept; /* processes */
 };
+
+/* Drop what was kept for processes that did not become ours in time. */
+void collector_forget_recent(struct collector *c);
 
 /* A frame that is memprobe's own word: "[stack not sent]". */
 uint32_t note_frame(struct collector *c, const char *text);

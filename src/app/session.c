@@ -72,16 +72,6 @@ static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 	attacher_add_map(s->attacher, pid, m);
 }
 
-/* After an exec by another thread: the new links are there. */
-static void note_reattached(struct session *s)
-{
-	if (!s->reattach_from || attacher_n_probes(s->attacher) < s->reattach_from)
-		return;
-	s->reattach_from = 0;
-	log_info("another thread than the first called exec: attached again, for every process that maps "
-		 "the same objects; what was allocated meanwhile was not seen");
-}
-
 static void on_map_exec(void *ctx, pid_t pid)
 {
 	struct session *s = ctx;
@@ -116,13 +106,7 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 	collector_on_proc(s->collector, e);
 	if (e->what == MP_PROC_EXIT)
 		kern_maps_drop(s->kern, (pid_t)e->tgid);
-	/* what was mapped before the process became ours; the rest comes as mapping events */
-	if (s->attacher && e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid) {
-		attacher_widen(s->attacher);
-		s->reattach_from = attacher_n_probes(s->attacher) + 1;
-	}
-	if (s->attacher && e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
-		attacher_add_process(s->attacher, (pid_t)e->tgid);
+	targets_on_proc(s, e);
 }
 
 void session_poll(struct session *s)
@@ -132,7 +116,6 @@ void session_poll(struct session *s)
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);
-	note_reattached(s);
 	collector_resolve(s->collector, RESOLVE_BUDGET_NS);
 }
 

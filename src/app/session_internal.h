@@ -23,7 +23,6 @@ struct session {
 	uint64_t armed_ns; /* CLOCK_MONOTONIC */
 	uint64_t max_memory_bytes;
 	uint64_t maps_lost;
-	unsigned int reattach_from; /* probes before links had to be made anew, + 1; 0: they had not */
 	unsigned int n_stops; /* COMMAND was stopped so often */
 	unsigned int n_interrupts;
 	bool want_snapshot, want_mark;
@@ -38,6 +37,13 @@ void session_wait(struct session *s, uint64_t deadline_ns);
 int session_check_targets(struct session *s); /* before anything is loaded */
 int session_open(struct session *s);	      /* load the kernel side */
 int session_attach(struct session *s);	      /* probes, COMMAND, arming */
+void session_new_attacher(struct session *s, bool pid_scoped);
+int session_arm(struct session *s);
+int session_no_probes(struct session *s, const char *who); /* says so */
+
+/* targets.c: running processes; what is to be done when one begins, forks or execs. */
+int targets_attach(struct session *s); /* an exit status */
+void targets_on_proc(struct session *s, const struct mp_ev_proc *e);
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */
 int session_check_probes(struct session *s); /* before arming */

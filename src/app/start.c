@@ -22,8 +22,6 @@
 
 #define PROC_ROOT "/proc"
 #define CGROUP_ROOT "/sys/fs/cgroup"
-/* More targets than this share inode-wide links: each pid-scoped link costs every target. */
-#define MAX_SCOPED_PIDS 4
 
 static int check_pid(pid_t pid)
 {
@@ -121,7 +119,7 @@ int session_open(struct session *s)
 	return STATUS_OK;
 }
 
-static void new_attacher(struct session *s, bool pid_scoped)
+void session_new_attacher(struct session *s, bool pid_scoped)
 {
 	struct attacher_opts ao = {
 		.kern = s->kern,
@@ -133,7 +131,7 @@ static void new_attacher(struct session *s, bool pid_scoped)
 	s->attacher = attacher_new(&ao);
 }
 
-static int arm(struct session *s)
+int session_arm(struct session *s)
 {
 	size_t n = collector_n_running(s->collector);
 
@@ -147,7 +145,7 @@ static int arm(struct session *s)
 	return STATUS_OK;
 }
 
-static int no_probes(struct session *s, const char *who)
+int session_no_probes(struct session *s, const char *who)
 {
 	const char *path;
 
@@ -162,85 +160,6 @@ static int no_probes(struct session *s, const char *who)
 		  "the other entry points in every executable mapping)",
 		  who, attacher_n_objects(s->attacher));
 	return STATUS_NO_TARGET;
-}
-
-/* The main thread has ended, others live on: a link bound to this process would never fire. */
-static bool has_lost_leader(pid_t pid)
-{
-	struct buf b = BUF_INIT;
-	char path[64], *p;
-	bool lost = false;
-
-	snprintf(path, sizeof(path), PROC_ROOT "/%d/stat", (int)pid);
-	if (!buf_read_file(&b, path, 4096)) {
-		p = strrchr(b.data, ')');
-		lost = p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
-	}
-	buf_release(&b);
-	return lost;
-}
-
-static bool can_scope(const struct options *o)
-{
-	size_t i;
-
-	for (i = 0; i < o->n_pids; i++)
-		if (has_lost_leader(o->pids[i]))
-			return false;
-	return o->n_pids <= MAX_SCOPED_PIDS;
-}
-
-static int attach_pids(struct session *s)
-{
-	const struct options *o = s->o;
-	size_t i, n_ok = 0;
-	uint32_t gen;
-	int err;
-
-	new_attacher(s, can_scope(o));
-	for (i = 0; i < o->n_pids; i++) {
-		err = attacher_add_process(s->attacher, o->pids[i]);
-		if (err == -EACCES) {
-			log_error("process %d: cannot read its mappings: run with sudo, or add CAP_SYS_PTRACE",
-				  (int)o->pids[i]);
-			return STATUS_PRIVILEGE;
-		}
-		if (err) {
-			log_warn("process %d ended before it could be probed", (int)o->pids[i]);
-			continue;
-		}
-		if (kern_follow(s->kern, o->pids[i], 0, &gen))
-			return STATUS_FAILED;
-		collector_add_process(s->collector, gen, o->pids[i]);
-		n_ok++;
-	}
-	if (!n_ok)
-		return STATUS_NO_TARGET;
-	if (!attacher_n_probes(s->attacher))
-		return no_probes(s, "-p");
-	return arm(s);
-}
-
-static int attach_all(struct session *s)
-{
-	pid_t *pids;
-	size_t n, i;
-	uint32_t gen;
-
-	new_attacher(s, false);
-	if (proc_list(&pids, &n, PROC_ROOT))
-		return STATUS_FAILED;
-	for (i = 0; i < n; i++) {
-		if (pids[i] == getpid() || attacher_add_process(s->attacher, pids[i]))
-			continue;
-		if (kern_follow(s->kern, pids[i], MP_PROC_FOLLOW, &gen))
-			break;
-		collector_add_process(s->collector, gen, pids[i]);
-	}
-	free(pids);
-	if (!attacher_n_probes(s->attacher))
-		return no_probes(s, "whole machine");
-	return arm(s);
 }
 
 /* ---- COMMAND ---- */
@@ -326,7 +245,7 @@ static int attach_command(struct session *s)
 	bool hooked;
 	int status;
 
-	new_attacher(s, false);
+	session_new_attacher(s, false);
 	if (command_start(&s->command, s->o->command, s->o->user))
 		return STATUS_FAILED;
 	if (kern_hold(s->kern, s->command.pid))
@@ -343,8 +262,8 @@ static int attach_command(struct session *s)
 	}
 	attacher_add_process(s->attacher, s->command.pid);
 	if (!attacher_n_probes(s->attacher))
-		return no_probes(s, s->o->command[0]);
-	status = arm(s);
+		return session_no_probes(s, s->o->command[0]);
+	status = session_arm(s);
 	if (!status)
 		command_continue(&s->command);
 	return status;
@@ -354,5 +273,5 @@ int session_attach(struct session *s)
 {
 	if (s->o->command)
 		return attach_command(s);
-	return s->o->n_pids ? attach_pids(s) : attach_all(s);
+	return targets_attach(s);
 }

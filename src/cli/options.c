@@ -165,6 +165,13 @@ static enum options_result take_user(struct parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+static enum options_result take_no_follow(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->no_follow = true;
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_strict(struct parser *p, const char *arg)
 {
 	(void)arg;
@@ -219,7 +226,8 @@ static const struct option_row {
 	const char *group; /* non-NULL begins a group in --help */
 	const char *help;
 } rows[] = {
-	{ 'p', "pid", "LIST", take_pids, "Processes", "running processes: -p 4242 or -p 4242,4243" },
+	{ 'p', "pid", "LIST", take_pids, "Processes", "running processes and all that descend from them: -p 4242 or -p 4242,4243" },
+	{ 0, "no-follow", NULL, take_no_follow, NULL, "with -p: only those, no descendants" },
 	{ 0, "user", "NAME", take_user, NULL,
 	  "run COMMAND as this user (default under sudo: the invoking user)" },
 	{ 'd', "duration", "TIME", take_duration, "Time",
@@ -358,6 +366,8 @@ static enum options_result check_combination(struct parser *p)
 		return fail(p, "nothing after --: a command is needed");
 	if (o->command && o->n_pids)
 		return fail(p, "-p and a command exclude each other");
+	if (o->no_follow && !o->n_pids)
+		return fail(p, "--no-follow needs -p");
 	if (o->user && !o->command)
 		return fail(p, "--user needs a command");
 	if (o->min_size_bytes > o->max_size_bytes)

@@ -37,6 +37,7 @@ struct options {
 	uint64_t min_bytes; /* of a stack */
 	uint64_t max_memory_bytes; /* 0 = default */
 	const char *user; /* --user NAME for COMMAND */
+	bool no_follow; /* with -p: no descendants */
 	bool strict, at_entry;
 	bool quiet, verbose;
 };

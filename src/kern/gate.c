@@ -30,7 +30,7 @@ int gate_add(struct kern *k, const struct probe_set *s)
 {
 	int err = s->gated && k->gate_shut ? 0 : probe_set_open(k, s);
 
-	if (err || !s->gated) {
+	if (err) {
 		close(s->file_fd);
 		free(s->sites);
 		return err;
@@ -107,6 +107,8 @@ int kern_gate_open(struct kern *k)
 	finish_closing(k);
 	k->gate_shut = false;
 	for (i = 0; i < k->n_sets; i++) {
+		if (!k->sets[i].gated)
+			continue;
 		err = probe_set_open(k, &k->sets[i]);
 		/* the process of a pid-scoped set may have ended */
 		if (err && err != -ESRCH)

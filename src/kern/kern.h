@@ -61,8 +61,13 @@ const char *kern_unwinder(const struct kern *k);
 
 /* ---- processes ---- */
 
-/* Make pid a target; its generation in *gen. flags: enum mp_proc_flags. */
+/*
+ * Make pid a target; its generation in *gen. flags: enum mp_proc_flags. -EEXIST: it is one already, also when
+ * the kernel side made it one at its fork.
+ */
 int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen);
+/* It turned out to be another process, or gone: as if it had never been followed. */
+void kern_unfollow(struct kern *k, pid_t pid, uint32_t gen);
 /* COMMAND's process before its exec: stopped there, and a target from there on. */
 int kern_hold(struct kern *k, pid_t pid);
 
@@ -80,6 +85,11 @@ struct probe_site {
  */
 int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,
 		unsigned int *n_probes);
+/*
+ * Links of single processes give way to links for all. Each hit counts once meanwhile, and calls in flight end
+ * normally; the old links are closed a little later, by a thread. 0, or -errno of the first that failed.
+ */
+int kern_widen(struct kern *k);
 /* Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: offset of _dl_debug_state. */
 int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t pid);
 void kern_detach_loader(struct kern *k);

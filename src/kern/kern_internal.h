@@ -15,6 +15,7 @@ struct kern_link {
 	int fd;		       /* raw multi or session link, or -1 */
 	struct bpf_link *perf; /* or a perf link */
 	bool gated;	       /* taken away between bursts (gate.c) */
+	bool scoped;	       /* to one process */
 };
 
 /* Probes of one program on one file. */
@@ -38,9 +39,11 @@ struct kern {
 	struct unwinder *unwinder;
 	struct kern_link *links;
 	size_t n_links, links_cap;
-	struct probe_set *sets; /* of the heap: what a gate opens again */
+	struct probe_set *sets; /* what a gate opens again, what is made wide */
 	size_t n_sets, sets_cap;
 	bool gate_shut;
+	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
+	struct scoped_closer *scoped_closer;
 	struct closing *closing; /* links that are being closed, or NULL */
 	struct kern_link loader;
 	const struct kern_handlers *handlers; /* during kern_poll */
@@ -75,6 +78,10 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 void link_keep(struct kern *k, int fd, struct bpf_link *perf);
 void links_close(struct kern_link *links, size_t n);
 int probe_set_open(struct kern *k, const struct probe_set *s);
+
+/* widen.c: close the narrow links when it is time; wait for that to end. */
+void widen_poll(struct kern *k);
+void widen_close(struct kern *k);
 
 /* gate.c: attach a set, now or when the gate opens; owns its fd and sites from here on. 0 or -errno. */
 int gate_add(struct kern *k, const struct probe_set *s);

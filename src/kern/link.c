@@ -48,15 +48,21 @@ struct attach_to {
 	bool gated;
 };
 
-static void keep(struct kern *k, int fd, struct bpf_link *perf, bool gated)
+static void keep(struct kern *k, int fd, struct bpf_link *perf, const struct probe_set *s)
 {
 	XGROW(k->links, k->n_links, k->links_cap);
-	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = gated };
+	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = s->gated,
+						     .scoped = s->pid != 0 };
 }
 
 void link_keep(struct kern *k, int fd, struct bpf_link *perf)
 {
-	keep(k, fd, perf, false);
+	keep(k, fd, perf, &(struct probe_set){ 0 });
+}
+
+static uint64_t cookie_of(const struct probe_set *s, size_t i)
+{
+	return s->sites[i].cookie | (s->pid ? 0 : MP_COOKIE(0, 0, MP_SITE_WIDE));
 }
 
 /* One link for all sites of a set. */
@@ -69,7 +75,7 @@ static int open_multi(struct kern *k, const struct probe_set *s, const char *pat
 
 	for (i = 0; i < s->n; i++) {
 		offsets[i] = s->sites[i].offset;
-		cookies[i] = s->sites[i].cookie;
+		cookies[i] = cookie_of(s, i);
 	}
 	fd = link_multi(bpf_program__fd(s->prog), s->type, path, offsets, cookies, (uint32_t)s->n, s->flags,
 			s->pid);
@@ -77,7 +83,7 @@ static int open_multi(struct kern *k, const struct probe_set *s, const char *pat
 	free(cookies);
 	if (fd < 0)
 		return fd;
-	keep(k, fd, NULL, s->gated);
+	keep(k, fd, NULL, s);
 	return 0;
 }
 
@@ -86,14 +92,14 @@ static int open_perf(struct kern *k, const struct probe_set *s, const char *path
 	size_t i;
 
 	for (i = 0; i < s->n; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = s->sites[i].cookie,
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie_of(s, i),
 			    .retprobe = s->flags & MP_UPROBE_MULTI_RETURN);
 		struct bpf_link *l = bpf_program__attach_uprobe_opts(s->prog, s->pid ? s->pid : -1, path,
 								     s->sites[i].offset, &opts);
 
 		if (!l)
 			return -errno;
-		keep(k, -1, l, s->gated);
+		keep(k, -1, l, s);
 	}
 	return 0;
 }

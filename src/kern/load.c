@@ -226,6 +226,7 @@ void kern_close(struct kern *k)
 	gate_release(k);
 	links_close(k->links, k->n_links);
 	free(k->links);
+	widen_close(k);
 	kern_detach_loader(k);
 	ring_buffer__free(k->ring);
 	unwinder_close(k);
@@ -245,17 +246,30 @@ int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen)
 	uint32_t tgid = (uint32_t)pid;
 	int err;
 
-	ranges_begin(k, pid);
 	err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.proc_totals), &p.gen, &zero, BPF_ANY);
 	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.procs), &tgid, &p, BPF_ANY);
+		err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.procs), &tgid, &p, BPF_NOEXIST);
+	if (err == -EEXIST) {
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.proc_totals), &p.gen);
+		return err;
+	}
 	if (err) {
 		log_error("process %d: cannot follow: %s", (int)pid, strerror(-err));
 		return err;
 	}
+	ranges_begin(k, pid);
 	__atomic_add_fetch(&k->skel->data->target_epoch, 1, __ATOMIC_RELEASE);
 	*gen = p.gen;
 	return 0;
+}
+
+void kern_unfollow(struct kern *k, pid_t pid, uint32_t gen)
+{
+	uint32_t tgid = (uint32_t)pid;
+
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.procs), &tgid);
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.proc_totals), &gen);
+	__atomic_add_fetch(&k->skel->data->target_epoch, 1, __ATOMIC_RELEASE);
 }
 
 int kern_hold(struct kern *k, pid_t pid)
@@ -327,6 +341,7 @@ int kern_poll(struct kern *k, const struct kern_handlers *h)
 	k->handlers = h;
 	n = ring_buffer__consume(k->ring);
 	k->handlers = NULL;
+	widen_poll(k);
 	return n;
 }
 

@@ -36,6 +36,12 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
 int proc_list(pid_t **pids, size_t *n, const char *proc_root);
 
 /*
+ * All living descendants of the roots that have memory, the roots themselves left out, ascending; one look at
+ * /proc: what forks meanwhile may be missing. *pids is malloc'ed.
+ */
+int proc_descendants(pid_t **pids, size_t *n, const char *proc_root, const pid_t *roots, size_t n_roots);
+
+/*
  * The memory limit above a process: the smallest memory.max or memory.high (cgroup v2) or
  * memory.limit_in_bytes (v1) of its group and the groups above; the machine's RAM when none is below that.
  */

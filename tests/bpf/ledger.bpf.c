@@ -29,6 +29,7 @@ static __always_inline void call_from(const __u64 *ctx, struct call *c)
 	c->fp = 0;
 	c->pushes = 0;
 	c->moved = ctx[0] >> 32;
+	c->flags = 0;
 	c->arg[0] = ctx[3];
 	c->arg[1] = ctx[4];
 	c->arg[2] = ctx[5];

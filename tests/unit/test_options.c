@@ -96,6 +96,8 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "--quiet=1", "takes no argument" },
 		{ "-q -v", "exclude each other" },
 		{ "-p 1 -- prog", "exclude each other" },
+		{ "--no-follow", "--no-follow needs -p" },
+		{ "--no-follow -- prog", "--no-follow needs -p" },
 		{ "--user me", "--user needs a command" },
 		{ "--", "a command is needed" },
 		{ "4242", "unexpected '4242'" },

@@ -3,11 +3,13 @@
 /*
  * A program under load that never stops: two threads allocate and free all the time. On
  * `rate` it tells the pairs per thread and second of the last fifth of a second; on `alloc` a site
- * allocates beside the load and tells; on `quiet` and `loud` the load pauses and goes on.
+ * allocates beside the load and tells; on `quiet` and `loud` the load pauses and goes on; on `pairs` it tells
+ * all pairs so far; `fork` makes a child that ends at once.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "truth.h"
@@ -81,6 +83,15 @@ static void tell_rate(void)
 	say("value rate %.0f", (double)(after - before) / seconds);
 }
 
+static void make_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
 static void hush(void)
 {
 	atomic_store(&quiet, true);
@@ -119,6 +130,10 @@ int main(void)
 			hush();
 		else if (!strcmp(word, "loud"))
 			atomic_store(&quiet, false);
+		else if (!strcmp(word, "pairs"))
+			say("value pairs %ld", atomic_load(&loads[0].pairs) + atomic_load(&loads[1].pairs));
+		else if (!strcmp(word, "fork"))
+			make_child();
 		else if (!strcmp(word, "exit"))
 			break;
 		else

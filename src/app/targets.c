@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Which processes are profiled when memprobe attaches to running ones, at the start and later.
+ *
+ * The kernel side takes every fork of a process that is followed into its set; what was forked before is
+ * found in /proc, by looking until a look finds nothing new. Links of single processes, which cost nobody
+ * else anything, are used for few processes that have no children; a first child makes them wide, since its
+ * probes would not fire. Starting, events and output are not here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/session_internal.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+
+#define PROC_ROOT "/proc"
+/* More targets than this share inode-wide links: each pid-scoped link costs every target. */
+#define MAX_SCOPED_PIDS 4
+
+struct members {
+	pid_t *v;
+	size_t n, cap;
+};
+
+/*
+ * Make a process a target. -EEXIST: it is one. -ESRCH: it has ended; its number may be another's by the time
+ * that it is entered, so it is looked at before and after.
+ */
+static int follow(struct session *s, pid_t pid, uint32_t flags)
+{
+	struct proc_status status;
+	struct proc_stat before, after;
+	uint32_t gen;
+	int err;
+
+	err = proc_stat_read(&before, PROC_ROOT, pid);
+	if (!err)
+		err = kern_follow(s->kern, pid, flags, &gen);
+	if (err)
+		return err;
+	if (proc_stat_read(&after, PROC_ROOT, pid) || after.start_ticks != before.start_ticks ||
+	    proc_status_read(&status, PROC_ROOT, pid) || !status.has_memory) {
+		kern_unfollow(s->kern, pid, gen);
+		return -ESRCH;
+	}
+	collector_add_process(s->collector, gen, pid);
+	return 0;
+}
+
+static void add_member(struct members *m, pid_t pid)
+{
+	XGROW(m->v, m->n, m->cap);
+	m->v[m->n++] = pid;
+}
+
+/* Living descendants, until a look finds nothing new. Their later children are the kernel side's. */
+static void follow_descendants(struct session *s, struct members *m)
+{
+	pid_t *pids;
+	size_t n, i;
+	bool more = true;
+
+	while (more && !proc_descendants(&pids, &n, PROC_ROOT, s->o->pids, s->o->n_pids)) {
+		more = false;
+		for (i = 0; i < n; i++) {
+			if (pids[i] == getpid() || follow(s, pids[i], MP_PROC_FOLLOW))
+				continue;
+			add_member(m, pids[i]);
+			more = true;
+		}
+		free(pids);
+	}
+}
+
+/* The main thread has ended, others live on: a link bound to this process would never fire. */
+static bool has_lost_leader(pid_t pid)
+{
+	struct buf b = BUF_INIT;
+	char path[64], *p;
+	bool lost = false;
+
+	snprintf(path, sizeof(path), PROC_ROOT "/%d/stat", (int)pid);
+	if (!buf_read_file(&b, path, 4096)) {
+		p = strrchr(b.data, ')');
+		lost = p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
+	}
+	buf_release(&b);
+	return lost;
+}
+
+/* A process that has children will have more, and their first allocations are to count. */
+static bool can_scope(const struct session *s, const struct members *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		if (has_lost_leader(m->v[i]))
+			return false;
+	return m->n <= MAX_SCOPED_PIDS && m->n <= s->o->n_pids;
+}
+
+static int attach_members(struct session *s, const struct members *m)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < m->n; i++) {
+		err = attacher_add_process(s->attacher, m->v[i]);
+		if (err == -EACCES) {
+			log_error("process %d: cannot read its mappings: run with sudo, or add CAP_SYS_PTRACE",
+				  (int)m->v[i]);
+			return STATUS_PRIVILEGE;
+		}
+	}
+	return attacher_n_probes(s->attacher) ? STATUS_OK : session_no_probes(s, "-p");
+}
+
+static int attach_pids(struct session *s)
+{
+	const struct options *o = s->o;
+	uint32_t flags = o->no_follow ? 0 : MP_PROC_FOLLOW;
+	struct members m = { 0 };
+	int status = STATUS_NO_TARGET;
+	size_t i;
+	int err;
+
+	for (i = 0; i < o->n_pids; i++) {
+		err = follow(s, o->pids[i], flags);
+		if (!err)
+			add_member(&m, o->pids[i]);
+		else if (err == -ESRCH)
+			log_warn("process %d ended before it could be probed", (int)o->pids[i]);
+	}
+	if (m.n && flags)
+		follow_descendants(s, &m);
+	session_new_attacher(s, can_scope(s, &m));
+	if (m.n)
+		status = attach_members(s, &m);
+	free(m.v);
+	return status ? status : session_arm(s);
+}
+
+static int attach_all(struct session *s)
+{
+	pid_t *pids;
+	size_t n, i;
+	int err;
+
+	session_new_attacher(s, false);
+	if (proc_list(&pids, &n, PROC_ROOT))
+		return STATUS_FAILED;
+	for (i = 0; i < n; i++) {
+		if (pids[i] == getpid() || attacher_add_process(s->attacher, pids[i]))
+			continue;
+		err = follow(s, pids[i], MP_PROC_FOLLOW);
+		if (err && err != -ESRCH && err != -EEXIST)
+			break;
+	}
+	free(pids);
+	if (!attacher_n_probes(s->attacher))
+		return session_no_probes(s, "whole machine");
+	return session_arm(s);
+}
+
+int targets_attach(struct session *s)
+{
+	return s->o->n_pids ? attach_pids(s) : attach_all(s);
+}
+
+/* Links of single processes fire neither in a child nor after another thread's exec. */
+static void widen(struct session *s, const struct mp_ev_proc *e)
+{
+	bool by_exec = e->what == MP_PROC_EXEC;
+
+	if (attacher_is_wide(s->attacher))
+		return;
+	attacher_widen(s->attacher);
+	if (by_exec)
+		log_info("another thread than the first called exec: attached again, for every process that "
+			 "maps the same objects; what was allocated meanwhile was not seen");
+	else
+		log_info("process %u has a child: attached again, for every process that maps the same objects; "
+			 "what this child allocated in its first %.1f ms was not seen",
+			 e->parent_tgid, (double)(session_now_ns() - e->time_ns) / 1e6);
+}
+
+void targets_on_proc(struct session *s, const struct mp_ev_proc *e)
+{
+	bool by_other_thread = e->what == MP_PROC_EXEC && e->parent_tgid != e->tgid;
+
+	if (!s->attacher)
+		return;
+	if (e->what == MP_PROC_FORK || e->what == MP_PROC_VFORK || by_other_thread)
+		widen(s, e);
+	/* what was mapped before the process became ours; the rest comes as mapping events */
+	if (e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
+		attacher_add_process(s->attacher, (pid_t)e->tgid);
+}
