@@ -10,6 +10,7 @@
 
 #define ARCH_HAS_RETURN_SLOT 1 /* the return address of a call lies at its entry's sp */
 #define ARCH_RETURN_SP_ADJUST 8 /* ret has popped the return address */
+#define ARCH_ADDRESS_BITS 47 /* of what mmap gives when it is not asked for more */
 #define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_X86
 #define uw_pc_low(off) ((off) & 0xff)
 
@@ -44,6 +45,7 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 
 #define ARCH_HAS_RETURN_SLOT 0
 #define ARCH_RETURN_SP_ADJUST 0
+#define ARCH_ADDRESS_BITS 48
 #define UW_BLOCK_SHIFT UW_BLOCK_SHIFT_ARM64
 #define uw_pc_low(off) ((off) >> 2 & 0xff)
 

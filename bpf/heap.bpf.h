@@ -80,6 +80,14 @@ static __always_inline void call_abandon(struct mp_thread *th)
 	th->old_kind = OLD_NONE;
 }
 
+static __always_inline void count_failed(__u32 gen)
+{
+	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
+
+	if (t)
+		__sync_fetch_and_add(&t->failed_calls, 1);
+}
+
 /*
  * operator new of an allocator that does not call malloc. If it throws past a return probe the target
  * ends in std::terminate, so the return is taken only where failing is out of the question: a small part
@@ -91,6 +99,14 @@ static __always_inline bool may_follow_throwing(__u64 size)
 
 	return size < new_limit_bytes && task->signal->rlim[RLIMIT_DATA_X].rlim_cur == ~0ULL &&
 	       task->signal->rlim[RLIMIT_AS_X].rlim_cur == ~0ULL;
+}
+
+/* More than a process may have: the call is going to fail, and nothing is lost by not following it. */
+static __always_inline bool is_hopeless(__u64 size)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return size >> ARCH_ADDRESS_BITS || size > task->signal->rlim[RLIMIT_AS_X].rlim_cur;
 }
 
 static __always_inline void realloc_enter(struct mp_thread *th, const struct call *c)
@@ -136,7 +152,10 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 		call_abandon(th);
 	}
 	if (shape->flags & MP_SHAPE_MAY_THROW && !may_follow_throwing(size)) {
-		ledger_lost(th->gen, MP_LOSS_NEW_NOT_FOLLOWED, size);
+		if (is_hopeless(size))
+			count_failed(th->gen);
+		else
+			ledger_lost(th->gen, MP_LOSS_NEW_NOT_FOLLOWED, size);
 		return false;
 	}
 	th->stack = stack_capture(ctx, c, th->gen, walker);
@@ -181,14 +200,6 @@ static __always_inline __u64 call_result(struct mp_thread *th, __u64 ret)
 		return 0;
 	}
 	return addr;
-}
-
-static __always_inline void count_failed(__u32 gen)
-{
-	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
-
-	if (t)
-		__sync_fetch_and_add(&t->failed_calls, 1);
 }
 
 /* realloc(p, 0) that returns NULL has freed p, reallocf always; any other NULL changed nothing. */

@@ -41,6 +41,9 @@ test  lib:libjemalloc.so.2     libjemalloc2
 test  lib:libtcmalloc_minimal.so.4 libtcmalloc-minimal4t64|libtcmalloc-minimal4
 test  lib:libtcmalloc.so.4     libgoogle-perftools4t64|libgoogle-perftools4
 test  lib:libmimalloc.so.2     libmimalloc2.0|libmimalloc2
+test  hdr:jemalloc/jemalloc.h  libjemalloc-dev
+test  hdr:gperftools/tcmalloc.h libgoogle-perftools-dev
+test  hdr:mimalloc.h           libmimalloc-dev
 '
 
 bpftool_works() {

@@ -33,7 +33,7 @@ struct entry {
 	const char *name; /* the file's */
 	size_t row;
 	uint64_t offset, size_bytes;
-	bool is_shown; /* operator new that calls malloc here: not probed, malloc's stack shows it */
+	bool is_shown; /* not probed: it always calls another one, whose stack shows it */
 };
 
 struct scan {
@@ -58,6 +58,7 @@ static const struct alloc_function *function_of(size_t row)
 }
 
 static const char shown[] = "calls malloc, whose stack shows it";
+static const char forwarding[] = "always calls malloc, free or another operator, whose stack shows it";
 
 /* NULL, or why this object's function gets no probe. */
 static const char *why_unwanted(const struct scan *s, const struct alloc_function *f)
@@ -147,58 +148,49 @@ static int take_symbol(void *ctx, const struct elf_symbol *sym)
 	return 0;
 }
 
-/* ---- operator new that only calls malloc, linked into the same object ---- */
+/* ---- operators that only call another one, or malloc ---- */
+
+static unsigned int op_of(const struct entry *e)
+{
+	return function_of(e->row)->shape.op;
+}
 
 static bool is_operator(const struct entry *e)
 {
 	return function_of(e->row)->flags & ALLOC_ONLY_IF_BYPASS;
 }
 
-static bool forwards(const struct scan *s, const struct entry *e, const uint64_t *targets, size_t n)
+/* Does e always call one of the others that do the same: operator new[] operator new, that malloc? */
+static bool forwards(const struct scan *s, const struct entry *e)
 {
+	uint64_t *targets = xcalloc(s->n, sizeof(*targets));
 	uint8_t *code = read_code(s, e);
-	bool yes = code && code_forwards(code, e->size_bytes, e->offset, targets, n);
+	size_t n = 0, i;
+	bool yes;
 
+	for (i = 0; i < s->n; i++)
+		if (&s->entries[i] != e && op_of(&s->entries[i]) == op_of(e))
+			targets[n++] = s->entries[i].offset;
+	yes = code && code_forwards(code, e->size_bytes, e->offset, targets, n);
+	free(targets);
 	free(code);
 	return yes;
 }
 
-/* operator new[] calls operator new calls malloc: again until nothing changes. */
-static void find_shown(struct scan *s)
-{
-	uint64_t *targets = xcalloc(s->n, sizeof(*targets));
-	size_t n_targets = 0, before, i;
-
-	for (i = 0; i < s->n; i++)
-		if (!is_operator(&s->entries[i]) &&
-		    function_of(s->entries[i].row)->shape.op == MP_OP_ALLOC)
-			targets[n_targets++] = s->entries[i].offset;
-	do {
-		before = n_targets;
-		for (i = 0; i < s->n; i++) {
-			struct entry *e = &s->entries[i];
-
-			if (!is_operator(e) || e->is_shown ||
-			    function_of(e->row)->shape.op != MP_OP_ALLOC ||
-			    !forwards(s, e, targets, n_targets))
-				continue;
-			e->is_shown = true;
-			targets[n_targets++] = e->offset;
-		}
-	} while (n_targets > before);
-	free(targets);
-}
-
 /* Where no operator new takes memory itself, no operator delete gives any back. */
-static void find_shown_deletes(struct scan *s)
+static void find_shown(struct scan *s)
 {
 	bool bypass = false;
 	size_t i;
 
-	for (i = 0; i < s->n; i++)
-		if (is_operator(&s->entries[i]) && !s->entries[i].is_shown &&
-		    function_of(s->entries[i].row)->shape.op == MP_OP_ALLOC)
-			bypass = true;
+	for (i = 0; i < s->n; i++) {
+		struct entry *e = &s->entries[i];
+
+		if (!is_operator(e))
+			continue;
+		e->is_shown = forwards(s, e);
+		bypass |= !e->is_shown && op_of(e) == MP_OP_ALLOC;
+	}
 	for (i = 0; i < s->n && !bypass; i++)
 		if (is_operator(&s->entries[i]))
 			s->entries[i].is_shown = true;
@@ -252,7 +244,7 @@ static void make_sites(struct scan *s)
 		const struct entry *e = &s->entries[i];
 
 		if (e->is_shown) {
-			leave_out(s, e->name, shown);
+			leave_out(s, e->name, forwarding);
 			continue;
 		}
 		place_probe(s, e, &out->v[out->n], &out->info[out->n]);
@@ -274,7 +266,6 @@ void alloc_sites_find(struct alloc_sites *out, struct elf_file *f, const char *p
 	*out = (struct alloc_sites){ .is_go = s.is_go };
 	elf_file_each_function(f, take_symbol, &s);
 	find_shown(&s);
-	find_shown_deletes(&s);
 	out->loader_hook = s.loader_hook;
 	out->is_glibc = s.is_glibc;
 	make_sites(&s);

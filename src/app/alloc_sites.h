@@ -3,8 +3,8 @@
  * Which functions of an object are probed, and where.
  *
  * Every function of the allocator table that the object defines, once per address, but:
- *	operator new and delete in an object whose operator new always calls malloc (libstdc++):
- *	malloc's stack shows it
+ *	operator new and delete that always call another one, or malloc and free (libstdc++): the
+ *	stack there shows them
  *	Go: no function that would need a return probe
  */
 #ifndef MEMPROBE_APP_ALLOC_SITES_H
