@@ -13,7 +13,8 @@
 set -u
 PATH=$PATH:/usr/sbin:/sbin
 
-# KIND: `build` or `test`; NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
+# KIND: `build`, `test`, or `extra`: for tests, installed where there is a package, else not missed
+# (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
 table='
 build cmd:gcc                  gcc
 build cmd:make                 make
@@ -44,6 +45,9 @@ test  lib:libmimalloc.so.2     libmimalloc2.0|libmimalloc2
 test  hdr:jemalloc/jemalloc.h  libjemalloc-dev
 test  hdr:gperftools/tcmalloc.h libgoogle-perftools-dev
 test  hdr:mimalloc.h           libmimalloc-dev
+test  cmd:xmllint              libxml2-utils
+test  cmd:rsvg-convert         librsvg2-bin
+extra cmd:chromium             chromium
 '
 
 bpftool_works() {
@@ -69,7 +73,10 @@ missing() {
 	local kind need packages
 	while read -r kind need packages; do
 		[ -n "$kind" ] || continue
-		case " $* " in *" $kind "*) has "$need" || echo "$kind $need $packages" ;; esac
+		case " $* " in *" $kind "*) ;; *) continue ;; esac
+		has "$need" && continue
+		[ "$kind" != extra ] || [ -n "$(candidate "$packages")" ] || continue
+		echo "$kind $need $packages"
 	done <<<"$table"
 }
 
@@ -103,7 +110,7 @@ install_missing() {
 		else
 			echo "deps: $need: no package $packages here" >&2
 		fi
-	done < <(missing build test)
+	done < <(missing build test extra)
 	[ ${#names[@]} -gt 0 ] || return 0
 	echo "deps: installing ${names[*]}"
 	keep_services_down
@@ -126,9 +133,9 @@ can_install() {
 
 mode=${1-}
 case $mode in
-list) missing build test | report ;;
+list) missing build test extra | report ;;
 ready|install)
-	[ -n "$(missing build test)" ] || exit 0
+	[ -n "$(missing build test extra)" ] || exit 0
 	if can_install; then
 		install_missing
 	elif [ "$mode" = install ] && command -v apt-get >/dev/null 2>&1; then

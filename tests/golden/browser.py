@@ -139,7 +139,7 @@ class Browser:
         self.settle()
 
     def key(self, name, ctrl=False):
-        text, code = KEYS.get(name, (name, ord(name[0].upper())))
+        text, code = KEYS.get(name, (name, ord(name.upper()[0]) if name.isalnum() else 0))
         params = {"key": name, "windowsVirtualKeyCode": code, "modifiers": 2 if ctrl else 0}
         if text and not ctrl:
             params["text"] = text
