@@ -37,7 +37,7 @@
 #define TEXT_CELL 6.3 /* of a letter elsewhere; a mean, rather wide */
 #define TITLE_CELL 8.6
 #define LINE 17
-#define BAR 56 /* room of the tool bar */
+#define BAR 40 /* room of the tool bar */
 /* Frames narrower than this share of the picture are merged, at any zoom, in parts of a thousand. */
 #define MIN_SHARE 1
 /* More frames than this are not drawn here: narrower ones go to the remainders until they fit. */

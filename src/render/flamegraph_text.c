@@ -346,10 +346,12 @@ void flame_add_trust(struct buf *out, const struct flame *f)
 	if (p->sample_bytes)
 		buf_addf(out, "SAMPLED: one block per %s allocated, sizes scaled up; small frames are uncertain.",
 			 units_format_size(size, p->sample_bytes));
+	else if (lost)
+		buf_adds(out, "INCOMPLETE: every malloc and free was counted, nothing sampled, but for what was lost.");
 	else
 		buf_adds(out, "EXACT: every malloc and free was counted, nothing sampled.");
 	if (lost)
-		buf_addf(out, " Lost: %s events, see below.", units_format_count(n, lost));
+		buf_addf(out, " Lost: %s event%s, see below.", units_format_count(n, lost), lost == 1 ? "" : "s");
 	else
 		buf_adds(out, " Lost: nothing.");
 	add_completeness(out, p);
