@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "proc/same_file.h"
 #include "symbol/elf_file.h"
 
 /* Where a probe must be, to be looked for in the memory of a process. */
@@ -22,17 +23,20 @@ struct placed {
 	uint8_t first_bytes[PROBE_BYTES]; /* of the file, there */
 };
 
-/* Attached for one process, and how it is known when it is attached for all. */
-struct scoped_object {
-	uint64_t map_key, identity;
+/* A file that was looked at, for one process or (scope 0) for all. */
+struct object {
+	struct proc_file_id id;
+	pid_t scope;
+	uint64_t map_key; /* for all */
 	unsigned int n_sites;
+	bool failed;
 };
 
 struct attacher {
 	struct attacher_opts o;
-	struct table seen; /* object identity (and pid, when links are scoped) */
-	struct scoped_object *scoped;
-	size_t n_scoped, scoped_cap;
+	struct table seen; /* map_key */
+	struct object *objects;
+	size_t n_objs, objs_cap;
 	struct placed *placed;
 	size_t n_placed, placed_cap;
 	unsigned int n_probes, n_objects;
@@ -54,29 +58,45 @@ void attacher_free(struct attacher *a)
 	if (!a)
 		return;
 	table_release(&a->seen);
-	free(a->scoped);
+	free(a->objects);
 	free(a->placed);
 	free(a->denied);
 	free(a);
 }
 
-int attacher_widen(struct attacher *a)
+static const struct object *find_object(const struct attacher *a, size_t n,
+					const struct proc_file_id *id, pid_t scope)
 {
 	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (a->objects[i].scope == scope && proc_is_same_file(&a->objects[i].id, id))
+			return &a->objects[i];
+	return NULL;
+}
+
+int attacher_widen(struct attacher *a)
+{
+	size_t i, n = 0;
 
 	if (!a->o.pid_scoped)
 		return 0;
 	a->o.pid_scoped = false;
 	a->n_probes = 0;
 	table_release(&a->seen);
-	for (i = 0; i < a->n_scoped; i++) {
-		const struct scoped_object *o = &a->scoped[i];
+	for (i = 0; i < a->n_objs; i++) {
+		struct object o = a->objects[i];
 
-		table_put(&a->seen, o->map_key, 1);
-		if (!table_get(&a->seen, o->identity))
-			a->n_probes += o->n_sites;
-		table_put(&a->seen, o->identity, 1);
+		if (o.failed)
+			continue;
+		table_put(&a->seen, o.map_key, 1);
+		if (find_object(a, n, &o.id, 0))
+			continue;
+		a->n_probes += o.n_sites;
+		o.scope = 0;
+		a->objects[n++] = o;
 	}
+	a->n_objs = n;
 	return kern_widen(a->o.kern);
 }
 
@@ -108,17 +128,7 @@ int attacher_error(const struct attacher *a)
 
 /* ---- objects ---- */
 
-/* Two mounts of one file (overlay) have one inode number and one build id, but different devices. */
-static uint64_t object_identity(struct elf_file *f, const struct proc_map *m, pid_t scope)
-{
-	uint8_t id[64];
-	size_t n = elf_file_build_id(f, id, sizeof(id));
-	uint64_t h = hash_u64(m->ino) ^ hash_u64((uint64_t)scope << 32);
-
-	return n ? h ^ hash_bytes(id, n) : h ^ hash_u64((uint64_t)m->dev << 8 | 1);
-}
-
-/* Cheap identity before the file is opened: mapping's device and inode. */
+/* Cheap identity before the file is opened: mapping's device and inode. Aliases are told later. */
 static uint64_t map_key(const struct proc_map *m, pid_t scope)
 {
 	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope);
@@ -148,7 +158,7 @@ static void remember(struct attacher *a, const struct alloc_sites *sites, const 
 }
 
 static int attach_object(struct attacher *a, struct elf_file *f, const char *path, const struct proc_map *m,
-			 pid_t scope)
+			 struct object *o)
 {
 	struct alloc_sites sites;
 	int err = 0;
@@ -156,18 +166,15 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
 	if (sites.loader_hook)
-		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, scope);
+		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, o->scope);
 	if (sites.n)
-		err = kern_attach(a->o.kern, path, sites.v, sites.n, scope, &a->n_probes);
+		err = kern_attach(a->o.kern, path, sites.v, sites.n, o->scope, &a->n_probes);
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)
 		remember(a, &sites, m);
-	if (!err && scope) {
-		XGROW(a->scoped, a->n_scoped, a->scoped_cap);
-		a->scoped[a->n_scoped++] = (struct scoped_object){ map_key(m, 0), object_identity(f, m, 0),
-								   (unsigned int)sites.n };
-	}
+	o->n_sites = (unsigned int)sites.n;
+	o->failed = err;
 	alloc_sites_release(&sites);
 	return err;
 }
@@ -179,12 +186,30 @@ static void note_denied(struct attacher *a, const struct proc_map *m)
 		a->denied = xstrdup(m->path);
 }
 
+/* The file of a mapping, if no other one is the same. */
+static int attach_file(struct attacher *a, pid_t pid, const struct proc_map *m, struct elf_file *f,
+		       struct object *o)
+{
+	char *path;
+	int err;
+
+	if (find_object(a, a->n_objs, &o->id, o->scope))
+		return 0;
+	path = proc_map_attach_path(a->o.proc_root, pid, m);
+	if (!path)
+		return 0;
+	err = attach_object(a, f, path, m, o);
+	XGROW(a->objects, a->n_objs, a->objs_cap);
+	a->objects[a->n_objs++] = *o;
+	free(path);
+	return err;
+}
+
 int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 {
 	pid_t scope = a->o.pid_scoped ? pid : 0;
+	struct object o = { .scope = scope, .map_key = map_key(m, 0) };
 	struct elf_file *f;
-	uint64_t identity;
-	char *path;
 	int fd, err;
 
 	if (!m->exec || !m->ino || is_known(a, m, scope))
@@ -195,16 +220,15 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 		note_denied(a, m);
 	if (fd < 0)
 		return fd;
+	err = proc_file_id(fd, &o.id);
+	if (err) {
+		close(fd);
+		return err;
+	}
 	err = elf_file_open(&f, fd);
 	if (err)
 		return err;
-	identity = object_identity(f, m, scope);
-	path = table_get(&a->seen, identity) ? NULL : proc_map_attach_path(a->o.proc_root, pid, m);
-	if (path) {
-		table_put(&a->seen, identity, 1);
-		err = attach_object(a, f, path, m, scope);
-	}
-	free(path);
+	err = attach_file(a, pid, m, f, &o);
 	elf_file_close(f);
 	return err;
 }

@@ -4,8 +4,8 @@
  *
  * Every executable mapping is looked at, by its own file (also in other mount namespaces, also
  * deleted): each function of the allocator table that the object defines becomes a probe site,
- * once per file offset. An object is attached once: identified by inode and build id, so that two
- * overlay mounts of one file do not count twice.
+ * once per file offset. An object is attached once, however many mounts show it: two overlay mounts
+ * of one file do not count twice (proc/same_file.h).
  */
 #ifndef MEMPROBE_APP_ATTACHER_H
 #define MEMPROBE_APP_ATTACHER_H

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
+#include "proc/same_file.h"
 
 /* A call that takes longer than this loses its return, which is counted (lost_return). */
 #define CALLS_COME_BACK_NS (500 * NS_PER_MS)
@@ -37,14 +37,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* The same probes on the same file: by inode and offsets, since overlay mounts differ in their device. */
+/* The same probes on the same file */
 static bool is_same_set(const struct probe_set *a, const struct probe_set *b)
 {
-	struct stat x, y;
+	struct proc_file_id x, y;
 	size_t i;
 
-	if (a->prog != b->prog || a->n != b->n || fstat(a->file_fd, &x) || fstat(b->file_fd, &y) ||
-	    x.st_ino != y.st_ino)
+	if (a->prog != b->prog || a->n != b->n || proc_file_id(a->file_fd, &x) ||
+	    proc_file_id(b->file_fd, &y) || !proc_is_same_file(&x, &y))
 		return false;
 	for (i = 0; i < a->n; i++)
 		if (a->sites[i].offset != b->sites[i].offset)

@@ -64,7 +64,7 @@ def check(t, what, program, env=None):
 def linked(t):
     for what, flags, needs, compiler in LINKED:
         try:
-            program = variant(f"family_{what}", "family.c", *flags, needs=needs, compiler=compiler)
+            program = variant(f"family_{what}", "malloc_family.c", *flags, needs=needs, compiler=compiler)
         except Skip as why:
             t.skip(f"{what}__the_malloc_family_is_exact", why)
             continue
@@ -73,7 +73,7 @@ def linked(t):
 
 @test
 def preloaded(t):
-    program = variant("family_glibc", "family.c")
+    program = variant("family_glibc", "malloc_family.c")
     for name in PRELOADED:
         what = name.split(".")[0] + "_preloaded"
         try:

@@ -2,7 +2,7 @@
 """
 Programs of tests/e2e/allocators, compiled and linked in several ways, one executable each.
 
-    variant("family_jemalloc", "family.c", "-ljemalloc", needs=["libjemalloc.so"])
+    variant("family_jemalloc", "malloc_family.c", "-ljemalloc", needs=["libjemalloc.so"])
 
 What is needed and not installed is a Skip that names it; a compiler's error is a Failure. Depends on
 the harness, gcc and binutils.
