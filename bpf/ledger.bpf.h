@@ -56,7 +56,7 @@ static __always_inline void ledger_lost(__u32 gen, __u32 kind, __u64 bytes)
 static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp_block *b)
 {
 	struct mp_block_key key = { .addr = addr, .gen = gen };
-	long err = bpf_map_update_elem(&blocks, &key, b, BPF_NOEXIST);
+	long err = map_update(&blocks, &key, b, BPF_NOEXIST);
 	struct mp_block stale;
 
 	if (err != -MP_EEXIST)
@@ -65,7 +65,7 @@ static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp
 		ledger_subtract(&stale);
 		lose(MP_LOSS_MISSED_FREE, stale.size_bytes);
 	}
-	return bpf_map_update_elem(&blocks, &key, b, BPF_NOEXIST);
+	return map_update(&blocks, &key, b, BPF_NOEXIST);
 }
 
 /* A new block: into the live view, then into its stack's totals. */

@@ -45,9 +45,9 @@ static __always_inline __u32 proc_begin(__u32 tgid, __u32 flags, __u64 how)
 	struct mp_proc p = { .gen = new_gen(), .flags = flags };
 	long err;
 
-	err = bpf_map_update_elem(&proc_totals, &p.gen, &zero, BPF_ANY);
+	err = map_update(&proc_totals, &p.gen, &zero, BPF_ANY);
 	if (!err) {
-		err = bpf_map_update_elem(&procs, &tgid, &p, how);
+		err = map_update(&procs, &tgid, &p, how);
 		if (err)
 			bpf_map_delete_elem(&proc_totals, &p.gen);
 	}

@@ -137,6 +137,25 @@ static int attach_entry_only(struct kern *k, const struct attach_to *to, const s
 	return attach_set(k, k->skel->progs.heap_free_entry, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
 }
 
+/*
+ * A return probe of its own is taken for every call, whatever the entry probe says: not on a function that an
+ * exception may leave, which would end the target (its calls are counted as not followed, heap.bpf.h).
+ */
+static int attach_returns(struct kern *k, const struct attach_to *to, const struct probe_site *s, size_t n)
+{
+	struct probe_site *sites = xcalloc(n, sizeof(*sites));
+	size_t i, n_sites = 0;
+	int err;
+
+	for (i = 0; i < n; i++)
+		if (!(k->skel->rodata->shapes[MP_COOKIE_ROW(s[i].cookie)].flags & MP_SHAPE_MAY_THROW))
+			sites[n_sites++] = s[i];
+	err = attach_set(k, k->skel->progs.heap_return, MP_TRACE_UPROBE_MULTI, MP_UPROBE_MULTI_RETURN, to,
+			 sites, n_sites);
+	free(sites);
+	return err;
+}
+
 static int attach_calls(struct kern *k, const struct attach_to *to, const struct probe_site *s, size_t n)
 {
 	struct bpf_program *session = k->tables ? k->skel->progs.heap_session
@@ -149,8 +168,7 @@ static int attach_calls(struct kern *k, const struct attach_to *to, const struct
 		return attach_set(k, k->skel->progs.stack_verify, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
 	if (k->kind == ATTACH_SESSION)
 		return attach_set(k, session, MP_TRACE_UPROBE_SESSION, 0, to, s, n);
-	err = attach_set(k, k->skel->progs.heap_return, MP_TRACE_UPROBE_MULTI, MP_UPROBE_MULTI_RETURN, to, s,
-			 n);
+	err = attach_returns(k, to, s, n);
 	return err ? err : attach_set(k, entry, MP_TRACE_UPROBE_MULTI, 0, to, s, n);
 }
 

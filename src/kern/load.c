@@ -163,7 +163,8 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
 	if (!k->ring)
 		return -errno;
-	k->skel->bss->new_limit_bytes = o->new_limit_bytes;
+	/* only a session's entry half can decide on the return (attach_returns) */
+	k->skel->bss->new_limit_bytes = k->kind == ATTACH_SESSION ? o->new_limit_bytes : 0;
 	return k->tables ? unwinder_open(k, o->max_memory_bytes / 4) : 0;
 }
 

@@ -61,7 +61,7 @@ def preload(t, library, throwing=True):
         return
     truth, results, runs = measure("cxx", metrics=("live-bytes", "alloc-blocks"), env=env)
     # their operator new does not call malloc: what a run cannot follow it says
-    not_followed = all("not followed" in run.stderr for run in runs)
+    not_followed = all("new_not_followed" in run.stderr for run in runs)
     for site in NEW:
         got = {m: sum_of(stacks, site) for m, stacks in results.items()}
         want = {m: truth[m].of(site, m) for m in results}
