@@ -21,6 +21,7 @@
 
 #include "heap.bpf.c"
 #include "task.bpf.c"
+#include "trial.bpf.c"
 #include "fault.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Entry point: parse, run, pass the status on. */
+/* Entry point: parse, run the sub-command, pass the status on. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/doctor.h"
 #include "app/session.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -18,6 +19,11 @@ static int print_and_exit(const struct buf *text)
 	}
 	return STATUS_OK;
 }
+
+static int (*const run[])(const struct options *o) = {
+	[VERB_PROFILE] = session_run,
+	[VERB_DOCTOR] = doctor_run,
+};
 
 int main(int argc, char **argv)
 {
@@ -35,7 +41,7 @@ int main(int argc, char **argv)
 		break;
 	default:
 		log_level = o.quiet ? LOG_QUIET : o.verbose ? LOG_VERBOSE : LOG_NORMAL;
-		status = session_run(&o);
+		status = run[o.verb](&o);
 		break;
 	}
 	options_release(&o);

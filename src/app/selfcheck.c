@@ -35,6 +35,8 @@ static bool none_there(struct session *s, bool report_missing)
 	unsigned int n[FOUND_NONE + 1] = { 0 };
 	size_t i;
 
+	if (kern_gate_is_shut(s->kern))
+		return false;
 	if (o->command)
 		n[check_process(s, s->command.pid, report_missing)]++;
 	for (i = 0; i < o->n_pids; i++)

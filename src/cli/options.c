@@ -2,7 +2,8 @@
 /*
  * The command line; see options.h. The table is the only description of an option: parsing,
  * --help and the man page's check come from it. No abbreviations, no permutation surprises: all
- * operands come after "--". Depends on base, model and render.
+ * operands come after "--". A sub-command is a row of its own that names the options it takes.
+ * Depends on base, model and render.
  */
 #include "cli/options.h"
 
@@ -22,6 +23,7 @@ struct parser {
 	const char *given; /* the option as it was typed */
 };
 
+static const char *verb_name(enum verb verb);
 static enum options_result fail(struct parser *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -35,7 +37,7 @@ static enum options_result fail(struct parser *p, const char *fmt, ...)
 	va_end(ap);
 	buf_adds(p->out, "memprobe: ");
 	buf_add_printable(p->out, b.data, b.len);
-	buf_adds(p->out, "\nTry 'memprobe --help'.\n");
+	buf_addf(p->out, "\nTry 'memprobe %s%s--help'.\n", verb_name(p->o->verb), p->o->verb ? " " : "");
 	buf_release(&b);
 	return OPTIONS_USAGE;
 }
@@ -212,7 +214,7 @@ static enum options_result take_help(struct parser *p, const char *arg)
 {
 	(void)arg;
 	buf_reset(p->out);
-	options_help(p->out);
+	options_help(p->out, p->o->verb);
 	return OPTIONS_EXIT_OK;
 }
 
@@ -258,32 +260,90 @@ static const struct option_row {
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
-void options_help(struct buf *out)
+static const struct verb_row {
+	const char *name;    /* "": no sub-command */
+	const char *options; /* names between blanks; NULL: all */
+	const char *help;    /* first part of --help */
+	const char *ending;  /* last part */
+} verbs[] = {
+	[VERB_PROFILE] = {
+		"", NULL,
+		"memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
+		"  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
+		"  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
+		"  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
+		"Usage: memprobe [OPTION...]                     every process\n"
+		"       memprobe [OPTION...] -p PID[,PID...]     running processes\n"
+		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
+		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
+		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
+		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
+		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
+	},
+	[VERB_DOCTOR] = {
+		"doctor", " pid max-memory at-entry verbose help ",
+		"memprobe doctor is a dry run: it tells what works here, and why the rest does not, and what would\n"
+		"be probed in a process, at what cost. No process but its own is touched.\n\n"
+		"  sudo memprobe doctor             this machine: rights, kernel, each kind of probe by trying it\n"
+		"  sudo memprobe doctor -p 4242     and a process: its allocators, each probe, unwind tables\n\n"
+		"Usage: memprobe doctor [OPTION...] [-p PID[,PID...]]\n",
+		"\nExit status: 0 memprobe works here, 1 failed, 2 usage, 3 privilege or kernel, 4 no such process, or\n"
+		"nothing to probe in it.\n",
+	},
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static const char *verb_name(enum verb verb)
 {
+	return verbs[verb].name;
+}
+
+/* VERB_PROFILE when it is none. */
+static enum verb find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 1; i < N_VERBS; i++)
+		if (!strcmp(name, verbs[i].name))
+			return (enum verb)i;
+	return VERB_PROFILE;
+}
+
+static bool takes_option(enum verb verb, const struct option_row *r)
+{
+	const char *s = verbs[verb].options;
+	size_t n = strlen(r->name);
+
+	for (; s && (s = strstr(s, r->name)); s += n)
+		if (s[-1] == ' ' && s[n] == ' ')
+			break;
+	return s || !verbs[verb].options;
+}
+
+void options_help(struct buf *out, enum verb verb)
+{
+	const char *group = NULL;
 	char left[40];
 	size_t i;
 
-	buf_adds(out,
-		 "memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
-		 "  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
-		 "  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
-		 "  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
-		 "Usage: memprobe [OPTION...]                     every process\n"
-		 "       memprobe [OPTION...] -p PID[,PID...]     running processes\n"
-		 "       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n");
+	buf_adds(out, verbs[verb].help);
 	for (i = 0; i < N_ROWS; i++) {
 		const struct option_row *r = &rows[i];
 
 		if (r->group)
-			buf_addf(out, "\n%s\n", r->group);
+			group = r->group;
+		if (!takes_option(verb, r))
+			continue;
+		if (group)
+			buf_addf(out, "\n%s\n", group);
+		group = NULL;
 		snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", r->letter ? '-' : ' ',
 			 r->letter ? r->letter : ' ', r->letter ? "," : " ", r->name,
 			 r->argument ? " " : "", r->argument ? r->argument : "");
 		buf_addf(out, "%-24s %s\n", left, r->help);
 	}
-	buf_adds(out, "\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
-		      "at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
-		      "3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n");
+	buf_adds(out, verbs[verb].ending);
 }
 
 static const struct option_row *find_long(const char *name, size_t len)
@@ -318,6 +378,8 @@ static enum options_result take_long(struct parser *p, char **argv, int *at)
 
 	if (!r)
 		return fail(p, "no such option: %s", argv[*at]);
+	if (!takes_option(p->o->verb, r))
+		return fail(p, "%s takes no option --%s", verb_name(p->o->verb), r->name);
 	if (eq && !r->argument)
 		return fail(p, "--%s takes no argument", r->name);
 	if (r->argument && !value)
@@ -346,6 +408,8 @@ static enum options_result take_letters(struct parser *p, char **argv, int *at)
 		p->given = given;
 		if (!r)
 			return fail(p, "no such option: -%c", *s);
+		if (!takes_option(p->o->verb, r))
+			return fail(p, "%s takes no option -%c", verb_name(p->o->verb), *s);
 		if (r->argument) {
 			value = s[1] ? s + 1 : argv[++*at];
 			if (!value)
@@ -386,17 +450,22 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	int i;
 
 	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv };
-	for (i = 1; i < argc && !res; i++) {
+	if (argc > 1)
+		o->verb = find_verb(argv[1]);
+	for (i = o->verb ? 2 : 1; i < argc && !res; i++) {
 		const char *a = argv[i];
 
-		if (!strcmp(a, "--")) {
+		if (!strcmp(a, "--") && !o->verb) {
 			o->command = argv + i + 1;
 			break;
 		}
-		if (a[0] == '-' && a[1] == '-')
+		if (a[0] == '-' && a[1] == '-' && a[2])
 			res = take_long(&p, argv, &i);
 		else if (a[0] == '-' && a[1])
 			res = take_letters(&p, argv, &i);
+		else if (o->verb)
+			res = fail(&p, "unexpected '%s': %s takes process ids after -p only", a,
+				   verb_name(o->verb));
 		else
 			res = fail(&p, "unexpected '%s': put a command after --, a process id after -p", a);
 	}

@@ -20,8 +20,15 @@ struct output_option {
 	const struct renderer *renderer; /* from the suffix */
 };
 
+/* What memprobe does; a sub-command is its first argument. */
+enum verb {
+	VERB_PROFILE, /* none */
+	VERB_DOCTOR,
+};
+
 struct options {
 	char **argv; /* as given */
+	enum verb verb;
 	pid_t *pids; /* -p; NULL with n_pids 0: the whole machine or COMMAND */
 	size_t n_pids;
 	char **command; /* argv after --, NULL-terminated; NULL without */
@@ -53,6 +60,6 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 void options_command_line(struct buf *out, const struct options *o);
 void options_release(struct options *o);
 /* Appends the --help text (<= 100 columns). */
-void options_help(struct buf *out);
+void options_help(struct buf *out, enum verb verb);
 
 #endif

@@ -65,6 +65,18 @@ static int try_kind(struct kern *k, struct scratch *s, enum attach_kind kind)
 	return err ? err : try_probe(k, s, kind, EMPTY_RETURN);
 }
 
+int feature_try_kind(struct kern *k, enum attach_kind kind)
+{
+	struct scratch s;
+	int err = scratch_start(&s);
+
+	if (err)
+		return err;
+	err = try_kind(k, &s, kind);
+	scratch_stop(&s);
+	return err;
+}
+
 /* Whoever else killed it (SIGKILL) proves nothing. */
 static bool died_of_return(const struct scratch *s)
 {

@@ -118,6 +118,11 @@ int kern_gate_open(struct kern *k)
 	return 0;
 }
 
+bool kern_gate_is_shut(const struct kern *k)
+{
+	return k->gate_shut;
+}
+
 void gate_release(struct kern *k)
 {
 	size_t i;

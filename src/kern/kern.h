@@ -101,6 +101,7 @@ void kern_detach_loader(struct kern *k);
  */
 int kern_gate_shut(struct kern *k);
 int kern_gate_open(struct kern *k);
+bool kern_gate_is_shut(const struct kern *k);
 
 /* All probes begin to count, at this instant. */
 void kern_arm(struct kern *k);

@@ -58,6 +58,12 @@ struct kern {
  */
 int feature_find_links(struct kern *k, uint32_t first_killed);
 
+/* One kind alone, on a scratch process without sandbox: 0 (it fired at entry and return) or -errno. */
+int feature_try_kind(struct kern *k, enum attach_kind kind);
+
+/* load.c: libbpf's own messages only with -v */
+void kern_quiet_libbpf(void);
+
 /* explain.c: log why not, and what to do; what kern_open returns: -EPERM, -EOPNOTSUPP, -errno */
 int explain_links(const struct kern *k, int err);
 int explain_load(int err);

@@ -33,6 +33,12 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 	return 0;
 }
 
+void kern_quiet_libbpf(void)
+{
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL & ~LIBBPF_STRICT_AUTO_RLIMIT_MEMLOCK);
+	libbpf_set_print(print_libbpf);
+}
+
 /* Kernel memory per entry: element (htab_elem 48 B + key + value, rounded to its slab) and buckets. */
 #define BLOCK_COST_BYTES 128
 #define STACK_COST_BYTES 160
@@ -199,8 +205,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	struct kern *k = xcalloc(1, sizeof(*k));
 	int err;
 
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL & ~LIBBPF_STRICT_AUTO_RLIMIT_MEMLOCK);
-	libbpf_set_print(print_libbpf);
+	kern_quiet_libbpf();
 	k->loader.fd = -1;
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();

@@ -116,6 +116,44 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 	buf_release(&out);
 }
 
+static void a_sub_command__takes_its_own_options_only(void **state)
+{
+	static const struct {
+		const char *line, *says;
+	} bad[] = {
+		{ "doctor -d 1", "doctor takes no option -d" },
+		{ "doctor --folded", "doctor takes no option --folded" },
+		{ "doctor --id 4", "no such option: --id" },
+		{ "doctor 42", "unexpected '42'" },
+		{ "doctor -- true", "no such option" },
+	};
+	struct buf out = BUF_INIT;
+	struct options o;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse(&o, &out, "doctor -p 42,43 --max-memory 8M --at-entry -v"), OPTIONS_RUN);
+	assert_int_equal(o.verb, VERB_DOCTOR);
+	assert_int_equal(o.n_pids, 2);
+	assert_true(o.at_entry && o.verbose);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-- doctor"), OPTIONS_RUN);
+	assert_int_equal(o.verb, VERB_PROFILE);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "doctor --help"), OPTIONS_EXIT_OK);
+	assert_non_null(strstr(out.data, "Usage: memprobe doctor"));
+	assert_non_null(strstr(out.data, "--pid LIST"));
+	assert_null(strstr(out.data, "--duration"));
+	options_release(&o);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parse(&o, &out, bad[i].line) != OPTIONS_USAGE || !strstr(out.data, bad[i].says))
+			fail_msg("%s: %s", bad[i].line, out.data);
+		assert_non_null(strstr(out.data, "\nTry 'memprobe doctor --help'.\n"));
+		options_release(&o);
+	}
+	buf_release(&out);
+}
+
 static void the_command_line__can_be_pasted_into_a_shell(void **state)
 {
 	struct buf out = BUF_INIT;
@@ -143,7 +181,7 @@ static void help__fits_the_screen_and_the_man_page_has_each_option(void **state)
 	int n = 0;
 
 	(void)state;
-	options_help(&help);
+	options_help(&help, VERB_PROFILE);
 	assert_int_equal(buf_read_file(&man, "man/memprobe.8", 1 << 20), 0);
 	for (line = help.data; *line; line = end + 1) {
 		size_t i, o = 0;
@@ -174,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepted_forms__set_what_they_say),
 		cmocka_unit_test(bad_input__is_a_usage_error_that_names_it),
+		cmocka_unit_test(a_sub_command__takes_its_own_options_only),
 		cmocka_unit_test(the_command_line__can_be_pasted_into_a_shell),
 		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
 	};
