@@ -300,46 +300,20 @@ static void add_generated_code(struct look *l)
 	sym_process_free(p);
 }
 
-/* Parents come before their children only by accident: again until nothing changes. */
-static size_t find_descendants(pid_t root, pid_t **out)
-{
-	struct proc_status st;
-	struct table in = TABLE_INIT;
-	size_t n, i, n_found = 0, before;
-	pid_t *pids, *parents;
-
-	*out = NULL;
-	if (proc_list(&pids, &n, PROC_ROOT))
-		return 0;
-	parents = xcalloc(n, sizeof(*parents));
-	*out = xcalloc(n, sizeof(**out));
-	for (i = 0; i < n; i++)
-		parents[i] = proc_status_read(&st, PROC_ROOT, pids[i]) ? 0 : st.ppid;
-	table_put(&in, (uint64_t)root, 1);
-	do {
-		before = n_found;
-		for (i = 0; i < n; i++) {
-			if (table_get(&in, (uint64_t)pids[i]) || !table_get(&in, (uint64_t)parents[i]))
-				continue;
-			table_put(&in, (uint64_t)pids[i], 1);
-			(*out)[n_found++] = pids[i];
-		}
-	} while (n_found > before);
-	table_release(&in);
-	free(parents);
-	free(pids);
-	return n_found;
-}
-
 static void add_descendants(struct look *l)
 {
 	struct buf *out = &l->d->out;
 	struct proc_status st;
-	pid_t *pids;
-	size_t n = find_descendants(l->pid, &pids), i;
+	pid_t *pids = NULL;
+	size_t n = 0, i;
 
 	doctor_label(out, "descendants");
-	buf_addf(out, n ? "%zu: " : "none", n);
+	if (proc_descendants(&pids, &n, PROC_ROOT, &l->pid, 1) || !n) {
+		buf_adds(out, "none\n");
+		free(pids);
+		return;
+	}
+	buf_addf(out, "%zu, %s: ", n, l->d->o->no_follow ? "not followed" : "followed by a run");
 	for (i = 0; i < n && i < 5; i++) {
 		buf_addf(out, "%s%d ", i ? ", " : "", (int)pids[i]);
 		if (!proc_status_read(&st, PROC_ROOT, pids[i]))

@@ -281,7 +281,7 @@ static const struct verb_row {
 		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
 	},
 	[VERB_DOCTOR] = {
-		"doctor", " pid max-memory at-entry verbose help ",
+		"doctor", " pid no-follow max-memory at-entry verbose help ",
 		"memprobe doctor is a dry run: it tells what works here, and why the rest does not, and what would\n"
 		"be probed in a process, at what cost. No process but its own is touched.\n\n"
 		"  sudo memprobe doctor             this machine: rights, kernel, each kind of probe by trying it\n"
