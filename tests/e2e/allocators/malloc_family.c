@@ -3,10 +3,14 @@
  * The malloc family as every allocator has it: glibc, musl, jemalloc, tcmalloc, mimalloc, shared or
  * static. What the standard leaves open is counted as this allocator answered it: realloc to nothing
  * frees, or gives an empty block. Special to one allocator: api_*.c.
+ *
+ * Argument `fork`: has a child first, which makes profilers of single processes think again.
  */
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "truth.h"
 
@@ -226,14 +230,27 @@ SITE void s_strdup(void)
 		keep(STRDUP, sizeof(text), i, strdup(text));
 }
 
-int main(void)
+static void have_a_child(void)
 {
+	pid_t child = fork();
+
+	if (!child)
+		_exit(0);
+	CHECK(child > 0 && waitpid(child, NULL, 0) == child);
+	nanosleep(&(struct timespec){ 0, 200000000 }, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
 	for (int i = 0; i < 11; i++) {
 		early[i] = malloc(640);
 		KEEP(early[i]);
 	}
 	ready();
 	hear("go");
+	if (argc > 1)
+		have_a_child();
 	s_malloc();
 	s_calloc();
 	s_realloc();
