@@ -179,7 +179,7 @@ $(O)/tools/%: tools/%.cc tools/build-target.sh
 
 # Tools of the e2e tests: tests/e2e/NAME.c, over both archives
 E2E_TOOL_BIN := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/e2e/*.c)))
-$(E2E_TOOL_BIN:=.o): | $(O)/memprobe.skel.h
+$(E2E_TOOL_BIN:=.o): | $(O)/memprobe.skel.h $(BPF_TEST_SKEL)
 
 $(E2E_TOOL_BIN): $(O)/%: $(O)/%.o $(O)/libedge.a $(O)/libpure.a
 	$(call say,LD,$@)
@@ -244,7 +244,10 @@ demo:
 	+$(Q)$(MAKE) --no-print-directory all $(DEMO_BIN)
 	$(Q)tools/demo/run.sh $(PROGRAM) $(DEMO_BIN)
 
-bench: all $(BENCH_BIN)
+# What the benches share with the e2e tests
+BENCH_PARTS := $(addprefix $(O)/tests/e2e/,stack_cost targets/deep targets/deep_fp)
+
+bench: all $(BENCH_BIN) $(BENCH_PARTS)
 	$(Q)set -e; test -n "$(wildcard tools/bench/bench_*)" || { echo "no tools/bench/bench_*" >&2; exit 1; }; \
 	for b in $(sort $(wildcard tools/bench/bench_*.sh tools/bench/bench_*.py)); do \
 		echo "== $$b"; MEMPROBE=$(abspath $(PROGRAM)) BUILD=$(abspath $(O)) $$b; \

@@ -128,7 +128,7 @@ struct uw_regs {
 	__u32 exact;	      /* pc is no return address */
 };
 
-#define UW_WINDOW 2048
+#define UW_WINDOW 4096
 
 /* Where a stack is put together: scratch_get(). */
 struct mp_scratch {

@@ -23,12 +23,13 @@
 #define UW_CHUNK 8		/* frames per call of the global function */
 #define UW_MAX_CHUNKS 128	/* 1024 frames walked at most */
 #define UW_MEMO_BITS 16
+#define UW_MEMO_MUL 0x9e3779b97f4a7c15ULL /* odd: the low 40 bits of the product tell those of pc ^ salt */
 #define UW_MAX_FP_STEP (1ULL << 20)
 
 /* A look-up that gave no rule: bit 31, and how the stack ends. */
 #define UW_FAIL(end) (0x80000000u | (end))
 
-__u64 uw_memo[1 << UW_MEMO_BITS]; /* 40 bits of the key | rule; 0 is an empty slot */
+__u64 uw_memo[1 << UW_MEMO_BITS]; /* low 40 bits of the key | rule; the slot: its high bits */
 __u32 uw_epoch = 0;		  /* bumped when code was unmapped or a table replaced: forgets the memo */
 __u64 uw_misses = 0;		  /* not exact: for the bench */
 
@@ -251,17 +252,18 @@ static __always_inline void uw_store(struct mp_scratch *s, struct uw_regs *u)
 /* Rule of the frame at u->pc; return addresses are looked up one byte back, inside the call. */
 static __always_inline __u32 uw_memo_rule(struct uw_regs *u)
 {
-	__u64 pc = u->pc - (u->exact ? 0 : 1), key = mp_mix(pc ^ u->salt);
-	__u64 *slot = &uw_memo[key & ((1 << UW_MEMO_BITS) - 1)];
+	__u64 pc = u->pc - (u->exact ? 0 : 1), key = (pc ^ u->salt) * UW_MEMO_MUL;
+	__u64 *slot = &uw_memo[key >> (64 - UW_MEMO_BITS)];
 	__u64 word = *slot;
 	__u32 rule;
 
+	key <<= 24;
 	if (!((word ^ key) >> 24))
 		return word & 0xffffff;
 	/* the page before the trampoline may hold anything: ask before pc - 1 is looked up */
 	rule = u->pc == trampoline() ? UW_FAIL(MP_END_TRAMPOLINE) : uw_rule(pc);
 	if (!(rule & 0x80000000u))
-		*slot = (key & ~0xffffffULL) | rule;
+		*slot = key | rule;
 	uw_misses++;
 	return rule;
 }
