@@ -37,6 +37,7 @@
 #define TEXT_CELL 6.3 /* of a letter elsewhere; a mean, rather wide */
 #define TITLE_CELL 8.6
 #define LINE 17
+#define NARROW 4      /* frames below have no border: it would be all that is seen */
 #define BAR 40 /* room of the tool bar */
 /* Frames narrower than this share of the picture are merged, at any zoom, in parts of a thousand. */
 #define MIN_SHARE 1
@@ -66,9 +67,10 @@ static void add_rect(struct view *v, const struct flame_node *n, unsigned int de
 	flame_add_label(&label, text.data, MAX_TITLE_COLUMNS);
 	buf_adds(v->out, "<g><title>");
 	flame_add_xml(v->out, label.data, label.len);
-	buf_addf(v->out, "</title><rect class=\"k%u s%u\" x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\"/>",
+	buf_addf(v->out, "</title><rect class=\"k%u s%u%s\" x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\"/>",
 		 is_rest ? (unsigned int)FLAME_REST : (unsigned int)k->kind,
-		 is_rest ? 0 : flame_shade(flame_node_text(v->f, n)), x, y, width, ROW - 1);
+		 is_rest ? 0 : flame_shade(flame_node_text(v->f, n)), width < NARROW ? " n" : "", x, y, width,
+		 ROW - 1);
 	buf_reset(&label);
 	if (is_rest)
 		buf_reset(&text);

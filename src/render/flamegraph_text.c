@@ -81,7 +81,7 @@ const char *flame_kind_text(enum flame_kind kind)
 		[FLAME_ALLOCATOR] = "allocator, libc",
 		[FLAME_KERNEL] = "kernel",
 		[FLAME_UNNAMED] = "no name",
-		[FLAME_NOTE] = "note: stack cut",
+		[FLAME_NOTE] = "stack cut or missing",
 		[FLAME_REST] = "smaller stacks",
 	};
 
@@ -289,8 +289,14 @@ static void add_before_attach(struct buf *out, const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++) {
+		if (p->procs[i].begin_ns)
+			continue; /* began later: what it had from its parent is not older than itself */
 		anon += p->procs[i].at_attach.rss_anon_bytes;
 		rss += p->procs[i].at_attach.rss_bytes;
+	}
+	if (!rss && !anon && !h.old_blocks) {
+		buf_adds(out, " nothing from before the attach");
+		return;
 	}
 	if (anon)
 		buf_addf(out, " %s of anonymous memory from before the attach",

@@ -276,7 +276,8 @@ static void add_blind(struct buf *out, const struct profile *p, const char *pref
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++)
-		rss += p->procs[i].at_attach.rss_bytes;
+		if (!p->procs[i].begin_ns) /* not those that began later */
+			rss += p->procs[i].at_attach.rss_bytes;
 	buf_addf(out, "%s%s was resident before the attach: which code allocated it was not seen", prefix,
 		 units_format_size(size, rss));
 	if (h.old_blocks) {

@@ -274,6 +274,21 @@ static void make_sampled(struct profile *p)
 	p->sample_bytes = 8192;
 }
 
+/* A child that was forked later: its memory is its parent's. */
+static void make_forked(struct profile *p)
+{
+	make_kinds(p);
+	*make_process(p, 8, 4243, "gatewayd") = (struct profile_proc){
+		.gen = 8, .tgid = 4243, .comm = p->procs[0].comm, .begin_ns = 1, .at_attach = p->procs[0].at_attach,
+	};
+}
+
+static void make_started_by_us(struct profile *p)
+{
+	make_kinds(p);
+	p->procs[0].begin_ns = 1;
+}
+
 static void make_unfinished(struct profile *p)
 {
 	make_many(p);
@@ -290,7 +305,7 @@ static void the_words__say_what_is_drawn_and_how_far_to_trust_it(void **state)
 					   "EXACT: every malloc", "Lost: nothing. Complete stacks: 100.00 %",
 					   "memprobe -p 4242 -o &#39;a b.svg&#39; ", "Linux 6.1.0-25-amd64", "!The run goes on",
 					   ">application<", ">library<", ">runtime, interpreter<", ">allocator, libc<", ">kernel<",
-					   ">no name<", ">note: stack cut<", ">smaller stacks<", NULL });
+					   ">no name<", ">stack cut or missing<", ">smaller stacks<", NULL });
 	check_words(make_kinds, METRIC_ALLOC_BLOCKS,
 		    (const char *const[]){ ": 2 850 blocks allocated since the attach, freed again or not", "Width = blocks allocated", NULL });
 	check_words(make_growing, METRIC_LIVE_BYTES,
@@ -298,6 +313,10 @@ static void the_words__say_what_is_drawn_and_how_far_to_trust_it(void **state)
 					   " [truncated: no unwind info]\n", NULL });
 	check_words(make_sampled, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "SAMPLED: one block per 8.0 KiB", "!EXACT", NULL });
+	check_words(make_forked, METRIC_LIVE_BYTES,
+		    (const char *const[]){ "Not in the picture: 40.0 MiB of anonymous memory", NULL });
+	check_words(make_started_by_us, METRIC_LIVE_BYTES,
+		    (const char *const[]){ "Not in the picture: nothing from before the attach.", NULL });
 	check_words(make_unfinished, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "3 processes: 11.4 MiB", "INCOMPLETE: ", "Lost: 5 events, see below.", "!EXACT", "The run goes on.",
 					   "lost: blocks_full 5 (4.0 KiB): blocks left out", NULL });
