@@ -165,10 +165,10 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
-	if (sites.loader_hook)
-		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, o->scope);
 	if (sites.n)
 		err = kern_attach(a->o.kern, path, sites.v, sites.n, o->scope, &a->n_probes);
+	if (sites.loader_hook)
+		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, o->scope);
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)

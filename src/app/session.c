@@ -23,7 +23,7 @@
 /* The ring is read at least this often: the kernel side wakes us only when it fills. */
 #define TICK_MS 50
 /* Naming stacks never keeps the ring waiting for longer. */
-#define RESOLVE_BUDGET_NS (30 * NS_PER_MS)
+#define RESOLVE_BUDGET_NS (5 * NS_PER_MS)
 /* Blocks of processes that have ended leave the table so often. */
 #define SWEEP_NS (10 * NS_PER_S)
 #define DEFAULT_DURATION_NS (30 * NS_PER_S)
@@ -116,7 +116,7 @@ void session_poll(struct session *s)
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);
-	collector_resolve(s->collector, RESOLVE_BUDGET_NS);
+	s->names_wait = !collector_resolve(s->collector, RESOLVE_BUDGET_NS);
 }
 
 /* ---- output ---- */
@@ -231,7 +231,7 @@ void session_wait(struct session *s, uint64_t deadline_ns)
 	struct epoll_event ev[4];
 	int ms = TICK_MS;
 
-	if (deadline_ns <= now)
+	if (deadline_ns <= now || s->names_wait)
 		ms = 0;
 	else if ((deadline_ns - now) / NS_PER_MS < TICK_MS)
 		ms = (int)((deadline_ns - now) / NS_PER_MS) + 1;

@@ -25,6 +25,7 @@ struct session {
 	uint64_t maps_lost;
 	unsigned int n_stops; /* COMMAND was stopped so often */
 	unsigned int n_interrupts;
+	bool names_wait; /* stacks that have no names yet */
 	bool want_snapshot, want_mark;
 };
 
