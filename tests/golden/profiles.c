@@ -104,3 +104,31 @@ void make_many(struct profile *p)
 		make_totals(make_stack(p, 100 + i, 1 + (uint32_t)(i % 3), MP_END_COMPLETE, names), (i + 1) * 100000, i + 1, 50, 1);
 	}
 }
+
+void make_large(struct profile *p, uint32_t n)
+{
+	static uint32_t names[3000];
+	uint32_t frames[64], i, k, depth;
+	uint64_t h;
+	char name[160];
+
+	make_common(p);
+	make_process(p, 7, 4242, "large");
+	for (i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name),
+			 "app::subsystem_%u::Component<std::basic_string<char>, %u>::handle_%u(Request const&, int) const",
+			 i % 40, i, i % 7);
+		names[i] = frame(p, name, i % 3 ? "app" : "libapp.so.1", FRAME_APP);
+	}
+	for (i = 0; i < n; i++) {
+		depth = 16 + (uint32_t)(hash_u64(i) % 17);
+		h = 0;
+		for (k = 0; k < depth; k++) {
+			h = hash_u64(h * 31 + 1 + (hash_u64((uint64_t)i << 8 | k) % 100 < 60 ? 0 : hash_u64(i * 7 + k) % 8));
+			frames[depth - 1 - k] = names[h % 3000];
+		}
+		k = profile_add_stack(p, i + 1, 0, frames, depth, MP_END_COMPLETE);
+		h = hash_u64(i + 99);
+		make_totals(&p->stacks[k], 16 + h % (1ULL << (h >> 8) % 16), 1 + h % 9, 0, 0);
+	}
+}

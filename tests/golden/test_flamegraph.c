@@ -147,35 +147,6 @@ static void make_huge_total(struct profile *p)
 	make_totals(make_stack(p, 1, 7, MP_END_COMPLETE, names), UINT64_MAX - 1, 3, 0, 0);
 }
 
-/* n unique stacks, 24 frames in the mean, 3 003 long names; nearly no two share more than a few frames. */
-static void make_large(struct profile *p, uint32_t n)
-{
-	static uint32_t names[3000];
-	uint32_t frames[64], i, k, depth;
-	uint64_t h;
-	char name[160];
-
-	make_common(p);
-	make_process(p, 7, 4242, "large");
-	for (i = 0; i < 3000; i++) {
-		snprintf(name, sizeof(name),
-			 "app::subsystem_%u::Component<std::basic_string<char>, %u>::handle_%u(Request const&, int) const",
-			 i % 40, i, i % 7);
-		names[i] = frame(p, name, i % 3 ? "app" : "libapp.so.1", FRAME_APP);
-	}
-	for (i = 0; i < n; i++) {
-		depth = 16 + (uint32_t)(hash_u64(i) % 17);
-		h = 0;
-		for (k = 0; k < depth; k++) {
-			h = hash_u64(h * 31 + 1 + (hash_u64((uint64_t)i << 8 | k) % 100 < 60 ? 0 : hash_u64(i * 7 + k) % 8));
-			frames[depth - 1 - k] = names[h % 3000];
-		}
-		k = profile_add_stack(p, i + 1, 0, frames, depth, MP_END_COMPLETE);
-		h = hash_u64(i + 99);
-		make_totals(&p->stacks[k], 16 + h % (1ULL << (h >> 8) % 16), 1 + h % 9, 0, 0);
-	}
-}
-
 /*
  * From stdin, one line per stack: `PROCESS-PID;FRAME;...;FRAME BYTES BLOCKS`, root first. A frame may
  * end in `|MODULE`. The first frame below the process may be a stack's end: [truncated: too deep].
