@@ -5,7 +5,7 @@
  *
  * A row is one u32: pc_low << 24 | rule. Text is cut into blocks (256 bytes on x86-64,
  * 1024 on arm64, where pc_low counts 4-byte instructions); each block starts with a row
- * of pc_low 0, so a look-up never crosses a block. The rule (24 bits), x86-64:
+ * of pc_low 0, so a look-up never crosses a block (blocks inside one rule share its row). The rule (24 bits), x86-64:
  *
  *	23..22 kind: 0 CFA = rsp + 8*off, 1 CFA = rbp + 8*off, 2 special, 3 no unwind info
  *	21..10 off (0..4095)

@@ -190,7 +190,16 @@ static unsigned int pc_low(const struct unwind_table *t, uint64_t off)
 	return (unsigned int)(t->arch == UNWIND_ARM64 ? off >> 2 : off) & 0xff;
 }
 
-/* Each block starts with the rule in force there, so that a look-up stays inside one block. */
+/* No row begins in the block at start. */
+static bool is_inside_row(const struct unwind_table *t, size_t next_row, uint64_t start)
+{
+	return next_row >= t->n_rows || t->rows[next_row].pc - start >= 1ULL << t->block_shift;
+}
+
+/*
+ * Each block starts with the rule in force there, so that a look-up stays inside one block. Where one rule
+ * goes on over several blocks they share its row: their entries are equal (half of chromium's table).
+ */
 static void pack(struct unwind_table *t)
 {
 	uint64_t size = 1ULL << t->block_shift;
@@ -203,6 +212,10 @@ static void pack(struct unwind_table *t)
 	for (k = 0; k < t->n_blocks; k++) {
 		uint64_t start = t->lo + ((uint64_t)k << t->block_shift);
 
+		if (k && t->blocks[k - 1] + 1 == t->n_packed && is_inside_row(t, i, start)) {
+			t->blocks[k] = t->blocks[k - 1];
+			continue;
+		}
 		t->blocks[k] = (uint32_t)t->n_packed;
 		if (i >= t->n_rows || t->rows[i].pc != start)
 			t->packed[t->n_packed++] = rule;

@@ -308,6 +308,22 @@ static void adjacent_functions_with_one_rule__share_a_row(void **state)
 	unwind_table_release(&t);
 }
 
+static void blocks_inside_one_rule__share_its_row(void **state)
+{
+	struct unwind_table t;
+	uint64_t i;
+
+	(void)state;
+	/* 16 blocks; advance 0x810, cfa offset 16 */
+	assert_int_equal(make_one(&t, &plain, 0x1000, LIST(0x03, 0x10, 0x08, 0x0e, 16)), 0);
+	for (i = 0; i < 0x1000; i++)
+		assert_int_equal(unwind_table_rule(&t, AT + i), SP(i < 0x810 ? 8 : 16, 0));
+	assert_int_equal(t.n_blocks, 16);
+	/* blocks 0 to 7, both rules in block 8, blocks 9 to 15 */
+	assert_int_equal(t.n_packed, 1 + 2 + 1);
+	unwind_table_release(&t);
+}
+
 static void overlapping_fdes__the_one_that_starts_last_holds(void **state)
 {
 	struct bytes b = { 0 };
@@ -383,6 +399,7 @@ int main(void)
 		cmocka_unit_test(
 			functions_without_cfi__have_no_info_and_their_neighbours_keep_theirs),
 		cmocka_unit_test(adjacent_functions_with_one_rule__share_a_row),
+		cmocka_unit_test(blocks_inside_one_rule__share_its_row),
 		cmocka_unit_test(overlapping_fdes__the_one_that_starts_last_holds),
 		cmocka_unit_test(rows_past_the_fdes_end__are_cut),
 		cmocka_unit_test(an_advance_over_the_end_of_the_address_space__ends_the_function),
