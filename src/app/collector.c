@@ -2,6 +2,8 @@
 /* From kernel events and tables to struct profile; see collector.h. Figures are in snapshot.c. */
 #include "app/collector.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -125,6 +127,22 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 	p->end_ns = window_time(c, time_ns);
 	if (collector_gen_of(c, p->tgid) == gen)
 		table_remove(&c->gen_of_pid, (uint64_t)p->tgid);
+}
+
+/* An exit event can be missed (task.bpf.c), and nobody would ever end the run. */
+void collector_reap(struct collector *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->profile.n_procs; i++) {
+		struct profile_proc *p = &c->profile.procs[i];
+
+		if (p->state != PROC_RUNNING || !kill(p->tgid, 0) || errno != ESRCH)
+			continue;
+		log_debug("process %d ended without an event", (int)p->tgid);
+		kern_ended(c->kern, p->tgid, p->gen);
+		end_process(c, p->gen, PROC_EXITED, now_ns());
+	}
 }
 
 /*

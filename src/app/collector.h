@@ -37,6 +37,8 @@ void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m);
 void collector_on_exec(struct collector *c, pid_t pid);
 /* Name stacks that wait, for about budget_ns. True when none is left. */
 bool collector_resolve(struct collector *c, uint64_t budget_ns);
+/* Processes that have ended without an event end now. A system call per process: call it now and then. */
+void collector_reap(struct collector *c);
 /* Current generation of a process, 0 when it is none of ours. */
 uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 /* Fill in all figures of this moment. 0 or -errno. */

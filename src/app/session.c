@@ -282,7 +282,8 @@ static bool targets_ended(struct session *s)
 
 static int run_loop(struct session *s)
 {
-	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS, now;
+	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS;
+	uint64_t reap = s->armed_ns + NS_PER_S, now;
 	int err = 0;
 
 	if (s->o->interval_ns)
@@ -291,6 +292,10 @@ static int run_loop(struct session *s)
 		session_wait(s, end < next ? end : next);
 		session_poll(s);
 		now = session_now_ns();
+		if (now >= reap) {
+			collector_reap(s->collector);
+			reap = now + NS_PER_S;
+		}
 		if (now >= end || targets_ended(s))
 			break;
 		if (now >= sweep) {

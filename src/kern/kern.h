@@ -68,6 +68,8 @@ const char *kern_unwinder(const struct kern *k);
 int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen);
 /* It turned out to be another process, or gone: as if it had never been followed. */
 void kern_unfollow(struct kern *k, pid_t pid, uint32_t gen);
+/* pid has ended, and no event told so: its number may become another's. Its figures stay. */
+void kern_ended(struct kern *k, pid_t pid, uint32_t gen);
 /* COMMAND's process before its exec: stopped there, and a target from there on. */
 int kern_hold(struct kern *k, pid_t pid);
 

@@ -278,6 +278,16 @@ void kern_unfollow(struct kern *k, pid_t pid, uint32_t gen)
 	__atomic_add_fetch(&k->skel->data->target_epoch, 1, __ATOMIC_RELEASE);
 }
 
+void kern_ended(struct kern *k, pid_t pid, uint32_t gen)
+{
+	uint32_t tgid = (uint32_t)pid;
+	struct mp_proc p;
+	int fd = bpf_map__fd(k->skel->maps.procs);
+
+	if (!bpf_map_lookup_elem(fd, &tgid, &p) && p.gen == gen)
+		bpf_map_delete_elem(fd, &tgid);
+}
+
 int kern_hold(struct kern *k, pid_t pid)
 {
 	struct mp_proc p = { .gen = 0, .flags = MP_PROC_HELD | MP_PROC_FOLLOW };
