@@ -45,6 +45,7 @@ test  lib:libmimalloc.so.2     libmimalloc2.0|libmimalloc2
 test  hdr:jemalloc/jemalloc.h  libjemalloc-dev
 test  hdr:gperftools/tcmalloc.h libgoogle-perftools-dev
 test  hdr:mimalloc.h           libmimalloc-dev
+test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
 extra cmd:chromium             chromium

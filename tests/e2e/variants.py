@@ -5,7 +5,7 @@ Programs of tests/e2e/allocators, compiled and linked in several ways, one execu
     variant("family_jemalloc", "malloc_family.c", "-ljemalloc", needs=["libjemalloc.so"])
 
 What is needed and not installed is a Skip that names it; a compiler's error is a Failure. Depends on
-the harness, gcc and binutils.
+the harness, gcc, binutils and rustc.
 """
 import os
 import shutil
@@ -57,6 +57,19 @@ def variant(name, source, *flags, compiler=None, needs=(), inputs=()):
         os.makedirs(PROGRAMS, exist_ok=True)
         builtin = [] if source.endswith(".cc") else ["-fno-builtin"]
         run_tool(compiler, *FLAGS, *builtin, "-o", binary, source, *flags)
+    return binary
+
+
+def rust(name, source, *flags, inputs=()):
+    """The same for a Rust source, by whatever rustc is here."""
+    if not shutil.which("rustc"):
+        raise Skip("no rustc here (Debian: rustc)")
+    binary = os.path.join(PROGRAMS, name)
+    source = os.path.join(SOURCES, source)
+    if not is_newer(binary, source, __file__, *inputs):
+        os.makedirs(PROGRAMS, exist_ok=True)
+        run_tool("rustc", "--edition", "2021", "-A", "unexpected_cfgs", "-A", "unknown_lints", "-O",
+                 "-g", *flags, "-o", binary, source)
     return binary
 
 
