@@ -51,7 +51,7 @@ PURE_SRC := $(sort $(wildcard $(PURE_DIRS:%=src/%/*.c)))
 EDGE_SRC := $(sort $(filter-out src/app/main.c,$(wildcard $(EDGE_DIRS:%=src/%/*.c))))
 PURE_OBJ := $(PURE_SRC:%.c=$(O)/%.o)
 EDGE_OBJ := $(EDGE_SRC:%.c=$(O)/%.o)
-PURE_LIBS := -ldw -lelf -lz -llzma -liberty
+PURE_LIBS := -ldw -lelf -lz -llzma -liberty -lm
 EDGE_LIBS := -lbpf $(PURE_LIBS)
 PROGRAM := $(if $(filter build,$(O)),memprobe,$(O)/memprobe)
 STATIC_PROGRAM := $(PROGRAM)-static

@@ -116,7 +116,7 @@ static __always_inline void realloc_enter(struct mp_thread *th, const struct cal
 		return;
 	}
 	th->old_kind = OLD_BEFORE_ATTACH;
-	th->old_bytes = c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
+	th->old_bytes = sample_is_exact() && c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
 }
 
 /*
@@ -136,20 +136,36 @@ static __always_inline bool hit_is_taken(struct mp_thread *th, const struct call
 	return false;
 }
 
-/* Entry of an allocation. True: the return is wanted. */
-static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker)
+/* The gate was shut meanwhile: what was pending has returned unseen. In a burst that is no loss. */
+static __always_inline void thread_after_gate(struct mp_thread *th)
+{
+	if (th->gate == gate_epoch)
+		return;
+	th->gate = gate_epoch;
+	th->pending = MP_OP_NONE;
+	th->old_kind = OLD_NONE;
+	th->last_free_ptr = 0;
+	th->skipped_sp = 0;
+}
+
+static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct mp_thread *th, __u64 size,
+					      enum walker walker)
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
-	struct mp_thread *th = thread_get();
-	__u64 size;
+	__u32 weight;
 
-	if (!th || hit_is_taken(th, c))
-		return false;
-	size = call_size(c, shape);
+	thread_after_gate(th);
 	if (th->pending) {
 		if (call_is_inner(th, c->sp, size))
 			return false;
 		call_abandon(th);
+	}
+	if (is_skipped(th, c))
+		return false;
+	weight = sample_weight(size);
+	if (!weight && is_plain(shape)) {
+		sample_skip(th, c);
+		return false;
 	}
 	if (shape->flags & MP_SHAPE_MAY_THROW && !may_follow_throwing(size)) {
 		if (is_hopeless(size))
@@ -158,7 +174,9 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 			ledger_lost(th->gen, MP_LOSS_NEW_NOT_FOLLOWED, size);
 		return false;
 	}
-	th->stack = stack_capture(ctx, c, th->gen, walker);
+	if (weight)
+		th->stack = stack_capture(ctx, c, th->gen, walker);
+	th->weight = weight;
 	th->row = c->row;
 	th->sp = c->sp;
 	th->ra = c->ra;
@@ -171,6 +189,25 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	if (shape->op == MP_OP_REALLOC && th->ptr)
 		realloc_enter(th, c);
 	return true;
+}
+
+/* Entry of an allocation. True: the return is wanted. */
+static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker)
+{
+	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
+	struct mp_thread *th = thread_get();
+	__u64 size, begin;
+	bool wanted;
+
+	if (!th || hit_is_taken(th, c))
+		return false;
+	begin = cost_begin(th);
+	size = call_size(c, shape);
+	th->alloc_calls++;
+	th->capped_bytes += size < MP_SAMPLE_LEAST ? size : MP_SAMPLE_LEAST;
+	wanted = armed == MP_ARMED && heap_enter_thread(ctx, c, th, size, walker);
+	cost_end(th, begin, cost_of_entry(c) + (wanted ? cost_return_ns : 0));
+	return wanted;
 }
 
 /* xallocx: the block stays where it is, and `now` is its new usable size. */
@@ -215,21 +252,28 @@ static __always_inline void realloc_end_old(struct mp_thread *th)
 {
 	if (th->old_kind == OLD_IN_LEDGER)
 		ledger_subtract(&th->old);
-	else if (th->old_kind == OLD_BEFORE_ATTACH)
+	else if (th->old_kind == OLD_BEFORE_ATTACH && sample_is_exact())
 		ledger_old_free(th->gen, th->old_bytes);
 }
 
-/* Return of the pending call, if sp says that it is this one. */
-static __always_inline void heap_leave(__u64 sp, __u64 ret)
+/* What realloc hands on: a block of its old one's age. */
+static __always_inline void realloc_leave(struct mp_thread *th, struct mp_block *b)
 {
-	struct mp_thread *th = storage_get(&threads, bpf_get_current_task_btf(), 0);
-	struct mp_block b = {};
-	__u64 addr;
-	__u32 op;
+	realloc_end_old(th);
+	if (th->old_kind == OLD_IN_LEDGER) {
+		b->birth_ms = th->old.birth_ms;
+		b->flags = th->old.flags;
+	} else if (th->old_kind == OLD_BEFORE_ATTACH) {
+		b->flags = MP_BLOCK_AGE_UNKNOWN;
+	}
+}
 
-	if (!th || !th->pending || sp != th->sp + ARCH_RETURN_SP_ADJUST)
-		return;
-	op = th->pending;
+static __always_inline void heap_leave_thread(struct mp_thread *th, __u64 ret)
+{
+	struct mp_block b = {};
+	__u32 op = th->pending;
+	__u64 addr;
+
 	th->pending = MP_OP_NONE;
 	addr = call_result(th, ret);
 	if (!addr) {
@@ -245,47 +289,65 @@ static __always_inline void heap_leave(__u64 sp, __u64 ret)
 	b.stack = th->stack;
 	b.size_bytes = th->size;
 	b.birth_ms = now_ms();
-	if (op == MP_OP_REALLOC) {
-		realloc_end_old(th);
-		if (th->old_kind == OLD_IN_LEDGER) {
-			b.birth_ms = th->old.birth_ms;
-			b.flags = th->old.flags;
-		} else if (th->old_kind == OLD_BEFORE_ATTACH) {
-			b.flags = MP_BLOCK_AGE_UNKNOWN;
-		}
+	b.weight = th->weight;
+	if (op == MP_OP_REALLOC)
+		realloc_leave(th, &b);
+	if (th->weight)
+		ledger_add(th->gen, addr, &b);
+}
+
+/* Return of the pending call, if sp says that it is this one. */
+static __always_inline void heap_leave(__u64 sp, __u64 ret)
+{
+	struct mp_thread *th =
+		bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	__u64 begin;
+
+	if (!th || !th->pending || sp != th->sp + ARCH_RETURN_SP_ADJUST)
+		return;
+	begin = cost_begin(th);
+	heap_leave_thread(th, ret);
+	cost_end(th, begin, 0); /* the trap was counted at the entry */
+}
+
+static __always_inline void heap_free_thread(struct mp_thread *th, const struct call *c, __u64 ptr)
+{
+	struct mp_block b;
+
+	thread_after_gate(th);
+	if (th->pending) {
+		if (call_is_inner(th, c->sp, 0))
+			return;
+		call_abandon(th);
 	}
-	ledger_add(th->gen, addr, &b);
+	if (shapes[c->row & (MP_MAX_SHAPES - 1)].op == MP_OP_HEAP_END) {
+		lose(MP_LOSS_HEAP_ENDED, 0);
+		return;
+	}
+	if (ledger_take(th->gen, ptr, &b))
+		ledger_subtract(&b);
+	else if (sample_is_exact() && (th->last_free_ptr != ptr || th->last_free_sp != c->sp))
+		ledger_old_free(th->gen, c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0);
+	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
+	th->last_free_ptr = ptr;
+	th->last_free_sp = c->sp;
 }
 
 /* Entry of a free. */
 static __always_inline void heap_free(const struct call *c)
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
-	__u64 ptr = call_arg(c, shape->ptr);
+	__u64 ptr = call_arg(c, shape->ptr), begin;
 	struct mp_thread *th;
-	struct mp_block b;
 
-	if (!ptr)
-		return;
 	th = thread_get();
 	if (!th || hit_is_taken(th, c))
 		return;
-	if (th->pending) {
-		if (call_is_inner(th, c->sp, 0))
-			return;
-		call_abandon(th);
-	}
-	if (shape->op == MP_OP_HEAP_END) {
-		lose(MP_LOSS_HEAP_ENDED, 0);
-		return;
-	}
-	if (ledger_take(th->gen, ptr, &b))
-		ledger_subtract(&b);
-	else if (th->last_free_ptr != ptr || th->last_free_sp != c->sp)
-		ledger_old_free(th->gen, c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0);
-	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
-	th->last_free_ptr = ptr;
-	th->last_free_sp = c->sp;
+	begin = cost_begin(th);
+	th->free_calls++;
+	if (ptr && armed == MP_ARMED)
+		heap_free_thread(th, c, ptr);
+	cost_end(th, begin, cost_of_entry(c));
 }
 
 #endif

@@ -28,17 +28,29 @@ static __always_inline bool ledger_take(__u32 gen, __u64 addr, struct mp_block *
 	return bpf_map_delete_elem(&blocks, &key) == 0;
 }
 
+static __always_inline __u64 block_weight(const struct mp_block *b)
+{
+	return b->weight ? b->weight : 1;
+}
+
+static __always_inline __u64 block_variance(const struct mp_block *b, __u64 weight)
+{
+	return (b->size_bytes * b->size_bytes * weight * (weight - 1)) >> MP_VAR_SHIFT;
+}
+
 /* A block that was taken has ended. */
 static __always_inline void ledger_subtract(const struct mp_block *b)
 {
-	__u64 hash = b->stack;
+	__u64 hash = b->stack, w = block_weight(b);
 	struct mp_stack *st = bpf_map_lookup_elem(&stacks, &hash);
 
 	if (!st) /* stacks are never deleted while a block points at them */
 		return;
-	__sync_fetch_and_add(&st->free_bytes, b->size_bytes);
-	__sync_fetch_and_add(&st->free_blocks, 1);
-	__sync_fetch_and_add(&st->birth_sum_ms, -(__u64)b->birth_ms);
+	__sync_fetch_and_add(&st->free_bytes, b->size_bytes * w);
+	__sync_fetch_and_add(&st->free_blocks, w);
+	__sync_fetch_and_add(&st->birth_sum_ms, -(__u64)b->birth_ms * w);
+	if (w > 1)
+		__sync_fetch_and_add(&st->free_var, block_variance(b, w));
 }
 
 static __always_inline void ledger_lost(__u32 gen, __u32 kind, __u64 bytes)
@@ -63,7 +75,8 @@ static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp
 		return err;
 	if (ledger_take(gen, addr, &stale)) {
 		ledger_subtract(&stale);
-		lose(MP_LOSS_MISSED_FREE, stale.size_bytes);
+		if (!gate_epoch) /* else it ended between two bursts */
+			lose(MP_LOSS_MISSED_FREE, stale.size_bytes);
 	}
 	return map_update(&blocks, &key, b, BPF_NOEXIST);
 }
@@ -71,7 +84,7 @@ static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp
 /* A new block: into the live view, then into its stack's totals. */
 static __always_inline void ledger_add(__u32 gen, __u64 addr, const struct mp_block *b)
 {
-	__u64 hash = b->stack;
+	__u64 hash = b->stack, w = block_weight(b);
 	struct mp_stack *st = bpf_map_lookup_elem(&stacks, &hash);
 	long err;
 
@@ -85,9 +98,11 @@ static __always_inline void ledger_add(__u32 gen, __u64 addr, const struct mp_bl
 			    b->size_bytes);
 		return;
 	}
-	__sync_fetch_and_add(&st->alloc_bytes, b->size_bytes);
-	__sync_fetch_and_add(&st->alloc_blocks, 1);
-	__sync_fetch_and_add(&st->birth_sum_ms, b->birth_ms);
+	__sync_fetch_and_add(&st->alloc_bytes, b->size_bytes * w);
+	__sync_fetch_and_add(&st->alloc_blocks, w);
+	__sync_fetch_and_add(&st->birth_sum_ms, b->birth_ms * w);
+	if (w > 1)
+		__sync_fetch_and_add(&st->alloc_var, block_variance(b, w));
 }
 
 /* A failed realloc leaves the old block as it was. If its place is gone, it is a loss and ends. */

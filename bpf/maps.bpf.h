@@ -27,7 +27,12 @@ const volatile __u32 cfg_own_tgid = 0;	    /* memprobe itself is never one */
 const volatile __u64 cfg_test_trampoline = 0; /* tests: what stands for the kernel's */
 
 __u64 new_limit_bytes = 0; /* throwing operator new below this size is followed; 0: never */
-__u32 armed = 0;	 /* 0: probes return at once */
+__u32 armed = 0;	 /* enum mp_armed */
+__u32 sample_bytes = 0;	 /* mean interval; 0: every block */
+__u32 burst_weight = 1;	 /* blocks seen in a burst stand for so many (gate.c) */
+__u32 gate_epoch = 0;	 /* bumped when the gate opens: calls from before are over */
+/* calibrated: an entry; what a return adds; what a single-stepped entry adds */
+__u32 cost_entry_ns = 900, cost_return_ns = 600, cost_stepped_ns = 10000;
 __u32 target_epoch = 1;	 /* bumped when user space changes procs */
 __u32 next_gen = 0;	 /* generations given in the kernel: 1, 2, ... */
 __u64 start_ns = 0;	 /* CLOCK_MONOTONIC of arming: births count from it */
@@ -105,6 +110,13 @@ struct mp_thread {
 	__u32 pad;
 	__u64 last_free_sp, last_free_ptr; /* tail-jump wrappers: operator delete -> free */
 	__u64 wide_sp, wide_ip; /* last hit of a wide link while links overlap */
+	__u32 weight;	 /* of the pending block; 0: not drawn, only its end is waited for */
+	__u32 gate;	 /* of gate_epoch, when pending was last looked at */
+	__u64 skipped_sp, skipped_ra; /* the last call that was not drawn and not waited for */
+	__u32 skipped_row;
+	__u32 alloc_calls, free_calls; /* not yet in the totals, as the next ones */
+	__u32 spent_ns;
+	__u64 capped_bytes;
 };
 
 enum mp_old { OLD_NONE = 0, OLD_IN_LEDGER = 1, OLD_BEFORE_ATTACH = 2 };

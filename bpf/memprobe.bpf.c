@@ -17,6 +17,7 @@
 #include "unwind.bpf.h"
 #include "stack.bpf.h"
 #include "ledger.bpf.h"
+#include "sample.bpf.h"
 #include "heap.bpf.h"
 
 #include "heap.bpf.c"

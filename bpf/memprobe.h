@@ -64,6 +64,7 @@ struct mp_shape {
 enum mp_site_flags {
 	MP_SITE_GLIBC = 1, /* glibc's own: a size word lies before each block */
 	MP_SITE_WIDE = 2,  /* of a link for every process that maps the object */
+	MP_SITE_STEPPED = 4, /* the kernel single-steps the instruction there */
 };
 
 #define MP_COOKIE(row, pushes, flags) ((__u64)(row) | (__u64)(pushes) << 16 | (__u64)(flags) << 24)
@@ -109,6 +110,20 @@ struct mp_proc_totals {
 	__u64 failed_calls;	/* allocation calls that returned no block */
 	__u64 lost_bytes;	/* allocated but not entered in the ledger (see the losses) */
 	__u64 lost_blocks;
+	/* what the probes cost, by the calibrated cost of a trap and the time in our programs; comes in parts */
+	__u64 spent_ns;
+	__u64 alloc_calls, free_calls; /* seen by the probes, the uncounted ones too */
+	__u64 capped_bytes; /* sum of min(size, MP_SAMPLE_LEAST) over the allocation calls */
+};
+
+/* Mean sampling intervals lie between these: the trap is what costs, and a coarse one hides leaks. */
+#define MP_SAMPLE_LEAST 8192u
+#define MP_SAMPLE_MOST 65536u
+
+enum mp_armed {
+	MP_DISARMED = 0, /* probes return at once */
+	MP_ARMED = 1,
+	MP_COUNTING = 2, /* calls are counted, nothing else */
 };
 
 /* ---- the ledger ---- */
@@ -124,23 +139,36 @@ enum mp_block_flags {
 	MP_BLOCK_AGE_UNKNOWN = 1, /* grew out of a block from before attach */
 };
 
+/*
+ * A block that was drawn with probability p stands for weight = 1/p blocks of its size, so that
+ * sums over the drawn ones estimate sums over all, without bias. Exact: weight 1.
+ */
 struct mp_block {
 	__u64 stack; /* key in stacks */
 	__u64 size_bytes;
 	__u32 birth_ms; /* since session start; realloc keeps it */
-	__u32 flags;
+	__u32 flags : 4;
+	__u32 weight : 28; /* 0 is read as 1 */
 };
+
+#define MP_MAX_WEIGHT ((1u << 28) - 1)
 
 /*
  * stacks: HASH, no preallocation, key __u64 hash (seeded by the generation).
- * All counters only grow, except birth_sum_ms: the sum of birth_ms of the live blocks.
+ * All counters only grow, except birth_sum_ms: the sum of birth_ms of the live blocks. Each block counts
+ * by its weight. The variance of the estimated bytes is alloc_var - free_var for the live ones, in units of
+ * MP_VAR_UNIT bytes squared: size^2 * weight * (weight - 1) for each block drawn (Horvitz-Thompson).
  */
+#define MP_VAR_SHIFT 8
+#define MP_VAR_UNIT (1u << MP_VAR_SHIFT)
+
 struct mp_stack {
 	__u64 alloc_bytes;
 	__u64 alloc_blocks;
 	__u64 free_bytes;
 	__u64 free_blocks;
 	__u64 birth_sum_ms;
+	__u64 alloc_var, free_var;
 	__u32 gen;
 	__u32 sent; /* frames went through the ring buffer */
 };
@@ -265,7 +293,7 @@ MP_STATIC_ASSERT(MP_INNER_FRAMES + MP_OUTER_FRAMES == MP_MAX_FRAMES, "every slot
 MP_STATIC_ASSERT((MP_OUTER_FRAMES & (MP_OUTER_FRAMES - 1)) == 0, "the ring is a power of two");
 MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
-MP_STATIC_ASSERT(sizeof(struct mp_stack) == 48, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_stack) == 64, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
 
 #endif

@@ -67,7 +67,8 @@ int session_check_probes(struct session *s)
 
 int session_check_fired(struct session *s)
 {
-	if (collector_profile(s->collector)->cost.probe_hits || !none_there(s, false))
+	if (collector_profile(s->collector)->cost.probe_hits || kern_gate_is_shut(s->kern) ||
+	    !none_there(s, false))
 		return STATUS_OK;
 	log_error("no probe has fired: the process has replaced or remapped the code that was probed. Its "
 		  "allocations were not seen");

@@ -148,6 +148,7 @@ static int snapshot(struct session *s, bool final)
 	int err;
 
 	p->cost.n_probes = attacher_n_probes(s->attacher);
+	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
 	if (err)
 		return err;
@@ -283,19 +284,21 @@ static bool targets_ended(struct session *s)
 static int run_loop(struct session *s)
 {
 	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS;
-	uint64_t reap = s->armed_ns + NS_PER_S, now;
+	uint64_t reap = s->armed_ns + NS_PER_S, now, look = 0;
 	int err = 0;
 
 	if (s->o->interval_ns)
 		next = s->armed_ns + s->o->interval_ns;
 	while (!err && !s->n_interrupts) {
-		session_wait(s, end < next ? end : next);
+		session_wait(s, look < end && look < next ? look : end < next ? end : next);
 		session_poll(s);
 		now = session_now_ns();
 		if (now >= reap) {
 			collector_reap(s->collector);
 			reap = now + NS_PER_S;
 		}
+		if (now >= look)
+			look = budget_tick(s->budget, now);
 		if (now >= end || targets_ended(s))
 			break;
 		if (now >= sweep) {
@@ -357,6 +360,7 @@ static void close_session(struct session *s)
 {
 	if (s->o->command)
 		command_kill(&s->command);
+	budget_free(s->budget);
 	collector_free(s->collector);
 	attacher_free(s->attacher);
 	mapwatch_close(s->mapwatch);

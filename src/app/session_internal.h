@@ -4,6 +4,7 @@
 #define MEMPROBE_APP_SESSION_INTERNAL_H
 
 #include "app/attacher.h"
+#include "app/budget.h"
 #include "app/collector.h"
 #include "app/command.h"
 #include "app/output.h"
@@ -16,6 +17,7 @@ struct session {
 	struct kern *kern;
 	struct collector *collector;
 	struct attacher *attacher;
+	struct budget *budget;
 	struct mapwatch *mapwatch; /* NULL: refused by the kernel */
 	struct output *output;
 	struct command command;

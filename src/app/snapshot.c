@@ -64,6 +64,8 @@ static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 		.free_bytes = s->free_bytes,
 		.free_blocks = s->free_blocks,
 		.birth_sum_ms = s->birth_sum_ms,
+		.alloc_var = s->alloc_var,
+		.free_var = s->free_var,
 	};
 }
 
@@ -96,8 +98,8 @@ static void take_block(void *ctx, const struct mp_block_key *key, const struct m
 	(void)key;
 	if (at == UINT32_MAX || !block_passes(f->c->options, b, f->now_ms))
 		return;
-	f->c->profile.stacks[at].live_bytes += b->size_bytes;
-	f->c->profile.stacks[at].live_blocks++;
+	f->c->profile.stacks[at].live_bytes += b->size_bytes * (b->weight ? b->weight : 1);
+	f->c->profile.stacks[at].live_blocks += b->weight ? b->weight : 1;
 }
 
 /* Live bytes per stack: from the totals, or, with filters on blocks, from the blocks themselves. */
@@ -116,12 +118,28 @@ static int fill_live(struct collector *c)
 	return filtered ? kern_read_blocks(c->kern, take_block, &f) : 0;
 }
 
+/* Of what was counted, or of the calls that the probes saw: those come in parts, and see what was not drawn too. */
+static void fill_hits(struct profile *p)
+{
+	uint64_t counted = 0, seen = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks && watch_is_exact(p); i++)
+		counted += p->stacks[i].t.alloc_blocks + p->stacks[i].t.free_blocks;
+	for (i = 0; i < p->n_procs; i++) {
+		const struct mp_proc_totals *t = &p->procs[i].old;
+
+		counted += t->old_free_blocks + t->failed_calls + t->lost_blocks;
+		seen += t->alloc_calls + t->free_calls;
+	}
+	p->cost.probe_hits = counted > seen ? counted : seen;
+}
+
 static void fill_cost(struct collector *c)
 {
 	struct profile_cost *cost = &c->profile.cost;
 	struct proc_status st;
 	struct rusage ru;
-	size_t i;
 
 	getrusage(RUSAGE_SELF, &ru);
 	cost->own_cpu_ns = ((uint64_t)ru.ru_utime.tv_sec + (uint64_t)ru.ru_stime.tv_sec) * NS_PER_S +
@@ -129,13 +147,7 @@ static void fill_cost(struct collector *c)
 	cost->kernel_memory_bytes = kern_memory_bytes(c->kern);
 	if (!proc_status_read(&st, c->proc_root, getpid()))
 		cost->user_memory_bytes = st.rss_bytes;
-	cost->probe_hits = 0;
-	for (i = 0; i < c->profile.n_stacks; i++)
-		cost->probe_hits += c->profile.stacks[i].t.alloc_blocks + c->profile.stacks[i].t.free_blocks;
-	for (i = 0; i < c->profile.n_procs; i++)
-		cost->probe_hits += c->profile.procs[i].old.old_free_blocks +
-				    c->profile.procs[i].old.failed_calls +
-				    c->profile.procs[i].old.lost_blocks;
+	fill_hits(&c->profile);
 }
 
 static int fill_losses(struct collector *c)

@@ -21,6 +21,8 @@
 #include "symbol/elf_file.h"
 
 #define PROC_ROOT "/proc"
+/* Calls are only counted for this long, before anything dearer is armed. */
+#define COUNT_NS (250 * NS_PER_MS)
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
 static int check_pid(pid_t pid)
@@ -131,17 +133,38 @@ void session_new_attacher(struct session *s, bool pid_scoped)
 	s->attacher = attacher_new(&ao);
 }
 
+/* How often do the targets allocate? Decides how closely they are watched. COMMAND is seen from its first call on. */
+static const char *count_calls(struct session *s)
+{
+	uint64_t end = session_now_ns() + COUNT_NS;
+
+	if (s->o->command || !s->o->sample_auto)
+		return "";
+	budget_count_begin(s->budget, session_now_ns());
+	while (session_now_ns() < end && !s->n_interrupts && collector_n_running(s->collector)) {
+		session_wait(s, end);
+		session_poll(s);
+	}
+	return budget_choose(s->budget, session_now_ns());
+}
+
 int session_arm(struct session *s)
 {
 	size_t n = collector_n_running(s->collector);
+	const char *load;
 
 	if (session_check_probes(s))
 		return STATUS_FAILED;
+	s->budget = budget_new(s->kern, s->o, collector_profile(s->collector));
+	load = count_calls(s);
+	if (s->n_interrupts)
+		return STATUS_ABORTED;
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
+	budget_start(s->budget, session_now_ns());
 	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;
-	log_info("armed: %u probes in %zu process%s; %s, %s", attacher_n_probes(s->attacher), n,
-		 n == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern));
+	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n,
+		 n == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern), load);
 	return STATUS_OK;
 }
 

@@ -161,6 +161,35 @@ static enum options_result take_max_memory(struct parser *p, const char *arg)
 	return r;
 }
 
+static enum options_result take_sample(struct parser *p, const char *arg)
+{
+	enum options_result r;
+	uint64_t bytes;
+
+	p->o->sample_auto = !strcmp(arg, "auto");
+	p->o->sample_bytes = 0;
+	if (p->o->sample_auto || !strcmp(arg, "off"))
+		return OPTIONS_RUN;
+	r = parse_size(p, arg, &bytes);
+	if (!r && (bytes < MP_SAMPLE_LEAST || bytes > MP_SAMPLE_MOST))
+		return fail(p, "%s: auto, off, or a mean interval from 8K to 64K: '%s'", p->given, arg);
+	p->o->sample_bytes = (uint32_t)bytes;
+	return r;
+}
+
+static enum options_result take_max_overhead(struct parser *p, const char *arg)
+{
+	char *end;
+	double percent = strtod(arg, &end);
+
+	if (*end == '%')
+		end++;
+	if (end == arg || *end || !(percent >= 0.5 && percent <= 1000))
+		return fail(p, "%s: percent of the target's CPU time, from 0.5: '%s'", p->given, arg);
+	p->o->max_overhead = percent / 100;
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_user(struct parser *p, const char *arg)
 {
 	p->o->user = arg;
@@ -248,7 +277,11 @@ static const struct option_row {
 	{ 0, "min-size", "SIZE", take_min_size, NULL, "only live blocks of at least SIZE" },
 	{ 0, "max-size", "SIZE", take_max_size, NULL, "only live blocks of at most SIZE" },
 	{ 0, "min-bytes", "SIZE", take_min_bytes, NULL, "only stacks that hold at least SIZE" },
-	{ 0, "max-memory", "SIZE", take_max_memory, "Limits",
+	{ 0, "sample", "BYTES", take_sample, "Limits",
+	  "auto (default: exact while the budget lasts), off (exact), 8K to 64K" },
+	{ 0, "max-overhead", "PCT", take_max_overhead, NULL,
+	  "probes' share of the target's CPU time (default 10); --sample auto only" },
+	{ 0, "max-memory", "SIZE", take_max_memory, NULL,
 	  "kernel tables and memprobe itself (default: 256M or a tenth of free memory)" },
 	{ 0, "strict", NULL, take_strict, NULL, "exit 5 when anything was lost" },
 	{ 0, "at-entry", NULL, take_at_entry, NULL, "probe the first instruction of each function, whatever it costs" },
@@ -449,7 +482,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	enum options_result res = OPTIONS_RUN;
 	int i;
 
-	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv };
+	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv, .sample_auto = true,
+			       .max_overhead = 0.1 };
 	if (argc > 1)
 		o->verb = find_verb(argv[1]);
 	for (i = o->verb ? 2 : 1; i < argc && !res; i++) {

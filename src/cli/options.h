@@ -43,6 +43,9 @@ struct options {
 	uint64_t min_size_bytes, max_size_bytes; /* of a block; max UINT64_MAX = none */
 	uint64_t min_bytes; /* of a stack */
 	uint64_t max_memory_bytes; /* 0 = default */
+	bool sample_auto;	   /* --sample auto: as the budget allows */
+	uint32_t sample_bytes;	   /* --sample BYTES; 0 with !sample_auto: off, every block */
+	double max_overhead;	   /* --max-overhead: 0.1 = 10 % */
 	const char *user; /* --user NAME for COMMAND */
 	bool no_follow; /* with -p: no descendants */
 	bool strict, at_entry;

@@ -83,7 +83,8 @@ int kern_gate_shut(struct kern *k)
 	if (k->gate_shut)
 		return 0;
 	finish_closing(k);
-	__atomic_store_n(&k->skel->bss->armed, 0, __ATOMIC_SEQ_CST);
+	/* what still traps is counted, as it costs */
+	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	nanosleep(&drain, NULL);
 	k->gate_shut = true;
 	k->closing = take_links(k);
@@ -106,6 +107,7 @@ int kern_gate_open(struct kern *k)
 		return 0;
 	finish_closing(k);
 	k->gate_shut = false;
+	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	for (i = 0; i < k->n_sets; i++) {
 		if (!k->sets[i].gated)
 			continue;
@@ -114,7 +116,8 @@ int kern_gate_open(struct kern *k)
 		if (err && err != -ESRCH)
 			log_debug("gate: %s", strerror(-err));
 	}
-	__atomic_store_n(&k->skel->bss->armed, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&k->skel->bss->gate_epoch, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -133,4 +136,31 @@ void gate_release(struct kern *k)
 		free(k->sets[i].sites);
 	}
 	free(k->sets);
+}
+
+void kern_set_burst_weight(struct kern *k, uint32_t weight)
+{
+	k->skel->data->burst_weight = weight ? weight : 1;
+}
+
+void kern_set_sampling(struct kern *k, uint32_t interval_bytes)
+{
+	k->skel->bss->sample_bytes = interval_bytes;
+}
+
+void kern_set_costs(struct kern *k, uint32_t entry_ns, uint32_t return_ns, uint32_t stepped_ns)
+{
+	k->skel->data->cost_entry_ns = entry_ns;
+	k->skel->data->cost_return_ns = return_ns;
+	k->skel->data->cost_stepped_ns = stepped_ns;
+}
+
+void kern_count_calls(struct kern *k)
+{
+	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
+}
+
+bool kern_gate_is_shut(const struct kern *k)
+{
+	return k->gate_shut;
 }

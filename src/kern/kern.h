@@ -104,6 +104,14 @@ void kern_detach_loader(struct kern *k);
 int kern_gate_shut(struct kern *k);
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
+/* Blocks seen from now on stand for so many each: what part of the time the gate is open. */
+void kern_set_burst_weight(struct kern *k, uint32_t weight);
+/* Mean sampling interval from now on, in bytes; 0: every block. */
+void kern_set_sampling(struct kern *k, uint32_t interval_bytes);
+/* What a trap costs, for the processes' spent_ns: an entry, what its return adds, what single-stepping adds. */
+void kern_set_costs(struct kern *k, uint32_t entry_ns, uint32_t return_ns, uint32_t stepped_ns);
+/* Attached probes count calls (mp_proc_totals), and nothing else; then kern_arm. */
+void kern_count_calls(struct kern *k);
 
 /* All probes begin to count, at this instant. */
 void kern_arm(struct kern *k);

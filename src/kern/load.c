@@ -302,7 +302,8 @@ void kern_arm(struct kern *k)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-	__atomic_store_n(&k->skel->bss->armed, 1, __ATOMIC_SEQ_CST);
+	if (!k->gate_shut) /* else its opening does */
+		__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 }
 
 uint64_t kern_armed_ns(const struct kern *k)

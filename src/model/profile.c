@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/xalloc.h"
@@ -190,4 +191,12 @@ uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m)
 		break;
 	}
 	return 0;
+}
+
+double totals_deviation(const struct profile_totals *t, enum profile_metric m)
+{
+	bool live = m == METRIC_LIVE_BYTES || m == METRIC_LIVE_BLOCKS;
+	uint64_t freed = live ? t->free_var : 0;
+
+	return t->alloc_var > freed ? sqrt((double)(t->alloc_var - freed) * MP_VAR_UNIT) : 0;
 }

@@ -22,6 +22,7 @@
 
 #include "base/table.h"
 #include "bpf/memprobe.h"
+#include "model/ladder.h"
 
 /* What kind of code a frame is: decides the colour, and where a report line starts. */
 enum frame_class {
@@ -48,6 +49,7 @@ struct profile_totals {
 	uint64_t alloc_bytes, alloc_blocks;
 	uint64_t free_bytes, free_blocks;
 	uint64_t birth_sum_ms; /* sum over the live blocks, relative to the session start */
+	uint64_t alloc_var, free_var; /* of the estimated bytes, in MP_VAR_UNIT bytes squared; 0: exact */
 };
 
 struct profile_stack {
@@ -102,6 +104,28 @@ struct profile_cost {
 	uint32_t unwinder;    /* string id: "eh_frame tables", "frame pointers" */
 };
 
+/* A step on the ladder. */
+struct profile_step {
+	uint64_t time_ns; /* in the window */
+	enum rung from, to;
+	uint32_t interval_bytes; /* of RUNG_SAMPLED */
+	double share;		 /* cost by work when it was taken, 0.25: a quarter */
+};
+
+/* How closely the run watched, and what that cost the targets. */
+struct profile_watch {
+	enum rung rung; /* now */
+	uint32_t interval_bytes;
+	bool is_fixed;	/* --sample BYTES or off: no budget */
+	double budget;	/* 0.1: 10 % */
+	double share;	/* probes' cost by the targets' own work, over the run; estimated */
+	double open_share; /* bursts: part of the time since the first that probes were in place */
+	struct profile_step steps[LADDER_MAX_CHANGES];
+	size_t n_steps;
+	/* of one target, seconds per second; before: since its start. Negative: not known */
+	double cpu_before, cpu_armed, delay_before, delay_armed;
+};
+
 /* A moment that the user set (SIGUSR2): live heap then. */
 struct profile_mark {
 	uint64_t time_ns; /* in the window */
@@ -125,9 +149,9 @@ struct profile {
 	struct table proc_ids; /* gen -> index in procs */
 	struct profile_loss losses[MP_LOSS_NR];
 	struct profile_cost cost;
+	struct profile_watch watch;
 	struct profile_mark marks[PROFILE_MAX_MARKS];
 	size_t n_marks;
-	uint64_t sample_bytes; /* mean bytes allocated from one sampled block to the next; 0 = all are counted */
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
@@ -175,6 +199,15 @@ enum profile_metric {
 	METRIC_ALLOC_BLOCKS,
 	METRIC_NR
 };
+
+/* Every block was counted, throughout. */
+static inline bool watch_is_exact(const struct profile *p)
+{
+	return p->watch.rung == RUNG_EXACT && !p->watch.n_steps;
+}
+
+/* Standard deviation of the live bytes (METRIC_LIVE_*) or the allocated ones; 0 when they are exact. */
+double totals_deviation(const struct profile_totals *t, enum profile_metric m);
 
 const char *metric_name(enum profile_metric m); /* "live-bytes" */
 /* -EINVAL for an unknown name. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/units.h"
+#include "render/watch_text.h"
 #include "base/version.h"
 #include "render/flamegraph_internal.h"
 #include "render/report_internal.h"
@@ -347,15 +348,11 @@ void flame_add_trust(struct buf *out, const struct flame *f)
 {
 	const struct profile *p = f->profile;
 	uint64_t lost = profile_lost_events(p);
-	char size[16], n[32];
+	char n[32];
 
-	if (p->sample_bytes)
-		buf_addf(out, "SAMPLED: one block per %s allocated, sizes scaled up; small frames are uncertain.",
-			 units_format_size(size, p->sample_bytes));
-	else if (lost)
-		buf_adds(out, "INCOMPLETE: every malloc and free was counted, nothing sampled, but for what was lost.");
-	else
-		buf_adds(out, "EXACT: every malloc and free was counted, nothing sampled.");
+	buf_adds(out, !watch_is_exact(p) ? "ESTIMATED: " : lost ? "INCOMPLETE: " : "EXACT: ");
+	watch_add_how(out, p);
+	buf_adds(out, !watch_is_exact(p) ? "; small frames are uncertain." : lost ? ", but for what was lost." : ".");
 	if (lost)
 		buf_addf(out, " Lost: %s event%s, see below.", units_format_count(n, lost), lost == 1 ? "" : "s");
 	else

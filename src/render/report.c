@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "render/formats.h"
 #include "render/report_internal.h"
+#include "render/watch_text.h"
 
 /* Net growth below both of these in the window is called flat. */
 #define FLAT_BYTES (64 * KIB)
@@ -204,9 +205,10 @@ static void add_window(struct buf *out, const struct profile *p)
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	buf_addf(out, "window  %s to %02d:%02d:%02d UTC; every malloc and free counted, nothing sampled, %s\n",
-		 units_format_duration(length, p->window_ns), tm.tm_hour, tm.tm_min, tm.tm_sec,
-		 profile_lost_events(p) ? "but with losses (below)" : "nothing lost");
+	buf_addf(out, "window  %s to %02d:%02d:%02d UTC; ", units_format_duration(length, p->window_ns), tm.tm_hour,
+		 tm.tm_min, tm.tm_sec);
+	watch_add_how(out, p);
+	buf_adds(out, profile_lost_events(p) ? ", but with losses (below)\n" : ", nothing lost\n");
 }
 
 static void add_marks(struct buf *out, const struct profile *p)
@@ -260,7 +262,13 @@ static void add_cost(struct buf *out, const struct profile *p)
 	char rate[32], kernel[16], user[16], max[16], cpu[24];
 
 	units_format_count(rate, p->window_ns ? (uint64_t)((double)c->probe_hits * 1e9 / (double)p->window_ns) : 0);
-	buf_addf(out, "cost    %s allocator calls/s; %u probes (%s, %s); memprobe used %s of CPU,\n", rate,
+	if (p->watch.share > 0) {
+		buf_adds(out, "cost    ");
+		watch_add_cost(out, p);
+		buf_addc(out, '\n');
+	}
+	buf_addf(out, "%s%s allocator calls/s; %u probes (%s, %s); memprobe used %s of CPU,\n",
+		 p->watch.share > 0 ? "        " : "cost    ", rate,
 		 c->n_probes, profile_str(p, c->attach_kind), profile_str(p, c->unwinder),
 		 units_format_duration(cpu, c->own_cpu_ns));
 	buf_addf(out, "        %s in the kernel and %s itself (--max-memory %s)\n",

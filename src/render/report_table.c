@@ -8,7 +8,10 @@
  *	          0.2      +0.4    3 204          212 smaller stacks
  *	         -0.3      -0.6      -12          frees of blocks from before attach
  *	         41.5     +83.0   25 008          net
+ *
+ * Where blocks were sampled, a column +/- (standard deviation) stands behind the amounts.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,7 @@
 #include "render/report_internal.h"
 
 #define WHERE_COLUMN 42
+#define ERROR_COLUMNS 9
 #define WHERE_LINES 2
 
 struct column_sums {
@@ -29,21 +33,40 @@ struct stack_table {
 	const struct render_opts *o;
 	struct amount_unit unit, rate_unit;
 	struct column_sums left; /* total minus rows printed so far */
+	bool has_error;		 /* amounts are estimates with a deviation */
+	double variance, left_variance; /* of the total, and of what is not printed yet */
 };
 
-static void print_row(struct stack_table *t, const char *number, struct column_sums v, const char *age)
+/* variance: of the amount, in bytes squared; 0: exact, or not known */
+static void print_row(struct stack_table *t, const char *number, struct column_sums v, double variance,
+		      const char *age)
 {
-	char amount[24], rate[24], plus_rate[32], blocks[32], signed_blocks[40];
+	char amount[24], rate[24], plus_rate[32], blocks[32], signed_blocks[40], error[40] = "";
 
 	format_tenths(amount, v.amount);
 	format_tenths(rate, v.rate);
 	snprintf(plus_rate, sizeof(plus_rate), "%s%s", v.rate > 0 ? "+" : "", rate);
 	units_format_count(blocks, (uint64_t)(v.blocks < 0 ? -v.blocks : v.blocks));
 	snprintf(signed_blocks, sizeof(signed_blocks), "%s%s", v.blocks < 0 ? "-" : "", blocks);
-	buf_addf(t->out, "%2s %9s %9s %10s %6s  ", number, amount, plus_rate, signed_blocks, age);
+	if (t->has_error && variance > 0) {
+		format_tenths(rate, in_tenths((int64_t)sqrt(variance), &t->unit));
+		snprintf(error, sizeof(error), "+/- %s", rate);
+	}
+	buf_addf(t->out, "%2s %9s", number, amount);
+	if (t->has_error)
+		buf_addf(t->out, " %-*s", ERROR_COLUMNS - 1, error);
+	buf_addf(t->out, " %9s %10s %6s  ", plus_rate, signed_blocks, age);
 	t->left.amount -= v.amount;
 	t->left.rate -= v.rate;
 	t->left.blocks -= v.blocks;
+}
+
+/* Of the amount shown, in bytes squared. */
+static double variance_of(const struct stack_table *t, const struct profile_stack *s)
+{
+	double d = totals_deviation(&s->t, t->o->metric);
+
+	return d * d;
 }
 
 static struct column_sums sums_of(const struct stack_table *t, int64_t bytes, int64_t blocks)
@@ -59,6 +82,7 @@ static struct column_sums sums_of(const struct stack_table *t, int64_t bytes, in
 
 struct where {
 	struct buf text; /* finished lines */
+	size_t column; /* where it begins */
 	size_t width, used;
 	unsigned int line;
 	bool full;
@@ -78,7 +102,7 @@ static void where_add(struct where *w, const char *piece, size_t len)
 			return;
 		}
 		buf_addc(&w->text, '\n');
-		buf_pad(&w->text, ' ', WHERE_COLUMN);
+		buf_pad(&w->text, ' ', w->column);
 		separator = "< ";
 		w->used = 0;
 		need = 2 + len;
@@ -115,7 +139,8 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 	struct buf name = BUF_INIT;
 	uint32_t i;
 
-	w.width = columns > WHERE_COLUMN + 20 ? columns - WHERE_COLUMN : 20;
+	w.column = WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0);
+	w.width = columns > w.column + 20 ? columns - w.column : 20;
 	for (i = first_own_frame(t->p, s); i < s->n_frames && !w.full; i++) {
 		const struct profile_frame *f = &t->p->frames[t->p->stack_frames[s->first_frame + i]];
 		const char *file = profile_str(t->p, f->file);
@@ -179,7 +204,9 @@ static void stack_row(struct stack_table *t, const struct profile_stack *s, size
 
 	mean_age(t, s, age);
 	snprintf(n, sizeof(n), "%zu", number);
-	print_row(t, n, sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)), age);
+	print_row(t, n, sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)),
+		  variance_of(t, s), age);
+	t->left_variance -= variance_of(t, s);
 	add_where(t, s);
 	if (t->o->all_frames)
 		add_all_frames(t, s);
@@ -212,18 +239,18 @@ static void rows_below(struct stack_table *t, const struct heap_net *h, size_t n
 	total.amount -= n_smaller ? 0 : rest.amount; /* then what rounding left goes into the sum */
 	total.rate -= n_smaller ? 0 : rest.rate;
 	if (n_smaller) {
-		print_row(t, "", rest, "");
+		print_row(t, "", rest, t->left_variance, "");
 		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
 	}
 	if (has_old) {
-		print_row(t, "", old, "");
+		print_row(t, "", old, 0, "");
 		buf_adds(t->out, "frees of blocks from before attach\n");
 	}
 	if (has_lost) {
-		print_row(t, "", lost, "");
+		print_row(t, "", lost, 0, "");
 		buf_adds(t->out, "allocated, but not in the table (see trust)\n");
 	}
-	print_row(t, "", total, "");
+	print_row(t, "", total, t->variance, "");
 	buf_addf(t->out, "%s\n", shows_live(t->o) ? "net" : "allocated in the window");
 }
 
@@ -254,16 +281,20 @@ void report_table(struct buf *out, const struct profile *p, const struct render_
 	struct column_sums total;
 	char heading[32], rate_heading[32];
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		if (shown_bytes(s[i], o) > largest)
 			largest = shown_bytes(s[i], o);
+		t.variance += variance_of(&t, s[i]);
+	}
+	t.left_variance = t.variance;
+	t.has_error = t.variance > 0;
 	t.unit = unit_for(largest);
 	t.rate_unit = unit_for((uint64_t)per_minute(p, (int64_t)largest));
 	total = t.left = total_of(&t, &h);
 	snprintf(heading, sizeof(heading), "%s %s", shows_live(o) ? "LIVE" : "ALLOC", t.unit.name);
 	snprintf(rate_heading, sizeof(rate_heading), "%s/min", t.rate_unit.name);
-	buf_addf(out, "\n%2s %9s %9s %10s %6s  %s\n", "#", heading, rate_heading, "BLOCKS", "AGE",
-		 o->all_frames ? "WHERE" : "WHERE (your code first; all frames: -v)");
+	buf_addf(out, "\n%2s %9s%*s %9s %10s %6s  %s\n", "#", heading, t.has_error ? ERROR_COLUMNS : 0, "",
+		 rate_heading, "BLOCKS", "AGE", o->all_frames ? "WHERE" : "WHERE (your code first; all frames: -v)");
 	for (i = 0; i < n && shown < max; i++)
 		if (shown_bytes(s[i], o) >= o->min_bytes)
 			stack_row(&t, s[i], ++shown);

@@ -18,6 +18,7 @@
 #include "unwind.bpf.h"
 #include "stack.bpf.h"
 #include "ledger.bpf.h"
+#include "sample.bpf.h"
 #include "heap.bpf.h"
 
 static __always_inline void call_from(const __u64 *ctx, struct call *c)

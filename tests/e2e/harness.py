@@ -199,10 +199,14 @@ def sum_of(stacks, function, process=None):
 
 
 class Memprobe:
-    """One run of memprobe, its output in files, so that no pipe can fill."""
+    """
+    One run of memprobe, its output in files, so that no pipe can fill. Exact (--sample off) unless auto: what is
+    compared to the byte must not step down the ladder, however hard a target allocates.
+    """
 
-    def __init__(self, *args, stdin=subprocess.DEVNULL, stdout=None, argv0=(), env=None):
-        self.args = [*argv0, MEMPROBE, *map(str, args)]
+    def __init__(self, *args, stdin=subprocess.DEVNULL, stdout=None, argv0=(), env=None, auto=False):
+        exact = [] if auto or "--sample" in args or (args and str(args[0])[:1] != "-") else ["--sample", "off"]
+        self.args = [*argv0, MEMPROBE, *exact, *map(str, args)]
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.started = time.monotonic()
         self.process = subprocess.Popen(self.args, stdin=stdin, stdout=stdout or self.out,

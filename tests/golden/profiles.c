@@ -32,7 +32,7 @@ void make_totals(struct profile_stack *s, uint64_t bytes, uint64_t blocks, uint6
 		uint64_t freed_blocks)
 {
 	s->t = (struct profile_totals){ bytes + freed_bytes, blocks + freed_blocks, freed_bytes, freed_blocks,
-					blocks * 10000 };
+					blocks * 10000, 0, 0 };
 	s->live_bytes = bytes;
 	s->live_blocks = blocks;
 }
@@ -74,7 +74,8 @@ void make_growing(struct profile *p)
 	static const char *const cut[] = { "decode\n\x1b[31m", NULL };
 
 	make_common(p);
-	make_process(p, 7, 4242, "gate way;d")->old = (struct mp_proc_totals){ 12, 300 * KIB, 0, 3, 0, 0 };
+	make_process(p, 7, 4242, "gate way;d")->old = (struct mp_proc_totals){
+		.old_free_blocks = 12, .old_free_bytes = 300 * KIB, .failed_calls = 3 };
 	make_totals(make_stack(p, 1, 7, MP_END_COMPLETE, insert), 43632000, 21816, 0, 0);
 	make_totals(make_stack(p, 2, 7, MP_END_COMPLETE, parse), 1153434, 3204, 999999999, 1000000);
 	make_totals(make_stack(p, 3, 7, MP_END_NO_INFO, cut), 128, 1, 0, 0);

@@ -242,7 +242,8 @@ static void check_words(void (*make)(struct profile *p), enum profile_metric met
 static void make_sampled(struct profile *p)
 {
 	make_growing(p);
-	p->sample_bytes = 8192;
+	p->watch.rung = RUNG_SAMPLED;
+	p->watch.interval_bytes = 8192;
 }
 
 /* A child that was forked later: its memory is its parent's. */
@@ -283,7 +284,7 @@ static void the_words__say_what_is_drawn_and_how_far_to_trust_it(void **state)
 		    (const char *const[]){ "12 blocks of which were freed since (300.0 KiB)", "Complete stacks: 99.99 %",
 					   " [truncated: no unwind info]\n", NULL });
 	check_words(make_sampled, METRIC_LIVE_BYTES,
-		    (const char *const[]){ "SAMPLED: one block per 8.0 KiB", "!EXACT", NULL });
+		    (const char *const[]){ "ESTIMATED: sampled every 8 KiB (so: +/-)", "!EXACT", NULL });
 	check_words(make_forked, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "Not in the picture: 40.0 MiB of anonymous memory", NULL });
 	check_words(make_started_by_us, METRIC_LIVE_BYTES,

@@ -116,7 +116,10 @@ static void columns_add_up_as_printed(void **state)
 		make_common(&p);
 		p.window_ns = 1 + hash_u64(seed + 1) % (100 * NS_PER_S);
 		make_process(&p, 1, 10, "first")->old = (struct mp_proc_totals){
-			hash_u64(seed + 2) % 3, hash_u64(seed + 3) % 100000, 0, 0, hash_u64(seed + 4) % 5000, 1,
+			.old_free_blocks = hash_u64(seed + 2) % 3,
+			.old_free_bytes = hash_u64(seed + 3) % 100000,
+			.lost_bytes = hash_u64(seed + 4) % 5000,
+			.lost_blocks = 1,
 		};
 		for (i = 0; i < round % 30; i++, seed++)
 			make_totals(make_stack(&p, (uint64_t)i + 1, 1, MP_END_COMPLETE, names),

@@ -54,6 +54,13 @@ static void accepted_forms__set_what_they_say(void **state)
 	options_release(&o);
 	assert_int_equal(parse(&o, &out, "--folded -d 0"), OPTIONS_RUN);
 	assert_string_equal(o.renderer->name, "folded");
+	assert_true(o.sample_auto && o.max_overhead == 0.1);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "--sample 16K --max-overhead 25%"), OPTIONS_RUN);
+	assert_true(!o.sample_auto && o.sample_bytes == 16384 && o.max_overhead == 0.25);
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "--sample 16K --sample off"), OPTIONS_RUN);
+	assert_true(!o.sample_auto && !o.sample_bytes);
 	options_release(&o);
 	assert_int_equal(parse(&o, &out, "-i 5 -o a.SVG -o b.svg"), OPTIONS_USAGE);
 	options_release(&o);
@@ -91,7 +98,13 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "--min-size 2K --max-size 1K", "--min-size is larger" },
 		{ "--max-memory 12", "at least 1M" },
 		{ "-x", "no such option: -x" },
-		{ "--sample 8", "no such option: --sample" },
+		{ "--samples 8K", "no such option: --samples" },
+		{ "--sample 8", "from 8K to 64K: '8'" },
+		{ "--sample 65K", "from 8K to 64K: '65K'" },
+		{ "--sample on", "'on'" },
+		{ "--max-overhead 0", "from 0.5: '0'" },
+		{ "--max-overhead 10x", "'10x'" },
+		{ "--max-overhead nan", "'nan'" },
 		{ "--dur 5", "no such option: --dur" },
 		{ "--quiet=1", "takes no argument" },
 		{ "-q -v", "exclude each other" },

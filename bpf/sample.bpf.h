@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Sampling by bytes, and what the probes cost.
+ *
+ * A block of S bytes is drawn with probability min(1, S/R) and then stands for max(1, R/S) blocks; the fraction is
+ * rounded up or down by chance, so the weight is whole and its mean exact:
+ *
+ *	R 8192, S 100: drawn 1.22 % of the time, weight 82 (92 %) or 81 (8 %), mean 81.92
+ *
+ * Of a plain allocation that is not drawn the return is not taken: one trap instead of two. Then the end of the call is
+ * not known, so functions that call other probed ones (calloc, realloc, memalign: all but "size first
+ * and only") are waited for, drawn or not. A jump from one to another at the same place is the same call.
+ */
+#ifndef MEMPROBE_SAMPLE_BPF_H
+#define MEMPROBE_SAMPLE_BPF_H
+
+/* Per-thread sums go to the process's totals in parts of this size. */
+#define SPENT_PART_NS 50000
+/* One hit in so many is timed, for all of them. */
+#define TIMED_EVERY 16
+/* Between the trap and the clock: the per-thread record's look-up. */
+#define UNTIMED_NS 60
+
+/* The weight of a block of this size, 0 when it is not drawn. */
+static __always_inline __u32 sample_weight(__u64 size)
+{
+	__u64 interval = sample_bytes, s = size ? size : 1;
+	__u32 weight;
+
+	if (s >= interval)
+		return burst_weight;
+	if ((__u64)bpf_get_prandom_u32() * interval >= s << 32)
+		return 0;
+	weight = interval / s;
+	if (bpf_get_prandom_u32() % s < interval % s)
+		weight++;
+	return weight * burst_weight;
+}
+
+static __always_inline bool sample_is_exact(void)
+{
+	return !sample_bytes && !gate_epoch;
+}
+
+/* A function whose end need not be known: it takes a size and calls no other allocator function. */
+static __always_inline bool is_plain(const volatile struct mp_shape *shape)
+{
+	return shape->op == MP_OP_ALLOC && !shape->size && shape->count == MP_ARG_NONE &&
+	       !(shape->flags & MP_SHAPE_PTR_IN_MEMORY);
+}
+
+static __always_inline void sample_skip(struct mp_thread *th, const struct call *c)
+{
+	th->skipped_sp = c->sp;
+	th->skipped_ra = ARCH_HAS_RETURN_SLOT ? arch_return_slot(c->sp) : c->ra;
+	th->skipped_row = c->row;
+}
+
+/* Reached by a jump from the call that was just not drawn. */
+static __always_inline bool is_skipped(const struct mp_thread *th, const struct call *c)
+{
+	if (th->skipped_sp != c->sp || th->skipped_row == c->row)
+		return false;
+	return th->skipped_ra == (ARCH_HAS_RETURN_SLOT ? arch_return_slot(c->sp) : c->ra);
+}
+
+/* ---- cost ---- */
+
+static __always_inline __u64 cost_begin(const struct mp_thread *th)
+{
+	return (th->alloc_calls + th->free_calls) % TIMED_EVERY ? 0 : bpf_ktime_get_ns();
+}
+
+static __always_inline void cost_end(struct mp_thread *th, __u64 begin, __u32 trap_ns)
+{
+	struct mp_proc_totals *t;
+	__u32 gen = th->gen;
+
+	th->spent_ns += trap_ns;
+	if (begin)
+		th->spent_ns += (bpf_ktime_get_ns() - begin) * TIMED_EVERY;
+	if (th->spent_ns < SPENT_PART_NS)
+		return;
+	t = bpf_map_lookup_elem(&proc_totals, &gen);
+	if (!t)
+		return;
+	__sync_fetch_and_add(&t->spent_ns, th->spent_ns);
+	__sync_fetch_and_add(&t->alloc_calls, th->alloc_calls);
+	__sync_fetch_and_add(&t->free_calls, th->free_calls);
+	__sync_fetch_and_add(&t->capped_bytes, th->capped_bytes);
+	th->spent_ns = 0;
+	th->alloc_calls = th->free_calls = 0;
+	th->capped_bytes = 0;
+}
+
+static __always_inline __u32 cost_of_entry(const struct call *c)
+{
+	return cost_entry_ns + UNTIMED_NS + (c->flags & MP_SITE_STEPPED ? cost_stepped_ns : 0);
+}
+
+#endif

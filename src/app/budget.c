@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The budget at work; see budget.h. Time is an argument: only CPU clocks are read here. */
+#include "app/budget.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/table.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "kern/calibrate.h"
+
+/* The cost is looked at so often; in a burst more often, as a burst is short. */
+#define TICK_NS (20 * NS_PER_MS)
+#define BURST_TICK_NS (3 * NS_PER_MS)
+/* A burst ends when this much is left, for the traps until the probes are gone. */
+#define SHUT_SECONDS 0.008
+/* Open for so long: the load has gone, and every call can be watched again. */
+#define CALM_NS (10 * NS_PER_S)
+#define CALM_SHARE 0.5
+/* Typical work of ours in a call beside the traps; for predictions, before it has been measured. */
+#define EXACT_WORK_S 1.2e-6
+#define FREE_WORK_S 0.35e-6
+#define ENTRY_WORK_S 0.15e-6
+
+/* One target. */
+struct watched {
+	uint32_t gen;
+	int32_t tgid;
+	struct mp_proc_totals last;
+	uint64_t last_cpu_ns;
+	struct ladder_purse purse;
+	bool is_known; /* last and last_cpu_ns are set */
+	bool is_active; /* calls were seen in this step */
+};
+
+struct budget {
+	struct kern *kern;
+	struct profile *profile;
+	bool is_auto;
+	double max_overhead;
+	struct kern_trap_cost trap;
+	struct watched *procs;
+	size_t n_procs, procs_cap;
+	struct table by_gen; /* -> index in procs */
+	enum rung rung;
+	uint64_t armed_ns, last_tick_ns, last_change_ns;
+	unsigned int n_changes;
+	/* bursts */
+	bool is_shut;
+	uint64_t since_ns;	/* of the gate's last turn */
+	uint64_t first_burst_ns, open_ns, last_open_ns, last_shut_ns; /* lengths */
+	double fill;		/* open when the purses are so full, 0.75 to 1: no rhythm of the target's is met */
+	/* over the run */
+	double work_s, cost_s;
+	char text[128];
+};
+
+static uint64_t cpu_ns_of(int32_t tgid)
+{
+	clockid_t clock = (clockid_t)(~(uint32_t)tgid << 3 | 2); /* CPUCLOCK_SCHED of a process */
+	struct timespec t;
+
+	if (clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+struct budget *budget_new(struct kern *k, const struct options *o, struct profile *profile)
+{
+	struct budget *b = xcalloc(1, sizeof(*b));
+	struct profile_watch *w = &profile->watch;
+
+	b->kern = k;
+	b->profile = profile;
+	b->is_auto = o->sample_auto;
+	b->max_overhead = o->max_overhead;
+	b->rung = o->sample_bytes ? RUNG_SAMPLED : RUNG_EXACT;
+	b->fill = 0.9;
+	kern_calibrate(k, &b->trap);
+	kern_set_costs(k, b->trap.entry_ns, b->trap.pair_ns - b->trap.entry_ns,
+		       b->trap.stepped_ns - b->trap.entry_ns);
+	kern_set_sampling(k, o->sample_bytes);
+	*w = (struct profile_watch){
+		.rung = b->rung, .interval_bytes = o->sample_bytes, .is_fixed = !o->sample_auto,
+		.budget = o->max_overhead, .open_share = 1, .cpu_before = -1, .cpu_armed = -1,
+		.delay_before = -1, .delay_armed = -1,
+	};
+	return b;
+}
+
+void budget_free(struct budget *b)
+{
+	if (!b)
+		return;
+	free(b->procs);
+	table_release(&b->by_gen);
+	free(b);
+}
+
+/* ---- measuring ---- */
+
+static struct watched *watched_of(struct budget *b, uint32_t gen)
+{
+	const uint64_t *at = table_get(&b->by_gen, gen);
+	const uint64_t *proc;
+
+	if (at)
+		return &b->procs[*at];
+	proc = table_get(&b->profile->proc_ids, gen);
+	if (!proc)
+		return NULL;
+	XGROW(b->procs, b->n_procs, b->procs_cap);
+	b->procs[b->n_procs] = (struct watched){ .gen = gen, .tgid = b->profile->procs[*proc].tgid };
+	table_put(&b->by_gen, gen, b->n_procs);
+	return &b->procs[b->n_procs++];
+}
+
+struct step {
+	struct budget *b;
+	double dt;
+	struct ladder_load load; /* of all, per second */
+};
+
+static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
+{
+	struct step *s = ctx;
+	struct watched *w = watched_of(s->b, gen);
+	double cpu, spent;
+	uint64_t cpu_ns;
+
+	if (!w)
+		return;
+	cpu_ns = cpu_ns_of(w->tgid);
+	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0) {
+		cpu = (double)(cpu_ns - w->last_cpu_ns) * 1e-9;
+		spent = (double)(t->spent_ns - w->last.spent_ns) * 1e-9;
+		ladder_purse_step(&w->purse, s->b->max_overhead, s->b->rung, s->dt, cpu, spent);
+		w->is_active = spent > 0;
+		s->load.allocs += (double)(t->alloc_calls - w->last.alloc_calls) / s->dt;
+		s->load.frees += (double)(t->free_calls - w->last.free_calls) / s->dt;
+		s->load.capped_bytes += (double)(t->capped_bytes - w->last.capped_bytes) / s->dt;
+		s->load.work += cpu > spent ? (cpu - spent) / s->dt : 0;
+		s->b->work_s += cpu > spent ? cpu - spent : 0;
+		s->b->cost_s += spent;
+	}
+	w->last = *t;
+	w->last_cpu_ns = cpu_ns;
+	w->is_known = true;
+}
+
+static struct step measure(struct budget *b, uint64_t now_ns)
+{
+	struct step s = { .b = b, .dt = (double)(now_ns - b->last_tick_ns) * 1e-9 };
+
+	kern_read_procs(b->kern, step_process, &s);
+	b->last_tick_ns = now_ns;
+	return s;
+}
+
+/* ---- before arming ---- */
+
+void budget_count_begin(struct budget *b, uint64_t now_ns)
+{
+	measure(b, now_ns);
+	kern_count_calls(b->kern);
+}
+
+static struct ladder_costs costs_of(const struct budget *b)
+{
+	return (struct ladder_costs){
+		.exact_s = b->trap.pair_ns * 1e-9 + EXACT_WORK_S,
+		.not_drawn_s = b->trap.entry_ns * 1e-9 + ENTRY_WORK_S,
+		.free_s = b->trap.entry_ns * 1e-9 + FREE_WORK_S,
+	};
+}
+
+static void describe_choice(struct budget *b, const struct ladder_load *l, double cost)
+{
+	char rate[32];
+
+	units_format_count(rate, (uint64_t)(l->allocs + l->frees));
+	if (b->rung == RUNG_BURSTS)
+		snprintf(b->text, sizeof(b->text), "; %s calls/s: watched in bursts, within %.0f %% of its CPU", rate,
+			 b->max_overhead * 100);
+	else if (cost < LADDER_LIGHT)
+		snprintf(b->text, sizeof(b->text), "; %s calls/s, est. %.1f %% of one CPU", rate, cost * 100);
+	else
+		snprintf(b->text, sizeof(b->text), "; %s calls/s%s, est. %.0f %% of its CPU (budget %.0f %%)", rate,
+			 b->rung == RUNG_SAMPLED ? ", sampled" : "",
+			 cost / (l->work > 0 ? l->work : 1) * 100, b->max_overhead * 100);
+}
+
+const char *budget_choose(struct budget *b, uint64_t now_ns)
+{
+	const struct ladder_costs c = costs_of(b);
+	struct step s = measure(b, now_ns);
+	uint32_t interval;
+
+	if (b->is_auto) {
+		b->rung = ladder_choose(&s.load, &c, b->max_overhead, &interval);
+		kern_set_sampling(b->kern, interval);
+		b->profile->watch.interval_bytes = interval;
+	}
+	b->profile->watch.rung = b->rung;
+	if (b->rung == RUNG_BURSTS)
+		kern_gate_shut(b->kern);
+	describe_choice(b, &s.load, ladder_cost(&s.load, &c, b->rung, b->profile->watch.interval_bytes));
+	return b->text;
+}
+
+void budget_start(struct budget *b, uint64_t now_ns)
+{
+	size_t i;
+
+	measure(b, now_ns);
+	b->armed_ns = b->since_ns = now_ns;
+	b->is_shut = b->rung == RUNG_BURSTS;
+	b->first_burst_ns = b->is_shut ? now_ns : 0;
+	for (i = 0; i < b->n_procs; i++)
+		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
+	b->work_s = b->cost_s = 0;
+}
+
+/* ---- bursts ---- */
+
+/* How full the emptiest purse is; 1 when nobody pays. */
+static double least_fill(const struct budget *b, double *seconds)
+{
+	double least = 1, fill;
+	size_t i;
+
+	*seconds = 1;
+	for (i = 0; i < b->n_procs; i++) {
+		const struct ladder_purse *p = &b->procs[i].purse;
+
+		fill = p->seconds / ladder_purse_size(p, b->max_overhead, b->rung);
+		if (fill < least)
+			least = fill;
+		if (p->seconds < *seconds)
+			*seconds = p->seconds;
+	}
+	return least;
+}
+
+/* Part of the time that the gate is open: what the last two turns say. */
+static void set_weight(struct budget *b, uint64_t open_ns)
+{
+	uint64_t open = open_ns > b->last_open_ns ? open_ns : b->last_open_ns;
+
+	if (open)
+		kern_set_burst_weight(b->kern, (uint32_t)((open + b->last_shut_ns + open / 2) / open));
+}
+
+static void turn_gate(struct budget *b, uint64_t now_ns, bool shut)
+{
+	uint64_t length = now_ns - b->since_ns;
+
+	if (b->is_shut) {
+		b->last_shut_ns = length;
+		/* the first burst has no burst before it to go by */
+		set_weight(b, 0);
+		kern_gate_open(b->kern);
+	} else {
+		b->last_open_ns = length;
+		b->open_ns += length;
+		kern_gate_shut(b->kern);
+		b->fill = 0.75 + 0.25 * (double)(now_ns / 1000 % 1000) / 1000;
+	}
+	b->is_shut = shut;
+	b->since_ns = now_ns;
+}
+
+static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
+{
+	struct profile_watch *w = &b->profile->watch;
+	double share = b->work_s > 0 ? b->cost_s / b->work_s : 0;
+
+	w->steps[w->n_steps++] = (struct profile_step){ now_ns - b->armed_ns, b->rung, to, 0, share };
+	log_info("%s -> %s: the probes cost %s", rung_name(b->rung), rung_name(to),
+		 to == RUNG_BURSTS ? "more than --max-overhead allows" : "little now");
+	b->rung = w->rung = to;
+	b->n_changes++;
+	b->last_change_ns = now_ns;
+	kern_set_sampling(b->kern, 0);
+	kern_set_burst_weight(b->kern, 1);
+	if (to == RUNG_BURSTS && !b->first_burst_ns)
+		b->first_burst_ns = now_ns;
+}
+
+static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
+{
+	double seconds, fill = least_fill(b, &seconds);
+	uint64_t length = now_ns - b->since_ns;
+
+	if (b->is_shut) {
+		if (fill < b->fill)
+			return now_ns + TICK_NS;
+		turn_gate(b, now_ns, false);
+		return now_ns + BURST_TICK_NS;
+	}
+	if (seconds < SHUT_SECONDS) {
+		turn_gate(b, now_ns, true);
+		return now_ns + TICK_NS;
+	}
+	if (length < CALM_NS) {
+		set_weight(b, length);
+	} else if (fill > CALM_SHARE && ladder_may_change(b->n_changes, b->last_change_ns, now_ns)) {
+		b->open_ns += length;
+		b->since_ns = now_ns;
+		change_rung(b, now_ns, RUNG_EXACT);
+	}
+	return now_ns + (length < NS_PER_S ? BURST_TICK_NS : TICK_NS);
+}
+
+uint64_t budget_tick(struct budget *b, uint64_t now_ns)
+{
+	double seconds;
+
+	measure(b, now_ns);
+	if (!b->is_auto)
+		return now_ns + 5 * TICK_NS;
+	if (b->rung == RUNG_BURSTS)
+		return tick_bursts(b, now_ns);
+	least_fill(b, &seconds);
+	/* safety first: stepping down waits for nothing but room in the list of steps */
+	if (seconds < 0 && b->n_changes < LADDER_MAX_CHANGES) {
+		change_rung(b, now_ns, RUNG_BURSTS);
+		turn_gate(b, now_ns, true);
+	}
+	return now_ns + TICK_NS;
+}
+
+/* ---- the report ---- */
+
+void budget_report(struct budget *b, uint64_t now_ns)
+{
+	struct profile_watch *w = &b->profile->watch;
+	uint64_t open = b->open_ns;
+
+	w->share = b->work_s > 0 ? b->cost_s / b->work_s : 0;
+	if (!b->first_burst_ns)
+		return;
+	if (b->rung == RUNG_BURSTS && !b->is_shut)
+		open += now_ns - b->since_ns;
+	if (now_ns > b->first_burst_ns)
+		w->open_share = (double)open / (double)(now_ns - b->first_burst_ns);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The budget's arithmetic; see ladder.h. */
+#include "model/ladder.h"
+
+#include "bpf/memprobe.h"
+
+/* Of the budget, what a prediction may use: it is off by up to a fifth. */
+#define PREDICTED_SHARE 0.8
+/* Bursts spend this part of the budget: taking probes away and putting them back is not all in the books. */
+#define BURST_SHARE 0.6
+/* A purse holds this many seconds of its filling. */
+#define PURSE_SECONDS 0.25
+#define BURST_PURSE_SECONDS 0.75
+/* Running means reach two thirds of a step in this time. */
+#define MEAN_SECONDS 1.0
+
+const char *rung_name(enum rung r)
+{
+	static const char *const names[] = { "exact", "sampled", "in bursts" };
+
+	return names[r];
+}
+
+double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
+		   uint32_t interval_bytes)
+{
+	double drawn;
+
+	if (r == RUNG_BURSTS)
+		return 0;
+	drawn = r == RUNG_SAMPLED && interval_bytes ? l->capped_bytes / interval_bytes : l->allocs;
+	if (drawn > l->allocs)
+		drawn = l->allocs;
+	return drawn * c->exact_s + (l->allocs - drawn) * c->not_drawn_s + l->frees * c->free_s;
+}
+
+static double allowed(double work, double budget)
+{
+	return work * budget > LADDER_LIGHT ? work * budget : LADDER_LIGHT;
+}
+
+enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,
+			uint32_t *interval_bytes)
+{
+	double most = allowed(l->work, budget) * PREDICTED_SHARE;
+	uint32_t interval;
+
+	*interval_bytes = 0;
+	if (ladder_cost(l, c, RUNG_EXACT, 0) <= most)
+		return RUNG_EXACT;
+	for (interval = MP_SAMPLE_LEAST; interval <= MP_SAMPLE_MOST; interval *= 2) {
+		if (ladder_cost(l, c, RUNG_SAMPLED, interval) > most)
+			continue;
+		*interval_bytes = interval;
+		return RUNG_SAMPLED;
+	}
+	return RUNG_BURSTS;
+}
+
+static double rate(const struct ladder_purse *p, double budget, enum rung r)
+{
+	return allowed(p->work, budget) * (r == RUNG_BURSTS ? BURST_SHARE : 1.0);
+}
+
+double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r)
+{
+	return rate(p, budget, r) * (r == RUNG_BURSTS ? BURST_PURSE_SECONDS : PURSE_SECONDS);
+}
+
+void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r)
+{
+	p->seconds = ladder_purse_size(p, budget, r);
+}
+
+static double mean_step(double mean, double value, double dt)
+{
+	double k = dt / (MEAN_SECONDS + dt);
+
+	return mean + (value - mean) * k;
+}
+
+void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, double dt, double cpu, double spent)
+{
+	double most;
+
+	if (dt <= 0)
+		return;
+	p->work = mean_step(p->work, cpu > spent ? (cpu - spent) / dt : 0, dt);
+	p->cost = mean_step(p->cost, spent / dt, dt);
+	p->seconds += rate(p, budget, r) * dt - spent;
+	most = ladder_purse_size(p, budget, r);
+	if (p->seconds > most)
+		p->seconds = most;
+}
+
+bool ladder_may_change(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns)
+{
+	if (n_changes >= LADDER_MAX_CHANGES)
+		return false;
+	return !n_changes || now_ns - last_change_ns >= LADDER_REST_NS;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The ladder: how closely a process is watched, so that the probes stay within a budget. Pure arithmetic; the
+ * caller measures and acts (app/budget.c).
+ *
+ *	exact     every call, with its stack
+ *	sampled   every call traps, blocks are drawn by size (mean interval 8 to 64 KiB)
+ *	bursts    every call for a short while, then no probes at all until the budget has filled again
+ *
+ * Units: CPU time in seconds per second of wall clock, costs in seconds, calls per second. The budget is a
+ * share of the target's own work, that is of its CPU time without the probes:
+ *
+ *	38 000 malloc+free/s at 2.4 us = 0.091 s/s; its own work 1.0 s/s -> 9.1 %
+ */
+#ifndef MEMPROBE_MODEL_LADDER_H
+#define MEMPROBE_MODEL_LADDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum rung { RUNG_EXACT = 0, RUNG_SAMPLED, RUNG_BURSTS, RUNG_NR };
+
+const char *rung_name(enum rung r); /* "exact" */
+
+/* Costs of one call by kind: the trap and our work in it. */
+struct ladder_costs {
+	double exact_s, not_drawn_s, free_s;
+};
+
+struct ladder_load {
+	double allocs, frees; /* calls per second */
+	double capped_bytes;  /* per second: sum of min(size, MP_SAMPLE_LEAST) */
+	double work;	      /* the process's own CPU time, without the probes */
+};
+
+/* A program this light (probe cost per second of wall clock) is always watched exactly. */
+#define LADDER_LIGHT 0.02
+
+/* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may. */
+double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
+		   uint32_t interval_bytes);
+/* The first rung, and the smallest interval, that keep within four fifths of the budget (0.1: 10 %). */
+enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,
+			uint32_t *interval_bytes);
+
+/*
+ * What one process may spend: filled at the budget's rate, emptied by what the probes cost. Between the
+ * bursts of a second the caller waits until it is full; while it is watched throughout, an empty one means
+ * that the budget is broken.
+ */
+struct ladder_purse {
+	double seconds;	/* in it; may be negative */
+	double work;	/* running mean of the process's own CPU time per second */
+	double cost;	/* the same of the probes' cost */
+};
+
+/* A step of dt seconds in which the process used cpu and the probes cost of it spent (seconds). */
+void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, double dt, double cpu, double spent);
+/* Most that it holds. */
+double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r);
+void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
+
+/* A rung changes at most once in 10 s and four times in a run; stepping down the first time waits for nothing. */
+#define LADDER_MAX_CHANGES 4
+#define LADDER_REST_NS 10000000000ULL
+
+bool ladder_may_change(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* See watch_text.h. Pure. */
+#include "render/watch_text.h"
+
+#include "base/units.h"
+
+static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r, uint32_t interval_bytes)
+{
+	switch (r) {
+	case RUNG_SAMPLED:
+		buf_addf(out, "sampled every %u KiB", interval_bytes / 1024);
+		break;
+	case RUNG_BURSTS:
+		buf_addf(out, "in bursts, %.0f %% of the time", w->open_share * 100);
+		break;
+	default:
+		buf_adds(out, "exact");
+	}
+}
+
+void watch_add_how(struct buf *out, const struct profile *p)
+{
+	const struct profile_watch *w = &p->watch;
+	char at[24];
+	size_t i;
+
+	if (watch_is_exact(p)) {
+		buf_adds(out, "every malloc and free counted, nothing sampled");
+		return;
+	}
+	if (!w->n_steps && w->rung == RUNG_BURSTS)
+		buf_adds(out, "watched ");
+	for (i = 0; i < w->n_steps; i++) {
+		add_rung(out, w, w->steps[i].from, i ? w->steps[i - 1].interval_bytes : w->interval_bytes);
+		buf_addf(out, " until %s, then ", units_format_duration(at, w->steps[i].time_ns));
+	}
+	add_rung(out, w, w->rung, w->interval_bytes);
+	buf_adds(out, w->rung == RUNG_SAMPLED ? " (so: +/-)" : " (so: about)");
+}
+
+void watch_add_cost(struct buf *out, const struct profile *p)
+{
+	const struct profile_watch *w = &p->watch;
+
+	if (w->share <= 0)
+		return;
+	buf_addf(out, "est. %.*f %% of its CPU", w->share < 0.095 ? 1 : 0, w->share * 100);
+	if (!w->is_fixed)
+		buf_addf(out, " (budget %.0f %%)", w->budget * 100);
+	else
+		buf_adds(out, " (no budget: --sample)");
+	if (w->cpu_before >= 0 && w->cpu_armed >= 0)
+		buf_addf(out, "; its CPU %.2f before, %.2f while armed", w->cpu_before, w->cpu_armed);
+	if (w->delay_before >= 0 && w->delay_armed >= 0)
+		buf_addf(out, ", waiting for a CPU %.2f and %.2f", w->delay_before, w->delay_armed);
+}
