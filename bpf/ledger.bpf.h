@@ -38,6 +38,38 @@ static __always_inline __u64 block_variance(const struct mp_block *b, __u64 weig
 	return (b->size_bytes * b->size_bytes * weight * (weight - 1)) >> MP_VAR_SHIFT;
 }
 
+static __always_inline bool is_young(const struct mp_block *b)
+{
+	return gate_epoch && b->birth_ms >= burst_begin_ms;
+}
+
+static __always_inline void young_add(const struct mp_block *b, __u64 weight)
+{
+	struct mp_young fresh = { .burst = gate_epoch };
+	__u64 hash = b->stack;
+	struct mp_young *y = bpf_map_lookup_elem(&young, &hash);
+
+	if (!y || y->burst != fresh.burst) {
+		bpf_map_update_elem(&young, &hash, &fresh, BPF_ANY);
+		y = bpf_map_lookup_elem(&young, &hash);
+		if (!y)
+			return; /* full: it counts as the others do */
+	}
+	__sync_fetch_and_add(&y->bytes, b->size_bytes * weight);
+	__sync_fetch_and_add(&y->blocks, weight);
+}
+
+static __always_inline void young_subtract(const struct mp_block *b, __u64 weight)
+{
+	__u64 hash = b->stack;
+	struct mp_young *y = bpf_map_lookup_elem(&young, &hash);
+
+	if (!y || y->burst != gate_epoch)
+		return;
+	__sync_fetch_and_add(&y->bytes, -(b->size_bytes * weight));
+	__sync_fetch_and_add(&y->blocks, -weight);
+}
+
 /* A block that was taken has ended. */
 static __always_inline void ledger_subtract(const struct mp_block *b)
 {
@@ -51,6 +83,8 @@ static __always_inline void ledger_subtract(const struct mp_block *b)
 	__sync_fetch_and_add(&st->birth_sum_ms, -(__u64)b->birth_ms * w);
 	if (w > 1)
 		__sync_fetch_and_add(&st->free_var, block_variance(b, w));
+	if (is_young(b))
+		young_subtract(b, w);
 }
 
 static __always_inline void ledger_lost(__u32 gen, __u32 kind, __u64 bytes)
@@ -103,6 +137,8 @@ static __always_inline void ledger_add(__u32 gen, __u64 addr, const struct mp_bl
 	__sync_fetch_and_add(&st->birth_sum_ms, b->birth_ms * w);
 	if (w > 1)
 		__sync_fetch_and_add(&st->alloc_var, block_variance(b, w));
+	if (is_young(b))
+		young_add(b, w);
 }
 
 /* A failed realloc leaves the old block as it was. If its place is gone, it is a loss and ends. */

@@ -30,6 +30,7 @@ __u64 new_limit_bytes = 0; /* throwing operator new below this size is followed;
 __u32 armed = 0;	 /* enum mp_armed */
 __u32 sample_bytes = 0;	 /* mean interval; 0: every block */
 __u32 burst_weight = 1;	 /* blocks seen in a burst stand for so many (gate.c) */
+__u32 burst_begin_ms = 0; /* as birth_ms */
 __u32 gate_epoch = 0;	 /* bumped when the gate opens: calls from before are over */
 /* calibrated: an entry; what a return adds; what a single-stepped entry adds */
 __u32 cost_entry_ns = 900, cost_return_ns = 600, cost_stepped_ns = 10000;
@@ -61,6 +62,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct mp_stack);
 } stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct mp_young);
+} young SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

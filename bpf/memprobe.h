@@ -173,6 +173,17 @@ struct mp_stack {
 	__u32 sent; /* frames went through the ring buffer */
 };
 
+/*
+ * young: HASH, key as stacks; only in bursts. What the current burst has added to a stack's live figures. A block that
+ * was born in it has not yet outlived a time without probes, so it stands for itself, and for
+ * no other: those of its kind that were not seen have mostly ended.
+ */
+struct mp_young {
+	__u64 bytes, blocks; /* weighted, as in mp_stack */
+	__u32 burst;	     /* gate_epoch; of another burst: over, all is as mp_stack says */
+	__u32 pad;
+};
+
 /* losses: PERCPU_ARRAY, index enum mp_loss */
 struct mp_loss_count {
 	__u64 events;

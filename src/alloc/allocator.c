@@ -396,3 +396,14 @@ bool alloc_is_entry_name(const char *name)
 	}
 	return alloc_find(name) >= 0;
 }
+
+bool alloc_is_hot(const char *symbol)
+{
+	static const char *const names[] = { "malloc", "free", "_Znwm", "_ZdlPv", "_ZdlPvm", "realloc", "calloc" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(symbol, names[i]))
+			return true;
+	return false;
+}

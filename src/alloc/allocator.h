@@ -37,6 +37,8 @@ int alloc_find(const char *symbol);
 /* A known allocator function that has no row: the reason, for messages. NULL: it has one, or is not
  * known. */
 const char *alloc_why_not_probed(const char *symbol);
+/* The few that programs call most: malloc, free, operator new and delete, realloc, calloc. */
+bool alloc_is_hot(const char *symbol);
 /* Bit i set: argument i must be intact where the probe sits. */
 unsigned int alloc_argument_mask(const struct mp_shape *shape);
 

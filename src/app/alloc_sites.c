@@ -223,11 +223,14 @@ static void place_probe(const struct scan *s, const struct entry *e, struct prob
 	find_point(s, e, !entry_only, pp);
 	log_debug("%s: %s at 0x%llx, probe +%u: %s", s->path, e->name, (unsigned long long)e->offset,
 		  pp->offset, pp->why);
-	cookie = MP_COOKIE(e->row, pp->pushes, s->is_glibc ? MP_SITE_GLIBC : 0);
+	cookie = MP_COOKIE(e->row, pp->pushes,
+			   (s->is_glibc ? MP_SITE_GLIBC : 0) |
+				   (pp->cost == PROBE_STEPPED ? MP_SITE_STEPPED : 0));
 	*site = (struct probe_site){
 		.offset = e->offset + pp->offset,
 		.cookie = MP_COOKIE_WITH_MOVED(cookie, pp->moved),
 		.entry_only = entry_only,
+		.is_hot = alloc_is_hot(e->name),
 	};
 	elf_file_read(s->f, site->offset, info->first_bytes, sizeof(info->first_bytes));
 }

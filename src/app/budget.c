@@ -206,10 +206,15 @@ const char *budget_choose(struct budget *b, uint64_t now_ns)
 		b->profile->watch.interval_bytes = interval;
 	}
 	b->profile->watch.rung = b->rung;
-	if (b->rung == RUNG_BURSTS)
-		kern_gate_shut(b->kern);
 	describe_choice(b, &s.load, ladder_cost(&s.load, &c, b->rung, b->profile->watch.interval_bytes));
 	return b->text;
+}
+
+static void begin_bursts(struct budget *b, uint64_t now_ns)
+{
+	kern_gate_begin(b->kern);
+	if (!b->first_burst_ns)
+		b->first_burst_ns = now_ns;
 }
 
 void budget_start(struct budget *b, uint64_t now_ns)
@@ -218,8 +223,9 @@ void budget_start(struct budget *b, uint64_t now_ns)
 
 	measure(b, now_ns);
 	b->armed_ns = b->since_ns = now_ns;
-	b->is_shut = b->rung == RUNG_BURSTS;
-	b->first_burst_ns = b->is_shut ? now_ns : 0;
+	/* the probes are there from counting: this is the first burst */
+	if (b->rung == RUNG_BURSTS)
+		begin_bursts(b, now_ns);
 	for (i = 0; i < b->n_procs; i++)
 		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
 	b->work_s = b->cost_s = 0;
@@ -287,8 +293,8 @@ static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
 	b->last_change_ns = now_ns;
 	kern_set_sampling(b->kern, 0);
 	kern_set_burst_weight(b->kern, 1);
-	if (to == RUNG_BURSTS && !b->first_burst_ns)
-		b->first_burst_ns = now_ns;
+	if (to == RUNG_BURSTS)
+		begin_bursts(b, now_ns);
 }
 
 static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)

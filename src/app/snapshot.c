@@ -69,6 +69,28 @@ static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 	};
 }
 
+/* Blocks of the current burst stand for themselves alone: the others of their kind count as ended. */
+static void take_young(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks)
+{
+	struct collector *c = ctx;
+	uint32_t at = profile_find_stack(&c->profile, hash), weight = kern_burst_weight(c->kern);
+	struct profile_totals *t;
+	uint64_t live;
+
+	if (at == UINT32_MAX || weight < 2)
+		return;
+	t = &c->profile.stacks[at].t;
+	bytes -= bytes / weight;
+	blocks -= blocks / weight;
+	live = totals_live_blocks(t);
+	if (bytes > totals_live_bytes(t) || blocks > live)
+		return; /* frees came between the two reads */
+	t->free_bytes += bytes;
+	t->free_blocks += blocks;
+	if (live)
+		t->birth_sum_ms -= (uint64_t)((double)t->birth_sum_ms * (double)blocks / (double)live);
+}
+
 static void take_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 {
 	struct collector *c = ctx;
@@ -210,6 +232,8 @@ int collector_snapshot(struct collector *c, bool final)
 	p->final = final;
 	collector_resolve(c, UINT64_MAX);
 	err = kern_read_stacks(c->kern, take_stack, c);
+	if (!err)
+		err = kern_read_young(c->kern, take_young, c);
 	if (!err)
 		err = kern_read_procs(c->kern, take_proc, c);
 	if (!err)

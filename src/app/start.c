@@ -159,9 +159,9 @@ int session_arm(struct session *s)
 	load = count_calls(s);
 	if (s->n_interrupts)
 		return STATUS_ABORTED;
+	budget_start(s->budget, session_now_ns());
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
-	budget_start(s->budget, session_now_ns());
 	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;
 	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n,
 		 n == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern), load);

@@ -94,6 +94,31 @@ int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx)
 	return read_map(k->skel->maps.stacks, one_stack, &c);
 }
 
+struct young_call {
+	kern_young_fn fn;
+	void *ctx;
+	uint32_t burst;
+};
+
+static void one_young(void *ctx, const void *key, const void *value)
+{
+	const struct mp_young *y = value;
+	struct young_call *c = ctx;
+	uint64_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	/* a free that came between two reads may have made them negative for a moment */
+	if (y->burst == c->burst && (int64_t)y->bytes > 0 && (int64_t)y->blocks > 0)
+		c->fn(c->ctx, hash, y->bytes, y->blocks);
+}
+
+int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx)
+{
+	struct young_call c = { fn, ctx, k->skel->bss->gate_epoch };
+
+	return c.burst ? read_map(k->skel->maps.young, one_young, &c) : 0;
+}
+
 struct block_call {
 	kern_block_fn fn;
 	void *ctx;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,9 +20,14 @@
 
 struct closing {
 	pthread_t thread;
-	struct kern_link *links;
-	size_t n;
+	struct kern_link *links; /* those of hot sites first */
+	size_t n, n_hot;
 };
+
+/* The hot ones get this lead: all links together would wait for the target's locks in turn. */
+#define HOT_LEAD_NS (3 * NS_PER_MS)
+/* While the gate turns, a busy target pays until we are done: be served first. */
+#define TURNING_NICE -10
 
 /* Calls in flight return within this time, or count as abandoned. */
 #define DRAIN_NS (1 * NS_PER_MS)
@@ -40,12 +46,37 @@ int gate_add(struct kern *k, const struct probe_set *s)
 	return 0;
 }
 
-static void *close_all(void *arg)
+static void *close_hot(void *arg)
 {
 	struct closing *c = arg;
 
-	links_close(c->links, c->n);
+	links_close(c->links, c->n_hot);
 	return NULL;
+}
+
+static void *close_all(void *arg)
+{
+	const struct timespec lead = { .tv_nsec = HOT_LEAD_NS };
+	struct closing *c = arg;
+	pthread_t hot;
+
+	if (pthread_create(&hot, NULL, close_hot, c)) {
+		links_close(c->links, c->n);
+		return NULL;
+	}
+	nanosleep(&lead, NULL);
+	links_close(c->links + c->n_hot, c->n - c->n_hot);
+	pthread_join(hot, NULL);
+	return NULL;
+}
+
+/* Of the calling thread, and of those that it starts. Without the right to do so, nothing changes. */
+static int set_nice(int nice)
+{
+	int before = getpriority(PRIO_PROCESS, 0);
+
+	setpriority(PRIO_PROCESS, 0, nice);
+	return before;
 }
 
 static void finish_closing(struct kern *k)
@@ -58,66 +89,85 @@ static void finish_closing(struct kern *k)
 	k->closing = NULL;
 }
 
-/* The gated links, out of k->links. */
-static struct closing *take_links(struct kern *k)
+static void take_links(struct kern *k, struct closing *c, bool hot)
 {
-	struct closing *c = xcalloc(1, sizeof(*c));
 	size_t i, kept = 0;
 
-	c->links = xcalloc(k->n_links + 1, sizeof(*c->links));
 	for (i = 0; i < k->n_links; i++) {
-		if (k->links[i].gated)
+		if (k->links[i].gated && k->links[i].hot == hot)
 			c->links[c->n++] = k->links[i];
 		else
 			k->links[kept++] = k->links[i];
 	}
 	k->n_links = kept;
+}
+
+/* The gated links, out of k->links. */
+static struct closing *begin_closing(struct kern *k)
+{
+	struct closing *c = xcalloc(1, sizeof(*c));
+
+	c->links = xcalloc(k->n_links + 1, sizeof(*c->links));
+	take_links(k, c, true);
+	c->n_hot = c->n;
+	take_links(k, c, false);
 	return c;
 }
 
 int kern_gate_shut(struct kern *k)
 {
 	const struct timespec drain = { .tv_nsec = DRAIN_NS };
-	int err;
+	int nice;
 
 	if (k->gate_shut)
 		return 0;
 	finish_closing(k);
+	nice = set_nice(TURNING_NICE);
 	/* what still traps is counted, as it costs */
 	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	nanosleep(&drain, NULL);
 	k->gate_shut = true;
-	k->closing = take_links(k);
-	err = pthread_create(&k->closing->thread, NULL, close_all, k->closing);
-	if (!err)
-		return 0;
-	close_all(k->closing);
-	free(k->closing->links);
-	free(k->closing);
-	k->closing = NULL;
+	k->closing = begin_closing(k);
+	if (pthread_create(&k->closing->thread, NULL, close_all, k->closing)) {
+		close_all(k->closing);
+		free(k->closing->links);
+		free(k->closing);
+		k->closing = NULL;
+	}
+	set_nice(nice);
 	return 0;
 }
 
-int kern_gate_open(struct kern *k)
+static void open_sets(struct kern *k, bool hot)
 {
 	size_t i;
-	int err = 0;
+	int err;
 
-	if (!k->gate_shut)
-		return 0;
-	finish_closing(k);
-	k->gate_shut = false;
-	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	for (i = 0; i < k->n_sets; i++) {
-		if (!k->sets[i].gated)
+		if (!k->sets[i].gated || k->sets[i].sites[0].is_hot != hot)
 			continue;
 		err = probe_set_open(k, &k->sets[i]);
 		/* the process of a pid-scoped set may have ended */
 		if (err && err != -ESRCH)
 			log_debug("gate: %s", strerror(-err));
 	}
-	__atomic_add_fetch(&k->skel->bss->gate_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+int kern_gate_open(struct kern *k)
+{
+	int nice;
+
+	if (!k->gate_shut)
+		return 0;
+	finish_closing(k);
+	nice = set_nice(TURNING_NICE);
+	k->gate_shut = false;
+	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
+	open_sets(k, false);
+	open_sets(k, true);
+	kern_gate_begin(k);
 	__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
+	set_nice(nice);
 	return 0;
 }
 
@@ -143,6 +193,11 @@ void kern_set_burst_weight(struct kern *k, uint32_t weight)
 	k->skel->data->burst_weight = weight ? weight : 1;
 }
 
+uint32_t kern_burst_weight(const struct kern *k)
+{
+	return k->skel->data->burst_weight;
+}
+
 void kern_set_sampling(struct kern *k, uint32_t interval_bytes)
 {
 	k->skel->bss->sample_bytes = interval_bytes;
@@ -163,4 +218,16 @@ void kern_count_calls(struct kern *k)
 bool kern_gate_is_shut(const struct kern *k)
 {
 	return k->gate_shut;
+}
+
+void kern_gate_begin(struct kern *k)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	if (k->skel->bss->start_ns)
+		k->skel->bss->burst_begin_ms =
+			(uint32_t)(((uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec - k->skel->bss->start_ns) /
+				   NS_PER_MS);
+	__atomic_add_fetch(&k->skel->bss->gate_epoch, 1, __ATOMIC_SEQ_CST);
 }

@@ -79,6 +79,7 @@ struct probe_site {
 	uint64_t offset; /* in the file */
 	uint64_t cookie; /* MP_COOKIE */
 	bool entry_only;
+	bool is_hot; /* called most: attached last and taken away first */
 };
 
 /*
@@ -104,8 +105,11 @@ void kern_detach_loader(struct kern *k);
 int kern_gate_shut(struct kern *k);
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
+/* From now on the gate will turn: what is freed unseen, and frees of unknown blocks, are to be expected. */
+void kern_gate_begin(struct kern *k);
 /* Blocks seen from now on stand for so many each: what part of the time the gate is open. */
 void kern_set_burst_weight(struct kern *k, uint32_t weight);
+uint32_t kern_burst_weight(const struct kern *k);
 /* Mean sampling interval from now on, in bytes; 0: every block. */
 void kern_set_sampling(struct kern *k, uint32_t interval_bytes);
 /* What a trap costs, for the processes' spent_ns: an entry, what its return adds, what single-stepping adds. */
@@ -173,11 +177,14 @@ void kern_resend_stack(struct kern *k, uint64_t hash);
 /* ---- figures ---- */
 
 typedef void (*kern_stack_fn)(void *ctx, uint64_t hash, const struct mp_stack *s);
+/* bytes, blocks: of the current burst, still in the figures by their weight */
+typedef void (*kern_young_fn)(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks);
 typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const struct mp_block *b);
 typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
 
 /* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
 int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx);
+int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);

@@ -14,7 +14,7 @@ enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 struct kern_link {
 	int fd;		       /* raw multi or session link, or -1 */
 	struct bpf_link *perf; /* or a perf link */
-	bool gated;	       /* taken away between bursts (gate.c) */
+	bool gated, hot;	       /* taken away between bursts (gate.c) */
 	bool scoped;	       /* to one process */
 };
 

@@ -51,7 +51,7 @@ struct attach_to {
 static void keep(struct kern *k, int fd, struct bpf_link *perf, const struct probe_set *s)
 {
 	XGROW(k->links, k->n_links, k->links_cap);
-	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = s->gated,
+	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = s->gated, .hot = s->n && s->sites[0].is_hot,
 						     .scoped = s->pid != 0 };
 }
 
@@ -190,29 +190,37 @@ int kern_attach_faults(struct kern *k, pid_t tid)
 	return 0;
 }
 
+/* The sites of one kind, in out; their number. */
+static size_t pick(struct probe_site *out, const struct probe_site *sites, size_t n, bool entry_only, bool hot)
+{
+	size_t i, picked = 0;
+
+	for (i = 0; i < n; i++)
+		if (sites[i].entry_only == entry_only && sites[i].is_hot == hot)
+			out[picked++] = sites[i];
+	return picked;
+}
+
 int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,
 		unsigned int *n_probes)
 {
-	struct probe_site *frees = xcalloc(n, sizeof(*frees)), *calls = xcalloc(n, sizeof(*calls));
 	const struct attach_to to = { .path = path, .pid = pid, .gated = k->verify == KERN_COUNT };
-	size_t n_frees = 0, n_calls = 0, i;
-	int err;
+	struct probe_site *some = xcalloc(n, sizeof(*some));
+	size_t picked;
+	int err = 0, hot;
 
-	for (i = 0; i < n; i++) {
-		if (sites[i].entry_only)
-			frees[n_frees++] = sites[i];
-		else
-			calls[n_calls++] = sites[i];
+	for (hot = 0; hot < 2 && !err; hot++) {
+		picked = pick(some, sites, n, true, hot);
+		err = attach_entry_only(k, &to, some, picked);
+		picked = pick(some, sites, n, false, hot);
+		if (!err)
+			err = attach_calls(k, &to, some, picked);
 	}
-	err = attach_entry_only(k, &to, frees, n_frees);
-	if (!err)
-		err = attach_calls(k, &to, calls, n_calls);
 	if (err)
 		err = explain_attach(k, path, err);
 	else
 		*n_probes += (unsigned int)n;
-	free(frees);
-	free(calls);
+	free(some);
 	return err;
 }
 

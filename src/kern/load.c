@@ -61,6 +61,7 @@ static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
 
 	bpf_map__set_max_entries(skel->maps.blocks, n_blocks);
 	bpf_map__set_max_entries(skel->maps.stacks, n_stacks);
+	bpf_map__set_max_entries(skel->maps.young, n_stacks / 4);
 	bpf_map__set_max_entries(skel->maps.events, ring);
 	log_debug("tables: %u blocks, %u stacks, ring %u KiB", n_blocks, n_stacks, ring / 1024);
 }
