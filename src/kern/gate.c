@@ -215,11 +215,6 @@ void kern_count_calls(struct kern *k)
 	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 }
 
-bool kern_gate_is_shut(const struct kern *k)
-{
-	return k->gate_shut;
-}
-
 void kern_gate_begin(struct kern *k)
 {
 	struct timespec t;
