@@ -12,6 +12,11 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/calibrate.h"
+#include "proc/process.h"
+
+#define PROC_ROOT "/proc"
+/* The cost from outside is read for no more processes than this. */
+#define MAX_LOOKED_AT 64
 
 /* The cost is looked at so often; in a burst more often, as a burst is short. */
 #define TICK_NS (20 * NS_PER_MS)
@@ -32,6 +37,7 @@ struct watched {
 	int32_t tgid;
 	struct mp_proc_totals last;
 	uint64_t last_cpu_ns;
+	uint64_t start_cpu_ns, start_delay_ns; /* when armed */
 	struct ladder_purse purse;
 	bool is_known; /* last and last_cpu_ns are set */
 	bool is_active; /* calls were seen in this step */
@@ -56,6 +62,8 @@ struct budget {
 	double fill;		/* open when the purses are so full, 0.75 to 1: no rhythm of the target's is met */
 	/* over the run */
 	double work_s, cost_s;
+	double cpu_before, delay_before; /* of the targets at arming, per second of their lives */
+	bool has_delay;
 	char text[128];
 };
 
@@ -217,11 +225,59 @@ static void begin_bursts(struct budget *b, uint64_t now_ns)
 		b->first_burst_ns = now_ns;
 }
 
+/* How the targets did before: since they were started. */
+static void look_before(struct budget *b)
+{
+	struct proc_stat st;
+	double age;
+	size_t i;
+
+	b->has_delay = b->n_procs > 0;
+	for (i = 0; i < b->n_procs; i++) {
+		struct watched *w = &b->procs[i];
+
+		w->start_cpu_ns = w->last_cpu_ns;
+		if (proc_run_delay_read(&w->start_delay_ns, PROC_ROOT, w->tgid))
+			b->has_delay = false;
+		if (proc_stat_read(&st, PROC_ROOT, w->tgid) || !st.start_age_ns)
+			continue;
+		age = (double)st.start_age_ns;
+		b->cpu_before += (double)w->last_cpu_ns / age;
+		b->delay_before += (double)w->start_delay_ns / age;
+	}
+}
+
+/* The same from outside, while armed; of those that live. */
+static void look_after(const struct budget *b, uint64_t now_ns, struct profile_watch *w)
+{
+	double time = (double)(now_ns - b->armed_ns), cpu = 0, delay = 0;
+	uint64_t ns;
+	size_t i;
+
+	if (time < (double)NS_PER_S || !b->n_procs || b->n_procs > MAX_LOOKED_AT || b->cpu_before <= 0)
+		return;
+	for (i = 0; i < b->n_procs; i++) {
+		ns = cpu_ns_of(b->procs[i].tgid);
+		if (!ns || !b->procs[i].start_cpu_ns)
+			return; /* one has come or gone: not the same as before */
+		cpu += (double)(ns - b->procs[i].start_cpu_ns);
+		if (b->has_delay && !proc_run_delay_read(&ns, PROC_ROOT, b->procs[i].tgid) &&
+		    ns > b->procs[i].start_delay_ns)
+			delay += (double)(ns - b->procs[i].start_delay_ns);
+	}
+	w->cpu_before = b->cpu_before;
+	w->cpu_armed = cpu / time;
+	w->delay_before = b->has_delay ? b->delay_before : -1;
+	w->delay_armed = b->has_delay ? delay / time : -1;
+}
+
 void budget_start(struct budget *b, uint64_t now_ns)
 {
 	size_t i;
 
 	measure(b, now_ns);
+	if (b->n_procs <= MAX_LOOKED_AT)
+		look_before(b);
 	b->armed_ns = b->since_ns = now_ns;
 	/* the probes are there from counting: this is the first burst */
 	if (b->rung == RUNG_BURSTS)
@@ -348,6 +404,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	uint64_t open = b->open_ns;
 
 	w->share = b->work_s > 0 ? b->cost_s / b->work_s : 0;
+	look_after(b, now_ns, w);
 	if (!b->first_burst_ns)
 		return;
 	if (b->rung == RUNG_BURSTS && !b->is_shut)

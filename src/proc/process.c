@@ -244,6 +244,34 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid)
 	return 0;
 }
 
+int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid)
+{
+	char *path = xasprintf("%s/%d/task", proc_root, (int)pid), name[64];
+	uint64_t running, waiting;
+	struct buf b = BUF_INIT;
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	int err = dir ? -ENOENT : -errno;
+
+	*delay_ns = 0;
+	while (dir && (d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		buf_reset(&b);
+		snprintf(name, sizeof(name), "task/%.32s/schedstat", d->d_name);
+		if (proc_read_text(&b, proc_root, pid, name) ||
+		    sscanf(b.data, "%" SCNu64 " %" SCNu64, &running, &waiting) != 2)
+			continue;
+		*delay_ns += waiting;
+		err = 0;
+	}
+	if (dir)
+		closedir(dir);
+	buf_release(&b);
+	free(path);
+	return err;
+}
+
 static int by_pid(const void *a, const void *b)
 {
 	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;

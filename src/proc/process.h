@@ -32,6 +32,12 @@ struct proc_stat {
 
 int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
 
+/*
+ * Time that its living threads have waited for a CPU while they could run (schedstat; -ENOENT where the kernel
+ * does not count it).
+ */
+int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid);
+
 /* PIDs of all processes that have memory, ascending; *pids is malloc'ed. */
 int proc_list(pid_t **pids, size_t *n, const char *proc_root);
 

@@ -265,6 +265,8 @@ static void add_cost(struct buf *out, const struct profile *p)
 	if (p->watch.share > 0) {
 		buf_adds(out, "cost    ");
 		watch_add_cost(out, p);
+		buf_adds(out, p->watch.cpu_armed >= 0 ? "\n        " : "");
+		watch_add_outside(out, p);
 		buf_addc(out, '\n');
 	}
 	buf_addf(out, "%s%s allocator calls/s; %u probes (%s, %s); memprobe used %s of CPU,\n",

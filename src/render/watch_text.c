@@ -49,8 +49,15 @@ void watch_add_cost(struct buf *out, const struct profile *p)
 		buf_addf(out, " (budget %.0f %%)", w->budget * 100);
 	else
 		buf_adds(out, " (no budget: --sample)");
-	if (w->cpu_before >= 0 && w->cpu_armed >= 0)
-		buf_addf(out, "; its CPU %.2f before, %.2f while armed", w->cpu_before, w->cpu_armed);
+}
+
+void watch_add_outside(struct buf *out, const struct profile *p)
+{
+	const struct profile_watch *w = &p->watch;
+
+	if (w->cpu_before < 0 || w->cpu_armed < 0)
+		return;
+	buf_addf(out, "its CPU %.2f before, %.2f while armed", w->cpu_before, w->cpu_armed);
 	if (w->delay_before >= 0 && w->delay_armed >= 0)
-		buf_addf(out, ", waiting for a CPU %.2f and %.2f", w->delay_before, w->delay_armed);
+		buf_addf(out, "; waiting for a CPU %.2f and %.2f", w->delay_before, w->delay_armed);
 }

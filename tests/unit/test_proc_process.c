@@ -85,6 +85,16 @@ static void stat_is_read_behind_a_name_with_brackets(void **state)
 	assert_int_equal(proc_stat_read(&st, FIXTURES, 31337), -ESRCH);
 }
 
+static void run_delay__is_the_sum_over_the_threads(void **state)
+{
+	uint64_t ns;
+
+	(void)state;
+	assert_int_equal(proc_run_delay_read(&ns, FIXTURES, 4242), 0);
+	assert_int_equal(ns, 4000070001ULL);
+	assert_int_equal(proc_run_delay_read(&ns, FIXTURES, 31337), -ENOENT);
+}
+
 static void processes_with_memory_are_listed_in_order(void **state)
 {
 	static const pid_t want[] = { 1001, 4242, 6000 };
@@ -194,6 +204,7 @@ int main(void)
 		cmocka_unit_test(kernel_threads_and_zombies_have_no_memory),
 		cmocka_unit_test(an_ended_leader_shows_the_memory_of_its_threads),
 		cmocka_unit_test(stat_is_read_behind_a_name_with_brackets),
+		cmocka_unit_test(run_delay__is_the_sum_over_the_threads),
 		cmocka_unit_test(processes_with_memory_are_listed_in_order),
 		cmocka_unit_test(the_machines_memory_is_read),
 		cmocka_unit_test(effective_capabilities_are_read),
