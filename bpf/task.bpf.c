@@ -77,7 +77,10 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 	return 0;
 }
 
-/* ld.so calls _dl_debug_state twice: before and after it has mapped the libraries. */
+/*
+ * ld.so calls _dl_debug_state before and after it has mapped the libraries; musl's only after, and
+ * loader_calls begins at 1.
+ */
 SEC("uprobe")
 int loader_ready(struct pt_regs *ctx)
 {

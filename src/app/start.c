@@ -211,16 +211,18 @@ static bool wait_for_stop(struct session *s)
 
 struct loader_site {
 	uint64_t offset;
+	bool is_libc; /* musl: the C library is its own loader */
 };
 
 static int find_loader_hook(void *ctx, const struct elf_symbol *sym)
 {
 	struct loader_site *l = ctx;
 
-	if (strcmp(sym->name, "_dl_debug_state") != 0)
-		return 0;
-	l->offset = sym->offset;
-	return 1;
+	if (!strcmp(sym->name, "_dl_debug_state"))
+		l->offset = sym->offset;
+	else if (!strcmp(sym->name, "__libc_start_main"))
+		l->is_libc = true;
+	return 0;
 }
 
 /* Is m of the program itself? A static program has its own _dl_debug_state, and never calls it. */
@@ -251,13 +253,15 @@ static bool hook_loader(struct session *s)
 		fd = proc_map_open(PROC_ROOT, s->command.pid, &maps.v[i]);
 		if (fd < 0 || elf_file_open(&f, fd))
 			continue;
+		l.is_libc = false;
 		elf_file_each_function(f, find_loader_hook, &l);
 		elf_file_close(f);
 		if (l.offset)
 			path = proc_map_attach_path(PROC_ROOT, s->command.pid, &maps.v[i]);
 	}
 	proc_maps_release(&maps);
-	if (path && kern_attach_loader(s->kern, path, l.offset, s->command.pid))
+	/* glibc's loader calls it before and after it has mapped the libraries, musl's only after */
+	if (path && kern_attach_loader(s->kern, path, l.offset, l.is_libc ? 1 : 2, s->command.pid))
 		l.offset = 0;
 	free(path);
 	return l.offset != 0;

@@ -93,8 +93,11 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
  * normally; the old links are closed a little later, by a thread. 0, or -errno of the first that failed.
  */
 int kern_widen(struct kern *k);
-/* Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: offset of _dl_debug_state. */
-int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t pid);
+/*
+ * Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: at the nth call (1 or 2)
+ * of _dl_debug_state, which is at offset.
+ */
+int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsigned int nth, pid_t pid);
 void kern_detach_loader(struct kern *k);
 
 /*

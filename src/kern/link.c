@@ -224,13 +224,13 @@ int kern_attach(struct kern *k, const char *path, const struct probe_site *sites
 	return err;
 }
 
-int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, pid_t pid)
+int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsigned int nth, pid_t pid)
 {
 	struct bpf_program *prog = k->skel->progs.loader_ready;
 	unsigned long off = offset;
 	uint64_t cookie = 0;
 
-	k->skel->bss->loader_calls = 0;
+	k->skel->bss->loader_calls = 2 - nth;
 	k->loader = (struct kern_link){ .fd = -1 };
 	if (k->kind == ATTACH_PERF) {
 		k->loader.perf = bpf_program__attach_uprobe(prog, false, pid, path, offset);

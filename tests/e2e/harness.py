@@ -395,7 +395,8 @@ def measure_pid(name, args, options, env):
 def measure_command(name, args, options, env):
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "out.folded")
-        with Memprobe("-o", path, *options, "--", build(name), *args, stdin=subprocess.PIPE,
+        binary = name if name.startswith("/") else build(name)
+        with Memprobe("-o", path, *options, "--", binary, *args, stdin=subprocess.PIPE,
                       stdout=subprocess.PIPE, env=env) as m:
             talk = Talk(m.process)
             talk.line() # ready

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The malloc family of every allocator, linked and preloaded, shared and static, to the byte."""
-from harness import Skip, has_function, main, measure, test
+from harness import Skip, has_function, main, measure, sum_of, test
 from variants import library, variant
 
 SITES = {
@@ -82,6 +82,29 @@ def preloaded(t):
             t.skip(f"{what}__the_malloc_family_is_exact", why)
             continue
         check(t, what, program, env={"LD_PRELOAD": path})
+
+
+@test
+def commands(t):
+    """Started by memprobe: the program's first allocations, by allocators that it brings along."""
+    cases = [("static_glibc", ["-static"], [], "gcc"), ("static_musl", ["-static"], [], "musl-gcc"),
+             ("musl", [], [], "musl-gcc"), ("jemalloc", ["-ljemalloc"], ["libjemalloc.so"], "gcc")]
+    for what, flags, needs, compiler in cases:
+        name = f"{what}_in_a_command__is_exact_from_the_first_block"
+        try:
+            program = variant(f"family_command_{what}", "malloc_family.c", *flags, needs=needs,
+                              compiler=compiler)
+        except Skip as why:
+            t.skip(name, why)
+            continue
+        truth, results, runs = measure(program, metrics=("live-bytes",), command=True)
+        wrong = [site for site in SITES if site not in ("s_early", "s_strdup") and
+                 sum_of(results["live-bytes"], site) != truth["live-bytes"].of(site, "live-bytes")]
+        t.equal(name, wrong, [])
+        # those of main itself, from before the word `go`: all freed or reallocated since
+        t.equal(f"{what}_in_a_command__follows_what_came_before_the_first_word",
+                sum(value for f, value in results["live-bytes"] if f[-2] == "main"), 0)
+        t.equal(f"{what}_in_a_command__gives_its_status", runs[0].status, 0)
 
 
 if __name__ == "__main__":
