@@ -39,6 +39,7 @@ struct watched {
 	uint64_t last_cpu_ns;
 	uint64_t start_cpu_ns, start_delay_ns; /* when armed */
 	struct ladder_purse purse;
+	struct ladder_load load; /* in the last step, per second */
 	bool is_known; /* last and last_cpu_ns are set */
 	bool is_active; /* calls were seen in this step */
 };
@@ -130,7 +131,6 @@ static struct watched *watched_of(struct budget *b, uint32_t gen)
 struct step {
 	struct budget *b;
 	double dt;
-	struct ladder_load load; /* of all, per second */
 };
 
 static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
@@ -148,10 +148,12 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 		spent = (double)(t->spent_ns - w->last.spent_ns) * 1e-9;
 		ladder_purse_step(&w->purse, s->b->max_overhead, s->b->rung, s->dt, cpu, spent);
 		w->is_active = spent > 0;
-		s->load.allocs += (double)(t->alloc_calls - w->last.alloc_calls) / s->dt;
-		s->load.frees += (double)(t->free_calls - w->last.free_calls) / s->dt;
-		s->load.capped_bytes += (double)(t->capped_bytes - w->last.capped_bytes) / s->dt;
-		s->load.work += cpu > spent ? (cpu - spent) / s->dt : 0;
+		w->load = (struct ladder_load){
+			.allocs = (double)(t->alloc_calls - w->last.alloc_calls) / s->dt,
+			.frees = (double)(t->free_calls - w->last.free_calls) / s->dt,
+			.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
+			.work = cpu > spent ? (cpu - spent) / s->dt : 0,
+		};
 		s->b->work_s += cpu > spent ? cpu - spent : 0;
 		s->b->cost_s += spent;
 	}
@@ -160,13 +162,12 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 	w->is_known = true;
 }
 
-static struct step measure(struct budget *b, uint64_t now_ns)
+static void measure(struct budget *b, uint64_t now_ns)
 {
 	struct step s = { .b = b, .dt = (double)(now_ns - b->last_tick_ns) * 1e-9 };
 
 	kern_read_procs(b->kern, step_process, &s);
 	b->last_tick_ns = now_ns;
-	return s;
 }
 
 /* ---- before arming ---- */
@@ -202,19 +203,41 @@ static void describe_choice(struct budget *b, const struct ladder_load *l, doubl
 			 cost / (l->work > 0 ? l->work : 1) * 100, b->max_overhead * 100);
 }
 
+/* The process that is worst off decides; *all: the sum, for the armed line. */
+static void choose_rung(struct budget *b, const struct ladder_costs *c, struct ladder_load *all)
+{
+	uint32_t interval, most = 0;
+	enum rung r;
+	size_t i;
+
+	for (i = 0; i < b->n_procs; i++) {
+		const struct ladder_load *l = &b->procs[i].load;
+
+		all->allocs += l->allocs;
+		all->frees += l->frees;
+		all->capped_bytes += l->capped_bytes;
+		all->work += l->work;
+		if (!b->is_auto)
+			continue;
+		r = ladder_choose(l, c, b->max_overhead, &interval);
+		b->rung = r > b->rung ? r : b->rung;
+		most = interval > most ? interval : most;
+	}
+	if (b->is_auto)
+		b->profile->watch.interval_bytes = b->rung == RUNG_SAMPLED ? most : 0;
+}
+
 const char *budget_choose(struct budget *b, uint64_t now_ns)
 {
 	const struct ladder_costs c = costs_of(b);
-	struct step s = measure(b, now_ns);
-	uint32_t interval;
+	struct ladder_load all = { 0 };
+	struct profile_watch *w = &b->profile->watch;
 
-	if (b->is_auto) {
-		b->rung = ladder_choose(&s.load, &c, b->max_overhead, &interval);
-		kern_set_sampling(b->kern, interval);
-		b->profile->watch.interval_bytes = interval;
-	}
-	b->profile->watch.rung = b->rung;
-	describe_choice(b, &s.load, ladder_cost(&s.load, &c, b->rung, b->profile->watch.interval_bytes));
+	measure(b, now_ns);
+	choose_rung(b, &c, &all);
+	w->rung = b->rung;
+	kern_set_sampling(b->kern, w->interval_bytes);
+	describe_choice(b, &all, ladder_cost(&all, &c, b->rung, w->interval_bytes));
 	return b->text;
 }
 
@@ -370,7 +393,7 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 	}
 	if (length < CALM_NS) {
 		set_weight(b, length);
-	} else if (fill > CALM_SHARE && ladder_may_change(b->n_changes, b->last_change_ns, now_ns)) {
+	} else if (fill > CALM_SHARE && ladder_may_step_up(b->n_changes, b->last_change_ns, now_ns)) {
 		b->open_ns += length;
 		b->since_ns = now_ns;
 		change_rung(b, now_ns, RUNG_EXACT);
@@ -388,8 +411,8 @@ uint64_t budget_tick(struct budget *b, uint64_t now_ns)
 	if (b->rung == RUNG_BURSTS)
 		return tick_bursts(b, now_ns);
 	least_fill(b, &seconds);
-	/* safety first: stepping down waits for nothing but room in the list of steps */
-	if (seconds < 0 && b->n_changes < LADDER_MAX_CHANGES) {
+	/* safety first: stepping down waits for nothing */
+	if (seconds < 0 && ladder_may_step_down(b->n_changes)) {
 		change_rung(b, now_ns, RUNG_BURSTS);
 		turn_gate(b, now_ns, true);
 	}

@@ -72,11 +72,11 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r)
 	p->seconds = ladder_purse_size(p, budget, r);
 }
 
-static double mean_step(double mean, double value, double dt)
+static double mean_step(const struct ladder_purse *p, double mean, double value, double dt)
 {
-	double k = dt / (MEAN_SECONDS + dt);
+	double of = p->age < MEAN_SECONDS ? p->age : MEAN_SECONDS;
 
-	return mean + (value - mean) * k;
+	return mean + (value - mean) * dt / (of + dt);
 }
 
 void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, double dt, double cpu, double spent)
@@ -85,17 +85,23 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 
 	if (dt <= 0)
 		return;
-	p->work = mean_step(p->work, cpu > spent ? (cpu - spent) / dt : 0, dt);
-	p->cost = mean_step(p->cost, spent / dt, dt);
+	p->work = mean_step(p, p->work, cpu > spent ? (cpu - spent) / dt : 0, dt);
+	p->cost = mean_step(p, p->cost, spent / dt, dt);
+	p->age += dt;
 	p->seconds += rate(p, budget, r) * dt - spent;
 	most = ladder_purse_size(p, budget, r);
 	if (p->seconds > most)
 		p->seconds = most;
 }
 
-bool ladder_may_change(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns)
+bool ladder_may_step_down(unsigned int n_changes)
 {
-	if (n_changes >= LADDER_MAX_CHANGES)
+	return n_changes < LADDER_MAX_CHANGES;
+}
+
+bool ladder_may_step_up(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns)
+{
+	if (n_changes + 2 > LADDER_MAX_CHANGES)
 		return false;
 	return !n_changes || now_ns - last_change_ns >= LADDER_REST_NS;
 }

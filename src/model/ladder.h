@@ -33,8 +33,11 @@ struct ladder_load {
 	double work;	      /* the process's own CPU time, without the probes */
 };
 
-/* A program this light (probe cost per second of wall clock) is always watched exactly. */
-#define LADDER_LIGHT 0.02
+/*
+ * Probes may always cost this much per second of wall clock, however little the program does itself: one
+ * that is predicted to cost less than four fifths of it, 2 % of one CPU, is watched exactly.
+ */
+#define LADDER_LIGHT 0.025
 
 /* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may. */
 double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
@@ -52,6 +55,7 @@ struct ladder_purse {
 	double seconds;	/* in it; may be negative */
 	double work;	/* running mean of the process's own CPU time per second */
 	double cost;	/* the same of the probes' cost */
+	double age;	/* seconds since the first step: until the mean's time has passed, it is a plain mean */
 };
 
 /* A step of dt seconds in which the process used cpu and the probes cost of it spent (seconds). */
@@ -60,10 +64,14 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r);
 void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
 
-/* A rung changes at most once in 10 s and four times in a run; stepping down the first time waits for nothing. */
+/*
+ * A rung changes four times in a run at most. Down, when the budget is broken, at once; up only when the last change
+ * is 10 s old, and never as the last change, since the load may come back.
+ */
 #define LADDER_MAX_CHANGES 4
 #define LADDER_REST_NS 10000000000ULL
 
-bool ladder_may_change(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns);
+bool ladder_may_step_down(unsigned int n_changes);
+bool ladder_may_step_up(unsigned int n_changes, uint64_t last_change_ns, uint64_t now_ns);
 
 #endif

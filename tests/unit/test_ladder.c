@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The ladder's arithmetic by worked examples: what each rung costs, which one is chosen, that the purse never
+ * gives more than its size and its filling, and when a rung may change. No clock: time is made up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+
+#include <cmocka.h>
+
+#include "bpf/memprobe.h"
+#include "model/ladder.h"
+
+#define SECOND_NS 1000000000ULL
+
+static const struct ladder_costs costs = { .exact_s = 2.8e-6, .not_drawn_s = 1.05e-6, .free_s = 1.25e-6 };
+
+static struct ladder_load load_of(double pairs, double bytes, double work)
+{
+	return (struct ladder_load){ pairs, pairs, pairs * bytes, work };
+}
+
+#define assert_near(a, b) assert_true(fabs((a) - (b)) < 1e-9)
+
+/* ---- costs ---- */
+
+static void ten_thousand_pairs__cost_4_percent_of_a_cpu_exact(void **state)
+{
+	struct ladder_load l = load_of(10000, 128, 1);
+
+	(void)state;
+	/* 10 000 x 2.8 us + 10 000 x 1.25 us */
+	assert_near(ladder_cost(&l, &costs, RUNG_EXACT, 0), 0.0405);
+}
+
+static void sampled__costs_by_the_blocks_that_are_drawn(void **state)
+{
+	struct ladder_load l = load_of(10000, 128, 1);
+
+	(void)state;
+	/* 1.28 MB/s, every 8 KiB: 156.25 drawn x 2.8 us + 9843.75 x 1.05 us + 10 000 x 1.25 us */
+	assert_near(ladder_cost(&l, &costs, RUNG_SAMPLED, 8192), 0.0232734375);
+}
+
+static void blocks_as_large_as_the_interval__cost_as_exact(void **state)
+{
+	struct ladder_load l = load_of(10000, 8192, 1);
+
+	(void)state;
+	assert_near(ladder_cost(&l, &costs, RUNG_SAMPLED, 8192), ladder_cost(&l, &costs, RUNG_EXACT, 0));
+	/* half of them: 5000 x 2.8 us + 5000 x 1.05 us + 10 000 x 1.25 us */
+	assert_near(ladder_cost(&l, &costs, RUNG_SAMPLED, 16384), 0.03175);
+}
+
+static void bursts__have_no_cost_of_their_own(void **state)
+{
+	struct ladder_load l = load_of(1e6, 128, 1);
+
+	(void)state;
+	assert_near(ladder_cost(&l, &costs, RUNG_BURSTS, 0), 0);
+}
+
+/* ---- choice ---- */
+
+/* Budget 10 %, of which a prediction may use 8 %: pairs/s of one size by a program of so much work. */
+static const struct {
+	double pairs, bytes, work;
+	enum rung rung;
+	uint32_t interval;
+} choices[] = {
+	{ 0, 0, 0, RUNG_EXACT, 0 },
+	{ 19000, 128, 1, RUNG_EXACT, 0 },	    /* 7.70 % */
+	{ 20000, 128, 1, RUNG_SAMPLED, 8192 },	    /* 8.10 %; 4.65 % */
+	{ 20000, 128, 2, RUNG_EXACT, 0 },	    /* two CPUs: 4.05 % of its work */
+	{ 34000, 128, 1, RUNG_SAMPLED, 8192 },	    /* 7.91 % */
+	{ 35000, 128, 1, RUNG_BURSTS, 0 },	    /* 8.15 %, and 8.06 % at 64 KiB: the traps alone */
+	{ 25000, 8192, 1, RUNG_SAMPLED, 16384 },    /* 10.1 % at 8 KiB, 7.94 % at 16 */
+	{ 26000, 8192, 1, RUNG_SAMPLED, 32768 },    /* 8.26 % at 16, 7.12 % at 32 */
+	{ 1000000, 128, 1, RUNG_BURSTS, 0 },
+	{ 4900, 128, 0.05, RUNG_EXACT, 0 },	    /* 1.98 % of a CPU is light, though 40 % of its work */
+	{ 5100, 128, 0.05, RUNG_SAMPLED, 8192 },    /* 2.07 % */
+	{ 4900, 128, 0, RUNG_EXACT, 0 },
+};
+
+static void a_load__has_its_rung(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		struct ladder_load l = load_of(choices[i].pairs, choices[i].bytes, choices[i].work);
+		uint32_t interval = 1;
+		enum rung r = ladder_choose(&l, &costs, 0.1, &interval);
+
+		if (r != choices[i].rung || interval != choices[i].interval)
+			fail_msg("%.0f pairs/s of %.0f bytes, work %.2f: %s at %u, not %s at %u", choices[i].pairs,
+				 choices[i].bytes, choices[i].work, rung_name(r), interval, rung_name(choices[i].rung),
+				 choices[i].interval);
+	}
+}
+
+static void a_choice__is_within_the_budget_by_its_own_figures(void **state)
+{
+	double pairs, budget;
+	uint32_t interval;
+	enum rung r;
+
+	(void)state;
+	for (budget = 0.01; budget < 0.6; budget *= 1.5)
+		for (pairs = 1000; pairs < 3e6; pairs *= 1.3) {
+			struct ladder_load l = load_of(pairs, 300, 0.7);
+			double most = fmax(0.7 * budget, LADDER_LIGHT) * 0.8;
+
+			r = ladder_choose(&l, &costs, budget, &interval);
+			if (r != RUNG_BURSTS)
+				assert_true(ladder_cost(&l, &costs, r, interval) <= most);
+			/* and what is less close was not needed */
+			if (r != RUNG_EXACT)
+				assert_true(ladder_cost(&l, &costs, RUNG_EXACT, 0) > most);
+			if (r == RUNG_BURSTS)
+				assert_true(ladder_cost(&l, &costs, RUNG_SAMPLED, MP_SAMPLE_MOST) > most);
+		}
+}
+
+/* ---- the purse ---- */
+
+/* A purse after a while at so much work per second, nothing spent. */
+static struct ladder_purse purse_at(double work, double budget, enum rung r)
+{
+	struct ladder_purse p = { 0 };
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		ladder_purse_step(&p, budget, r, 0.02, work * 0.02, 0);
+	return p;
+}
+
+static void a_purse__holds_a_quarter_of_a_second_of_the_budget(void **state)
+{
+	struct ladder_purse p = purse_at(2, 0.1, RUNG_EXACT);
+
+	(void)state;
+	assert_near(ladder_purse_size(&p, 0.1, RUNG_EXACT), 0.05); /* 10 % of 2 CPUs for 0.25 s */
+	assert_near(p.seconds, 0.05);
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 1, 2.3, 0.3); /* 0.3 spent, 0.2 filled */
+	assert_near(p.seconds, -0.05);
+	assert_near(p.work, 2);
+}
+
+static void of_the_cpu_time__what_the_probes_cost_is_not_work(void **state)
+{
+	struct ladder_purse p = { 0 };
+
+	(void)state;
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.5, 0.5, 0.2);
+	assert_near(p.work, 0.6);
+	assert_near(p.cost, 0.4);
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.1, 0, 0.02); /* a clock that lags behind: no work, not less */
+	assert_near(p.work, 0.5);
+}
+
+static void the_means__are_plain_in_the_first_second(void **state)
+{
+	struct ladder_purse p = { 0 };
+	int i;
+
+	(void)state;
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.02, 0.02, 0);
+	assert_near(p.work, 1); /* at once, not after a second */
+	for (i = 0; i < 25; i++)
+		ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.02, 0, 0);
+	assert_near(p.work, 0.02 / 0.52);
+}
+
+/* Spends whenever there is enough in it, at a rate that the load decides; checks every window of the run. */
+static void spend_all(double budget, enum rung r, double work, double cost_per_s)
+{
+	enum { N = 600 };
+	double spent[N + 1], filled[N + 1], biggest = 0, dt = 0.01;
+	struct ladder_purse p = { 0 };
+	int i, j;
+
+	spent[0] = filled[0] = 0;
+	for (i = 0; i < N; i++) {
+		double cost = p.seconds > cost_per_s * dt ? cost_per_s * dt : 0;
+		double now = (i / 100 % 2 ? work : work / 3) * dt; /* the program's own load changes */
+		double rate;
+
+		ladder_purse_step(&p, budget, r, dt, now + cost, cost);
+		rate = ladder_purse_size(&p, budget, r) / (r == RUNG_BURSTS ? 0.75 : 0.25);
+		spent[i + 1] = spent[i] + cost;
+		filled[i + 1] = filled[i] + rate * dt;
+		biggest = fmax(biggest, ladder_purse_size(&p, budget, r));
+		assert_true(p.seconds <= ladder_purse_size(&p, budget, r) + 1e-12);
+		assert_true(rate <= fmax(work * budget, LADDER_LIGHT) + 1e-12);
+	}
+	assert_true(spent[N] > 0);
+	for (i = 0; i < N; i++)
+		for (j = i + 1; j <= N; j++)
+			assert_true(spent[j] - spent[i] <= biggest + filled[j] - filled[i] + 1e-9);
+}
+
+static void a_purse__never_gives_more_than_its_size_and_its_filling_in_any_window(void **state)
+{
+	(void)state;
+	spend_all(0.1, RUNG_BURSTS, 1, 0.9);
+	spend_all(0.1, RUNG_EXACT, 1, 0.5);
+	spend_all(0.02, RUNG_BURSTS, 3, 0.9);
+	spend_all(0.5, RUNG_SAMPLED, 0.2, 0.2);
+	spend_all(0.1, RUNG_BURSTS, 0, 0.5);
+}
+
+static void a_spender_that_does_not_stop__is_in_debt_by_what_it_spent_too_much(void **state)
+{
+	struct ladder_purse p = purse_at(1, 0.1, RUNG_EXACT);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.01, 0.012, 0.002);
+	/* 0.025 in it, 0.1 came, 0.2 went */
+	assert_near(p.seconds, -0.075);
+}
+
+static void a_filled_purse__is_full_and_bursts_have_a_larger_one_that_fills_slower(void **state)
+{
+	struct ladder_purse p = purse_at(1, 0.1, RUNG_BURSTS);
+
+	(void)state;
+	p.seconds = -1;
+	ladder_purse_fill(&p, 0.1, RUNG_BURSTS);
+	assert_near(p.seconds, 0.045); /* 0.6 x 10 % for 0.75 s */
+	p.seconds = 0;
+	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.1, 0.1, 0);
+	assert_near(p.seconds, 0.006);
+}
+
+static void a_step_of_no_time__changes_nothing(void **state)
+{
+	struct ladder_purse p = purse_at(1, 0.1, RUNG_EXACT), before = p;
+
+	(void)state;
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0, 0.5, 0.5);
+	assert_memory_equal(&p, &before, sizeof(p));
+}
+
+/* ---- changes ---- */
+
+static void down__is_allowed_at_once_and_four_times_at_most(void **state)
+{
+	(void)state;
+	assert_true(ladder_may_step_down(0));
+	assert_true(ladder_may_step_down(3));
+	assert_false(ladder_may_step_down(4));
+}
+
+static void up__waits_ten_seconds_after_a_change(void **state)
+{
+	uint64_t at = 100 * SECOND_NS;
+
+	(void)state;
+	assert_true(ladder_may_step_up(0, 0, SECOND_NS));
+	assert_false(ladder_may_step_up(1, at, at + 10 * SECOND_NS - 1));
+	assert_true(ladder_may_step_up(1, at, at + 10 * SECOND_NS));
+}
+
+/* Whatever the load does, and whenever: there is always room to step down from where the run stands. */
+static void up__is_never_the_last_change(void **state)
+{
+	unsigned int n, start;
+
+	(void)state;
+	for (start = 0; start < 2; start++) {
+		bool up = start; /* the next step */
+
+		for (n = 0;; n++, up = !up) {
+			if (up && !ladder_may_step_up(n, 0, 1000 * SECOND_NS))
+				break;
+			assert_true(up || ladder_may_step_down(n));
+		}
+		assert_in_range(n, 3, LADDER_MAX_CHANGES);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ten_thousand_pairs__cost_4_percent_of_a_cpu_exact),
+		cmocka_unit_test(sampled__costs_by_the_blocks_that_are_drawn),
+		cmocka_unit_test(blocks_as_large_as_the_interval__cost_as_exact),
+		cmocka_unit_test(bursts__have_no_cost_of_their_own),
+		cmocka_unit_test(a_load__has_its_rung),
+		cmocka_unit_test(a_choice__is_within_the_budget_by_its_own_figures),
+		cmocka_unit_test(a_purse__holds_a_quarter_of_a_second_of_the_budget),
+		cmocka_unit_test(of_the_cpu_time__what_the_probes_cost_is_not_work),
+		cmocka_unit_test(the_means__are_plain_in_the_first_second),
+		cmocka_unit_test(a_purse__never_gives_more_than_its_size_and_its_filling_in_any_window),
+		cmocka_unit_test(a_spender_that_does_not_stop__is_in_debt_by_what_it_spent_too_much),
+		cmocka_unit_test(a_filled_purse__is_full_and_bursts_have_a_larger_one_that_fills_slower),
+		cmocka_unit_test(a_step_of_no_time__changes_nothing),
+		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
+		cmocka_unit_test(up__waits_ten_seconds_after_a_change),
+		cmocka_unit_test(up__is_never_the_last_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
