@@ -188,7 +188,7 @@ static void add_cost(struct doctor *d)
 	units_format_count(entry, d->cost.entry_ns);
 	units_format_count(pair, d->cost.pair_ns);
 	units_format_count(stepped, d->cost.stepped_ns);
-	buf_addf(&d->out, "%s ns at an entry, %s ns at entry and return, %s ns where single-stepped\n", entry,
+	buf_addf(&d->out, "%s ns at an entry, %s with the return, %s where single-stepped\n", entry,
 		 pair, stepped);
 	doctor_label(&d->out, "");
 	buf_adds(&d->out, "(measured now, with an empty program; counting and the stack come on top)\n");

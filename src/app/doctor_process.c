@@ -66,28 +66,39 @@ static void add_facts(struct buf *out, pid_t pid)
 
 /* ---- the probes of one object ---- */
 
+static bool has_sessions(const struct doctor *d)
+{
+	return d->link_kind && !strcmp(d->link_kind, "uprobe session");
+}
+
+/* Only a session decides per call on its return, so that no exception meets it. */
+static bool takes_return(const struct doctor *d, const struct probe_site *site, const struct mp_shape *shape)
+{
+	return !site->entry_only && (has_sessions(d) || !(shape->flags & MP_SHAPE_MAY_THROW));
+}
+
 /* ns of the trap alone; 0: not known. */
-static uint64_t trap_ns(const struct doctor *d, const struct probe_site *site, const struct probe_point *pp)
+static uint64_t trap_ns(const struct doctor *d, bool with_return, const struct probe_point *pp)
 {
 	const struct kern_trap_cost *c = &d->cost;
 	bool stepped = pp->cost == PROBE_STEPPED;
 
 	if (!d->has_cost || pp->cost == PROBE_COST_UNKNOWN)
 		return 0;
-	if (site->entry_only)
+	if (!with_return)
 		return stepped ? c->stepped_ns : c->entry_ns;
 	return c->pair_ns + (stepped && c->stepped_ns > c->entry_ns ? c->stepped_ns - c->entry_ns : 0);
 }
 
-static const char *kind_of(const struct doctor *d, const struct probe_site *site, const struct mp_shape *shape)
+static const char *kind_of(const struct doctor *d, bool with_return, const struct mp_shape *shape)
 {
-	bool session = d->link_kind && !strcmp(d->link_kind, "uprobe session");
+	bool marked = shape->flags & MP_SHAPE_MAY_THROW;
 
-	if (site->entry_only)
-		return "entry";
-	if (shape->flags & MP_SHAPE_MAY_THROW)
-		return session ? "session*" : "return*";
-	return session ? "session" : "return";
+	if (!with_return)
+		return marked ? "entry*" : "entry";
+	if (!has_sessions(d))
+		return "return";
+	return marked ? "session*" : "session";
 }
 
 static void add_site(struct doctor *d, const struct alloc_sites *s, size_t i)
@@ -100,14 +111,15 @@ static void add_site(struct doctor *d, const struct alloc_sites *s, size_t i)
 	const struct alloc_site_info *info = &s->info[i];
 	size_t n;
 	const struct mp_shape *shape = &alloc_functions(&n)[info->row].shape;
-	uint64_t ns = trap_ns(d, &s->v[i], &info->point);
+	bool with_return = takes_return(d, &s->v[i], shape);
+	uint64_t ns = trap_ns(d, with_return, &info->point);
 	char count[32] = "-", at[24];
 
 	if (ns)
 		units_format_count(count, ns);
 	snprintf(at, sizeof(at), "0x%" PRIx64, info->code_offset);
 	buf_addf(&d->out, "    %-26s %-9s %-10s %+5d  %-15s %7s\n", info->symbol,
-		 kind_of(d, &s->v[i], shape), at, (int)info->point.offset, costs[info->point.cost], count);
+		 kind_of(d, with_return, shape), at, (int)info->point.offset, costs[info->point.cost], count);
 	if (info->point.cost != PROBE_EMULATED)
 		buf_addf(&d->out, "      %s\n", info->point.why);
 }
@@ -195,10 +207,12 @@ static void add_allocator(struct look *l, struct elf_file *f, const struct proc_
 		buf_addf(out, "    %-26s %-9s %-10s %5s  %-15s %7s\n", "FUNCTION", "PROBE", "CODE AT",
 			 "SHIFT", "INSTRUCTION", "NS/CALL");
 	add_sites(l->d, s);
-	if (may_throw(s))
+	if (may_throw(s) && has_sessions(l->d))
 		buf_addf(out,
 			 "    * the return only of sizes below %s, so that no exception meets it\n",
 			 units_format_size(size, l->new_limit));
+	else if (may_throw(s))
+		buf_adds(out, "    * may throw: without uprobe sessions only counted, not followed\n");
 	add_left_out(out, s);
 	l->n_probes += s->n;
 	l->n_allocators += s->n != 0;

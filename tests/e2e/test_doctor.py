@@ -12,7 +12,7 @@ import time
 
 from harness import MEMPROBE, Memprobe, Skip, Target, build, main, run, test
 
-PROBE_LINE = re.compile(r"^    (\S+) +(entry|session\*?|return\*?) +(0x[0-9a-f]+) +\+(\d+) +"
+PROBE_LINE = re.compile(r"^    (\S+) +(entry\*?|session\*?|return) +(0x[0-9a-f]+) +\+(\d+) +"
                         r"(emulated|single-stepped|not known) +([\d ]+|-)$", re.M)
 EMULATED = re.compile(r"push|nop|j[a-z]+|call")
 
@@ -45,7 +45,7 @@ def the_machine(t):
     t.true("the_kernel__is_the_one_that_runs", f"  {os.uname().release}," in ended.stdout, ended.stdout)
     for what in ("CAP_BPF", "CAP_PERFMON", "task storage", "ring buffer", "BTF tracepoints"):
         t.true(f"as_root__{what}_is_ok", re.search(rf"^  ok +{what}\b", ended.stdout, re.M), ended.stdout)
-    figures = re.search(r"a trap +([\d ]+) ns at an entry, ([\d ]+) ns at entry and return, ([\d ]+) ns",
+    figures = re.search(r"a trap +([\d ]+) ns at an entry, ([\d ]+) with the return, ([\d ]+) where",
                         ended.stdout)
     if t.true("the_cost_of_a_trap__is_measured", figures, ended.stdout):
         entry, pair, stepped = (int(f.replace(" ", "")) for f in figures.groups())
@@ -184,7 +184,8 @@ def jemalloc(t):
     part = text[text.index("libjemalloc"):]
     t.true("a_preloaded_allocator__is_named", re.search(r"allocator +\S*/libjemalloc", text), text)
     t.true("operator_new_that_may_throw__has_its_mark_and_note",
-           re.search(r"_Znwm +(session|return)\*", part) and "the return only of sizes below" in part, part)
+           re.search(r"_Znwm +(session|entry)\*", part) and
+           re.search(r"^    \* (the return only of sizes below|may throw)", part, re.M), part)
 
 
 @test
