@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/table.h"
@@ -23,6 +24,8 @@
 #define BURST_TICK_NS (3 * NS_PER_MS)
 /* A burst ends when this much is left, for the traps until the probes are gone. */
 #define SHUT_SECONDS 0.008
+/* Of all CPUs together, when the whole machine is watched. */
+#define MACHINE_BUDGET 0.02
 /* Open for so long: the load has gone, and every call can be watched again. */
 #define CALM_NS (10 * NS_PER_S)
 #define CALM_SHARE 0.5
@@ -61,6 +64,9 @@ struct budget {
 	uint64_t since_ns;	/* of the gate's last turn */
 	uint64_t first_burst_ns, open_ns, last_open_ns, last_shut_ns; /* lengths */
 	double fill;		/* open when the purses are so full, 0.75 to 1: no rhythm of the target's is met */
+	/* whole machine: all CPUs as if they were one process, with a budget of their own */
+	struct ladder_purse machine;
+	double machine_cpus; /* 0: not the whole machine */
 	/* over the run */
 	double work_s, cost_s;
 	double cpu_before, delay_before; /* of the targets at arming, per second of their lives */
@@ -89,6 +95,7 @@ struct budget *budget_new(struct kern *k, const struct options *o, struct profil
 	b->max_overhead = o->max_overhead;
 	b->rung = o->sample_bytes ? RUNG_SAMPLED : RUNG_EXACT;
 	b->fill = 0.9;
+	b->machine_cpus = options_whole_machine(o) ? (double)sysconf(_SC_NPROCESSORS_ONLN) : 0;
 	kern_calibrate(k, &b->trap);
 	kern_set_costs(k, b->trap.entry_ns, b->trap.pair_ns - b->trap.entry_ns,
 		       b->trap.stepped_ns - b->trap.entry_ns);
@@ -165,9 +172,13 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 static void measure(struct budget *b, uint64_t now_ns)
 {
 	struct step s = { .b = b, .dt = (double)(now_ns - b->last_tick_ns) * 1e-9 };
+	double before = b->cost_s, spent;
 
 	kern_read_procs(b->kern, step_process, &s);
 	b->last_tick_ns = now_ns;
+	spent = b->cost_s - before;
+	if (b->machine_cpus > 0)
+		ladder_purse_step(&b->machine, MACHINE_BUDGET, b->rung, s.dt, b->machine_cpus * s.dt + spent, spent);
 }
 
 /* ---- before arming ---- */
@@ -220,6 +231,14 @@ static void choose_rung(struct budget *b, const struct ladder_costs *c, struct l
 		if (!b->is_auto)
 			continue;
 		r = ladder_choose(l, c, b->max_overhead, &interval);
+		b->rung = r > b->rung ? r : b->rung;
+		most = interval > most ? interval : most;
+	}
+	if (b->machine_cpus > 0 && b->is_auto) {
+		struct ladder_load machine = *all;
+
+		machine.work = b->machine_cpus;
+		r = ladder_choose(&machine, c, MACHINE_BUDGET, &interval);
 		b->rung = r > b->rung ? r : b->rung;
 		most = interval > most ? interval : most;
 	}
@@ -307,27 +326,33 @@ void budget_start(struct budget *b, uint64_t now_ns)
 		begin_bursts(b, now_ns);
 	for (i = 0; i < b->n_procs; i++)
 		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
+	ladder_purse_fill(&b->machine, MACHINE_BUDGET, b->rung);
 	b->work_s = b->cost_s = 0;
 }
 
 /* ---- bursts ---- */
 
+static void look_into(const struct ladder_purse *p, double budget, enum rung r, double *least, double *seconds)
+{
+	double fill = p->seconds / ladder_purse_size(p, budget, r);
+
+	if (fill < *least)
+		*least = fill;
+	if (p->seconds < *seconds)
+		*seconds = p->seconds;
+}
+
 /* How full the emptiest purse is; 1 when nobody pays. */
 static double least_fill(const struct budget *b, double *seconds)
 {
-	double least = 1, fill;
+	double least = 1;
 	size_t i;
 
 	*seconds = 1;
-	for (i = 0; i < b->n_procs; i++) {
-		const struct ladder_purse *p = &b->procs[i].purse;
-
-		fill = p->seconds / ladder_purse_size(p, b->max_overhead, b->rung);
-		if (fill < least)
-			least = fill;
-		if (p->seconds < *seconds)
-			*seconds = p->seconds;
-	}
+	for (i = 0; i < b->n_procs; i++)
+		look_into(&b->procs[i].purse, b->max_overhead, b->rung, &least, seconds);
+	if (b->machine_cpus > 0)
+		look_into(&b->machine, MACHINE_BUDGET, b->rung, &least, seconds);
 	return least;
 }
 

@@ -87,8 +87,11 @@ static void take_young(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks
 		return; /* frees came between the two reads */
 	t->free_bytes += bytes;
 	t->free_blocks += blocks;
-	if (live)
-		t->birth_sum_ms -= (uint64_t)((double)t->birth_sum_ms * (double)blocks / (double)live);
+	if (!live)
+		return;
+	t->birth_sum_ms -= (uint64_t)((double)t->birth_sum_ms * (double)blocks / (double)live);
+	if (t->alloc_var > t->free_var)
+		t->free_var += (uint64_t)((double)(t->alloc_var - t->free_var) * (double)blocks / (double)live);
 }
 
 static void take_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)

@@ -107,7 +107,7 @@ int session_open(struct session *s)
 	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : limits_max_memory(PROC_ROOT);
 	ko = (struct kern_opts){
 		.max_memory_bytes = s->max_memory_bytes,
-		.scope_all = !o->n_pids && !o->command,
+		.scope_all = options_whole_machine(o),
 		.shapes = shapes,
 		.n_shapes = n,
 	};

@@ -52,6 +52,12 @@ struct options {
 	bool quiet, verbose;
 };
 
+/* No process was named in any way. */
+static inline bool options_whole_machine(const struct options *o)
+{
+	return !o->n_pids && !o->command;
+}
+
 enum options_result {
 	OPTIONS_RUN = 0,
 	OPTIONS_EXIT_OK,   /* --help, --version: text is in out */
