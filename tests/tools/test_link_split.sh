@@ -6,7 +6,7 @@ set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 fail() { echo "$*"; exit 1; }
-libs="-ldw -lelf -lz -llzma -liberty"
+libs="-ldw -lelf -lz -llzma -liberty -lm"
 # built with or without sanitizers: the archive says so itself
 nm "$BUILD/libpure.a" 2>/dev/null | grep -q ' U __asan_' && libs="$libs -fsanitize=address,undefined"
 
