@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The budget at work; see budget.h. Time is an argument: only CPU clocks are read here. */
+/* The budget at work; see budget.h. Time is an argument, except where turning the gate takes it. */
 #include "app/budget.h"
 
 #include <stdio.h>
@@ -29,6 +29,8 @@
 /* Open for so long: the load has gone, and every call can be watched again. */
 #define CALM_NS (10 * NS_PER_S)
 #define CALM_SHARE 0.5
+/* What a new process has in its purse: the budget of a CPU for so long. What it uses is not yet known. */
+#define START_SECONDS 0.25
 /* Typical work of ours in a call beside the traps; for predictions, before it has been measured. */
 #define EXACT_WORK_S 1.2e-6
 #define FREE_WORK_S 0.35e-6
@@ -44,7 +46,6 @@ struct watched {
 	struct ladder_purse purse;
 	struct ladder_load load; /* in the last step, per second */
 	bool is_known; /* last and last_cpu_ns are set */
-	bool is_active; /* calls were seen in this step */
 };
 
 struct budget {
@@ -62,7 +63,8 @@ struct budget {
 	/* bursts */
 	bool is_shut;
 	uint64_t since_ns;	/* of the gate's last turn */
-	uint64_t first_burst_ns, open_ns, last_open_ns, last_shut_ns; /* lengths */
+	uint64_t first_burst_ns, open_ns; /* when; how long it was open */
+	struct ladder_share share;
 	double fill;		/* open when the purses are so full, 0.75 to 1: no rhythm of the target's is met */
 	/* whole machine: all CPUs as if they were one process, with a budget of their own */
 	struct ladder_purse machine;
@@ -131,6 +133,7 @@ static struct watched *watched_of(struct budget *b, uint32_t gen)
 		return NULL;
 	XGROW(b->procs, b->n_procs, b->procs_cap);
 	b->procs[b->n_procs] = (struct watched){ .gen = gen, .tgid = b->profile->procs[*proc].tgid };
+	b->procs[b->n_procs].purse.seconds = b->max_overhead * START_SECONDS;
 	table_put(&b->by_gen, gen, b->n_procs);
 	return &b->procs[b->n_procs++];
 }
@@ -138,32 +141,42 @@ static struct watched *watched_of(struct budget *b, uint32_t gen)
 struct step {
 	struct budget *b;
 	double dt;
+	double cpu, spent, calls; /* of all */
 };
+
+/* The work may be below 0: the clock of a running process lags by up to a tick. */
+static void step_figures(struct step *s, struct watched *w, const struct mp_proc_totals *t, double cpu)
+{
+	struct budget *b = s->b;
+	double spent = (double)(t->spent_ns - w->last.spent_ns) * 1e-9;
+	double allocs = (double)(t->alloc_calls - w->last.alloc_calls);
+	double frees = (double)(t->free_calls - w->last.free_calls);
+
+	ladder_purse_step(&w->purse, b->max_overhead, b->rung, s->dt, cpu, spent);
+	w->load = (struct ladder_load){
+		.allocs = allocs / s->dt,
+		.frees = frees / s->dt,
+		.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
+		.work = cpu > spent ? (cpu - spent) / s->dt : 0,
+	};
+	s->cpu += cpu;
+	s->spent += spent;
+	s->calls += allocs + frees;
+}
 
 static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 {
 	struct step *s = ctx;
 	struct watched *w = watched_of(s->b, gen);
-	double cpu, spent;
 	uint64_t cpu_ns;
 
 	if (!w)
 		return;
 	cpu_ns = cpu_ns_of(w->tgid);
-	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0) {
-		cpu = (double)(cpu_ns - w->last_cpu_ns) * 1e-9;
-		spent = (double)(t->spent_ns - w->last.spent_ns) * 1e-9;
-		ladder_purse_step(&w->purse, s->b->max_overhead, s->b->rung, s->dt, cpu, spent);
-		w->is_active = spent > 0;
-		w->load = (struct ladder_load){
-			.allocs = (double)(t->alloc_calls - w->last.alloc_calls) / s->dt,
-			.frees = (double)(t->free_calls - w->last.free_calls) / s->dt,
-			.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
-			.work = cpu > spent ? (cpu - spent) / s->dt : 0,
-		};
-		s->b->work_s += cpu > spent ? cpu - spent : 0;
-		s->b->cost_s += spent;
-	}
+	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
+		step_figures(s, w, t, (double)(cpu_ns - w->last_cpu_ns) * 1e-9);
+	if (!cpu_ns) /* it has ended: no debt keeps the others waiting */
+		ladder_purse_fill(&w->purse, s->b->max_overhead, s->b->rung);
 	w->last = *t;
 	w->last_cpu_ns = cpu_ns;
 	w->is_known = true;
@@ -175,6 +188,10 @@ static void measure(struct budget *b, uint64_t now_ns)
 	double before = b->cost_s, spent;
 
 	kern_read_procs(b->kern, step_process, &s);
+	b->work_s += s.cpu - s.spent;
+	b->cost_s += s.spent;
+	if (b->first_burst_ns)
+		ladder_share_step(&b->share, !b->is_shut, s.dt, s.cpu, s.spent, s.calls);
 	b->last_tick_ns = now_ns;
 	spent = b->cost_s - before;
 	if (b->machine_cpus > 0)
@@ -356,32 +373,31 @@ static double least_fill(const struct budget *b, double *seconds)
 	return least;
 }
 
-/* Part of the time that the gate is open: what the last two turns say. */
-static void set_weight(struct budget *b, uint64_t open_ns)
+static uint64_t monotonic_ns(void)
 {
-	uint64_t open = open_ns > b->last_open_ns ? open_ns : b->last_open_ns;
+	struct timespec t;
 
-	if (open)
-		kern_set_burst_weight(b->kern, (uint32_t)((open + b->last_shut_ns + open / 2) / open));
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static void turn_gate(struct budget *b, uint64_t now_ns, bool shut)
+/* Opening takes milliseconds, in which the target works on: they belong to what was before. */
+static void open_gate(struct budget *b)
 {
-	uint64_t length = now_ns - b->since_ns;
+	kern_gate_open(b->kern);
+	b->since_ns = monotonic_ns();
+	measure(b, b->since_ns);
+	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));
+	b->is_shut = false;
+}
 
-	if (b->is_shut) {
-		b->last_shut_ns = length;
-		/* the first burst has no burst before it to go by */
-		set_weight(b, 0);
-		kern_gate_open(b->kern);
-	} else {
-		b->last_open_ns = length;
-		b->open_ns += length;
-		kern_gate_shut(b->kern);
-		b->fill = 0.75 + 0.25 * (double)(now_ns / 1000 % 1000) / 1000;
-	}
-	b->is_shut = shut;
+static void shut_gate(struct budget *b, uint64_t now_ns)
+{
+	b->is_shut = true;
+	b->open_ns += now_ns - b->since_ns;
 	b->since_ns = now_ns;
+	b->fill = 0.75 + 0.25 * (double)(now_ns / 1000 % 1000) / 1000;
+	kern_gate_shut(b->kern);
 }
 
 static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
@@ -409,16 +425,15 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 	if (b->is_shut) {
 		if (fill < b->fill)
 			return now_ns + TICK_NS;
-		turn_gate(b, now_ns, false);
+		open_gate(b);
 		return now_ns + BURST_TICK_NS;
 	}
 	if (seconds < SHUT_SECONDS) {
-		turn_gate(b, now_ns, true);
+		shut_gate(b, now_ns);
 		return now_ns + TICK_NS;
 	}
-	if (length < CALM_NS) {
-		set_weight(b, length);
-	} else if (fill > CALM_SHARE && ladder_may_step_up(b->n_changes, b->last_change_ns, now_ns)) {
+	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));
+	if (length >= CALM_NS && fill > CALM_SHARE && ladder_may_step_up(b->n_changes, b->last_change_ns, now_ns)) {
 		b->open_ns += length;
 		b->since_ns = now_ns;
 		change_rung(b, now_ns, RUNG_EXACT);
@@ -439,7 +454,7 @@ uint64_t budget_tick(struct budget *b, uint64_t now_ns)
 	/* safety first: stepping down waits for nothing */
 	if (seconds < 0 && ladder_may_step_down(b->n_changes)) {
 		change_rung(b, now_ns, RUNG_BURSTS);
-		turn_gate(b, now_ns, true);
+		shut_gate(b, now_ns);
 	}
 	return now_ns + TICK_NS;
 }
@@ -455,6 +470,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	look_after(b, now_ns, w);
 	if (!b->first_burst_ns)
 		return;
+	w->slowdown = ladder_share_slowdown(&b->share);
 	if (b->rung == RUNG_BURSTS && !b->is_shut)
 		open += now_ns - b->since_ns;
 	if (now_ns > b->first_burst_ns)

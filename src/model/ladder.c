@@ -13,6 +13,14 @@
 #define BURST_PURSE_SECONDS 0.75
 /* Running means reach two thirds of a step in this time. */
 #define MEAN_SECONDS 1.0
+/* What bursts saw is weighed by so much of the past. */
+#define SHARE_SECONDS 3.0
+/*
+ * A program's own work in a burst is at least so much per call: what an allocator takes, and a little around it. Where
+ * the probes are nearly all of a burst, no estimate of their cost is exact enough to tell what is left.
+ */
+#define LEAST_CALL_SECONDS 25e-9
+#define MOST_WEIGHT 100000
 
 const char *rung_name(enum rung r)
 {
@@ -85,13 +93,51 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 
 	if (dt <= 0)
 		return;
-	p->work = mean_step(p, p->work, cpu > spent ? (cpu - spent) / dt : 0, dt);
+	p->work = mean_step(p, p->work, (cpu - spent) / dt, dt);
 	p->cost = mean_step(p, p->cost, spent / dt, dt);
 	p->age += dt;
 	p->seconds += rate(p, budget, r) * dt - spent;
 	most = ladder_purse_size(p, budget, r);
 	if (p->seconds > most)
 		p->seconds = most;
+}
+
+void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls)
+{
+	double keep = dt < SHARE_SECONDS ? 1 - dt / SHARE_SECONDS : 0;
+
+	s->all = s->all * keep + cpu - spent;
+	s->open *= keep;
+	s->calls *= keep;
+	s->spent *= keep;
+	if (!is_open)
+		return;
+	s->spent += spent;
+	s->open += cpu - spent;
+	s->calls += calls;
+}
+
+static double open_work(const struct ladder_share *s)
+{
+	double least = s->calls * LEAST_CALL_SECONDS;
+
+	return s->open > least ? s->open : least;
+}
+
+double ladder_share_slowdown(const struct ladder_share *s)
+{
+	double open = open_work(s);
+
+	return open > 0 ? (open + s->spent) / open : 1;
+}
+
+uint32_t ladder_share_weight(const struct ladder_share *s)
+{
+	double open = open_work(s);
+
+	if (open <= 0 || s->all <= open)
+		return 1;
+	return s->all / open < MOST_WEIGHT ? (uint32_t)(s->all / open + 0.5) : MOST_WEIGHT;
 }
 
 bool ladder_may_step_down(unsigned int n_changes)

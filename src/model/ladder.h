@@ -53,7 +53,7 @@ enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *
  */
 struct ladder_purse {
 	double seconds;	/* in it; may be negative */
-	double work;	/* running mean of the process's own CPU time per second */
+	double work;	/* running mean of the process's own CPU time per second; below 0 while its clock lags */
 	double cost;	/* the same of the probes' cost */
 	double age;	/* seconds since the first step: until the mean's time has passed, it is a plain mean */
 };
@@ -63,6 +63,23 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 /* Most that it holds. */
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r);
 void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
+
+/*
+ * What a block seen in a burst stands for: the program's work over its work in bursts. Not the time, since it
+ * is slower in them:
+ *
+ *	10 ms in a burst, of which the probes took 9, then 89 ms alone: 90 ms of work / 1 ms = 90, not 99 / 10
+ */
+struct ladder_share {
+	double all, open; /* seconds, fading with time */
+	double calls, spent; /* in bursts */
+};
+
+void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls);
+uint32_t ladder_share_weight(const struct ladder_share *s); /* at least 1 */
+/* How many times slower the program is in a burst. From here on up its scale is hardly known. */
+#define LADDER_ROUGH 8
+double ladder_share_slowdown(const struct ladder_share *s);
 
 /*
  * A rung changes four times in a run at most. Down, when the budget is broken, at once; up only when the last change

@@ -120,6 +120,7 @@ struct profile_watch {
 	double budget;	/* 0.1: 10 % */
 	double share;	/* probes' cost by the targets' own work, over the run; estimated */
 	double open_share; /* bursts: part of the time since the first that probes were in place */
+	double slowdown;   /* in a burst */
 	struct profile_step steps[LADDER_MAX_CHANGES];
 	size_t n_steps;
 	/* of one target, seconds per second; before: since its start. Negative: not known */

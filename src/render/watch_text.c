@@ -11,7 +11,7 @@ static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r
 		buf_addf(out, "sampled every %u KiB", interval_bytes / 1024);
 		break;
 	case RUNG_BURSTS:
-		buf_addf(out, "in bursts, %.0f %% of the time", w->open_share * 100);
+		buf_addf(out, "in bursts, %.*f %% of the time", w->open_share < 0.095 ? 1 : 0, w->open_share * 100);
 		break;
 	default:
 		buf_adds(out, "exact");
@@ -35,7 +35,11 @@ void watch_add_how(struct buf *out, const struct profile *p)
 		buf_addf(out, " until %s, then ", units_format_duration(at, w->steps[i].time_ns));
 	}
 	add_rung(out, w, w->rung, w->interval_bytes);
-	buf_adds(out, w->rung == RUNG_SAMPLED ? " (so: +/-)" : " (so: about)");
+	if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
+		buf_addf(out, " (%.0f times slower in them: amounts are right in proportion, their scale within a factor of a few)",
+			 w->slowdown);
+	else
+		buf_adds(out, w->rung == RUNG_SAMPLED ? " (so: +/-)" : " (so: about)");
 }
 
 void watch_add_cost(struct buf *out, const struct profile *p)

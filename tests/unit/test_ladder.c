@@ -158,8 +158,18 @@ static void of_the_cpu_time__what_the_probes_cost_is_not_work(void **state)
 	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.5, 0.5, 0.2);
 	assert_near(p.work, 0.6);
 	assert_near(p.cost, 0.4);
-	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.1, 0, 0.02); /* a clock that lags behind: no work, not less */
-	assert_near(p.work, 0.5);
+}
+
+/* The CPU time of a running process is told in steps of 4 ms, what the probes cost at once: the sum is right. */
+static void a_clock_that_lags__makes_no_work_of_it(void **state)
+{
+	struct ladder_purse p = { 0 };
+
+	(void)state;
+	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.003, 0, 0.0027);
+	assert_near(ladder_purse_size(&p, 0.1, RUNG_BURSTS), LADDER_LIGHT * 0.6 * 0.75);
+	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.003, 0.006, 0.0027);
+	assert_near(p.work, 0.1);
 }
 
 static void the_means__are_plain_in_the_first_second(void **state)
@@ -247,6 +257,52 @@ static void a_step_of_no_time__changes_nothing(void **state)
 	assert_memory_equal(&p, &before, sizeof(p));
 }
 
+/* ---- what a block stands for ---- */
+
+static void a_block_of_a_burst__stands_for_the_work_between_bursts(void **state)
+{
+	struct ladder_share s = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 200; i++) {
+		ladder_share_step(&s, true, 0.010, 0.010, 0.009, 3600);
+		ladder_share_step(&s, false, 0.089, 0.089, 0, 0);
+	}
+	assert_in_range(ladder_share_weight(&s), 89, 93); /* fading favours what came last */
+	assert_near(ladder_share_slowdown(&s), 10);
+	for (i = 0; i < 200; i++) {
+		ladder_share_step(&s, true, 0.010, 0.003, 0.001, 400); /* a server: half of it is waiting */
+		ladder_share_step(&s, false, 0.090, 0.018, 0, 0);
+	}
+	assert_in_range(ladder_share_weight(&s), 10, 11);
+}
+
+static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(void **state)
+{
+	struct ladder_share s = { 0 };
+
+	(void)state;
+	assert_int_equal(ladder_share_weight(&s), 1);
+	assert_near(ladder_share_slowdown(&s), 1);
+	ladder_share_step(&s, true, 0.010, 0.010, 0.0101, 4000); /* 4000 calls take 100 us at least */
+	assert_int_equal(ladder_share_weight(&s), 1);
+	ladder_share_step(&s, false, 0.080, 0.080, 0, 0);
+	assert_in_range(ladder_share_weight(&s), 780, 825); /* 79.9 ms / 100 us */
+	assert_near(ladder_share_slowdown(&s), 102);
+}
+
+static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **state)
+{
+	struct ladder_share s = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 10; i++)
+		ladder_share_step(&s, true, 0.010, 0.010, 0.002, 1000);
+	assert_int_equal(ladder_share_weight(&s), 1);
+}
+
 /* ---- changes ---- */
 
 static void down__is_allowed_at_once_and_four_times_at_most(void **state)
@@ -296,11 +352,15 @@ int main(void)
 		cmocka_unit_test(a_choice__is_within_the_budget_by_its_own_figures),
 		cmocka_unit_test(a_purse__holds_a_quarter_of_a_second_of_the_budget),
 		cmocka_unit_test(of_the_cpu_time__what_the_probes_cost_is_not_work),
+		cmocka_unit_test(a_clock_that_lags__makes_no_work_of_it),
 		cmocka_unit_test(the_means__are_plain_in_the_first_second),
 		cmocka_unit_test(a_purse__never_gives_more_than_its_size_and_its_filling_in_any_window),
 		cmocka_unit_test(a_spender_that_does_not_stop__is_in_debt_by_what_it_spent_too_much),
 		cmocka_unit_test(a_filled_purse__is_full_and_bursts_have_a_larger_one_that_fills_slower),
 		cmocka_unit_test(a_step_of_no_time__changes_nothing),
+		cmocka_unit_test(a_block_of_a_burst__stands_for_the_work_between_bursts),
+		cmocka_unit_test(an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls),
+		cmocka_unit_test(without_a_gate_that_was_ever_shut__a_block_stands_for_itself),
 		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
 		cmocka_unit_test(up__waits_ten_seconds_after_a_change),
 		cmocka_unit_test(up__is_never_the_last_change),

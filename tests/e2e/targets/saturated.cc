@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * A program that does little but allocate: requests that build and drop a few objects, a cache of the last
+ * ones, and a site that keeps one allocation in a hundred for ever.
+ *
+ *	saturated COUNTER [REST_US]     rests so long before each request
+ *
+ * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked.
+ * Words on stdin: `fast` (no rests from now on), `slow`, `exit`.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string>
+#include <sys/mman.h>
+#include <time.h>
+#include <vector>
+
+#include "truth.h"
+
+#define CACHE 256
+
+struct progress {
+	volatile uint64_t requests, leaked_bytes;
+};
+
+struct node {
+	struct node *next;
+	char key[40];
+};
+
+static std::string *cache[CACHE];
+static struct node *kept;
+
+SITE void s_leak(struct progress *p)
+{
+	struct node *n = new node;
+
+	n->next = kept;
+	kept = n;
+	p->leaked_bytes += sizeof(*n);
+}
+
+SITE void s_cache(uint64_t n)
+{
+	delete cache[n % CACHE];
+	cache[n % CACHE] = new std::string(100 + n % 13, 'c');
+}
+
+SITE uint64_t s_request(uint64_t n)
+{
+	std::vector<std::string> words;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 16; i++)
+		words.emplace_back(24 + (n + i) % 60, (char)n);
+	for (const std::string &w : words)
+		for (char c : w)
+			sum = sum * 31 + (unsigned char)c;
+	return sum;
+}
+
+/* About 25 allocations: so that one in a hundred is kept, every fourth request keeps one. */
+SITE void s_serve(struct progress *p)
+{
+	uint64_t n = p->requests;
+	uint64_t sum = s_request(n);
+
+	KEEP(sum);
+	s_cache(n);
+	if (n % 4 == 0)
+		s_leak(p);
+	p->requests = n + 1;
+}
+
+static bool hear_word(char *word)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN, .revents = 0 };
+	ssize_t n;
+
+	if (poll(&in, 1, 0) <= 0)
+		return false;
+	n = read(0, word, 63);
+	word[n > 0 ? n : 0] = '\0';
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	char word[64] = "";
+	long rest_us = argc > 2 ? atol(argv[2]) : 0, rest = rest_us;
+	struct progress *p;
+	int fd;
+
+	CHECK(argc > 1);
+	fd = open(argv[1], O_RDWR);
+	CHECK(fd >= 0);
+	p = (struct progress *)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	ready();
+	for (uint64_t i = 0;; i++) {
+		if (rest) {
+			struct timespec t = { rest / 1000000, rest % 1000000 * 1000 };
+
+			nanosleep(&t, NULL);
+		}
+		s_serve(p);
+		if ((!rest && i % 4096) || !hear_word(word))
+			continue;
+		if (!strncmp(word, "fast", 4))
+			rest = 0;
+		else if (!strncmp(word, "slow", 4))
+			rest = rest_us;
+		else
+			return 0;
+	}
+}
