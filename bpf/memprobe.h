@@ -267,6 +267,7 @@ struct mp_ev_object {
 	__u64 ino;
 	__u32 dev; /* s_dev, kernel encoding: major << 20 | minor */
 	__u32 pad;
+	__u64 version; /* mp_file_version, 0 unknown */
 };
 
 /* Seed and step of the stack hash; user space recomputes it over the record's frames. */
@@ -281,6 +282,17 @@ static inline __attribute__((always_inline)) __u64 mp_mix(__u64 x)
 	x *= 0xd6e8feb86659fd93ULL;
 	x ^= x >> 32;
 	return x;
+}
+
+/*
+ * Which content an inode has: its last change and size. Inode numbers are used again, and a file can be
+ * overwritten in place; nobody can set the time of change. Never 0.
+ */
+static inline __attribute__((always_inline)) __u64 mp_file_version(__s64 ctime_s, __u32 ctime_ns,
+								   __u64 size_bytes)
+{
+	/* the kernel keeps a flag in bit 31 (multigrain timestamps, 6.13) */
+	return mp_mix((__u64)ctime_s << 30 ^ (ctime_ns & 0x7fffffff) ^ size_bytes << 40) | 1;
 }
 
 static inline __attribute__((always_inline)) __u64 mp_hash_step(__u64 h, __u64 pc)

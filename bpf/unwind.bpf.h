@@ -147,6 +147,7 @@ static __always_inline void uw_announce(const struct uw_object_key *key, const s
 	e->ino = key->ino;
 	e->dev = key->dev;
 	e->pad = 0;
+	e->version = v->version;
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -184,6 +185,10 @@ __noinline __u32 uw_rule(__u64 pc)
 	key.ino = v.ino;
 	key.dev = v.dev;
 	o = bpf_map_lookup_elem(&uw_objects, &key);
+	if (o && v.version && o->version && o->version != v.version) {
+		bpf_map_delete_elem(&uw_objects, &key); /* overwritten, or another file with its inode number */
+		o = NULL;
+	}
 	if (!o) {
 		uw_announce(&key, &v);
 		return UW_FAIL(MP_END_NOT_READY);
@@ -191,7 +196,7 @@ __noinline __u32 uw_rule(__u64 pc)
 	if (o->state == UW_OBJECT_PENDING)
 		return UW_FAIL(MP_END_NOT_READY);
 	if (o->state == UW_OBJECT_FULL)
-		return UW_RULE_FRAME_POINTER;
+		return UW_RULE_NONE; /* a frame pointer, if it looks like one */
 	o->last_use_ns = bpf_ktime_get_ns();
 	return uw_object_rule(o, pc - v.start + (v.pgoff << 12));
 }

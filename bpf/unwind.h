@@ -92,7 +92,7 @@ struct uw_object_key {
 enum uw_object_state {
 	UW_OBJECT_PENDING = 0, /* announced; its table is being built */
 	UW_OBJECT_READY = 1,
-	UW_OBJECT_FULL = 2, /* no room for its table: frame pointers */
+	UW_OBJECT_FULL = 2, /* no room for its table: frame pointers, where they look like some */
 };
 
 struct uw_object {
@@ -101,7 +101,8 @@ struct uw_object {
 	__u32 n_blocks;
 	__u32 n_seg;
 	__u32 state;
-	__u64 last_use_ns;
+	__u64 last_use_ns; /* CLOCK_MONOTONIC, of the last look-up that the memo could not answer */
+	__u64 version; /* mp_file_version of the file that the table was made of; 0: not compared */
 	struct {
 		__u64 file_off, vaddr, size;
 	} seg[UW_MAX_SEGMENTS];

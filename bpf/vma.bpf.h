@@ -28,8 +28,47 @@ struct {
 
 struct uw_vma {
 	__u64 start, end, pgoff, ino;
+	__u64 version; /* mp_file_version, 0 unknown */
 	__u32 dev, found;
 };
+
+/* Time of change, as struct inode has had it: 6.11, 6.6, before. */
+struct uw_timespec {
+	__s64 tv_sec;
+	long tv_nsec;
+} __attribute__((preserve_access_index));
+
+struct inode___seconds {
+	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec;
+	loff_t i_size;
+} __attribute__((preserve_access_index));
+
+struct inode___hidden {
+	struct uw_timespec __i_ctime;
+} __attribute__((preserve_access_index));
+
+struct inode___open {
+	struct uw_timespec i_ctime;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 uw_inode_version(struct inode *inode)
+{
+	struct inode___seconds *i = (void *)inode;
+	struct inode___hidden *hidden = (void *)inode;
+	struct inode___open *open = (void *)inode;
+	__u64 size = BPF_CORE_READ(i, i_size);
+
+	if (bpf_core_field_exists(i->i_ctime_sec))
+		return mp_file_version(BPF_CORE_READ(i, i_ctime_sec), BPF_CORE_READ(i, i_ctime_nsec), size);
+	if (bpf_core_field_exists(hidden->__i_ctime))
+		return mp_file_version(BPF_CORE_READ(hidden, __i_ctime.tv_sec),
+				       BPF_CORE_READ(hidden, __i_ctime.tv_nsec), size);
+	if (bpf_core_field_exists(open->i_ctime))
+		return mp_file_version(BPF_CORE_READ(open, i_ctime.tv_sec),
+				       BPF_CORE_READ(open, i_ctime.tv_nsec), size);
+	return 0;
+}
 
 static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma, struct uw_vma *v)
 {
@@ -41,6 +80,7 @@ static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma
 	if (file) {
 		v->ino = BPF_CORE_READ(file, f_inode, i_ino);
 		v->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+		v->version = uw_inode_version(file->f_inode);
 	}
 	v->found = 1;
 	return 0;

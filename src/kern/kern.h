@@ -130,8 +130,9 @@ struct proc_map;
 
 /*
  * Build and publish the unwind table of the file behind an executable mapping, unless it is
- * there already. Objects are known by (device, inode) and share tables by build id. A file without
- * unwind info gets an empty table (frame pointers, where they look like some). 0 or -errno.
+ * there already, or there is no room: then it waits for its first hit. Objects are known by (device,
+ * inode) and share tables by build id. A file without unwind info gets an empty table (frame pointers, where
+ * they look like some). 0 or -errno.
  */
 int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m);
 /* The same for an object event. -ESTALE: that code is gone by now; its next hit asks again. */
@@ -146,10 +147,10 @@ int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid
  */
 int kern_maps_changed(struct kern *k, pid_t pid);
 void kern_maps_drop(struct kern *k, pid_t pid);
-/* Bytes of tables, number of objects, time spent building. */
+/* Bytes of tables, time spent building; objects with a table, without for want of room or a reader, evicted so far. */
 struct kern_unwind_stats {
 	uint64_t table_bytes, build_ns;
-	uint32_t n_objects, n_full, n_failed;
+	uint32_t n_objects, n_full, n_failed, n_evicted;
 };
 void kern_unwind_stats(const struct kern *k, struct kern_unwind_stats *st);
 

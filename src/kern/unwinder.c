@@ -2,17 +2,21 @@
 /*
  * Unwind tables in the kernel: building, publishing, evicting.
  *
- * Tables live in one pool of 32-bit words, in chunks of 1 MiB that are added as needed and mapped
- * into this process, so a table is written with plain stores and published last, by its entry in
- * uw_objects. Two files with one build id share a table. When the pool is full the objects that were
- * not used for longest give way; a walk that still reads their words can only come to a rule that is
- * cached under the old epoch, and freed words rest until the next call before they are used again.
+ * A table's words lie in a pool (unwind_pool.h); it is published last, by its entry in uw_objects. Files with one
+ * build id share a table. The kernel side compares each object's version with the file's (time of change and
+ * size), and announces it again when they differ, so no table outlives its file.
+ *
+ * When the pool is full, code that is met for the first time while counting makes room: the objects that
+ * were not used for longest give way. The memo hides use, so it is forgotten first, and whatever is in use
+ * looks up its rules again and is kept. A walk that still reads freed words can only come to a rule that is
+ * cached under the old epoch, and freed words rest for a while before they are used again. Code that is only
+ * mapped evicts nothing: it is left for its first hit.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,52 +25,66 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
+#include "kern/unwind_pool.h"
 #include "proc/maps.h"
 #include "unwind/file_id.h"
 #include "unwind/unwind_table.h"
 
-#define CHUNK_WORDS (UW_CHUNK_PAGES * UW_PAGE_WORDS)
-#define CHUNK_BYTES ((size_t)CHUNK_WORDS * 4)
 #define PROC_ROOT "/proc"
+/* So long an object has to be hit once, when room is needed, to be kept. */
+#define USE_WAIT_NS (50 * NS_PER_MS)
+/* So often at most all objects are asked; what came since is not evicted before. */
+#define USE_ASK_NS NS_PER_S
+/* Walks that hold an old block index are long over then: a walk takes microseconds. */
+#define REST_US 1000
+/* Room that the kernel side needs for announcements. */
+#define SPARE_OBJECTS 256
 
-struct extent {
-	uint32_t first, n; /* words */
-};
-
-/* One table; several objects (inodes) may use it. */
+/* One object; the first of those with one content owns the table. */
 struct uw_entry {
 	struct uw_object_key key;
 	uint64_t identity; /* of the file's content */
-	struct extent words;
+	struct pool_extent words;
 	struct uw_object object;
+	uint64_t added_ns;
 	bool in_use;
 };
 
 struct unwinder {
-	uint32_t *chunks[UW_MAX_TABLE_CHUNKS];
-	uint32_t n_chunks, max_chunks;
-	struct extent *free_list; /* unsorted; small */
-	size_t n_free, free_cap;
-	struct extent *resting; /* freed since the last call */
-	size_t n_resting, resting_cap;
+	struct unwind_pool pool;
 	struct uw_entry *entries;
 	size_t n_entries, entries_cap;
-	struct table by_key;	  /* hash of (ino, dev) -> entry + 1; 0: looked at, in vain */
+	struct table by_key;	  /* hash of (ino, dev) -> entry */
 	struct table by_identity; /* -> entry with the table */
 	struct uw_exotic exotic[UW_MAX_EXOTIC];
 	uint32_t n_exotic;
+	uint64_t asked_ns; /* the memo was last forgotten to see what is in use */
 	struct kern_unwind_stats stats;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t key_hash(uint64_t ino, uint32_t dev)
+{
+	return hash_u64(ino) ^ dev;
+}
+
+static int objects_fd(const struct kern *k)
+{
+	return bpf_map__fd(k->skel->maps.uw_objects);
+}
 
 int unwinder_open(struct kern *k, uint64_t max_bytes)
 {
 	struct unwinder *u = xcalloc(1, sizeof(*u));
 
-	u->max_chunks = (uint32_t)(max_bytes / CHUNK_BYTES);
-	if (u->max_chunks < 1)
-		u->max_chunks = 1;
-	if (u->max_chunks > UW_MAX_TABLE_CHUNKS)
-		u->max_chunks = UW_MAX_TABLE_CHUNKS;
+	unwind_pool_open(&u->pool, bpf_map__fd(k->skel->maps.uw_words), max_bytes);
 	k->unwinder = u;
 	return 0;
 }
@@ -74,14 +92,10 @@ int unwinder_open(struct kern *k, uint64_t max_bytes)
 void unwinder_close(struct kern *k)
 {
 	struct unwinder *u = k->unwinder;
-	uint32_t i;
 
 	if (!u)
 		return;
-	for (i = 0; i < u->n_chunks; i++)
-		munmap(u->chunks[i], CHUNK_BYTES);
-	free(u->free_list);
-	free(u->resting);
+	unwind_pool_release(&u->pool);
 	free(u->entries);
 	table_release(&u->by_key);
 	table_release(&u->by_identity);
@@ -89,165 +103,111 @@ void unwinder_close(struct kern *k)
 	k->unwinder = NULL;
 }
 
-/* ---- the pool ---- */
+/* ---- making room ---- */
 
-static void give_back(struct extent **list, size_t *n, size_t *cap, struct extent e)
+static uint64_t last_use(const struct kern *k, const struct uw_entry *e)
 {
-	XGROW(*list, *n, *cap);
-	(*list)[(*n)++] = e;
+	struct uw_object o = { 0 };
+
+	bpf_map_lookup_elem(objects_fd(k), &e->key, &o);
+	return o.last_use_ns > e->added_ns ? o.last_use_ns : e->added_ns;
 }
 
-static int add_chunk(struct kern *k)
+/* Of all objects with one content, the latest use: identity -> ns. */
+static void find_uses(const struct kern *k, struct table *uses)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	const struct unwinder *u = k->unwinder;
+	uint64_t use, *latest;
+	size_t i;
+
+	for (i = 0; i < u->n_entries; i++) {
+		if (!u->entries[i].in_use)
+			continue;
+		use = last_use(k, &u->entries[i]);
+		latest = table_put(uses, u->entries[i].identity, use);
+		if (*latest < use)
+			*latest = use;
+	}
+}
+
+/* What was not used for longest, and not since `since`; of those with a table, unless `any` will do. */
+static struct uw_entry *least_used(struct kern *k, uint64_t since, bool any)
+{
 	struct unwinder *u = k->unwinder;
-	uint32_t slot = u->n_chunks;
-	void *p;
-	int fd, err;
-
-	if (slot >= u->max_chunks)
-		return -ENOSPC;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "uw_chunk", 4, sizeof(struct uw_page), UW_CHUNK_PAGES,
-			    &opts);
-	if (fd < 0)
-		return fd;
-	p = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	err = p == MAP_FAILED ? -errno : 0;
-	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.uw_words), &slot, &fd, BPF_ANY);
-	close(fd); /* the outer map holds it */
-	if (err) {
-		if (p != MAP_FAILED)
-			munmap(p, CHUNK_BYTES);
-		return err;
-	}
-	u->chunks[slot] = p;
-	u->n_chunks++;
-	give_back(&u->free_list, &u->n_free, &u->free_cap,
-		  (struct extent){ slot * CHUNK_WORDS, CHUNK_WORDS });
-	return 0;
-}
-
-static int compare_extents(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Neighbours become one, across chunks too: a table may span chunks. */
-static void merge_free(struct unwinder *u)
-{
-	size_t i, o = 0;
-
-	if (!u->n_free)
-		return;
-	qsort(u->free_list, u->n_free, sizeof(*u->free_list), compare_extents);
-	for (i = 1; i < u->n_free; i++) {
-		if (u->free_list[o].first + u->free_list[o].n == u->free_list[i].first)
-			u->free_list[o].n += u->free_list[i].n;
-		else
-			u->free_list[++o] = u->free_list[i];
-	}
-	u->n_free = o + 1;
-}
-
-static bool take_free(struct unwinder *u, uint32_t n, struct extent *out)
-{
-	size_t i;
-
-	merge_free(u);
-	for (i = 0; i < u->n_free; i++) {
-		struct extent *e = &u->free_list[i];
-
-		if (e->n < n)
-			continue;
-		*out = (struct extent){ e->first, n };
-		e->first += n;
-		e->n -= n;
-		if (!e->n)
-			*e = u->free_list[--u->n_free];
-		return true;
-	}
-	return false;
-}
-
-/* The entry whose objects were hit least recently; NULL when none is left. */
-static struct uw_entry *least_used(struct kern *k)
-{
 	struct uw_entry *victim = NULL;
-	uint64_t oldest = UINT64_MAX;
-	struct uw_object o;
+	struct table uses = TABLE_INIT;
 	size_t i;
 
-	for (i = 0; i < k->unwinder->n_entries; i++) {
-		struct uw_entry *e = &k->unwinder->entries[i];
+	find_uses(k, &uses);
+	for (i = 0; i < u->n_entries; i++) {
+		struct uw_entry *e = &u->entries[i];
+		const uint64_t *use = e->in_use ? table_get(&uses, e->identity) : NULL;
 
-		if (!e->in_use || !e->words.n)
+		if (!use || *use >= since || !(any || e->words.n))
 			continue;
-		if (bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.uw_objects), &e->key, &o))
-			o.last_use_ns = 0;
-		if (o.last_use_ns < oldest) {
-			oldest = o.last_use_ns;
-			victim = e;
-		}
+		since = *use;
+		victim = e;
 	}
+	table_release(&uses);
 	return victim;
 }
 
-static void evict(struct kern *k, struct uw_entry *victim)
+/* The objects with victim's content are announced again at their next hit. */
+static void evict(struct kern *k, const struct uw_entry *victim)
 {
 	struct unwinder *u = k->unwinder;
+	uint64_t identity = victim->identity;
 	size_t i;
 
 	for (i = 0; i < u->n_entries; i++) {
 		struct uw_entry *e = &u->entries[i];
 
-		if (!e->in_use || e->identity != victim->identity)
+		if (!e->in_use || e->identity != identity)
 			continue;
-		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.uw_objects), &e->key);
-		table_remove(&u->by_key, hash_u64(e->key.ino) ^ e->key.dev);
+		bpf_map_delete_elem(objects_fd(k), &e->key);
+		table_remove(&u->by_key, key_hash(e->key.ino, e->key.dev));
+		unwind_pool_give_back(&u->pool, e->words);
+		u->stats.table_bytes -= (uint64_t)e->words.n * 4;
+		u->stats.n_objects--;
+		u->stats.n_evicted++;
 		e->in_use = false;
 	}
-	table_remove(&u->by_identity, victim->identity);
-	give_back(&u->resting, &u->n_resting, &u->resting_cap, victim->words);
-	u->stats.table_bytes -= (uint64_t)victim->words.n * 4;
-	u->stats.n_objects--;
+	table_remove(&u->by_identity, identity);
 	kern_unwind_forget(k);
 }
 
-static void wake_resting(struct unwinder *u)
-{
-	size_t i;
-
-	for (i = 0; i < u->n_resting; i++)
-		give_back(&u->free_list, &u->n_free, &u->free_cap, u->resting[i]);
-	u->n_resting = 0;
-}
-
-static int reserve(struct kern *k, uint32_t n, struct extent *out)
+/* Evict one object (or several with one content); false when all are in use. */
+static bool evict_one(struct kern *k, bool any)
 {
 	struct unwinder *u = k->unwinder;
+	uint64_t now = now_ns();
 	struct uw_entry *victim;
 
-	if (n > u->max_chunks * CHUNK_WORDS)
-		return -ENOSPC;
-	while (!take_free(u, n, out)) {
-		if (!add_chunk(k))
-			continue;
-		victim = least_used(k);
-		if (!victim)
-			return -ENOSPC;
-		evict(k, victim);
-		usleep(1000); /* walks that hold an old index are long over: a walk takes microseconds */
-		wake_resting(u);
+	if (now - u->asked_ns > USE_ASK_NS) {
+		kern_unwind_forget(k);
+		usleep(USE_WAIT_NS / NS_PER_US);
+		u->asked_ns = now;
 	}
-	return 0;
+	victim = least_used(k, u->asked_ns, any);
+	if (!victim)
+		return false;
+	log_debug("unwind table of inode %llu gives way", (unsigned long long)victim->key.ino);
+	evict(k, victim);
+	usleep(REST_US);
+	unwind_pool_wake(&u->pool);
+	return true;
 }
 
-static void put_word(struct unwinder *u, uint32_t at, uint32_t v)
+static int reserve(struct kern *k, uint32_t n, bool may_evict, struct pool_extent *out)
 {
-	u->chunks[at / CHUNK_WORDS][at % CHUNK_WORDS] = v;
+	struct unwinder *u = k->unwinder;
+
+	if (n > unwind_pool_max_words(&u->pool))
+		return -E2BIG;
+	while (!unwind_pool_take(&u->pool, n, out))
+		if (!may_evict || !evict_one(k, false))
+			return -ENOSPC;
+	return 0;
 }
 
 /* ---- tables ---- */
@@ -296,7 +256,7 @@ static uint32_t relocate_rule(const struct unwind_table *t, const uint32_t *map,
 	return (word & 0xff000000u) | map[code - UW_SP_EXOTIC];
 }
 
-static int copy_table(struct kern *k, const struct unwind_table *t, struct uw_entry *e)
+static int copy_table(struct kern *k, const struct unwind_table *t, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
 	uint32_t rows, i, *map;
@@ -304,16 +264,16 @@ static int copy_table(struct kern *k, const struct unwind_table *t, struct uw_en
 	int err;
 
 	if (n > UINT32_MAX)
-		return -ENOSPC;
-	err = reserve(k, (uint32_t)n, &e->words);
+		return -E2BIG;
+	err = reserve(k, (uint32_t)n, may_evict, &e->words);
 	if (err)
 		return err;
 	rows = e->words.first + (uint32_t)t->n_blocks + 1;
 	for (i = 0; i <= t->n_blocks; i++)
-		put_word(u, e->words.first + i, rows + t->blocks[i]);
+		unwind_pool_put(&u->pool, e->words.first + i, rows + t->blocks[i]);
 	map = map_exotics(k, t);
 	for (i = 0; i < t->n_packed; i++)
-		put_word(u, rows + i, relocate_rule(t, map, t->packed[i]));
+		unwind_pool_put(&u->pool, rows + i, relocate_rule(t, map, t->packed[i]));
 	free(map);
 	e->object.first_block = e->words.first;
 	e->object.n_blocks = (uint32_t)t->n_blocks;
@@ -337,84 +297,143 @@ static void copy_segments(const struct unwind_table *t, struct uw_object *o)
 static int publish(struct kern *k, const struct uw_entry *e)
 {
 	__sync_synchronize(); /* the words are there before the object is */
-	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.uw_objects), &e->key, &e->object, BPF_ANY);
+	return bpf_map_update_elem(objects_fd(k), &e->key, &e->object, BPF_ANY);
 }
 
-static int build(struct kern *k, int fd, struct uw_entry *e)
+/* 0, also when there can be no table; -ENOSPC: there is no room now. */
+static int build(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
 	struct unwind_table t = { 0 };
-	struct timespec a, b;
+	uint64_t begin = now_ns();
 	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	err = unwind_table_build_fd(&t, fd, 0);
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	u->stats.build_ns += (uint64_t)(b.tv_sec - a.tv_sec) * NS_PER_S + (uint64_t)b.tv_nsec -
-			     (uint64_t)a.tv_nsec;
+	u->stats.build_ns += now_ns() - begin;
 	e->object.state = UW_OBJECT_READY;
+	copy_segments(&t, &e->object);
 	if (err) { /* no table: segments only, each look-up gives "no info" */
 		u->stats.n_failed += err != -ENODATA;
-		copy_segments(&t, &e->object);
-		unwind_table_release(&t);
-		return 0;
-	}
-	copy_segments(&t, &e->object);
-	err = copy_table(k, &t, e);
-	if (err) {
-		e->object.state = UW_OBJECT_FULL;
-		u->stats.n_full++;
+		err = 0;
+	} else {
+		err = copy_table(k, &t, may_evict, e);
+		if (err == -E2BIG || (err && may_evict)) {
+			e->object.state = UW_OBJECT_FULL;
+			u->stats.n_full++;
+			err = 0;
+		}
 	}
 	unwind_table_release(&t);
-	return 0;
+	return err;
 }
 
 /* The table of another inode with the same content, or a new one. */
-static int build_or_share(struct kern *k, int fd, struct uw_entry *e)
+static int build_or_share(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
 	const uint64_t *at;
 
 	e->identity = unwind_file_id(fd);
 	at = table_get(&u->by_identity, e->identity);
-	if (at) {
-		e->object = u->entries[*at].object;
+	if (!at)
+		return build(k, fd, may_evict, e);
+	e->object = u->entries[*at].object;
+	return 0;
+}
+
+static uint64_t version_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
 		return 0;
-	}
-	return build(k, fd, e);
+	return mp_file_version(st.st_ctim.tv_sec, (uint32_t)st.st_ctim.tv_nsec, (uint64_t)st.st_size);
+}
+
+static size_t unused_slot(struct unwinder *u)
+{
+	size_t i;
+
+	for (i = 0; i < u->n_entries; i++)
+		if (!u->entries[i].in_use)
+			return i;
+	XGROW(u->entries, u->n_entries, u->entries_cap);
+	return u->n_entries++;
+}
+
+static void keep(struct unwinder *u, const struct uw_entry *e)
+{
+	size_t at = unused_slot(u);
+
+	u->entries[at] = *e;
+	table_put(&u->by_key, key_hash(e->key.ino, e->key.dev), at);
+	if (e->words.n)
+		table_put(&u->by_identity, e->identity, at);
+	u->stats.n_objects++;
+}
+
+/*
+ * version: what the kernel side saw of the file, 0: not known. may_evict: it is hit, and others make room for it.
+ * -ENOSPC: without that there is none.
+ */
+static int add(struct kern *k, pid_t pid, const struct proc_map *m, uint64_t version, bool may_evict)
+{
+	struct unwinder *u = k->unwinder;
+	struct uw_entry e = { .key = { .ino = m->ino, .dev = m->dev }, .in_use = true };
+	int fd, err;
+
+	unwind_pool_wake(&u->pool);
+	while (u->stats.n_objects >= UW_MAX_OBJECTS - SPARE_OBJECTS)
+		if (!may_evict || !evict_one(k, true))
+			return -ENOSPC;
+	fd = proc_map_open(PROC_ROOT, pid, m);
+	if (fd < 0)
+		return fd;
+	e.added_ns = now_ns();
+	if (!version)
+		version = version_of(fd);
+	err = build_or_share(k, fd, may_evict, &e);
+	close(fd);
+	e.object.version = version;
+	if (!err)
+		err = publish(k, &e);
+	if (!err)
+		keep(u, &e);
+	else
+		unwind_pool_give_back(&u->pool, e.words);
+	return err;
 }
 
 int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m)
 {
-	struct unwinder *u = k->unwinder;
-	struct uw_entry e = { .key = { .ino = m->ino, .dev = m->dev }, .in_use = true };
-	uint64_t key = hash_u64(m->ino) ^ m->dev;
-	int fd, err;
+	int err;
 
-	if (!u || !m->exec || !m->ino)
+	if (!k->unwinder || !m->exec || !m->ino ||
+	    table_get(&k->unwinder->by_key, key_hash(m->ino, m->dev)))
 		return 0;
-	wake_resting(u);
-	if (table_get(&u->by_key, key))
-		return 0;
-	fd = proc_map_open(PROC_ROOT, pid, m);
-	if (fd < 0)
-		return fd;
-	err = build_or_share(k, fd, &e);
-	close(fd);
-	if (!err)
-		err = publish(k, &e);
-	if (err) {
+	err = add(k, pid, m, 0, false);
+	if (err == -ENOSPC)
+		return 0; /* left for its first hit, which may evict others */
+	if (err)
 		log_warn("unwind table of %s: %s", m->path, strerror(-err));
-		return err;
+	return err;
+}
+
+/* Known and of that version: published again, true. Of another one: dropped. */
+static bool publish_known(struct kern *k, const struct mp_ev_object *ev)
+{
+	struct unwinder *u = k->unwinder;
+	const uint64_t *at = table_get(&u->by_key, key_hash(ev->ino, ev->dev));
+	struct uw_entry *e = at ? &u->entries[*at] : NULL;
+
+	if (!e)
+		return false;
+	if (ev->version && ev->version != e->object.version) {
+		evict(k, e);
+		return false;
 	}
-	XGROW(u->entries, u->n_entries, u->entries_cap);
-	u->entries[u->n_entries] = e;
-	table_put(&u->by_key, key, u->n_entries);
-	if (e.words.n)
-		table_put(&u->by_identity, e.identity, u->n_entries);
-	u->n_entries++;
-	u->stats.n_objects++;
-	return 0;
+	publish(k, e);
+	return true;
 }
 
 /*
@@ -425,26 +444,25 @@ int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m)
 int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev)
 {
 	struct uw_object_key key = { .ino = ev->ino, .dev = ev->dev };
-	struct uw_object empty = { .state = UW_OBJECT_READY };
-	const uint64_t *at = table_get(&k->unwinder->by_key, hash_u64(ev->ino) ^ ev->dev);
-	int err, fd = bpf_map__fd(k->skel->maps.uw_objects);
+	struct uw_object empty = { .state = UW_OBJECT_READY, .version = ev->version };
 	struct proc_maps maps = { 0 };
 	const struct proc_map *m;
+	int err;
 
-	if (at) /* added by a mapping event meanwhile */
-		return publish(k, &k->unwinder->entries[*at]);
+	if (publish_known(k, ev))
+		return 0;
 	err = proc_maps_read(&maps, PROC_ROOT, (pid_t)ev->tgid);
 	m = err ? NULL : proc_maps_find(&maps, ev->start);
-	if (!m || m->ino != ev->ino || m->dev != ev->dev) {
-		proc_maps_release(&maps);
-		bpf_map_delete_elem(fd, &key);
-		return err ? err : -ESTALE;
-	}
-	err = kern_unwind_add(k, (pid_t)ev->tgid, m);
+	if (!m || m->ino != ev->ino || m->dev != ev->dev)
+		err = err ? err : -ESTALE;
+	else
+		err = add(k, (pid_t)ev->tgid, m, ev->version, true);
 	proc_maps_release(&maps);
-	if (err) {
+	if (err == -ESTALE || err == -ESRCH || err == -ENOSPC) {
+		bpf_map_delete_elem(objects_fd(k), &key);
+	} else if (err) {
 		k->unwinder->stats.n_failed++;
-		bpf_map_update_elem(fd, &key, &empty, BPF_ANY);
+		bpf_map_update_elem(objects_fd(k), &key, &empty, BPF_ANY);
 	}
 	return err;
 }

@@ -136,6 +136,23 @@ def page_faults(t):
            f"{len(both)} in both; only with probes: {strange}")
 
 
+def replaced(t, how):
+    with tempfile.TemporaryDirectory(dir=BUILD) as d:
+        compare(t, f"library_replaced_by_{how}", [build("oracle_replace"), how, d, *map(build, PLUGINS)])
+
+
+@test
+def replaced_by_rename(t):
+    """A new file with the inode number of the old one."""
+    replaced(t, "rename")
+
+
+@test
+def replaced_by_overwriting(t):
+    """The same file with other content."""
+    replaced(t, "overwrite")
+
+
 @test
 def static_binary(t):
     compare(t, "static", [build("oracle_static")])
