@@ -273,17 +273,23 @@ static __always_inline __u32 uw_memo_rule(struct uw_regs *u)
 	return rule;
 }
 
-/* No rule. Our own pending return probe is undone, and the frame stored again; all else ends the walk. */
+/*
+ * No rule. Our own pending return probe is undone, and the frame stored again; all else ends the walk. The
+ * kernel's trampoline is no frame (in a ring that has wrapped it has taken another's place, and stays).
+ */
 static __always_inline int uw_no_rule(struct uw_regs *u, __u32 fail)
 {
 	__u32 end = fail & 0xff;
+	bool own = u->own_ra && u->sp - ARCH_RETURN_SP_ADJUST == u->own_sp;
 
-	if (end != MP_END_TRAMPOLINE || !u->own_ra || u->sp - ARCH_RETURN_SP_ADJUST != u->own_sp)
+	if (end != MP_END_TRAMPOLINE || (!own && u->n > MP_MAX_FRAMES))
+		return 1 + end;
+	u->hash = u->prev_hash;
+	u->n--;
+	if (!own)
 		return 1 + end;
 	u->pc = u->own_ra;
 	u->own_ra = 0;
-	u->hash = u->prev_hash;
-	u->n--;
 	return 0;
 }
 
