@@ -222,10 +222,11 @@ build-unit: $(UNIT_BIN) $(REPLAY_BIN)
 build-golden: $(GOLDEN_BIN)
 build-bpf: $(BPF_TEST_BIN)
 build-tools: $(O)/libpure.a bpf-arches
+build-vm: all $(TARGET_BIN)
 build-e2e: all static $(TARGET_BIN) $(E2E_TOOL_BIN) $(DEMO_BIN)
 
 RUN = +$(Q)MAKE="$(MAKE)" O="$(O)" T="$(T)" tests/run
-TIERS := layers size tools unit golden bpf e2e
+TIERS := layers size tools unit golden bpf e2e vm
 check:
 	$(RUN) --deps $(TIERS)
 $(TIERS:%=check-%): check-%:
@@ -272,4 +273,4 @@ clean:
 # keep what implicit rules make on the way
 .SECONDARY:
 .PHONY: check-oracle all static bpf-arches fuzz deps demo bench install clean format-check check unit \
-	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e
+	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e build-vm

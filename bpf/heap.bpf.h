@@ -70,8 +70,8 @@ static __always_inline bool call_is_inner(const struct mp_thread *th, __u64 sp, 
 	return true;
 }
 
-/* A call that never came back: undo what its entry did. */
-static __always_inline void call_abandon(struct mp_thread *th)
+/* A call that never came back: undo what its entry did. Not inlined: see test_bpf_stack.sh. */
+static __noinline void call_abandon(struct mp_thread *th)
 {
 	th->pending = MP_OP_NONE;
 	lose(MP_LOSS_LOST_RETURN, th->size);
@@ -300,7 +300,7 @@ static __always_inline void heap_leave_thread(struct mp_thread *th, __u64 ret)
 static __always_inline void heap_leave(__u64 sp, __u64 ret)
 {
 	struct mp_thread *th =
-		bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+		storage_get(&threads, bpf_get_current_task_btf(), 0);
 	__u64 begin;
 
 	if (!th || !th->pending || sp != th->sp + ARCH_RETURN_SP_ADJUST)

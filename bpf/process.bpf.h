@@ -58,8 +58,8 @@ static __always_inline __u32 proc_begin(__u32 tgid, __u32 flags, __u64 how)
 	return 0;
 }
 
-/* Generation of the current process, 0 when it is no target. */
-static __always_inline __u32 proc_gen(struct task_struct *task)
+/* Generation of the current process, 0 when it is no target. Not inlined: it is rare, and has locals. */
+static __noinline __u32 proc_gen(struct task_struct *task)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);

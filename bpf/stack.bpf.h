@@ -73,8 +73,8 @@ static __always_inline long stack_send(struct mp_scratch *s, __u32 first)
 	return bpf_ringbuf_output(&events, &s->ev, len, flags);
 }
 
-/* Enter ev's stack into the stack table; false when the table is full. */
-static __always_inline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first)
+/* Enter ev's stack into the stack table; false when the table is full. Not inlined: it is rare, and has locals. */
+static __noinline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first)
 {
 	struct mp_stack *st = bpf_map_lookup_elem(&stacks, &hash);
 

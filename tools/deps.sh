@@ -6,15 +6,16 @@
 #	tools/deps.sh ready     install what is missing if we are root and apt-get is there;
 #	                        fail only when something for the build is missing then
 #	tools/deps.sh install   install what is missing; fail when something is missing then
+#	tools/deps.sh vm        as ready, what the vm tier needs besides; fail when something is missing
 #
 # Presence is judged by the command, header or library itself, not by a package manager, so that
 # it works on any distribution; installing works on Debian and Ubuntu. Packages that start a
 # service when installed (redis-server) are kept from doing so.
 set -u
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec # virtiofsd
 
-# KIND: `build`, `test`, or `extra`: for tests, installed where there is a package, else not missed
-# (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
+# KIND: `build`, `test`, `vm`: for virtual machines, or `extra`: for tests, installed where there is a
+# package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
 table='
 build cmd:gcc                  gcc
 build cmd:make                 make
@@ -49,6 +50,10 @@ test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
 extra cmd:chromium             chromium
+vm    cmd:qemu-system-x86_64   qemu-system-x86
+vm    cmd:virtiofsd            virtiofsd|qemu-system-common
+vm    cmd:busybox              busybox-static
+vm    cmd:cpio                 cpio
 '
 
 bpftool_works() {
@@ -100,7 +105,7 @@ keep_services_down() {
 	trap 'rm -f "$policy"' EXIT
 }
 
-install_missing() {
+install_missing() { # KIND...
 	local kind need packages name log names=()
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q update >/dev/null || echo "deps: apt-get update failed: going on with old lists" >&2
@@ -111,7 +116,7 @@ install_missing() {
 		else
 			echo "deps: $need: no package $packages here" >&2
 		fi
-	done < <(missing build test extra)
+	done < <(missing "$@")
 	[ ${#names[@]} -gt 0 ] || return 0
 	echo "deps: installing ${names[*]}"
 	keep_services_down
@@ -138,7 +143,7 @@ list) missing build test extra | report ;;
 ready|install)
 	[ -n "$(missing build test extra)" ] || exit 0
 	if can_install; then
-		install_missing
+		install_missing build test extra
 	elif [ "$mode" = install ] && command -v apt-get >/dev/null 2>&1; then
 		echo "deps: installing needs root: sudo make deps" >&2
 	fi
@@ -149,8 +154,15 @@ ready|install)
 	report <<<"$still" >&2
 	exit 1
 	;;
+vm)
+	[ -z "$(missing vm)" ] || ! can_install || install_missing vm
+	still=$(missing vm)
+	[ -n "$still" ] || exit 0
+	report <<<"$still" >&2
+	exit 1
+	;;
 *)
-	sed -n '3,12s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac

@@ -87,6 +87,14 @@ static void print_facts(pid_t pid)
 		 (unsigned long long)l.oom_kills, l.oom_kills == 1 ? "" : "s");
 }
 
+/* Known only to those who have read the manual: for comparison, and a way out. */
+static bool wants_frame_pointers(void)
+{
+	const char *unwinder = getenv("MEMPROBE_UNWINDER");
+
+	return unwinder && !strcmp(unwinder, "frame-pointers");
+}
+
 int session_open(struct session *s)
 {
 	const struct options *o = s->o;
@@ -110,6 +118,7 @@ int session_open(struct session *s)
 		.scope_all = options_whole_machine(o),
 		.shapes = shapes,
 		.n_shapes = n,
+		.frame_pointers = wants_frame_pointers(),
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	err = kern_open(&s->kern, &ko);
