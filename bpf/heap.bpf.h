@@ -145,7 +145,6 @@ static __always_inline void thread_after_gate(struct mp_thread *th)
 	th->pending = MP_OP_NONE;
 	th->old_kind = OLD_NONE;
 	th->last_free_ptr = 0;
-	th->skipped_sp = 0;
 }
 
 static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct mp_thread *th, __u64 size,
@@ -156,17 +155,15 @@ static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct 
 
 	thread_after_gate(th);
 	if (th->pending) {
-		if (call_is_inner(th, c->sp, size))
+		if (call_is_inner(th, c->sp, size)) {
+			sample_note_nesting(th);
 			return false;
+		}
 		call_abandon(th);
 	}
-	if (is_skipped(th, c))
-		return false;
 	weight = sample_weight(size);
-	if (!weight && is_plain(shape)) {
-		sample_skip(th, c);
+	if (!weight && may_skip(shape, c))
 		return false;
-	}
 	if (shape->flags & MP_SHAPE_MAY_THROW && !may_follow_throwing(size)) {
 		if (is_hopeless(size))
 			count_failed(th->gen);
@@ -180,6 +177,7 @@ static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct 
 	th->row = c->row;
 	th->sp = c->sp;
 	th->ra = c->ra;
+	th->ip = c->ip;
 	th->size = size;
 	th->more = shape->flags & MP_SHAPE_IN_PLACE ? call_arg(c, shape->more) : 0;
 	th->ptr = shape->ptr == MP_ARG_NONE ? 0 : call_arg(c, shape->ptr);

@@ -33,9 +33,16 @@ static __always_inline __u64 block_weight(const struct mp_block *b)
 	return b->weight ? b->weight : 1;
 }
 
+/* size^2 * weight * (weight - 1), as if no block stood for more than 4 GiB: the product must fit. */
 static __always_inline __u64 block_variance(const struct mp_block *b, __u64 weight)
 {
-	return (b->size_bytes * b->size_bytes * weight * (weight - 1)) >> MP_VAR_SHIFT;
+	__u64 all = b->size_bytes * weight, others = all - b->size_bytes, most = ~0U;
+
+	if (all > most)
+		all = most;
+	if (others > most)
+		others = most;
+	return all * others >> MP_VAR_SHIFT;
 }
 
 static __always_inline bool is_young(const struct mp_block *b)

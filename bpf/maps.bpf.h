@@ -121,10 +121,9 @@ struct mp_thread {
 	__u64 wide_sp, wide_ip; /* last hit of a wide link while links overlap */
 	__u32 weight;	 /* of the pending block; 0: not drawn, only its end is waited for */
 	__u32 gate;	 /* of gate_epoch, when pending was last looked at */
-	__u64 skipped_sp, skipped_ra; /* the last call that was not drawn and not waited for */
-	__u32 skipped_row;
+	__u64 ip;	 /* of the pending call's probe */
 	__u32 alloc_calls, free_calls; /* not yet in the totals, as the next ones */
-	__u32 spent_ns;
+	__u32 spent_ns, pad_2;
 	__u64 capped_bytes;
 };
 

@@ -8,8 +8,10 @@
  *	R 8192, S 100: drawn 1.22 % of the time, weight 82 (92 %) or 81 (8 %), mean 81.92
  *
  * Of a plain allocation that is not drawn the return is not taken: one trap instead of two. Then the end of the call is
- * not known, so functions that call other probed ones (calloc, realloc, memalign: all but "size first
- * and only") are waited for, drawn or not. A jump from one to another at the same place is the same call.
+ * not known, so functions that may call other probed ones (calloc, realloc, memalign: all but "size first
+ * and only") are waited for, drawn or not, or their inner calls would be drawn once more. So are those that turned out to
+ * do so when they were drawn: wrappers of malloc in another object, operators that jump to one another. (That a
+ * call comes from the same place as the last one tells nothing: `return zero ? calloc(1, n) : malloc(n)`.)
  */
 #ifndef MEMPROBE_SAMPLE_BPF_H
 #define MEMPROBE_SAMPLE_BPF_H
@@ -49,19 +51,25 @@ static __always_inline bool is_plain(const volatile struct mp_shape *shape)
 	       !(shape->flags & MP_SHAPE_PTR_IN_MEMORY);
 }
 
-static __always_inline void sample_skip(struct mp_thread *th, const struct call *c)
+/* Sites whose calls make other probed calls; one that is pushed out is found again. */
+#define NESTING_BITS 8
+__u64 nesting_sites[1 << NESTING_BITS];
+
+static __always_inline __u64 *nesting_site(__u64 ip)
 {
-	th->skipped_sp = c->sp;
-	th->skipped_ra = ARCH_HAS_RETURN_SLOT ? arch_return_slot(c->sp) : c->ra;
-	th->skipped_row = c->row;
+	return &nesting_sites[(ip ^ ip >> NESTING_BITS) & ((1 << NESTING_BITS) - 1)];
 }
 
-/* Reached by a jump from the call that was just not drawn. */
-static __always_inline bool is_skipped(const struct mp_thread *th, const struct call *c)
+/* A call was made inside th's pending one. */
+static __always_inline void sample_note_nesting(const struct mp_thread *th)
 {
-	if (th->skipped_sp != c->sp || th->skipped_row == c->row)
-		return false;
-	return th->skipped_ra == (ARCH_HAS_RETURN_SLOT ? arch_return_slot(c->sp) : c->ra);
+	if (sample_bytes)
+		*nesting_site(th->ip) = th->ip;
+}
+
+static __always_inline bool may_skip(const volatile struct mp_shape *shape, const struct call *c)
+{
+	return is_plain(shape) && *nesting_site(c->ip) != c->ip;
 }
 
 /* ---- cost ---- */

@@ -26,7 +26,7 @@ static __always_inline void call_from(const __u64 *ctx, struct call *c)
 	c->row = (__u32)ctx[0];
 	c->sp = ctx[1];
 	c->ra = ctx[2];
-	c->ip = 0x1000;
+	c->ip = 0x1000 + c->row * 16;
 	c->fp = 0;
 	c->pushes = 0;
 	c->moved = ctx[0] >> 32;

@@ -34,6 +34,7 @@ enum {
 	ROW_XALLOCX,
 	ROW_REALLOCF,
 	ROW_HEAP_DESTROY,
+	ROW_NEW,
 };
 
 static const struct mp_shape shapes[] = {
@@ -48,6 +49,7 @@ static const struct mp_shape shapes[] = {
 			  .flags = MP_SHAPE_IN_PLACE },
 	[ROW_REALLOCF] = { .op = MP_OP_REALLOC, .size = 1, .count = MP_ARG_NONE, .ptr = 0,
 			   .flags = MP_SHAPE_FAILURE_FREES },
+	[ROW_NEW] = { .op = MP_OP_ALLOC, .size = 0, .count = MP_ARG_NONE, .ptr = MP_ARG_NONE },
 	[ROW_HEAP_DESTROY] = { .op = MP_OP_HEAP_END, .size = MP_ARG_NONE, .count = MP_ARG_NONE,
 			       .ptr = 0 },
 };
@@ -105,6 +107,9 @@ static inline int reset(void **state)
 	bpf_map_update_elem(bpf_map__fd(skel->maps.procs), &tgid, &p, BPF_ANY);
 	skel->data->target_epoch++;
 	skel->bss->armed = 1;
+	skel->bss->sample_bytes = 0;
+	skel->data->burst_weight = 1;
+	skel->bss->gate_epoch = skel->bss->burst_begin_ms = 0;
 	for (i = 0; i < 64; i++)
 		fake_stack[i] = 0x400000 + i;
 	return 0;
@@ -159,6 +164,7 @@ static inline void do_malloc(int slot, uint64_t size, uint64_t addr)
 
 struct sums {
 	uint64_t alloc_bytes, alloc_blocks, live_bytes, live_blocks;
+	uint64_t alloc_var, live_var; /* MP_VAR_UNIT */
 };
 
 static inline struct sums all_stacks(void)
@@ -175,6 +181,8 @@ static inline struct sums all_stacks(void)
 		s.alloc_blocks += st.alloc_blocks;
 		s.live_bytes += st.alloc_bytes - st.free_bytes;
 		s.live_blocks += st.alloc_blocks - st.free_blocks;
+		s.alloc_var += st.alloc_var;
+		s.live_var += st.alloc_var - st.free_var;
 	}
 	return s;
 }
