@@ -125,6 +125,7 @@ struct uw_range_key {
 
 struct uw_range {
 	__u64 start, end, pgoff, ino; /* pgoff in pages; ino 0: anonymous */
+	__u64 version; /* mp_file_version, 0 unknown */
 	__u32 dev, pad;
 };
 

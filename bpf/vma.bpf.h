@@ -150,6 +150,7 @@ static __always_inline __u32 uw_vma_from_ranges(__u64 pc, struct uw_vma *v)
 	v->pgoff = r->pgoff;
 	v->ino = r->ino;
 	v->dev = r->dev;
+	v->version = r->version;
 	return 0;
 }
 

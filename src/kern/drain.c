@@ -222,6 +222,7 @@ uint64_t kern_memory_bytes(const struct kern *k)
 	bpf_object__for_each_map(map, k->skel->obj)
 		if (bpf_map__fd(map) >= 0)
 			sum += map_bytes(bpf_map__fd(map));
+	sum += unwinder_pool_bytes(k);
 	return sum;
 }
 

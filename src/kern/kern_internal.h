@@ -73,6 +73,8 @@ int explain_attach(const struct kern *k, const char *path, int err);
 /* unwinder.c */
 int unwinder_open(struct kern *k, uint64_t max_bytes);
 void unwinder_close(struct kern *k);
+/* Of the tables' chunks, whose maps are in no skeleton. */
+uint64_t unwinder_pool_bytes(const struct kern *k);
 
 /* ranges.c: a process becomes a target */
 int ranges_begin(struct kern *k, pid_t pid);

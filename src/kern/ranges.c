@@ -4,7 +4,9 @@
  * (MP_EV_MAPS) or a mapping event tells that they changed; the array is read from /proc and written whole.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "kern/kern_internal.h"
@@ -16,6 +18,19 @@ static int put(int fd, uint32_t tgid, uint32_t at, const struct uw_range *r)
 	struct uw_range_key key = { .tgid = tgid, .at = at };
 
 	return bpf_map_update_elem(fd, &key, r, BPF_ANY);
+}
+
+/* mp_file_version of what lies in m, 0: not to be had. */
+static uint64_t version_of(uint32_t tgid, const struct proc_map *m)
+{
+	char path[96];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", tgid, (unsigned long long)m->start,
+		 (unsigned long long)m->end);
+	if (!m->ino || stat(path, &st))
+		return 0;
+	return mp_file_version(st.st_ctim.tv_sec, (uint32_t)st.st_ctim.tv_nsec, (uint64_t)st.st_size);
 }
 
 static int write_ranges(int fd, uint32_t tgid, const struct proc_maps *maps, uint32_t first, uint32_t *n)
@@ -30,6 +45,7 @@ static int write_ranges(int fd, uint32_t tgid, const struct proc_maps *maps, uin
 
 		if (!m->exec)
 			continue;
+		r.version = version_of(tgid, m);
 		err = put(fd, tgid, first + *n, &r);
 		if (err)
 			return err;
@@ -46,15 +62,23 @@ static void drop_ranges(int fd, uint32_t tgid, uint32_t first)
 		key.at++;
 }
 
-/* Two places for a process's array, used in turn, so that a search meets one state or the other. */
+static uint32_t epoch(const struct kern *k)
+{
+	return __atomic_load_n(&k->skel->bss->uw_epoch, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Two places for a process's array, used in turn, so that a search meets one state or the other. What code came or
+ * went meanwhile is not known: then the array is withdrawn, and the next miss asks again.
+ */
 static int write_process(struct kern *k, pid_t pid, bool begin)
 {
 	const uint32_t places[2] = { 0, UW_MAX_RANGES_PER_PROCESS + 1 };
 	struct uw_range_key head_key = { .tgid = (uint32_t)pid, .at = UW_RANGE_HEAD };
 	struct proc_maps maps = { 0 };
 	struct uw_range head = { 0 };
+	uint32_t before = epoch(k), n;
 	int fd, err, next;
-	uint32_t n;
 
 	fd = bpf_map__fd(k->skel->maps.uw_ranges);
 	if (bpf_map_lookup_elem(fd, &head_key, &head) && !begin)
@@ -69,6 +93,8 @@ static int write_process(struct kern *k, pid_t pid, bool begin)
 	head = (struct uw_range){ .start = places[next], .end = n };
 	if (!err)
 		err = put(fd, (uint32_t)pid, UW_RANGE_HEAD, &head);
+	if (!err && !begin && epoch(k) != before)
+		bpf_map_delete_elem(fd, &head_key);
 	if (err) {
 		log_warn("process %d: mappings for the stack walk: %s", (int)pid, strerror(-err));
 		drop_ranges(fd, (uint32_t)pid, places[next]);

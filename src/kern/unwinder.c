@@ -103,6 +103,11 @@ void unwinder_close(struct kern *k)
 	k->unwinder = NULL;
 }
 
+uint64_t unwinder_pool_bytes(const struct kern *k)
+{
+	return k->unwinder ? k->unwinder->pool.n_chunks * (uint64_t)UW_CHUNK_PAGES * sizeof(struct uw_page) : 0;
+}
+
 /* ---- making room ---- */
 
 static uint64_t last_use(const struct kern *k, const struct uw_entry *e)

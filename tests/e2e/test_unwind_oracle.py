@@ -136,9 +136,10 @@ def page_faults(t):
            f"{len(both)} in both; only with probes: {strange}")
 
 
-def replaced(t, how):
+def replaced(t, by, name="", **options):
     with tempfile.TemporaryDirectory(dir=BUILD) as d:
-        compare(t, f"library_replaced_by_{how}", [build("oracle_replace"), how, d, *map(build, PLUGINS)])
+        compare(t, f"library_replaced_by_{by}{name}", [build("oracle_replace"), by, d, *map(build, PLUGINS)],
+                **options)
 
 
 @test
@@ -151,6 +152,11 @@ def replaced_by_rename(t):
 def replaced_by_overwriting(t):
     """The same file with other content."""
     replaced(t, "overwrite")
+
+
+@test
+def replaced_with_mappings_from_user_space(t):
+    replaced(t, "rename", ", no find_vma", how=["no-find-vma", "incomplete=400"])
 
 
 @test
