@@ -237,6 +237,10 @@ unit: check-unit
 check-oracle:
 	+$(Q)ORACLE_COMPARISONS=20000 TEST_SECONDS=3000 MAKE="$(MAKE)" O="$(O)" T=test_unwind_oracle.py tests/run e2e
 
+# A thousand times attached to each of the real servers: an hour or so; T=redis for one
+check-cycles: all $(O)/tests/e2e/gate_cycles
+	$(Q)CYCLES=1000 WHOLE=1 BUILD=$(abspath $(O)) tests/e2e/test_cycles.py -v $(T)
+
 deps:
 	$(Q)tools/deps.sh install
 
@@ -272,5 +276,5 @@ clean:
 
 # keep what implicit rules make on the way
 .SECONDARY:
-.PHONY: check-oracle all static bpf-arches fuzz deps demo bench install clean format-check check unit \
+.PHONY: check-oracle check-cycles all static bpf-arches fuzz deps demo bench install clean format-check check unit \
 	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e build-vm

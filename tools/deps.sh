@@ -50,6 +50,9 @@ test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
 extra cmd:chromium             chromium
+extra cmd:node                 nodejs
+extra cmd:pgbench              postgresql
+extra cmd:nginx                nginx-light
 vm    cmd:qemu-system-x86_64   qemu-system-x86
 vm    cmd:virtiofsd            virtiofsd|qemu-system-common
 vm    cmd:busybox              busybox-static
