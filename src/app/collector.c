@@ -300,6 +300,8 @@ static uint32_t name_frame(struct collector *c, uint32_t gen, uint64_t addr, boo
 		.module = profile_string(&c->profile, s.module),
 		.file = profile_string(&c->profile, s.file ? s.file : ""),
 		.line = s.line,
+		.build_id = profile_string(&c->profile, s.build_id),
+		.vaddr = s.has_name ? 0 : s.vaddr,
 		.class = classify(&s),
 	};
 	return profile_frame(&c->profile, &f);
@@ -311,6 +313,7 @@ uint32_t note_frame(struct collector *c, const char *text)
 		.name = profile_string(&c->profile, text),
 		.module = profile_string(&c->profile, ""),
 		.file = profile_string(&c->profile, ""),
+		.build_id = profile_string(&c->profile, ""),
 		.class = FRAME_NOTE,
 	};
 

@@ -155,6 +155,16 @@ void buf_add_printable(struct buf *b, const char *s, size_t len)
 	}
 }
 
+void buf_add_plain(struct buf *b, const char *s)
+{
+	size_t i = b->len;
+
+	buf_add_printable(b, s, strlen(s));
+	for (; i < b->len; i++)
+		if (b->data[i] == '\t')
+			b->data[i] = ' ';
+}
+
 int buf_read_fd(struct buf *b, int fd, size_t max_bytes)
 {
 	size_t start = b->len;

@@ -39,6 +39,8 @@ void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf,
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Text from a foreign process: C0 controls, DEL and invalid UTF-8 become '?'; tab and valid UTF-8 stay. */
 void buf_add_printable(struct buf *b, const char *s, size_t len);
+/* The same for formats of their own: a tab becomes a blank too. */
+void buf_add_plain(struct buf *b, const char *s);
 
 /*
  * Read a whole file (procfs too) into b, at most max_bytes.

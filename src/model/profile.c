@@ -43,13 +43,15 @@ const char *profile_str(const struct profile *p, uint32_t id)
 static bool same_frame(const struct profile_frame *a, const struct profile_frame *b)
 {
 	return a->name == b->name && a->module == b->module && a->file == b->file && a->line == b->line &&
-	       a->class == b->class;
+	       a->class == b->class && a->build_id == b->build_id && a->vaddr == b->vaddr &&
+	       a->inlined == b->inlined;
 }
 
 uint32_t profile_frame(struct profile *p, const struct profile_frame *f)
 {
 	uint64_t h = hash_u64((uint64_t)f->name << 32 | f->module) ^
-		     hash_u64((uint64_t)f->file << 32 | f->line) * 3 ^ f->class;
+		     hash_u64((uint64_t)f->file << 32 | f->line) * 3 ^
+		     hash_u64(f->vaddr ^ (uint64_t)f->build_id << 32 ^ f->inlined) * 5 ^ f->class;
 	uint64_t *at;
 
 	while ((at = table_get(&p->frame_ids, h))) {

@@ -41,7 +41,10 @@ struct profile_frame {
 	uint32_t module; /* base name of the object, "" if unknown */
 	uint32_t file;	 /* source file, "" if unknown */
 	uint32_t line;	 /* 0 if unknown */
+	uint32_t build_id; /* of the object, in hex; "" if unknown */
+	bool inlined;	   /* part of the next frame's code: one address, and that one's function called it */
 	enum frame_class class;
+	uint64_t vaddr; /* of code without a name, in the object's own terms: for tools that find one later; else 0 */
 };
 
 /* Counters of one stack; live = alloc - free. */

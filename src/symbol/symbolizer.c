@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,7 +252,19 @@ static struct sym_file *file_of(struct symbolizer *s, struct sym_process *p,
 
 static struct symbol unnamed(struct symbolizer *s, const char *name)
 {
-	return (struct symbol){ .name = keep(s, name), .module = keep(s, ""), .file = keep(s, "") };
+	const char *none = keep(s, "");
+
+	return (struct symbol){ .name = keep(s, name), .module = none, .build_id = none, .file = none };
+}
+
+static const char *build_id_text(struct symbolizer *s, const struct sym_file *f)
+{
+	char hex[2 * ELF_MAX_BUILD_ID + 1] = "";
+	size_t i;
+
+	for (i = 0; i < f->identity.build_id_bytes; i++)
+		snprintf(hex + 2 * i, 3, "%02x", f->identity.build_id[i]);
+	return keep(s, hex);
 }
 
 static const char *source_name(struct symbolizer *s, struct sym_file *f, const char *linker_name)
@@ -306,6 +319,8 @@ static struct symbol name_in_file(struct symbolizer *s, struct sym_process *p,
 
 	out.module = printable(s, base_name(m->path));
 	out.vaddr = f ? sym_file_vaddr(f, offset) : offset;
+	if (f)
+		out.build_id = build_id_text(s, f);
 	name = f ? elf_symbols_find(&f->symbols, out.vaddr) : NULL;
 	out.has_name = name != NULL;
 	out.name = name ? source_name(s, f, name) : offset_name(s, out.module, out.vaddr);

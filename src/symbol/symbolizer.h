@@ -33,6 +33,7 @@ struct symbolizer_opts {
 struct symbol {
 	const char *name;   /* demangled; owned by the symbolizer, valid until symbolizer_free */
 	const char *module; /* base name of the object, "" if none; the same life time */
+	const char *build_id; /* of the object, in hex, "" if none; the same life time */
 	const char *file;   /* source file or "" */
 	uint32_t line;	    /* or 0 */
 	uint64_t vaddr;	    /* address in the object's own terms (of the call for a return address), 0 if none */
