@@ -15,7 +15,8 @@ set -u
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec # virtiofsd
 
 # KIND: `build`, `test`, `vm`: for virtual machines, or `extra`: for tests, installed where there is a
-# package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr: or lib: and its name; PACKAGE|OTHER-NAME...
+# package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr:, lib: or py: (a module of
+# python3) and its name; PACKAGE|OTHER-NAME...
 table='
 build cmd:gcc                  gcc
 build cmd:make                 make
@@ -49,6 +50,8 @@ test  hdr:mimalloc.h           libmimalloc-dev
 test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
+extra py:google.protobuf       python3-protobuf
+extra cmd:jq                   jq
 extra cmd:chromium             chromium
 extra cmd:node                 nodejs
 extra cmd:pgbench              postgresql
@@ -72,6 +75,7 @@ has() {
 	case $1 in
 	cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
 	hdr:*) echo "#include <${1#hdr:}>" | "${CC:-gcc}" -include stdio.h -E -x c - >/dev/null 2>&1 ;;
+	py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
 	lib:*) ldconfig -p 2>/dev/null | grep -q "[[:space:]]${1#lib:} " ;;
 	bpftool:*) bpftool_works ;;
 	esac

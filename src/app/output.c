@@ -128,7 +128,7 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 		log_warn("%s: written once, at the end: for snapshots use -o FILE", s->renderer->name);
 		return 0;
 	}
-	if (s->started && !single) /* snapshots are separated by one empty line */
+	if (s->started && !single && !s->renderer->lines) /* snapshots are separated by one empty line */
 		buf_addc(&b, '\n');
 	s->started = true;
 	s->renderer->render(&b, p, r);

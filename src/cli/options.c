@@ -265,12 +265,14 @@ static const struct option_row {
 	  "stop after TIME: 30, 5m, 8h; 0 = until Ctrl-C (default 30 s, COMMAND: all)" },
 	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },
 	{ 'f', "format", "NAME", take_format, "Output",
-	  "report, folded, flamegraph (default: report on a terminal, else folded)" },
+	  "report (terminal), folded (else), flamegraph, pprof, json, heapprofile" },
 	{ 0, "flamegraph", NULL, take_format_name, NULL, "short for -f flamegraph: one SVG file, for a web browser" },
 	{ 0, "folded", NULL, take_format_name, NULL, "short for -f folded: stacks for any flame graph tool" },
+	{ 0, "pprof", NULL, take_format_name, NULL, "short for -f pprof: for go tool pprof, Pyroscope, Parca" },
+	{ 0, "json", NULL, take_format_name, NULL, "short for -f json: JSON lines with every figure, for programs" },
 	{ 0, "report", NULL, take_format_name, NULL, "short for -f report" },
 	{ 'o', "output", "FILE", take_output, NULL,
-	  "write FILE (may be repeated); suffix decides: .svg .folded .txt (report)" },
+	  "write FILE, may be repeated: .svg .folded .txt .pb.gz .jsonl .heapprofile" },
 	{ 'm', "metric", "NAME", take_metric, NULL,
 	  "live-bytes (default), live-blocks, alloc-bytes, alloc-blocks" },
 	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
@@ -470,7 +472,7 @@ static enum options_result check_combination(struct parser *p)
 	if (o->min_size_bytes > o->max_size_bytes)
 		return fail(p, "--min-size is larger than --max-size");
 	if (o->interval_ns && !o->n_outputs && o->renderer && o->renderer->single)
-		return fail(p, "-i with --%s needs -o FILE: each snapshot replaces it", o->renderer->name);
+		return fail(p, "-i with -f %s needs -o FILE: each snapshot replaces it", o->renderer->name);
 	if (o->quiet && o->verbose)
 		return fail(p, "-q and -v exclude each other");
 	return OPTIONS_RUN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What the files of the flame graph share. Not for others.
+ * What the files of the flame graph share. Not for others, but for heapprofile.c, which writes the same tree.
  *
  *	profile --flamegraph_tree.c--> struct flame: pruned call tree, exact totals per name
  *	        --flamegraph_text.c--> words: header, legend, footer, one line per frame

@@ -7,6 +7,9 @@
 
 void render_flamegraph(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_folded(struct buf *out, const struct profile *p, const struct render_opts *o);
+void render_heapprofile(struct buf *out, const struct profile *p, const struct render_opts *o);
+void render_json_lines(struct buf *out, const struct profile *p, const struct render_opts *o);
+void render_pprof(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_report(struct buf *out, const struct profile *p, const struct render_opts *o);
 
 #endif

@@ -11,6 +11,12 @@ const struct renderer renderers[] = {
 	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded },
 	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
 	  .single = true, .render = render_flamegraph },
+	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",
+	  .binary = true, .single = true, .render = render_pprof },
+	{ .name = "json", .suffixes = "jsonl ndjson", .help = "JSON lines, for programs", .lines = true,
+	  .render = render_json_lines },
+	{ .name = "heapprofile", .suffixes = "heapprofile", .help = "call tree for Chrome's DevTools", .binary = true,
+	  .single = true, .render = render_heapprofile },
 	{ .name = NULL },
 };
 
@@ -24,29 +30,28 @@ const struct renderer *renderer_by_name(const char *name)
 	return NULL;
 }
 
-/* Is word one of the blank-separated list? */
-static bool is_listed(const char *list, const char *word)
+/* Does the name end in a dot and one of the blank-separated suffixes? */
+static bool has_suffix(const char *name, const char *suffixes)
 {
-	size_t len = strlen(word);
+	size_t len = strlen(name);
 
-	while (len && *list) {
-		size_t n = strcspn(list, " ");
+	while (*suffixes) {
+		size_t n = strcspn(suffixes, " ");
 
-		if (n == len && !memcmp(list, word, n))
+		if (len > n && name[len - n - 1] == '.' && !memcmp(name + len - n, suffixes, n))
 			return true;
-		list += n + (list[n] == ' ');
+		suffixes += n + (suffixes[n] == ' ');
 	}
 	return false;
 }
 
 const struct renderer *renderer_by_file(const char *path)
 {
-	const char *base = strrchr(path, '/'), *dot;
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const struct renderer *r;
 
-	dot = strrchr(base ? base : path, '.');
-	for (r = renderers; dot && r->name; r++)
-		if (is_listed(r->suffixes, dot + 1))
+	for (r = renderers; r->name; r++)
+		if (has_suffix(base, r->suffixes))
 			return r;
 	return NULL;
 }

@@ -24,9 +24,10 @@ struct render_opts {
 
 struct renderer {
 	const char *name;     /* -f NAME */
-	const char *suffixes; /* blank-separated, for -o: "folded collapsed" */
+	const char *suffixes; /* blank-separated, for -o: "folded collapsed"; may have dots: "pb.gz" */
 	const char *help;
-	bool binary; /* refuse to write to a terminal */
+	bool binary; /* for no person to read: refuse to write to a terminal */
+	bool lines;  /* every line says what it is: no empty line between snapshots */
 	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
 };

@@ -278,7 +278,7 @@ static void add_cost(struct buf *out, const struct profile *p)
 		 units_format_size(user, c->user_memory_bytes), units_format_size(max, c->max_memory_bytes));
 }
 
-static void add_blind(struct buf *out, const struct profile *p, const char *prefix)
+void report_add_blind(struct buf *out, const struct profile *p, const char *prefix)
 {
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
 	uint64_t rss = 0;
@@ -320,7 +320,7 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 	report_table(out, p, o);
 	add_trust(out, p);
 	add_cost(out, p);
-	add_blind(out, p, "blind   ");
+	report_add_blind(out, p, "blind   ");
 }
 
 /* Every line begins with the program's name, as all of stderr does. */
@@ -334,7 +334,7 @@ void report_summary(struct buf *out, const struct profile *p, const struct rende
 	nothing_live(&b, p, &h);
 	buf_addf(&b, "lost %llu\n", (unsigned long long)profile_lost_events(p));
 	report_add_losses(&b, p, "");
-	add_blind(&b, p, "");
+	report_add_blind(&b, p, "");
 	for (line = b.data; *line; line = end + 1) {
 		end = strchr(line, '\n');
 		buf_addf(out, "memprobe: %.*s\n", (int)(end - line), line);

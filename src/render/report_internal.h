@@ -46,6 +46,8 @@ int64_t per_minute(const struct profile *p, int64_t bytes);
 
 /* A line per kind of loss that happened. */
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent);
+/* What could not be seen: memory from before the attach. */
+void report_add_blind(struct buf *out, const struct profile *p, const char *prefix);
 /* The table of stacks with its remainder, older frees, losses and net rows. */
 void report_table(struct buf *out, const struct profile *p, const struct render_opts *o);
 

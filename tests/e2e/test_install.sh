@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-# `make install DESTDIR=` puts the program, the man page and the licence below it, and nothing else.
+# `make install DESTDIR=` puts the program, its documents and the licence below it, and nothing else.
 set -eu
 dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
@@ -11,6 +11,6 @@ make --no-print-directory O="$BUILD" install DESTDIR="$dest" PREFIX=/usr >"$dest
 }
 rm -f "$dest.out"
 found=$(cd "$dest" && find . -type f | sort | tr '\n' ' ')
-expected="./usr/bin/memprobe ./usr/share/doc/memprobe/LICENSE ./usr/share/man/man8/memprobe.8 "
+expected="./usr/bin/memprobe ./usr/share/doc/memprobe/LICENSE ./usr/share/doc/memprobe/json-lines.md ./usr/share/man/man8/memprobe.8 "
 [ "$found" = "$expected" ] || { echo "installed: $found"; exit 1; }
 "$dest/usr/bin/memprobe" --version

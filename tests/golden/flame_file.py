@@ -82,5 +82,5 @@ def count(stacks, by_blocks=False):
 
 def parse_folded(data):
     """{frames: value}"""
-    lines = (l.rsplit(" ", 1) for l in data.decode().splitlines())
+    lines = (l.rsplit(" ", 1) for l in data.decode().split("\n") if l)
     return {tuple(f.split(";")): int(v) for f, v in lines}

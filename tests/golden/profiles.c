@@ -106,6 +106,77 @@ void make_many(struct profile *p)
 	}
 }
 
+static uint32_t rich_frame(struct profile *p, const char *name, const char *module, const char *file, uint32_t line,
+			   bool inlined)
+{
+	static const char *const ids[] = { "gatewayd", "5c0ffee1", "libc.so.6", "c0dec0de", "libvendor.so", "0ddba11" };
+	struct profile_frame f = { .name = profile_string(p, name), .module = profile_string(p, module),
+				   .file = profile_string(p, file), .line = line, .inlined = inlined };
+	size_t i;
+
+	for (i = 0; i < 6; i += 2)
+		if (!strcmp(ids[i], module))
+			f.build_id = profile_string(p, ids[i + 1]);
+	f.class = !strcmp(module, "libc.so.6") ? FRAME_ALLOCATOR : FRAME_APP;
+	if (*name == '[') {
+		f.class = *module ? FRAME_UNKNOWN : FRAME_NOTE;
+		f.vaddr = *module ? 0x12f0 : 0;
+	}
+	return profile_frame(p, &f);
+}
+
+static void add_rich_stacks(struct profile *p)
+{
+	uint32_t call[] = { rich_frame(p, "malloc", "libc.so.6", "", 0, false),
+			    rich_frame(p, "std::vector<int>::push_back(int const&)", "gatewayd", "vector.h", 1201, true),
+			    rich_frame(p, "Batch::add", "gatewayd", "batch.cc", 17, true),
+			    rich_frame(p, "Batch::load", "gatewayd", "batch.cc", 40, false),
+			    rich_frame(p, "main", "gatewayd", "main.cc", 5, false) };
+	uint32_t other_line = rich_frame(p, "main", "gatewayd", "main.cc", 9, false);
+	uint32_t vendor = rich_frame(p, "[libvendor.so+0x12f0]", "libvendor.so", "", 0, false);
+	uint32_t named_vendor = rich_frame(p, "vendor_start", "libvendor.so", "", 0, false);
+	uint32_t note = rich_frame(p, "[frames left out]", "", "", 0, false);
+	uint32_t one[] = { call[0], vendor, named_vendor }, two[] = { call[0], note, other_line };
+	uint32_t at[6], i;
+
+	at[0] = profile_add_stack(p, 90, 0, call, 5, MP_END_COMPLETE);
+	at[1] = profile_add_stack(p, 10, 0, call, 5, MP_END_COMPLETE); /* reads as the one before */
+	at[2] = profile_add_stack(p, 30, 1, call, 5, MP_END_COMPLETE);
+	at[3] = profile_add_stack(p, 40, 1, one, 3, MP_END_NO_INFO);
+	at[4] = profile_add_stack(p, 50, 0, two, 3, MP_END_COMPLETE);
+	at[5] = profile_add_stack(p, 60, 0, call + 1, 3, MP_END_COMPLETE); /* of size 0, and ends inlined */
+	for (i = 0; i < 6; i++)
+		make_totals(&p->stacks[at[i]], i < 5 ? 1009 * (i + 1) : 0, i + 1, 13 * i, i);
+	for (i = 0; i < 2; i++) {
+		p->stacks[at[i]].t.alloc_var = 700;
+		p->stacks[at[i]].t.free_var = 100;
+	}
+}
+
+void make_rich(struct profile *p)
+{
+	make_common(p);
+	p->host = profile_string(p, "app-17");
+	p->kernel = profile_string(p, "6.1.0-25-amd64");
+	p->command_line = profile_string(p, "memprobe -p 4242 -o 'a b.jsonl'");
+	make_process(p, 7, 4242, "gatewayd");
+	make_process(p, 8, 4243, "gate \"worker\"")->state = PROC_EXITED;
+	p->procs[1].parent = 0;
+	p->procs[1].begin_ns = 2 * NS_PER_S;
+	p->procs[1].end_ns = 21 * NS_PER_S;
+	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
+	p->losses[MP_LOSS_LOST_RETURN] = (struct profile_loss){ 1, 0 };
+	p->watch.rung = RUNG_SAMPLED;
+	p->watch.interval_bytes = 8192;
+	p->watch.share = 0.0625;
+	p->watch.budget = 0.1;
+	p->watch.cpu_before = p->watch.delay_before = -1;
+	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
+		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
+	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
+	add_rich_stacks(p);
+}
+
 void make_large(struct profile *p, uint32_t n)
 {
 	static uint32_t names[3000];

@@ -18,6 +18,11 @@ void make_totals(struct profile_stack *s, uint64_t bytes, uint64_t blocks, uint6
 void make_growing(struct profile *p); /* one process, three stacks, hostile names */
 void make_empty(struct profile *p);   /* one process, nothing live */
 void make_many(struct profile *p);    /* three processes, a loss */
+/*
+ * All that formats carry for other programs: inlined functions, lines, build ids, code without a name,
+ * estimates, steps, marks, a loss, processes that ended, stacks that read the same.
+ */
+void make_rich(struct profile *p);
 /* n unique stacks, 24 frames in the mean, 3 000 long names; nearly no two share more than a few frames. */
 void make_large(struct profile *p, uint32_t n);
 

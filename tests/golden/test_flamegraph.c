@@ -488,7 +488,7 @@ static const struct {
 	void (*make)(struct profile *p);
 } profiles[] = {
 	{ "growing", make_growing }, { "empty", make_empty },	  { "many", make_many },
-	{ "kinds", make_kinds },     { "hostile", make_hostile }, { "huge", make_huge_total },
+	{ "rich", make_rich },	     { "kinds", make_kinds },     { "hostile", make_hostile }, { "huge", make_huge_total },
 	{ "deep", make_endless_recursion },
 };
 

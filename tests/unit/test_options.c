@@ -68,6 +68,14 @@ static void accepted_forms__set_what_they_say(void **state)
 	assert_string_equal(o.renderer->name, "flamegraph");
 	assert_string_equal(o.outputs[0].renderer->name, "flamegraph");
 	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-i 5 --json -o a.pb.gz -o d.gz/b.heapprofile -o c.jsonl"), OPTIONS_RUN);
+	assert_string_equal(o.renderer->name, "json");
+	assert_string_equal(o.outputs[0].renderer->name, "pprof");
+	assert_string_equal(o.outputs[1].renderer->name, "heapprofile");
+	assert_string_equal(o.outputs[2].renderer->name, "json");
+	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-i 5 --json"), OPTIONS_RUN);
+	options_release(&o);
 	assert_int_equal(parse(&o, &out, "--folded -d 0"), OPTIONS_RUN);
 	assert_true(o.has_duration && !o.duration_ns);
 	options_release(&o);
@@ -91,7 +99,12 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "-i 0", "'0'" },
 		{ "-f svg", "no such format: 'svg'" },
 		{ "-o out.svgz", "'out.svgz'" },
-		{ "-i 1 --flamegraph", "-i with --flamegraph needs -o FILE" },
+		{ "-i 1 --flamegraph", "-i with -f flamegraph needs -o FILE" },
+		{ "-i 1 --pprof", "-i with -f pprof needs -o FILE" },
+		{ "-i 1 -f heapprofile", "-i with -f heapprofile needs -o FILE" },
+		{ "--heapprofile", "no such option: --heapprofile" },
+		{ "-o out.gz", "'out.gz'" },
+		{ "-o out.json", "'out.json'" },
 		{ "-o folded", "'folded'" },
 		{ "-m rss", "no such metric: 'rss'" },
 		{ "--min-size 18446744073709551616", "too large" },

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * One order for all stacks of a profile; see stack_order.h. Frames are ranked by their text once, so
+ * that two stacks compare by numbers. Pure.
+ */
+#include "render/stack_order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+struct context {
+	const struct profile *p;
+	enum profile_metric metric;
+	uint32_t *frame_rank, *proc_rank; /* by index in the profile */
+};
+
+static int order_of(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int by_frame_text(const void *x, const void *y, void *ctx)
+{
+	const struct profile *p = ctx;
+	const struct profile_frame *a = &p->frames[*(const uint32_t *)x], *b = &p->frames[*(const uint32_t *)y];
+	int c = strcmp(profile_str(p, a->name), profile_str(p, b->name));
+
+	if (!c)
+		c = strcmp(profile_str(p, a->module), profile_str(p, b->module));
+	if (!c)
+		c = strcmp(profile_str(p, a->build_id), profile_str(p, b->build_id));
+	if (!c)
+		c = strcmp(profile_str(p, a->file), profile_str(p, b->file));
+	if (!c)
+		c = order_of(a->line, b->line);
+	if (!c)
+		c = order_of(a->vaddr, b->vaddr);
+	if (!c)
+		c = order_of(a->inlined, b->inlined);
+	return c ? c : order_of(a->class, b->class);
+}
+
+static int by_pid(const void *x, const void *y, void *ctx)
+{
+	const struct profile *p = ctx;
+	const struct profile_proc *a = &p->procs[*(const uint32_t *)x], *b = &p->procs[*(const uint32_t *)y];
+
+	if (a->tgid != b->tgid)
+		return a->tgid < b->tgid ? -1 : 1;
+	return order_of(a->gen, b->gen);
+}
+
+/* Indices 0..n-1 in order. */
+static uint32_t *sorted(size_t n, int (*compare)(const void *, const void *, void *), const struct profile *p)
+{
+	uint32_t *v = xcalloc(n, sizeof(*v));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		v[i] = (uint32_t)i;
+	if (n)
+		qsort_r(v, n, sizeof(*v), compare, (void *)p);
+	return v;
+}
+
+static uint32_t *ranks_of(const uint32_t *order, size_t n)
+{
+	uint32_t *rank = xcalloc(n, sizeof(*rank));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		rank[order[i]] = (uint32_t)i;
+	return rank;
+}
+
+/* By process, then frames from the root, then how the stack ended: 0 for stacks that read the same. */
+static int by_text(const void *x, const void *y, void *ctx)
+{
+	const struct context *c = ctx;
+	const struct profile_stack *a = ((const struct ordered_stack *)x)->s, *b = ((const struct ordered_stack *)y)->s;
+	const uint32_t *fa = &c->p->stack_frames[a->first_frame], *fb = &c->p->stack_frames[b->first_frame];
+	uint32_t i = a->n_frames, k = b->n_frames;
+
+	if (a->proc != b->proc)
+		return order_of(c->proc_rank[a->proc], c->proc_rank[b->proc]);
+	while (i && k) {
+		uint32_t ra = c->frame_rank[fa[--i]], rb = c->frame_rank[fb[--k]];
+
+		if (ra != rb)
+			return order_of(ra, rb);
+	}
+	return i != k ? order_of(i, k) : order_of(a->end, b->end);
+}
+
+static uint64_t weight(const struct ordered_stack *s, enum profile_metric metric)
+{
+	switch (metric) {
+	case METRIC_LIVE_BLOCKS:
+		return s->live_blocks;
+	case METRIC_ALLOC_BYTES:
+		return s->t.alloc_bytes;
+	case METRIC_ALLOC_BLOCKS:
+		return s->t.alloc_blocks;
+	default:
+		return s->live_bytes;
+	}
+}
+
+static int by_weight(const void *x, const void *y, void *ctx)
+{
+	const struct context *c = ctx;
+	int order = order_of(weight(y, c->metric), weight(x, c->metric));
+
+	return order ? order : by_text(x, y, ctx);
+}
+
+void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
+{
+	if (s->id < sum->id)
+		sum->id = s->id;
+	sum->live_bytes += s->live_bytes;
+	sum->live_blocks += s->live_blocks;
+	sum->t.alloc_bytes += s->t.alloc_bytes;
+	sum->t.alloc_blocks += s->t.alloc_blocks;
+	sum->t.free_bytes += s->t.free_bytes;
+	sum->t.free_blocks += s->t.free_blocks;
+	sum->t.birth_sum_ms += s->t.birth_sum_ms;
+	sum->t.alloc_var += s->t.alloc_var;
+	sum->t.free_var += s->t.free_var;
+}
+
+static bool has_figures(const struct profile_stack *s)
+{
+	return s->t.alloc_blocks || s->live_blocks || s->live_bytes;
+}
+
+static struct ordered_stack alone(const struct profile_stack *s)
+{
+	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t };
+}
+
+void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o)
+{
+	size_t i;
+
+	*order = (struct stack_order){ 0 };
+	for (i = 0; i < p->n_stacks; i++) {
+		struct ordered_stack one = alone(&p->stacks[i]);
+
+		if (one.s->live_bytes >= o->min_bytes) {
+			ordered_stack_add(&order->sum, &one);
+		} else if (has_figures(one.s)) {
+			order->n_hidden++;
+			order->hidden_bytes += one.live_bytes;
+		}
+	}
+}
+
+static void collect(struct stack_order *order, const struct profile *p, uint64_t min_bytes)
+{
+	size_t i;
+
+	order->v = xcalloc(p->n_stacks, sizeof(*order->v));
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].live_bytes >= min_bytes && has_figures(&p->stacks[i]))
+			order->v[order->n++] = alone(&p->stacks[i]);
+}
+
+static void merge(struct stack_order *order, struct context *c)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < order->n; i++) {
+		if (n && !by_text(&order->v[n - 1], &order->v[i], c))
+			ordered_stack_add(&order->v[n - 1], &order->v[i]);
+		else
+			order->v[n++] = order->v[i];
+	}
+	order->n = n;
+}
+
+void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o)
+{
+	struct context c = { .p = p, .metric = o->metric };
+	uint32_t *frames = sorted(p->n_frames, by_frame_text, p);
+
+	stack_order_sum(order, p, o);
+	order->procs = sorted(p->n_procs, by_pid, p);
+	c.frame_rank = ranks_of(frames, p->n_frames);
+	c.proc_rank = ranks_of(order->procs, p->n_procs);
+	collect(order, p, o->min_bytes);
+	if (order->n)
+		qsort_r(order->v, order->n, sizeof(*order->v), by_text, &c);
+	merge(order, &c);
+	if (order->n)
+		qsort_r(order->v, order->n, sizeof(*order->v), by_weight, &c);
+	free(frames);
+	free(c.frame_rank);
+	free(c.proc_rank);
+}
+
+void stack_order_release(struct stack_order *order)
+{
+	free(order->v);
+	free(order->procs);
+	*order = (struct stack_order){ 0 };
+}
