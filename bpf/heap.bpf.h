@@ -116,7 +116,7 @@ static __always_inline void realloc_enter(struct mp_thread *th, const struct cal
 		return;
 	}
 	th->old_kind = OLD_BEFORE_ATTACH;
-	th->old_bytes = sample_is_exact() && c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
+	th->old_bytes = count_old_frees && c->flags & MP_SITE_GLIBC ? glibc_usable(th->ptr) : 0;
 }
 
 /*
@@ -250,7 +250,7 @@ static __always_inline void realloc_end_old(struct mp_thread *th)
 {
 	if (th->old_kind == OLD_IN_LEDGER)
 		ledger_subtract(&th->old);
-	else if (th->old_kind == OLD_BEFORE_ATTACH && sample_is_exact())
+	else if (th->old_kind == OLD_BEFORE_ATTACH && count_old_frees)
 		ledger_old_free(th->gen, th->old_bytes);
 }
 
@@ -324,7 +324,7 @@ static __always_inline void heap_free_thread(struct mp_thread *th, const struct 
 	}
 	if (ledger_take(th->gen, ptr, &b))
 		ledger_subtract(&b);
-	else if (sample_is_exact() && (th->last_free_ptr != ptr || th->last_free_sp != c->sp))
+	else if (count_old_frees && (th->last_free_ptr != ptr || th->last_free_sp != c->sp))
 		ledger_old_free(th->gen, c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0);
 	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
 	th->last_free_ptr = ptr;
@@ -343,7 +343,7 @@ static __always_inline void heap_free(const struct call *c)
 		return;
 	begin = cost_begin(th);
 	th->free_calls++;
-	if (ptr && armed == MP_ARMED)
+	if (ptr && (armed == MP_ARMED || armed == MP_FREES_ONLY))
 		heap_free_thread(th, c, ptr);
 	cost_end(th, begin, cost_of_entry(c));
 }

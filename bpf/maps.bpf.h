@@ -30,6 +30,7 @@ __u64 new_limit_bytes = 0; /* throwing operator new below this size is followed;
 __u32 armed = 0;	 /* enum mp_armed */
 __u32 sample_bytes = 0;	 /* mean interval; 0: every block */
 __u32 burst_weight = 1;	 /* blocks seen in a burst stand for so many (gate.c) */
+__u32 count_old_frees = 1; /* frees of unknown blocks: of blocks from before attach */
 __u32 burst_begin_ms = 0; /* as birth_ms */
 __u32 gate_epoch = 0;	 /* bumped when the gate opens: calls from before are over */
 /* calibrated: an entry; what a return adds; what a single-stepped entry adds */

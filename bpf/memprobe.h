@@ -124,6 +124,7 @@ enum mp_armed {
 	MP_DISARMED = 0, /* probes return at once */
 	MP_ARMED = 1,
 	MP_COUNTING = 2, /* calls are counted, nothing else */
+	MP_FREES_ONLY = 3, /* between two bursts: the end of known blocks */
 };
 
 /* ---- the ledger ---- */

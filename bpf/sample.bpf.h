@@ -39,11 +39,6 @@ static __always_inline __u32 sample_weight(__u64 size)
 	return weight * burst_weight;
 }
 
-static __always_inline bool sample_is_exact(void)
-{
-	return !sample_bytes && !gate_epoch;
-}
-
 /* A function whose end need not be known: it takes a size and calls no other allocator function. */
 static __always_inline bool is_plain(const volatile struct mp_shape *shape)
 {

@@ -26,6 +26,8 @@
 #define SHUT_SECONDS 0.008
 /* Of all CPUs together, when the whole machine is watched. */
 #define MACHINE_BUDGET 0.02
+/* Between bursts, frees have emptied the purse so far: they cost too much. */
+#define FREES_DEBT_SECONDS (-0.03)
 /* Open for so long: the load has gone, and every call can be watched again. */
 #define CALM_NS (10 * NS_PER_S)
 #define CALM_SHARE 0.5
@@ -102,6 +104,7 @@ struct budget *budget_new(struct kern *k, const struct options *o, struct profil
 	kern_set_costs(k, b->trap.entry_ns, b->trap.pair_ns - b->trap.entry_ns,
 		       b->trap.stepped_ns - b->trap.entry_ns);
 	kern_set_sampling(k, o->sample_bytes);
+	kern_count_old_frees(k, !o->sample_bytes);
 	*w = (struct profile_watch){
 		.rung = b->rung, .interval_bytes = o->sample_bytes, .is_fixed = !o->sample_auto,
 		.budget = o->max_overhead, .open_share = 1, .cpu_before = -1, .cpu_armed = -1,
@@ -220,10 +223,10 @@ static void describe_choice(struct budget *b, const struct ladder_load *l, doubl
 	char rate[32];
 
 	units_format_count(rate, (uint64_t)(l->allocs + l->frees));
-	if (b->rung == RUNG_BURSTS)
+	if (rung_is_gated(b->rung))
 		snprintf(b->text, sizeof(b->text), "; %s calls/s: watched in bursts, within %.0f %% of its CPU", rate,
 			 b->max_overhead * 100);
-	else if (cost < LADDER_LIGHT)
+	else if (l->work < LADDER_LEAST_WORK)
 		snprintf(b->text, sizeof(b->text), "; %s calls/s, est. %.1f %% of one CPU", rate, cost * 100);
 	else
 		snprintf(b->text, sizeof(b->text), "; %s calls/s%s, est. %.0f %% of its CPU (budget %.0f %%)", rate,
@@ -273,6 +276,7 @@ const char *budget_choose(struct budget *b, uint64_t now_ns)
 	choose_rung(b, &c, &all);
 	w->rung = b->rung;
 	kern_set_sampling(b->kern, w->interval_bytes);
+	kern_count_old_frees(b->kern, b->rung == RUNG_EXACT);
 	describe_choice(b, &all, ladder_cost(&all, &c, b->rung, w->interval_bytes));
 	return b->text;
 }
@@ -339,7 +343,7 @@ void budget_start(struct budget *b, uint64_t now_ns)
 		look_before(b);
 	b->armed_ns = b->since_ns = now_ns;
 	/* the probes are there from counting: this is the first burst */
-	if (b->rung == RUNG_BURSTS)
+	if (rung_is_gated(b->rung))
 		begin_bursts(b, now_ns);
 	for (i = 0; i < b->n_procs; i++)
 		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
@@ -397,7 +401,7 @@ static void shut_gate(struct budget *b, uint64_t now_ns)
 	b->open_ns += now_ns - b->since_ns;
 	b->since_ns = now_ns;
 	b->fill = 0.75 + 0.25 * (double)(now_ns / 1000 % 1000) / 1000;
-	kern_gate_shut(b->kern);
+	kern_gate_shut(b->kern, b->rung == RUNG_BRIEF);
 }
 
 static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
@@ -407,14 +411,30 @@ static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
 
 	w->steps[w->n_steps++] = (struct profile_step){ now_ns - b->armed_ns, b->rung, to, 0, share };
 	log_info("%s -> %s: the probes cost %s", rung_name(b->rung), rung_name(to),
-		 to == RUNG_BURSTS ? "more than --max-overhead allows" : "little now");
+		 rung_is_gated(to) ? "more than --max-overhead allows" : "little now");
 	b->rung = w->rung = to;
 	b->n_changes++;
 	b->last_change_ns = now_ns;
 	kern_set_sampling(b->kern, 0);
 	kern_set_burst_weight(b->kern, 1);
-	if (to == RUNG_BURSTS)
+	kern_count_old_frees(b->kern, to == RUNG_EXACT && !b->first_burst_ns);
+	if (rung_is_gated(to))
 		begin_bursts(b, now_ns);
+}
+
+/* Bursts, if the frees of each process leave room for them. */
+static enum rung gated_rung(const struct budget *b)
+{
+	const struct ladder_costs c = costs_of(b);
+	enum rung r, worst = RUNG_BURSTS;
+	uint32_t interval;
+	size_t i;
+
+	for (i = 0; i < b->n_procs; i++) {
+		r = ladder_choose(&b->procs[i].load, &c, b->max_overhead, &interval);
+		worst = r > worst ? r : worst;
+	}
+	return worst;
 }
 
 static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
@@ -423,6 +443,10 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 	uint64_t length = now_ns - b->since_ns;
 
 	if (b->is_shut) {
+		if (b->rung == RUNG_BURSTS && seconds < FREES_DEBT_SECONDS && ladder_may_step_down(b->n_changes)) {
+			change_rung(b, now_ns, RUNG_BRIEF);
+			kern_gate_shut(b->kern, true);
+		}
 		if (fill < b->fill)
 			return now_ns + TICK_NS;
 		open_gate(b);
@@ -448,12 +472,12 @@ uint64_t budget_tick(struct budget *b, uint64_t now_ns)
 	measure(b, now_ns);
 	if (!b->is_auto)
 		return now_ns + 5 * TICK_NS;
-	if (b->rung == RUNG_BURSTS)
+	if (rung_is_gated(b->rung))
 		return tick_bursts(b, now_ns);
 	least_fill(b, &seconds);
 	/* safety first: stepping down waits for nothing */
 	if (seconds < 0 && ladder_may_step_down(b->n_changes)) {
-		change_rung(b, now_ns, RUNG_BURSTS);
+		change_rung(b, now_ns, gated_rung(b));
 		shut_gate(b, now_ns);
 	}
 	return now_ns + TICK_NS;
@@ -471,7 +495,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	if (!b->first_burst_ns)
 		return;
 	w->slowdown = ladder_share_slowdown(&b->share);
-	if (b->rung == RUNG_BURSTS && !b->is_shut)
+	if (rung_is_gated(b->rung) && !b->is_shut)
 		open += now_ns - b->since_ns;
 	if (now_ns > b->first_burst_ns)
 		w->open_share = (double)open / (double)(now_ns - b->first_burst_ns);

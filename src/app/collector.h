@@ -45,6 +45,8 @@ uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 int collector_snapshot(struct collector *c, bool final);
 /* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
 void collector_sweep(struct collector *c);
+/* To be called now and then while the run watches in brief bursts. */
+void collector_checkpoint(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

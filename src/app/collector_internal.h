@@ -23,12 +23,22 @@ struct recent_maps {
 	struct proc_maps maps;
 };
 
+/* What each stack (by its index in the profile) had allocated at one moment. */
+struct checkpoint {
+	uint64_t window_ns;
+	struct checkpoint_stack {
+		uint64_t bytes, blocks;
+	} *v;
+	size_t n;
+};
+
 struct collector {
 	struct kern *kern;
 	const struct options *options;
 	const char *proc_root;
 	struct symbolizer *symbolizer;
 	struct profile profile;
+	struct checkpoint older, newer; /* survival.c; newer at least twice as late */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
 	struct table gen_of_pid; /* living processes */
@@ -47,5 +57,12 @@ uint32_t note_frame(struct collector *c, const char *text);
 
 /* What /proc and the cgroups say of p now. */
 void facts_read(struct collector *c, const struct profile_proc *p, struct profile_facts *f);
+
+/* snapshot.c: a stack's figures, for kern_read_stacks (ctx: the collector); the time in the window */
+void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
+void snapshot_fill_times(struct collector *c);
+/* survival.c: after the stacks have been read */
+int survival_correct(struct collector *c);
+void survival_release(struct collector *c);
 
 #endif

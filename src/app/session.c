@@ -299,6 +299,7 @@ static int run_loop(struct session *s)
 		}
 		if (now >= look)
 			look = budget_tick(s->budget, now);
+		collector_checkpoint(s->collector);
 		if (now >= end || targets_ended(s))
 			break;
 		if (now >= sweep) {

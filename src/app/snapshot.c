@@ -46,7 +46,7 @@ static uint32_t add_unsent(struct collector *c, uint64_t hash, uint32_t gen)
 				 MP_END_COMPLETE);
 }
 
-static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 {
 	struct collector *c = ctx;
 	uint32_t at = profile_find_stack(&c->profile, hash);
@@ -192,7 +192,7 @@ static int fill_losses(struct collector *c)
 	return 0;
 }
 
-static void fill_times(struct collector *c)
+void snapshot_fill_times(struct collector *c)
 {
 	struct timespec t;
 	uint64_t now;
@@ -231,12 +231,14 @@ int collector_snapshot(struct collector *c, bool final)
 	size_t i;
 	int err;
 
-	fill_times(c);
+	snapshot_fill_times(c);
 	p->final = final;
 	collector_resolve(c, UINT64_MAX);
-	err = kern_read_stacks(c->kern, take_stack, c);
+	err = kern_read_stacks(c->kern, snapshot_take_stack, c);
 	if (!err)
 		err = kern_read_young(c->kern, take_young, c);
+	if (!err)
+		err = survival_correct(c);
 	if (!err)
 		err = kern_read_procs(c->kern, take_proc, c);
 	if (!err)

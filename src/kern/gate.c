@@ -32,9 +32,15 @@ struct closing {
 /* Calls in flight return within this time, or count as abandoned. */
 #define DRAIN_NS (1 * NS_PER_MS)
 
+bool gate_wants(const struct kern *k, const struct probe_set *s)
+{
+	return !s->gated || !k->gate_shut || (s->frees && !k->frees_shut);
+}
+
 int gate_add(struct kern *k, const struct probe_set *s)
 {
-	int err = s->gated && k->gate_shut ? 0 : probe_set_open(k, s);
+	bool is_open = gate_wants(k, s);
+	int err = is_open ? probe_set_open(k, s) : 0;
 
 	if (err) {
 		close(s->file_fd);
@@ -42,7 +48,8 @@ int gate_add(struct kern *k, const struct probe_set *s)
 		return err;
 	}
 	XGROW(k->sets, k->n_sets, k->sets_cap);
-	k->sets[k->n_sets++] = *s;
+	k->sets[k->n_sets] = *s;
+	k->sets[k->n_sets++].is_open = is_open;
 	return 0;
 }
 
@@ -94,7 +101,7 @@ static void take_links(struct kern *k, struct closing *c, bool hot)
 	size_t i, kept = 0;
 
 	for (i = 0; i < k->n_links; i++) {
-		if (k->links[i].gated && k->links[i].hot == hot)
+		if (k->links[i].gated && k->links[i].hot == hot && (k->frees_shut || !k->links[i].frees))
 			c->links[c->n++] = k->links[i];
 		else
 			k->links[kept++] = k->links[i];
@@ -114,19 +121,23 @@ static struct closing *begin_closing(struct kern *k)
 	return c;
 }
 
-int kern_gate_shut(struct kern *k)
+int kern_gate_shut(struct kern *k, bool frees_too)
 {
 	const struct timespec drain = { .tv_nsec = DRAIN_NS };
+	size_t i;
 	int nice;
 
-	if (k->gate_shut)
+	if (k->gate_shut && (k->frees_shut || !frees_too))
 		return 0;
 	finish_closing(k);
 	nice = set_nice(TURNING_NICE);
 	/* what still traps is counted, as it costs */
-	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->skel->bss->armed, frees_too ? MP_COUNTING : MP_FREES_ONLY, __ATOMIC_SEQ_CST);
 	nanosleep(&drain, NULL);
 	k->gate_shut = true;
+	k->frees_shut = frees_too;
+	for (i = 0; i < k->n_sets; i++)
+		k->sets[i].is_open = gate_wants(k, &k->sets[i]);
 	k->closing = begin_closing(k);
 	if (pthread_create(&k->closing->thread, NULL, close_all, k->closing)) {
 		close_all(k->closing);
@@ -144,8 +155,9 @@ static void open_sets(struct kern *k, bool hot)
 	int err;
 
 	for (i = 0; i < k->n_sets; i++) {
-		if (!k->sets[i].gated || k->sets[i].sites[0].is_hot != hot)
+		if (k->sets[i].is_open || k->sets[i].sites[0].is_hot != hot)
 			continue;
+		k->sets[i].is_open = true;
 		err = probe_set_open(k, &k->sets[i]);
 		/* the process of a pid-scoped set may have ended */
 		if (err && err != -ESRCH)
@@ -162,7 +174,8 @@ int kern_gate_open(struct kern *k)
 	finish_closing(k);
 	nice = set_nice(TURNING_NICE);
 	k->gate_shut = false;
-	__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
+	if (k->frees_shut)
+		__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	open_sets(k, false);
 	open_sets(k, true);
 	kern_gate_begin(k);
@@ -225,4 +238,9 @@ void kern_gate_begin(struct kern *k)
 			(uint32_t)(((uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec - k->skel->bss->start_ns) /
 				   NS_PER_MS);
 	__atomic_add_fetch(&k->skel->bss->gate_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void kern_count_old_frees(struct kern *k, bool count)
+{
+	k->skel->data->count_old_frees = count;
 }

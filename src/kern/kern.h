@@ -105,7 +105,7 @@ void kern_detach_loader(struct kern *k);
  * close in the background) and put them back; a target pays nothing meanwhile. Disarmed first and last. What is
  * attached while the gate is shut comes with its opening. 0 or -errno.
  */
-int kern_gate_shut(struct kern *k);
+int kern_gate_shut(struct kern *k, bool frees_too); /* else frees stay, and end the blocks that were seen */
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
 /* From now on the gate will turn: what is freed unseen, and frees of unknown blocks, are to be expected. */
@@ -113,6 +113,8 @@ void kern_gate_begin(struct kern *k);
 /* Blocks seen from now on stand for so many each: what part of the time the gate is open. */
 void kern_set_burst_weight(struct kern *k, uint32_t weight);
 uint32_t kern_burst_weight(const struct kern *k);
+/* Are unknown blocks that are freed from before the attach? Else they may be of those not drawn or not seen. */
+void kern_count_old_frees(struct kern *k, bool count);
 /* Mean sampling interval from now on, in bytes; 0: every block. */
 void kern_set_sampling(struct kern *k, uint32_t interval_bytes);
 /* What a trap costs, for the processes' spent_ns: an entry, what its return adds, what single-stepping adds. */

@@ -14,7 +14,7 @@ enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 struct kern_link {
 	int fd;		       /* raw multi or session link, or -1 */
 	struct bpf_link *perf; /* or a perf link */
-	bool gated, hot;	       /* taken away between bursts (gate.c) */
+	bool gated, hot, frees;	       /* taken away between bursts (gate.c) */
 	bool scoped;	       /* to one process */
 };
 
@@ -27,6 +27,8 @@ struct probe_set {
 	size_t n;
 	pid_t pid;
 	bool gated;
+	bool frees; /* entries of frees: they may stay when the gate is shut */
+	bool is_open;
 };
 
 struct kern {
@@ -41,7 +43,7 @@ struct kern {
 	size_t n_links, links_cap;
 	struct probe_set *sets; /* what a gate opens again, what is made wide */
 	size_t n_sets, sets_cap;
-	bool gate_shut;
+	bool gate_shut, frees_shut;
 	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
 	struct scoped_closer *scoped_closer;
 	struct closing *closing; /* links that are being closed, or NULL */
@@ -93,6 +95,8 @@ void widen_close(struct kern *k);
 
 /* gate.c: attach a set, now or when the gate opens; owns its fd and sites from here on. 0 or -errno. */
 int gate_add(struct kern *k, const struct probe_set *s);
+/* Should its links be there now? */
+bool gate_wants(const struct kern *k, const struct probe_set *s);
 void gate_release(struct kern *k);
 
 #define MP_TRACE_UPROBE_MULTI 48

@@ -52,6 +52,7 @@ static void keep(struct kern *k, int fd, struct bpf_link *perf, const struct pro
 {
 	XGROW(k->links, k->n_links, k->links_cap);
 	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = s->gated, .hot = s->n && s->sites[0].is_hot,
+						     .frees = s->frees,
 						     .scoped = s->pid != 0 };
 }
 
@@ -118,7 +119,7 @@ static int attach_set(struct kern *k, struct bpf_program *prog, uint32_t type, u
 		      const struct attach_to *to, const struct probe_site *sites, size_t n)
 {
 	struct probe_set s = { .prog = prog, .type = type, .flags = flags, .pid = to->pid, .n = n,
-			       .gated = to->gated };
+			       .gated = to->gated, .frees = prog == k->skel->progs.heap_free_entry };
 
 	if (!n)
 		return 0;

@@ -79,7 +79,8 @@ int kern_widen(struct kern *k)
 		}
 		if (s->pid) {
 			s->pid = 0;
-			e = s->gated && k->gate_shut ? 0 : probe_set_open(k, s);
+			s->is_open = gate_wants(k, s);
+			e = s->is_open ? probe_set_open(k, s) : 0;
 			if (e && !err)
 				err = explain_attach(k, "probes for every process", e);
 		}

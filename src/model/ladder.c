@@ -8,6 +8,10 @@
 #define PREDICTED_SHARE 0.8
 /* Bursts spend this part of the budget: taking probes away and putting them back is not all in the books. */
 #define BURST_SHARE 0.6
+/* With frees always there, most is in the books. */
+#define BURST_SHARE_WITH_FREES 0.85
+/* Of the budget, what frees may take for themselves: the rest is for the bursts. */
+#define FREES_SHARE 0.5
 /* A purse holds this many seconds of its filling. */
 #define PURSE_SECONDS 0.25
 #define BURST_PURSE_SECONDS 0.75
@@ -24,7 +28,7 @@
 
 const char *rung_name(enum rung r)
 {
-	static const char *const names[] = { "exact", "sampled", "in bursts" };
+	static const char *const names[] = { "exact", "sampled", "in bursts", "in brief bursts" };
 
 	return names[r];
 }
@@ -34,8 +38,8 @@ double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, en
 {
 	double drawn;
 
-	if (r == RUNG_BURSTS)
-		return 0;
+	if (rung_is_gated(r))
+		return r == RUNG_BURSTS ? l->frees * c->free_s : 0;
 	drawn = r == RUNG_SAMPLED && interval_bytes ? l->capped_bytes / interval_bytes : l->allocs;
 	if (drawn > l->allocs)
 		drawn = l->allocs;
@@ -44,7 +48,7 @@ double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, en
 
 static double allowed(double work, double budget)
 {
-	return work * budget > LADDER_LIGHT ? work * budget : LADDER_LIGHT;
+	return budget * (work > LADDER_LEAST_WORK ? work : LADDER_LEAST_WORK);
 }
 
 enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,
@@ -62,17 +66,22 @@ enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *
 		*interval_bytes = interval;
 		return RUNG_SAMPLED;
 	}
-	return RUNG_BURSTS;
+	return ladder_cost(l, c, RUNG_BURSTS, 0) <= allowed(l->work, budget) * FREES_SHARE ? RUNG_BURSTS : RUNG_BRIEF;
+}
+
+static double share_of(enum rung r)
+{
+	return r == RUNG_BRIEF ? BURST_SHARE : r == RUNG_BURSTS ? BURST_SHARE_WITH_FREES : 1.0;
 }
 
 static double rate(const struct ladder_purse *p, double budget, enum rung r)
 {
-	return allowed(p->work, budget) * (r == RUNG_BURSTS ? BURST_SHARE : 1.0);
+	return allowed(p->work, budget) * share_of(r);
 }
 
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r)
 {
-	return rate(p, budget, r) * (r == RUNG_BURSTS ? BURST_PURSE_SECONDS : PURSE_SECONDS);
+	return rate(p, budget, r) * (rung_is_gated(r) ? BURST_PURSE_SECONDS : PURSE_SECONDS);
 }
 
 void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r)

@@ -5,7 +5,10 @@
  *
  *	exact     every call, with its stack
  *	sampled   every call traps, blocks are drawn by size (mean interval 8 to 64 KiB)
- *	bursts    every call for a short while, then no probes at all until the budget has filled again
+ *	bursts    allocations for a short while, then no probes on them until the budget has filled again; frees
+ *	          always, so that the end of each block that was seen is seen too
+ *	brief     frees in the same bursts only, where they alone would cost too much: what is freed between two
+ *	          bursts is known when its address is met again
  *
  * Units: CPU time in seconds per second of wall clock, costs in seconds, calls per second. The budget is a
  * share of the target's own work, that is of its CPU time without the probes:
@@ -18,7 +21,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum rung { RUNG_EXACT = 0, RUNG_SAMPLED, RUNG_BURSTS, RUNG_NR };
+enum rung { RUNG_EXACT = 0, RUNG_SAMPLED, RUNG_BURSTS, RUNG_BRIEF, RUNG_NR };
+
+/* Are probes taken away for a while? */
+static inline bool rung_is_gated(enum rung r)
+{
+	return r >= RUNG_BURSTS;
+}
 
 const char *rung_name(enum rung r); /* "exact" */
 
@@ -34,12 +43,12 @@ struct ladder_load {
 };
 
 /*
- * Probes may always cost this much per second of wall clock, however little the program does itself: one
- * that is predicted to cost less than four fifths of it, 2 % of one CPU, is watched exactly.
+ * A process that works less than this is treated as one that works so much: it has time to spare, and a tenth of
+ * next to nothing would pay for no probe at all.
  */
-#define LADDER_LIGHT 0.025
+#define LADDER_LEAST_WORK 0.5
 
-/* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may. */
+/* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may, beside the frees. */
 double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
 		   uint32_t interval_bytes);
 /* The first rung, and the smallest interval, that keep within four fifths of the budget (0.1: 10 %). */

@@ -11,7 +11,9 @@ static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r
 		buf_addf(out, "sampled every %u KiB", interval_bytes / 1024);
 		break;
 	case RUNG_BURSTS:
-		buf_addf(out, "in bursts, %.*f %% of the time", w->open_share < 0.095 ? 1 : 0, w->open_share * 100);
+	case RUNG_BRIEF:
+		buf_addf(out, "%s, %.*f %% of the time", rung_name(r), w->open_share < 0.095 ? 1 : 0,
+			 w->open_share * 100);
 		break;
 	default:
 		buf_adds(out, "exact");
@@ -28,7 +30,7 @@ void watch_add_how(struct buf *out, const struct profile *p)
 		buf_adds(out, "every malloc and free counted, nothing sampled");
 		return;
 	}
-	if (!w->n_steps && w->rung == RUNG_BURSTS)
+	if (!w->n_steps && rung_is_gated(w->rung))
 		buf_adds(out, "watched ");
 	for (i = 0; i < w->n_steps; i++) {
 		add_rung(out, w, w->steps[i].from, i ? w->steps[i - 1].interval_bytes : w->interval_bytes);

@@ -55,12 +55,13 @@ static void blocks_as_large_as_the_interval__cost_as_exact(void **state)
 	assert_near(ladder_cost(&l, &costs, RUNG_SAMPLED, 16384), 0.03175);
 }
 
-static void bursts__have_no_cost_of_their_own(void **state)
+static void bursts__cost_the_frees_and_brief_ones_nothing_of_their_own(void **state)
 {
 	struct ladder_load l = load_of(1e6, 128, 1);
 
 	(void)state;
-	assert_near(ladder_cost(&l, &costs, RUNG_BURSTS, 0), 0);
+	assert_near(ladder_cost(&l, &costs, RUNG_BURSTS, 0), 1.25);
+	assert_near(ladder_cost(&l, &costs, RUNG_BRIEF, 0), 0);
 }
 
 /* ---- choice ---- */
@@ -76,12 +77,13 @@ static const struct {
 	{ 20000, 128, 1, RUNG_SAMPLED, 8192 },	    /* 8.10 %; 4.65 % */
 	{ 20000, 128, 2, RUNG_EXACT, 0 },	    /* two CPUs: 4.05 % of its work */
 	{ 34000, 128, 1, RUNG_SAMPLED, 8192 },	    /* 7.91 % */
-	{ 35000, 128, 1, RUNG_BURSTS, 0 },	    /* 8.15 %, and 8.06 % at 64 KiB: the traps alone */
+	{ 35000, 128, 1, RUNG_BURSTS, 0 },	    /* 8.15 %, and 8.06 % at 64 KiB: the traps alone; frees 4.4 % */
+	{ 41000, 128, 1, RUNG_BRIEF, 0 },	    /* frees 5.1 % */
 	{ 25000, 8192, 1, RUNG_SAMPLED, 16384 },    /* 10.1 % at 8 KiB, 7.94 % at 16 */
 	{ 26000, 8192, 1, RUNG_SAMPLED, 32768 },    /* 8.26 % at 16, 7.12 % at 32 */
-	{ 1000000, 128, 1, RUNG_BURSTS, 0 },
-	{ 4900, 128, 0.05, RUNG_EXACT, 0 },	    /* 1.98 % of a CPU is light, though 40 % of its work */
-	{ 5100, 128, 0.05, RUNG_SAMPLED, 8192 },    /* 2.07 % */
+	{ 1000000, 128, 1, RUNG_BRIEF, 0 },
+	{ 19000, 128, 0.05, RUNG_EXACT, 0 },	    /* 7.70 % of a CPU is light, though more than its work */
+	{ 20000, 128, 0.05, RUNG_SAMPLED, 8192 },   /* 8.10 % */
 	{ 4900, 128, 0, RUNG_EXACT, 0 },
 };
 
@@ -347,7 +349,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_pairs__cost_4_percent_of_a_cpu_exact),
 		cmocka_unit_test(sampled__costs_by_the_blocks_that_are_drawn),
 		cmocka_unit_test(blocks_as_large_as_the_interval__cost_as_exact),
-		cmocka_unit_test(bursts__have_no_cost_of_their_own),
+		cmocka_unit_test(bursts__cost_the_frees_and_brief_ones_nothing_of_their_own),
 		cmocka_unit_test(a_load__has_its_rung),
 		cmocka_unit_test(a_choice__is_within_the_budget_by_its_own_figures),
 		cmocka_unit_test(a_purse__holds_a_quarter_of_a_second_of_the_budget),
