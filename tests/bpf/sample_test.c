@@ -32,6 +32,7 @@ static int reset_sampling(void **state)
 	int err = reset(state);
 
 	skel->bss->sample_bytes = INTERVAL;
+	skel->data->count_old_frees = false;
 	memset(skel->bss->nesting_sites, 0, sizeof(skel->bss->nesting_sites));
 	next_addr = 0x100000;
 	return err;
@@ -49,55 +50,68 @@ static uint64_t call(uint64_t row, int slot, uint64_t a0, uint64_t a1)
 
 /* ---- means ---- */
 
-struct sample {
-	double sum, squares;
-	unsigned int n;
+/*
+ * The truth of a repetition: its sums, and the variance that drawing gives them. A block of S bytes is drawn S times in
+ * R and then stands for R/S, rounded up with the fraction's probability f: the variance of its count is
+ * R/S - 1 + S/R f (1 - f). (The variance of the repetitions themselves is no yardstick: where a byte is
+ * drawn once or not at all it is small exactly when the mean is low.)
+ */
+struct truth {
+	double bytes, blocks, bytes_var, blocks_var;
 };
 
-static void sample_add(struct sample *s, double v)
+static void truth_add(struct truth *t, double size, double n)
 {
-	s->sum += v;
-	s->squares += v * v;
-	s->n++;
+	double stands_for = INTERVAL / size, f = stands_for - floor(stands_for);
+	double var = size < INTERVAL ? stands_for - 1 + f * (1 - f) / stands_for : 0;
+
+	t->bytes += n * size;
+	t->blocks += n;
+	t->bytes_var += n * size * size * var;
+	t->blocks_var += n * var;
 }
 
-/* How many standard errors the mean is off the truth. */
-static double sample_off(const struct sample *s, double truth)
+/* How many standard errors the mean of the repetitions is off the truth. */
+static double off_by(double sum, double truth, double variance)
 {
-	double mean = s->sum / s->n, variance = (s->squares / s->n - mean * mean) * s->n / (s->n - 1);
-
-	if (mean == truth)
-		return 0;
-	return variance > 0 ? fabs(mean - truth) / sqrt(variance / s->n) : INFINITY;
+	return fabs(sum / REPETITIONS - truth) / sqrt(variance / REPETITIONS);
 }
 
 /* One repetition: its estimates are what it adds to the live ones. */
 typedef void (*repetition_fn)(void);
 
-static bool is_unbiased(repetition_fn once, double bytes, double blocks)
+static bool is_unbiased(repetition_fn once, const struct truth *t)
 {
 	struct sums before = all_stacks(), now;
-	struct sample b = { 0 }, n = { 0 };
+	double bytes, blocks, bytes_off, blocks_off;
 	int i;
 
-	for (i = 0; i < REPETITIONS; i++) {
+	for (i = 0; i < REPETITIONS; i++)
 		once();
-		now = all_stacks();
-		sample_add(&b, (double)(int64_t)(now.live_bytes - before.live_bytes));
-		sample_add(&n, (double)(int64_t)(now.live_blocks - before.live_blocks));
-		before = now;
-	}
-	if (sample_off(&b, bytes) <= 3 && sample_off(&n, blocks) <= 3)
+	now = all_stacks();
+	bytes = (double)(int64_t)(now.live_bytes - before.live_bytes);
+	blocks = (double)(int64_t)(now.live_blocks - before.live_blocks);
+	bytes_off = off_by(bytes, t->bytes, t->bytes_var);
+	blocks_off = off_by(blocks, t->blocks, t->blocks_var);
+	if (bytes_off <= 3 && blocks_off <= 3)
 		return true;
-	print_message("bytes %.0f, truth %.0f, %.1f standard errors; blocks %.2f, truth %.0f, %.1f\n", b.sum / b.n,
-		      bytes, sample_off(&b, bytes), n.sum / n.n, blocks, sample_off(&n, blocks));
+	print_message("bytes %.0f, truth %.0f, %.1f standard errors; blocks %.2f, truth %.0f, %.1f\n",
+		      bytes / REPETITIONS, t->bytes, bytes_off, blocks / REPETITIONS, t->blocks, blocks_off);
 	return false;
 }
 
-static void assert_unbiased(repetition_fn once, double bytes, double blocks)
+static void assert_unbiased(repetition_fn once, const struct truth *t)
 {
-	if (!is_unbiased(once, bytes, blocks))
-		assert_true(is_unbiased(once, bytes, blocks));
+	if (!is_unbiased(once, t))
+		assert_true(is_unbiased(once, t));
+}
+
+static void assert_unbiased_blocks(repetition_fn once, double size, double n)
+{
+	struct truth t = { 0 };
+
+	truth_add(&t, size, n);
+	assert_unbiased(once, &t);
 }
 
 static void drop_blocks(void)
@@ -115,24 +129,22 @@ static void allocate_known(void)
 	drop_blocks();
 }
 
-static void truth_of_known(double *bytes, double *blocks)
+static struct truth truth_of_known(void)
 {
+	struct truth t = { 0 };
 	unsigned int i;
 
-	*bytes = *blocks = 0;
-	for (i = 0; i < N_KNOWN; i++) {
-		*bytes += (double)known[i].size * known[i].n;
-		*blocks += known[i].n;
-	}
+	for (i = 0; i < N_KNOWN; i++)
+		truth_add(&t, (double)known[i].size, known[i].n);
+	return t;
 }
 
 static void estimates_of_a_known_set__have_the_right_mean(void **state)
 {
-	double bytes, blocks;
+	struct truth t = truth_of_known();
 
 	(void)state;
-	truth_of_known(&bytes, &blocks);
-	assert_unbiased(allocate_known, bytes, blocks);
+	assert_unbiased(allocate_known, &t);
 }
 
 static uint64_t one_size;
@@ -154,7 +166,7 @@ static void estimates_of_each_size__have_the_right_mean(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		one_size = sizes[i];
-		assert_unbiased(allocate_one_size, 40.0 * (double)one_size, 40);
+		assert_unbiased_blocks(allocate_one_size, (double)one_size, 40);
 	}
 }
 
@@ -208,12 +220,10 @@ static unsigned int covered(unsigned int n, double bytes)
 
 static void the_printed_deviation__covers_the_truth_in_68_of_100_runs(void **state)
 {
-	double bytes, blocks;
 	unsigned int n;
 
 	(void)state;
-	truth_of_known(&bytes, &blocks);
-	n = covered(REPETITIONS, bytes);
+	n = covered(REPETITIONS, truth_of_known().bytes);
 	print_message("%u of %u\n", n, REPETITIONS);
 	/* 0.6827 of 300 is 204.8 +/- 8.06; four of these: once in 16 000 runs */
 	assert_in_range(n, 173, 237);
@@ -303,16 +313,16 @@ static void tail_jumps(void)
 static void inner_calls__are_not_drawn_again(void **state)
 {
 	(void)state;
-	assert_unbiased(calloc_over_malloc, 40 * 3000, 40);
+	assert_unbiased_blocks(calloc_over_malloc, 3000, 40);
 	wrapped();
-	assert_unbiased(wrapped, 40 * 3000, 40);
+	assert_unbiased_blocks(wrapped, 3000, 40);
 }
 
 static void tail_jumps__are_not_drawn_again(void **state)
 {
 	(void)state;
 	tail_jumps();
-	assert_unbiased(tail_jumps, 40 * 3000, 40);
+	assert_unbiased_blocks(tail_jumps, 3000, 40);
 }
 
 /* xalloc(n, zero) { return zero ? calloc(1, n) : malloc(n); }: one call site, two functions in turn. */
@@ -328,7 +338,7 @@ static void two_functions_in_turn_from_one_place(void)
 static void functions_in_turn_from_one_place__are_two_calls(void **state)
 {
 	(void)state;
-	assert_unbiased(two_functions_in_turn_from_one_place, 40 * 3000, 40);
+	assert_unbiased_blocks(two_functions_in_turn_from_one_place, 3000, 40);
 }
 
 /* ---- realloc and free ---- */
@@ -350,9 +360,12 @@ static void realloc_chain(void)
 
 static void realloc_chains__stay_unbiased(void **state)
 {
+	struct truth t = { 0 };
+
 	(void)state;
-	/* four of 6400 bytes live, and the first of 100 */
-	assert_unbiased(realloc_chain, 4 * 6400 + 100, 5);
+	truth_add(&t, 6400, 4); /* live, and the first of 100 */
+	truth_add(&t, 100, 1);
+	assert_unbiased(realloc_chain, &t);
 }
 
 static void failed_reallocs(void)
@@ -371,7 +384,7 @@ static void failed_reallocs(void)
 static void failed_reallocs__stay_unbiased(void **state)
 {
 	(void)state;
-	assert_unbiased(failed_reallocs, 20 * 2000, 20);
+	assert_unbiased_blocks(failed_reallocs, 2000, 20);
 }
 
 static void frees_of_blocks_that_were_not_drawn__change_nothing(void **state)
@@ -385,7 +398,8 @@ static void frees_of_blocks_that_were_not_drawn__change_nothing(void **state)
 	before = all_stacks();
 	for (i = 0; i < 100; i++) {
 		do_free(20, 0x9000000000ULL + (uint64_t)i * 64);
-		call(ROW_REALLOC, 20, 0x9100000000ULL + (uint64_t)i * 64, 0);
+		if (enter(ROW_REALLOC, 20, 0x9100000000ULL + (uint64_t)i * 64, 0, 0))
+			leave(20, 0);
 	}
 	assert_live(before.live_bytes, before.live_blocks);
 	t = totals();

@@ -82,8 +82,8 @@ static const struct {
 	{ 25000, 8192, 1, RUNG_SAMPLED, 16384 },    /* 10.1 % at 8 KiB, 7.94 % at 16 */
 	{ 26000, 8192, 1, RUNG_SAMPLED, 32768 },    /* 8.26 % at 16, 7.12 % at 32 */
 	{ 1000000, 128, 1, RUNG_BRIEF, 0 },
-	{ 19000, 128, 0.05, RUNG_EXACT, 0 },	    /* 7.70 % of a CPU is light, though more than its work */
-	{ 20000, 128, 0.05, RUNG_SAMPLED, 8192 },   /* 8.10 % */
+	{ 9800, 128, 0.05, RUNG_EXACT, 0 },	    /* 3.97 % of a CPU is light, though more than its work is a tenth of */
+	{ 10000, 128, 0.05, RUNG_SAMPLED, 8192 },   /* 4.05 % */
 	{ 4900, 128, 0, RUNG_EXACT, 0 },
 };
 
@@ -114,16 +114,17 @@ static void a_choice__is_within_the_budget_by_its_own_figures(void **state)
 	for (budget = 0.01; budget < 0.6; budget *= 1.5)
 		for (pairs = 1000; pairs < 3e6; pairs *= 1.3) {
 			struct ladder_load l = load_of(pairs, 300, 0.7);
-			double most = fmax(0.7 * budget, LADDER_LIGHT) * 0.8;
+			double most = 0.7 * budget * 0.8;
 
 			r = ladder_choose(&l, &costs, budget, &interval);
-			if (r != RUNG_BURSTS)
-				assert_true(ladder_cost(&l, &costs, r, interval) <= most);
+			assert_true(ladder_cost(&l, &costs, r, interval) <= most);
 			/* and what is less close was not needed */
 			if (r != RUNG_EXACT)
 				assert_true(ladder_cost(&l, &costs, RUNG_EXACT, 0) > most);
-			if (r == RUNG_BURSTS)
+			if (rung_is_gated(r))
 				assert_true(ladder_cost(&l, &costs, RUNG_SAMPLED, MP_SAMPLE_MOST) > most);
+			if (r == RUNG_BRIEF) /* half of the budget is not enough for the frees */
+				assert_true(ladder_cost(&l, &costs, RUNG_BURSTS, 0) > 0.7 * budget * 0.5);
 		}
 }
 
@@ -168,9 +169,9 @@ static void a_clock_that_lags__makes_no_work_of_it(void **state)
 	struct ladder_purse p = { 0 };
 
 	(void)state;
-	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.003, 0, 0.0027);
-	assert_near(ladder_purse_size(&p, 0.1, RUNG_BURSTS), LADDER_LIGHT * 0.6 * 0.75);
-	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.003, 0.006, 0.0027);
+	ladder_purse_step(&p, 0.1, RUNG_BRIEF, 0.003, 0, 0.0027);
+	assert_near(ladder_purse_size(&p, 0.1, RUNG_BRIEF), LADDER_LEAST_WORK * 0.1 * 0.6 * 0.75);
+	ladder_purse_step(&p, 0.1, RUNG_BRIEF, 0.003, 0.006, 0.0027);
 	assert_near(p.work, 0.1);
 }
 
@@ -202,12 +203,12 @@ static void spend_all(double budget, enum rung r, double work, double cost_per_s
 		double rate;
 
 		ladder_purse_step(&p, budget, r, dt, now + cost, cost);
-		rate = ladder_purse_size(&p, budget, r) / (r == RUNG_BURSTS ? 0.75 : 0.25);
+		rate = ladder_purse_size(&p, budget, r) / (rung_is_gated(r) ? 0.75 : 0.25);
 		spent[i + 1] = spent[i] + cost;
 		filled[i + 1] = filled[i] + rate * dt;
 		biggest = fmax(biggest, ladder_purse_size(&p, budget, r));
 		assert_true(p.seconds <= ladder_purse_size(&p, budget, r) + 1e-12);
-		assert_true(rate <= fmax(work * budget, LADDER_LIGHT) + 1e-12);
+		assert_true(rate <= fmax(work, LADDER_LEAST_WORK) * budget + 1e-12);
 	}
 	assert_true(spent[N] > 0);
 	for (i = 0; i < N; i++)
@@ -219,6 +220,7 @@ static void a_purse__never_gives_more_than_its_size_and_its_filling_in_any_windo
 {
 	(void)state;
 	spend_all(0.1, RUNG_BURSTS, 1, 0.9);
+	spend_all(0.1, RUNG_BRIEF, 1, 0.9);
 	spend_all(0.1, RUNG_EXACT, 1, 0.5);
 	spend_all(0.02, RUNG_BURSTS, 3, 0.9);
 	spend_all(0.5, RUNG_SAMPLED, 0.2, 0.2);
@@ -239,15 +241,17 @@ static void a_spender_that_does_not_stop__is_in_debt_by_what_it_spent_too_much(v
 
 static void a_filled_purse__is_full_and_bursts_have_a_larger_one_that_fills_slower(void **state)
 {
-	struct ladder_purse p = purse_at(1, 0.1, RUNG_BURSTS);
+	struct ladder_purse p = purse_at(1, 0.1, RUNG_BRIEF);
 
 	(void)state;
 	p.seconds = -1;
-	ladder_purse_fill(&p, 0.1, RUNG_BURSTS);
+	ladder_purse_fill(&p, 0.1, RUNG_BRIEF);
 	assert_near(p.seconds, 0.045); /* 0.6 x 10 % for 0.75 s */
 	p.seconds = 0;
-	ladder_purse_step(&p, 0.1, RUNG_BURSTS, 0.1, 0.1, 0);
+	ladder_purse_step(&p, 0.1, RUNG_BRIEF, 0.1, 0.1, 0);
 	assert_near(p.seconds, 0.006);
+	ladder_purse_fill(&p, 0.1, RUNG_BURSTS);
+	assert_near(p.seconds, 0.06375); /* 0.85: with the frees */
 }
 
 static void a_step_of_no_time__changes_nothing(void **state)
