@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #define N_WORKERS 4
-#define REQUESTS_PER_SECOND 512 /* per worker */
+#define REQUESTS_PER_SECOND 128 /* per worker */
 #define LEAK_EVERY 8
-#define SESSION_BYTES 4096 /* 4 workers * 512 / 8 * 4096 = 1 MiB/s */
+#define SESSION_BYTES 16384 /* 4 workers * 128 / 8 * 16384 = 1 MiB/s */
 #define CACHE_ENTRIES 1024
 #define CACHE_ENTRY_BYTES 4096
 #define NOINLINE __attribute__((noinline))
