@@ -491,6 +491,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	uint64_t open = b->open_ns;
 
 	w->share = b->work_s > 0 ? b->cost_s / b->work_s : 0;
+	w->work = now_ns > b->armed_ns ? b->work_s / ((double)(now_ns - b->armed_ns) * 1e-9) : 0;
 	look_after(b, now_ns, w);
 	if (!b->first_burst_ns)
 		return;

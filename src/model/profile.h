@@ -122,6 +122,7 @@ struct profile_watch {
 	bool is_fixed;	/* --sample BYTES or off: no budget */
 	double budget;	/* 0.1: 10 % */
 	double share;	/* probes' cost by the targets' own work, over the run; estimated */
+	double work;	/* the targets' own work: CPU time per second without the probes */
 	double open_share; /* bursts: part of the time since the first that probes were in place */
 	double slowdown;   /* in a burst */
 	struct profile_step steps[LADDER_MAX_CHANGES];

@@ -44,17 +44,30 @@ void watch_add_how(struct buf *out, const struct profile *p)
 		buf_adds(out, w->rung == RUNG_SAMPLED ? " (so: +/-)" : " (so: about)");
 }
 
+static void add_percent(struct buf *out, double share)
+{
+	buf_addf(out, "est. %.*f %%", share < 0.095 ? 1 : 0, share * 100);
+}
+
 void watch_add_cost(struct buf *out, const struct profile *p)
 {
 	const struct profile_watch *w = &p->watch;
 
 	if (w->share <= 0)
 		return;
-	buf_addf(out, "est. %.*f %% of its CPU", w->share < 0.095 ? 1 : 0, w->share * 100);
-	if (!w->is_fixed)
-		buf_addf(out, " (budget %.0f %%)", w->budget * 100);
-	else
+	if (w->work < LADDER_LEAST_WORK) {
+		add_percent(out, w->share * w->work);
+		buf_adds(out, " of one CPU");
+	} else {
+		add_percent(out, w->share);
+		buf_adds(out, " of its CPU");
+	}
+	if (w->is_fixed)
 		buf_adds(out, " (no budget: --sample)");
+	else if (w->work < LADDER_LEAST_WORK)
+		buf_addf(out, " (budget %.3g %%: it works little)", w->budget * LADDER_LEAST_WORK * 100);
+	else
+		buf_addf(out, " (budget %.3g %%)", w->budget * 100);
 }
 
 void watch_add_outside(struct buf *out, const struct profile *p)

@@ -169,6 +169,7 @@ void make_rich(struct profile *p)
 	p->watch.rung = RUNG_SAMPLED;
 	p->watch.interval_bytes = 8192;
 	p->watch.share = 0.0625;
+	p->watch.work = 0.8;
 	p->watch.budget = 0.1;
 	p->watch.cpu_before = p->watch.delay_before = -1;
 	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
