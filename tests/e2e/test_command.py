@@ -1,9 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """memprobe -- COMMAND: status, arguments, first allocation, user."""
+import contextlib
+import ctypes
 import os
 import pwd
+import shutil
+import signal
+import subprocess
 import tempfile
+import time
 
 from harness import Memprobe, Talk, build, has_function, main, measure, parse_folded, run, sum_of, test
 from test_calls import CALLS
@@ -101,15 +107,17 @@ def stdout_is_shared(t):
            ended.stdout.startswith("from the command\n"), repr(ended.stdout[:200]))
 
 
+@contextlib.contextmanager
+def readable_by_all():
+    """A copy of the program where other users can run it."""
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        yield shutil.copy(build("first"), d)
+
+
 @test
 def users(t):
-    readable = tempfile.mkdtemp()
-    try:
-        os.chmod(readable, 0o755)
-        copy = os.path.join(readable, "first")
-        with open(build("first"), "rb") as source, open(copy, "wb") as to:
-            to.write(source.read())
-        os.chmod(copy, 0o755)
+    with readable_by_all() as copy:
         env = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(pwd.getpwnam("nobody").pw_gid)}
         for name, options, extra, want in (
                 ("started_through_sudo__the_command_runs_as_the_user_who_typed_it", (), env, NOBODY),
@@ -120,16 +128,12 @@ def users(t):
             t.equal(f"{name}_and_is_profiled", sum_of(stacks, "s_main"), 100065)
             if want:
                 t.true(f"{name}_and_memprobe_says_so", "nobody" in err, err)
-    finally:
-        os.unlink(copy)
-        os.rmdir(readable)
 
 
 @test
 def interrupted(t):
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "out.folded")
-        import subprocess # pylint: disable=import-outside-toplevel
         with Memprobe("-o", path, "--", build("lifecycle"), "exit", stdin=subprocess.PIPE,
                       stdout=subprocess.PIPE) as m:
             talk = Talk(m.process)
@@ -139,6 +143,88 @@ def interrupted(t):
             stacks = parse_folded(open(path).read())
             t.equal("an_interrupted_command__is_reported", sum_of(stacks, "s_parent"),
                     truth.of("s_parent", "live-bytes"))
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def state_of(pid):
+    """`T`: stopped; None: there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return [int(c) for c in f.read().split()]
+    except OSError:
+        return []
+
+
+def stop_number(m, number):
+    """COMMAND when it is held for the NUMBERth time, memprobe with it; None when it never was."""
+    end, was, seen = time.monotonic() + 30, "", 0
+    while time.monotonic() < end and m.process.poll() is None:
+        for child in children_of(m.process.pid):
+            state = state_of(child)
+            seen += state == "T" and was != "T"
+            was = state or was
+            if seen == number and state == "T":
+                m.process.send_signal(signal.SIGSTOP)
+                while state_of(m.process.pid) != "T":
+                    time.sleep(0.001)
+                if state_of(child) == "T":
+                    return child
+                m.process.send_signal(signal.SIGCONT)
+                return None
+    return None
+
+
+def status_of(pid, timeout_s=20):
+    """Its exit status, now that it is ours; None while it does not end."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def kill_while_held(t, name, number, program, options=()):
+    """memprobe is killed while COMMAND stands still for it: before its libraries are mapped, and after."""
+    for _ in range(5):
+        with Memprobe(*options, "--", program, "7") as m:
+            child = stop_number(m, number)
+            if child is None: # gone on before memprobe itself stood still
+                continue
+            m.process.kill()
+            m.process.wait()
+            status = status_of(child)
+            t.true(f"{name}__runs_to_its_end_when_memprobe_is_killed", status == 7 and "done" in m.stdout,
+                   f"status {status}: {m.stdout[-200:]}")
+            return
+    t.fail(f"{name}__is_held", "it never was, in five runs")
+
+
+@test
+def killed_while_it_holds_the_command(t):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) # its orphans become ours
+    try:
+        with readable_by_all() as copy:
+            for number, where in ((1, "at_its_exec"), (2, "in_its_loader")):
+                kill_while_held(t, f"a_command_held_{where}", number, copy)
+                kill_while_held(t, f"a_command_of_another_user_held_{where}", number, copy,
+                                ("--user", "nobody"))
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 if __name__ == "__main__":
