@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Which fields of the profile a recording holds, in which order: a new field is a row at the end of its table,
+ * and the size in the assertion below it. A row is never removed nor moved: a reader goes by the number. Pure.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "model/codec_internal.h"
+
+#define ROW(type, member, row_kind, less) \
+	{ .offset = offsetof(type, member), .size = sizeof(((type *)0)->member), .kind = row_kind, .below = less }
+#define TABLE(type, rows) { rows, sizeof(rows) / sizeof(rows[0]), sizeof(type) }
+#define IS_AS_LISTED(type, size) _Static_assert(sizeof(type) == (size), #type ": a new field needs a row above")
+
+#define FRAME(member, kind, less) ROW(struct profile_frame, member, kind, less)
+
+static const struct codec_field frame_rows[] = {
+	FRAME(name, FIELD_STRING, 0), FRAME(module, FIELD_STRING, 0), FRAME(file, FIELD_STRING, 0),
+	FRAME(line, FIELD_NUMBER, 0), FRAME(class, FIELD_ENUM, FRAME_NOTE + 1),
+	FRAME(build_id, FIELD_STRING, 0), FRAME(inlined, FIELD_ENUM, 2),  FRAME(vaddr, FIELD_NUMBER, 0),
+};
+
+const struct codec_table codec_frames = TABLE(struct profile_frame, frame_rows);
+IS_AS_LISTED(struct profile_frame, 40);
+
+#define PROC(member, kind, less) ROW(struct profile_proc, member, kind, less)
+#define FACTS(when)                                                                                               \
+	PROC(when.rss_bytes, FIELD_BYTES, 0), PROC(when.rss_anon_bytes, FIELD_BYTES, 0),                          \
+	PROC(when.rss_file_bytes, FIELD_BYTES, 0), PROC(when.rss_shmem_bytes, FIELD_BYTES, 0),                    \
+	PROC(when.swap_bytes, FIELD_BYTES, 0), PROC(when.limit_bytes, FIELD_NUMBER, 0),                           \
+	PROC(when.limit_used_bytes, FIELD_NUMBER, 0), PROC(when.limit_name, FIELD_STRING, 0),                     \
+	PROC(when.oom_kills, FIELD_NUMBER, 0), PROC(when.n_threads, FIELD_NUMBER, 0),                             \
+	PROC(when.start_age_ns, FIELD_NUMBER, 0), PROC(when.cpu_ns, FIELD_NUMBER, 0)
+
+static const struct codec_field proc_rows[] = {
+	PROC(gen, FIELD_NUMBER, 0),
+	PROC(tgid, FIELD_NUMBER, 0),
+	PROC(comm, FIELD_STRING, 0),
+	PROC(parent, FIELD_PROC, 0),
+	PROC(state, FIELD_ENUM, PROC_EXECED + 1),
+	PROC(begin_ns, FIELD_NUMBER, 0),
+	PROC(end_ns, FIELD_NUMBER, 0),
+	PROC(old.old_free_blocks, FIELD_BYTES, 0),
+	PROC(old.old_free_bytes, FIELD_BYTES, 0),
+	PROC(old.old_free_unsized, FIELD_BYTES, 0),
+	PROC(old.failed_calls, FIELD_NUMBER, 0),
+	PROC(old.lost_bytes, FIELD_BYTES, 0),
+	PROC(old.lost_blocks, FIELD_BYTES, 0),
+	PROC(old.spent_ns, FIELD_NUMBER, 0),
+	PROC(old.alloc_calls, FIELD_NUMBER, 0),
+	PROC(old.free_calls, FIELD_NUMBER, 0),
+	PROC(old.capped_bytes, FIELD_NUMBER, 0),
+	FACTS(at_attach),
+	FACTS(now),
+};
+
+const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
+IS_AS_LISTED(struct mp_proc_totals, 80);
+IS_AS_LISTED(struct profile_facts, 96);
+IS_AS_LISTED(struct profile_proc, 312);
+
+#define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
+
+static const struct codec_field figure_rows[] = {
+	FIGURE(t.alloc_bytes, FIELD_BYTES),   FIGURE(t.alloc_blocks, FIELD_BYTES),
+	FIGURE(t.free_bytes, FIELD_BYTES),    FIGURE(t.free_blocks, FIELD_BYTES),
+	FIGURE(t.birth_sum_ms, FIELD_NUMBER), FIGURE(t.alloc_var, FIELD_NUMBER),
+	FIGURE(t.free_var, FIELD_NUMBER),     FIGURE(live_bytes_more, FIELD_NUMBER),
+	FIGURE(live_blocks_more, FIELD_NUMBER),
+};
+
+const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
+IS_AS_LISTED(struct profile_totals, 56);
+IS_AS_LISTED(struct profile_stack, 96); /* the rest of it is in STKS */
+
+#define FACT(member, kind, less) ROW(struct profile, member, kind, less)
+
+static const struct codec_field fact_rows[] = {
+	FACT(host, FIELD_STRING, 0),
+	FACT(kernel, FIELD_STRING, 0),
+	FACT(command_line, FIELD_STRING, 0),
+	FACT(cost.probe_hits, FIELD_NUMBER, 0),
+	FACT(cost.own_cpu_ns, FIELD_NUMBER, 0),
+	FACT(cost.kernel_memory_bytes, FIELD_NUMBER, 0),
+	FACT(cost.user_memory_bytes, FIELD_NUMBER, 0),
+	FACT(cost.max_memory_bytes, FIELD_NUMBER, 0),
+	FACT(cost.n_probes, FIELD_NUMBER, 0),
+	FACT(cost.n_processes, FIELD_NUMBER, 0),
+	FACT(cost.attach_kind, FIELD_STRING, 0),
+	FACT(cost.unwinder, FIELD_STRING, 0),
+	FACT(watch.rung, FIELD_ENUM, RUNG_NR),
+	FACT(watch.interval_bytes, FIELD_NUMBER, 0),
+	FACT(watch.is_fixed, FIELD_ENUM, 2),
+	FACT(watch.budget, FIELD_FLOAT, 0),
+	FACT(watch.share, FIELD_FLOAT, 0),
+	FACT(watch.open_share, FIELD_FLOAT, 0),
+	FACT(watch.cpu_before, FIELD_FLOAT, 0),
+	FACT(watch.cpu_armed, FIELD_FLOAT, 0),
+	FACT(watch.delay_before, FIELD_FLOAT, 0),
+	FACT(watch.delay_armed, FIELD_FLOAT, 0),
+	FACT(watch.slowdown, FIELD_FLOAT, 0),
+};
+
+const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
+IS_AS_LISTED(struct profile_cost, 56);
+
+#define STEP(member, kind, less) ROW(struct profile_step, member, kind, less)
+
+static const struct codec_field step_rows[] = {
+	STEP(time_ns, FIELD_NUMBER, 0),	   STEP(from, FIELD_ENUM, RUNG_NR),
+	STEP(to, FIELD_ENUM, RUNG_NR),	   STEP(interval_bytes, FIELD_NUMBER, 0),
+	STEP(share, FIELD_FLOAT, 0),
+};
+
+const struct codec_table codec_steps = TABLE(struct profile_step, step_rows);
+IS_AS_LISTED(struct profile_step, 32);
+IS_AS_LISTED(struct profile_watch, 88 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
+
+#define MARK(member, kind) ROW(struct profile_mark, member, kind, 0)
+
+static const struct codec_field mark_rows[] = {
+	MARK(time_ns, FIELD_NUMBER),
+	MARK(live_bytes, FIELD_BYTES),
+	MARK(live_blocks, FIELD_BYTES),
+};
+
+const struct codec_table codec_marks = TABLE(struct profile_mark, mark_rows);
+IS_AS_LISTED(struct profile_mark, 24);
+
+struct codec_figure codec_figure_of(const struct profile_stack *s)
+{
+	return (struct codec_figure){
+		.t = s->t,
+		.live_bytes_more = s->live_bytes - totals_live_bytes(&s->t),
+		.live_blocks_more = s->live_blocks - totals_live_blocks(&s->t),
+	};
+}
+
+void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
+{
+	s->t = f->t;
+	s->live_bytes = f->live_bytes_more + totals_live_bytes(&f->t);
+	s->live_blocks = f->live_blocks_more + totals_live_blocks(&f->t);
+}
+
+uint64_t codec_field_get(const void *record, const struct codec_field *f)
+{
+	const char *p = (const char *)record + f->offset;
+	uint64_t v64;
+	uint32_t v32;
+	double d;
+
+	switch (f->size) {
+	case 8:
+		memcpy(&v64, p, 8);
+		memcpy(&d, p, 8);
+		return f->kind == FIELD_FLOAT && !isfinite(d) ? 0 : v64;
+	case 4:
+		memcpy(&v32, p, 4);
+		return v32;
+	default:
+		return *(const unsigned char *)p;
+	}
+}
+
+static bool is_within(const struct codec_field *f, uint64_t v, const struct codec_bounds *b)
+{
+	double d;
+
+	if (f->size < 8 && v >> 8 * f->size)
+		return false;
+	switch ((enum field_kind)f->kind) {
+	case FIELD_NUMBER:
+	case FIELD_BYTES:
+		return true;
+	case FIELD_STRING:
+		return v < b->n_strings;
+	case FIELD_ENUM:
+		return v < f->below;
+	case FIELD_FLOAT:
+		memcpy(&d, &v, sizeof(d));
+		return isfinite(d);
+	case FIELD_PROC:
+		return v < b->n_procs || v == UINT32_MAX;
+	}
+	return false;
+}
+
+bool codec_field_set(void *record, const struct codec_field *f, uint64_t v, const struct codec_bounds *b)
+{
+	char *p = (char *)record + f->offset;
+	uint32_t v32 = (uint32_t)v;
+
+	if (!is_within(f, v, b))
+		return false;
+	switch (f->size) {
+	case 8:
+		memcpy(p, &v, 8);
+		break;
+	case 4:
+		memcpy(p, &v32, 4);
+		break;
+	default:
+		*(unsigned char *)p = (unsigned char)v;
+	}
+	return true;
+}
+
+bool codec_sums_fit(const struct codec_table *t, const void *records, size_t n)
+{
+	size_t i, k;
+
+	for (k = 0; k < t->n; k++) {
+		uint64_t left = CODEC_MAX_BYTES;
+
+		for (i = 0; i < n && t->fields[k].kind == FIELD_BYTES; i++) {
+			uint64_t v = codec_field_get((const char *)records + i * t->record_size, &t->fields[k]);
+
+			if (v > left)
+				return false;
+			left -= v;
+		}
+	}
+	return true;
+}
+
+void codec_fields_reset(const struct codec_table *t, void *record)
+{
+	size_t k;
+
+	for (k = 0; k < t->n; k++)
+		memset((char *)record + t->fields[k].offset, 0, t->fields[k].size);
+}
