@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Which fields of the profile a recording holds, in which order: a new field is a row at the end of its table,
- * and the size in the assertion below it. A row is never removed nor moved: a reader goes by the number. Pure.
+ * and the size in the assertion below it (which is there so that nobody forgets). A row is never removed nor
+ * moved: a reader goes by the number. Pure.
  */
 #include <math.h>
 #include <string.h>
@@ -100,6 +101,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.delay_before, FIELD_FLOAT, 0),
 	FACT(watch.delay_armed, FIELD_FLOAT, 0),
 	FACT(watch.slowdown, FIELD_FLOAT, 0),
+	FACT(watch.work, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -115,7 +117,7 @@ static const struct codec_field step_rows[] = {
 
 const struct codec_table codec_steps = TABLE(struct profile_step, step_rows);
 IS_AS_LISTED(struct profile_step, 32);
-IS_AS_LISTED(struct profile_watch, 88 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
+IS_AS_LISTED(struct profile_watch, 96 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
 
 #define MARK(member, kind) ROW(struct profile_mark, member, kind, 0)
 
