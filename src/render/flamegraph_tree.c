@@ -165,7 +165,7 @@ static void add_path(struct builder *b, const struct profile_stack *s, const uin
 {
 	const struct profile *p = b->f->profile;
 	bool allocated = b->f->metric == METRIC_ALLOC_BYTES || b->f->metric == METRIC_ALLOC_BLOCKS;
-	const char *cut = stack_end_text(s->end);
+	const char *cut = stack_mark(p, s);
 	struct path *path = &b->paths[b->n_paths++];
 	uint32_t i;
 

@@ -3,7 +3,7 @@
  * Folded stacks, for any flame graph tool: root first, one line per stack, nothing else.
  *
  *	gatewayd-4242;main;EventLoop::run;SessionCache::insert;operator new(unsigned long) 43632000
- *	gatewayd-4242;[truncated: no unwind info];decode;malloc 128
+ *	gatewayd-4242;[truncated: no unwind info in libcodec.so];decode;malloc 128
  *
  * ';' in a name becomes ':', control bytes a blank; equal lines are one; heaviest first, then by
  * text, so that the same profile gives the same bytes.
@@ -38,7 +38,7 @@ static void add_name(struct buf *b, const char *name)
 static char *stack_text(const struct profile *p, const struct profile_stack *s)
 {
 	const struct profile_proc *proc = &p->procs[s->proc];
-	const char *cut = stack_end_text(s->end);
+	const char *cut = stack_mark(p, s);
 	struct buf b = BUF_INIT;
 	uint32_t i;
 

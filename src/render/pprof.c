@@ -43,7 +43,7 @@ enum { FUNCTION_ID = 1, FUNCTION_NAME, FUNCTION_SYSTEM_NAME, FUNCTION_FILENAME }
 
 #define NAMED_RANGE 4096
 
-/* Frames [at, at + n) of a stack, innermost first: one address. n 0: a stack's end, numbered at. */
+/* Frames [at, at + n) of a stack, innermost first: one address. n 0: a cut stack's mark, string `at` of the profile. */
 struct location {
 	uint32_t at, n;
 	uint32_t mapping; /* 0: none */
@@ -71,7 +71,7 @@ struct writer {
 	struct function *functions;
 	size_t n_locations, locations_cap, n_mappings, mappings_cap, n_functions, functions_cap;
 	struct table location_ids, function_ids; /* -> id */
-	uint32_t end_location[MP_END_NR];
+	struct table mark_ids;			 /* mark of a cut stack -> location */
 };
 
 /* ---- strings ---- */
@@ -169,11 +169,13 @@ static uint64_t location_id(struct writer *w, uint32_t at, uint32_t n)
 	}
 }
 
-static uint64_t end_id(struct writer *w, enum mp_stack_end end)
+static uint64_t mark_id(struct writer *w, uint32_t mark)
 {
-	if (!w->end_location[end])
-		w->end_location[end] = (uint32_t)add_location(w, end, 0, 0);
-	return w->end_location[end];
+	uint64_t *id = table_put(&w->mark_ids, mark, 0);
+
+	if (!*id)
+		*id = add_location(w, mark, 0, 0);
+	return *id;
 }
 
 /* The program itself has the first mapping, as tools expect: the object where the heaviest stack begins. */
@@ -232,8 +234,8 @@ static void put_sample(struct writer *w, const struct ordered_stack *o)
 			n++;
 		pb_add_varint(&w->ids, location_id(w, s->first_frame + i, n));
 	}
-	if (*stack_end_text(s->end))
-		pb_add_varint(&w->ids, end_id(w, s->end));
+	if (*stack_mark(w->p, s))
+		pb_add_varint(&w->ids, mark_id(w, s->mark));
 	pb_add_buf(&w->message, SAMPLE_LOCATION, &w->ids);
 	buf_reset(&w->ids);
 	add_value(w, o->t.alloc_blocks);
@@ -265,7 +267,7 @@ static void put_location(struct writer *w, uint64_t id, const struct location *l
 	if (l->n)
 		pb_add_uint(&w->message, LOCATION_ADDRESS, frame_at(w->p, l->at + l->n - 1)->vaddr);
 	else
-		add_line(w, add_function(w, 0, 0, stack_end_text((enum mp_stack_end)l->at)), 0);
+		add_line(w, add_function(w, 0, 0, profile_str(w->p, l->at)), 0);
 	for (i = 0; i < l->n; i++) {
 		const struct profile_frame *f = frame_at(w->p, l->at + i);
 
@@ -389,6 +391,7 @@ void render_pprof(struct buf *out, const struct profile *p, const struct render_
 	stack_order_release(&order);
 	intern_release(&w.strings);
 	table_release(&w.location_ids);
+	table_release(&w.mark_ids);
 	table_release(&w.function_ids);
 	free(w.string_of);
 	free(w.locations);

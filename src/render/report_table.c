@@ -135,7 +135,7 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 {
 	struct where w = { .text = BUF_INIT };
 	unsigned int columns = t->o->columns ? t->o->columns : 100;
-	const char *cut = stack_end_text(s->end);
+	const char *cut = stack_mark(t->p, s);
 	struct buf name = BUF_INIT;
 	uint32_t i;
 
@@ -157,8 +157,10 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 			buf_addf(&name, " %s:%u", file, f->line);
 		where_add(&w, name.data, name.len);
 	}
-	if (*cut)
-		where_add(&w, cut, strlen(cut));
+	buf_reset(&name);
+	buf_add_printable(&name, cut, strlen(cut));
+	if (name.len)
+		where_add(&w, name.data, name.len);
 	if (!s->n_frames)
 		where_add(&w, "[unknown]", 9);
 	buf_add(t->out, w.text.data, w.text.len);
@@ -170,6 +172,7 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
 {
 	const struct profile_proc *proc = &t->p->procs[s->proc];
+	const char *cut = stack_mark(t->p, s);
 	uint32_t i;
 
 	buf_addf(t->out, "          %s (pid %d)\n", profile_str(t->p, proc->comm), proc->tgid);
@@ -183,8 +186,11 @@ static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
 			buf_addf(t->out, "  (%s)", module);
 		buf_addc(t->out, '\n');
 	}
-	if (*stack_end_text(s->end))
-		buf_addf(t->out, "          %s\n", stack_end_text(s->end));
+	if (*cut) {
+		buf_adds(t->out, "          ");
+		buf_add_printable(t->out, cut, strlen(cut));
+		buf_addc(t->out, '\n');
+	}
 }
 
 static void mean_age(const struct stack_table *t, const struct profile_stack *s, char out[24])

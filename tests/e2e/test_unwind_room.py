@@ -43,6 +43,8 @@ def too_big_without_frame_pointers(t):
     whole, cut = whole["alloc-bytes"], cut["alloc-bytes"]
     t.equal("a_program_without_frame_pointers_or_table__has_marked_stacks",
             [f for f, _ in cut if has_function(f, "take") and not has_function(f, "main") and not is_marked(f)], [])
+    t.true("a_marked_stack__names_the_object_whose_unwind_info_is_missing",
+           any(f[1] == "[truncated: no unwind info in full_table_bare]" for f, _ in cut), f"{[f[:2] for f, _ in cut]}")
     known = tails(whole)
     t.equal("what_is_left_of_marked_stacks__is_true",
             [c for c in tails(cut) if not any(c == w[:len(c)] for w in known)], [])

@@ -282,7 +282,7 @@ static void the_words__say_what_is_drawn_and_how_far_to_trust_it(void **state)
 		    (const char *const[]){ ": 2 850 blocks allocated since the attach, freed again or not", "Width = blocks allocated", NULL });
 	check_words(make_growing, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "12 blocks of which were freed since (300.0 KiB)", "Complete stacks: 99.99 %",
-					   " [truncated: no unwind info]\n", NULL });
+					   " [truncated: no unwind info in app]\n", NULL });
 	check_words(make_sampled, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "ESTIMATED: sampled every 8 KiB (so: +/-)", "!EXACT", NULL });
 	check_words(make_forked, METRIC_LIVE_BYTES,
