@@ -12,6 +12,7 @@
 #include "maps.bpf.h"
 #include "guard.bpf.h"
 #include "arch.bpf.h"
+#include "select.bpf.h"
 #include "process.bpf.h"
 #include "call.bpf.h"
 #include "unwind.bpf.h"

@@ -94,6 +94,30 @@ enum mp_proc_flags {
 	MP_PROC_SHARED = 2, /* a CLONE_VM child (vfork): uses its parent's generation */
 	MP_PROC_HELD = 4,   /* COMMAND before its exec: becomes a target there, and is stopped */
 	MP_PROC_IGNORED = 8, /* never a target (memprobe itself) */
+	MP_PROC_SELECTED = 16, /* by name or group: asked again at exec, and for each child */
+};
+
+/* ---- processes by name and control group ---- */
+
+#define MP_COMM_BYTES 15 /* of a name, without its end */
+#define MP_MAX_PATTERNS 8
+#define MP_MAX_CGROUPS 8
+
+/*
+ * A glob pattern over names. State: bit i = the first i elements have been matched, at the start bit 0. A
+ * byte c takes it to (state & accepts[c]) << 1 | (state & loops); a match ends with a bit of final.
+ *
+ *	"a*b"	accepts['a'] = 1, accepts['b'] = 2, loops = 2 (the star stands after one element), final = 4
+ */
+struct mp_comm_pattern {
+	__u32 accepts[256];
+	__u32 loops, final;
+};
+
+struct mp_cgroup {
+	__u64 id;	 /* inode number of its directory */
+	__u32 hierarchy; /* as in /proc/PID/cgroup; 0: version 2 */
+	__u32 pad;
 };
 
 /* procs: HASH, key __u32 tgid */

@@ -61,13 +61,13 @@ static __always_inline __u32 proc_begin(__u32 tgid, __u32 flags, __u64 how)
 /* Generation of the current process, 0 when it is no target. Not inlined: it is rare, and has locals. */
 static __noinline __u32 proc_gen(struct task_struct *task)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = current_tgid();
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);
 	__u32 gen;
 
 	if (p)
 		return p->flags & (MP_PROC_HELD | MP_PROC_IGNORED) ? 0 : p->gen;
-	if (!cfg_scope_all || tgid == cfg_own_tgid)
+	if (!cfg_scope_all || !tgid || tgid == cfg_own_tgid)
 		return 0;
 	gen = proc_begin(tgid, MP_PROC_FOLLOW, BPF_ANY);
 	if (gen)

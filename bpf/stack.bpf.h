@@ -106,7 +106,7 @@ static __always_inline __u64 stack_intern(struct mp_scratch *s, __u32 first, __u
 
 	if (*known == hash)
 		return hash;
-	s->ev.tgid = bpf_get_current_pid_tgid() >> 32;
+	s->ev.tgid = current_tgid();
 	s->ev.tid = (__u32)bpf_get_current_pid_tgid();
 	if (stack_enter(s, hash, first))
 		*known = hash;

@@ -12,31 +12,45 @@
  * end of it. They are counted as missed hits; ends are found by user space too (collector_reap).
  */
 
+/* A child that runs in its parent's address space until it execs or ends. */
+static __always_inline void begin_shared(const struct mp_proc *p, __u32 tgid, __u32 ptgid,
+					 struct task_struct *child)
+{
+	struct mp_proc shared = { .gen = p->gen, .flags = p->flags | MP_PROC_SHARED };
+
+	if (map_update(&procs, &tgid, &shared, BPF_ANY))
+		lose(MP_LOSS_PROCS_FULL, 0);
+	if (p->flags & MP_PROC_FOLLOW)
+		send_proc(MP_PROC_VFORK, tgid, 0, p->gen, ptgid, child);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 ptgid = parent->tgid, tgid = child->tgid, gen;
-	struct mp_proc *p, shared;
+	__u32 ptgid, tgid, gen, old_gen, flags;
+	struct mp_proc *p;
 
-	if (child->pid != child->tgid)
-		return 0; /* a thread */
+	if (child->pid != child->tgid || !child->mm)
+		return 0; /* a thread, or the kernel's */
+	ptgid = tgid_of(parent);
+	tgid = tgid_of(child);
 	p = bpf_map_lookup_elem(&procs, &ptgid);
-	if (!p || !p->gen || p->flags & (MP_PROC_HELD | MP_PROC_IGNORED))
+	if (!tgid || ptgid == cfg_own_tgid || (p && p->flags & (MP_PROC_HELD | MP_PROC_IGNORED)))
 		return 0;
-	if (child->mm == parent->mm) {
-		shared.gen = p->gen;
-		shared.flags = p->flags | MP_PROC_SHARED;
-		if (bpf_map_update_elem(&procs, &tgid, &shared, BPF_ANY))
-			lose(MP_LOSS_PROCS_FULL, 0);
-		if (p->flags & MP_PROC_FOLLOW)
-			send_proc(MP_PROC_VFORK, tgid, 0, p->gen, ptgid, child);
+	old_gen = p ? p->gen : 0;
+	if (old_gen && child->mm == parent->mm) {
+		begin_shared(p, tgid, ptgid, child);
 		return 0;
 	}
-	if (!(p->flags & MP_PROC_FOLLOW))
+	if (old_gen && p->flags & MP_PROC_FOLLOW)
+		flags = p->flags & ~MP_PROC_SHARED;
+	else if (is_selected(child))
+		flags = MP_PROC_SELECTED;
+	else
 		return 0;
-	gen = proc_begin(tgid, p->flags & ~MP_PROC_SHARED, BPF_NOEXIST);
+	gen = proc_begin(tgid, flags, BPF_NOEXIST);
 	if (gen)
-		send_proc(MP_PROC_FORK, tgid, gen, p->gen, ptgid, child);
+		send_proc(MP_PROC_FORK, tgid, gen, old_gen, ptgid, child);
 	return 0;
 }
 
@@ -52,24 +66,32 @@ static __always_inline void thread_forget(struct task_struct *task)
 	}
 }
 
+/* Is the process a target with its new image? p: what it was, or NULL. */
+static __always_inline bool stays_target(const struct mp_proc *p, struct task_struct *task)
+{
+	if (!p || p->flags & MP_PROC_SELECTED)
+		return is_selected(task);
+	return !(p->flags & MP_PROC_SHARED) || p->flags & MP_PROC_FOLLOW;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 {
-	__u32 tgid = task->tgid, gen, old_gen, flags;
+	__u32 tgid = tgid_of(task), gen = 0, old_gen, flags;
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);
 
 	thread_forget(task);
 	uw_forget_ranges(tgid);
-	if (!p || p->flags & MP_PROC_IGNORED)
+	if (!tgid || (p && p->flags & MP_PROC_IGNORED))
 		return 0;
-	flags = p->flags;
-	old_gen = flags & MP_PROC_SHARED ? 0 : p->gen;
-	if (flags & MP_PROC_SHARED && !(flags & MP_PROC_FOLLOW)) {
+	flags = p ? p->flags : MP_PROC_SELECTED;
+	old_gen = p && !(flags & MP_PROC_SHARED) ? p->gen : 0;
+	if (stays_target(p, task))
+		gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD), BPF_ANY);
+	else if (p)
 		bpf_map_delete_elem(&procs, &tgid);
-		return 0;
-	}
-	gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD), BPF_ANY);
-	send_proc(MP_PROC_EXEC, tgid, gen, old_gen, old_pid, task);
+	if (gen || old_gen)
+		send_proc(MP_PROC_EXEC, tgid, gen, old_gen, old_pid == task->tgid ? tgid : (__u32)old_pid, task);
 	if (flags & MP_PROC_HELD) {
 		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);
 		send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);
@@ -85,7 +107,7 @@ SEC("uprobe")
 int loader_ready(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = current_tgid();
 
 	if (__sync_fetch_and_add(&loader_calls, 1) != 1)
 		return 0;
@@ -102,7 +124,7 @@ SEC("uprobe")
 int loader_changed(struct pt_regs *ctx)
 {
 	if (thread_get()) {
-		uw_forget_ranges(bpf_get_current_pid_tgid() >> 32);
+		uw_forget_ranges(current_tgid());
 		__sync_fetch_and_add(&uw_epoch, 1);
 	}
 	return 0;
@@ -111,11 +133,12 @@ int loader_changed(struct pt_regs *ctx)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {
-	__u32 tgid = task->tgid;
+	__u32 tgid;
 	struct mp_proc *p;
 
 	if (task->signal->live.counter)
 		return 0; /* other threads live on */
+	tgid = tgid_of(task);
 	uw_forget_ranges(tgid);
 	p = bpf_map_lookup_elem(&procs, &tgid);
 	if (!p)

@@ -140,7 +140,7 @@ static __always_inline void uw_announce(const struct uw_object_key *key, const s
 		return;
 	}
 	e->kind = MP_EV_OBJECT;
-	e->tgid = bpf_get_current_pid_tgid() >> 32;
+	e->tgid = current_tgid();
 	e->start = v->start;
 	e->end = v->end;
 	e->pgoff = v->pgoff;

@@ -133,7 +133,7 @@ static __always_inline struct uw_range *uw_range_search(struct uw_range_key key,
 /* 0, or how the stack ends. */
 static __always_inline __u32 uw_vma_from_ranges(__u64 pc, struct uw_vma *v)
 {
-	struct uw_range_key key = { .tgid = bpf_get_current_pid_tgid() >> 32, .at = UW_RANGE_HEAD };
+	struct uw_range_key key = { .tgid = current_tgid(), .at = UW_RANGE_HEAD };
 	struct uw_range *r = bpf_map_lookup_elem(&uw_ranges, &key);
 
 	if (!r) {

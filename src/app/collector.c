@@ -202,7 +202,7 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 	memcpy(comm, e->comm, sizeof(e->comm));
 	comm[sizeof(e->comm)] = '\0';
 	p = begin_process(c, e->gen, (pid_t)e->tgid, comm, e->time_ns);
-	if (e->what == MP_PROC_FORK)
+	if (e->what == MP_PROC_FORK && e->old_gen)
 		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
 	else
 		add_mappings(c, e->gen, (pid_t)e->tgid);

@@ -361,6 +361,7 @@ static void close_session(struct session *s)
 {
 	if (s->o->command)
 		command_kill(&s->command);
+	targets_release(s);
 	budget_free(s->budget);
 	collector_free(s->collector);
 	attacher_free(s->attacher);

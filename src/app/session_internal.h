@@ -11,6 +11,7 @@
 #include "app/session.h"
 #include "kern/kern.h"
 #include "kern/mapwatch.h"
+#include "proc/cgroup_find.h"
 
 struct session {
 	const struct options *o;
@@ -21,6 +22,7 @@ struct session {
 	struct mapwatch *mapwatch; /* NULL: refused by the kernel */
 	struct output *output;
 	struct command command;
+	struct proc_cgroup cgroups[MP_MAX_CGROUPS]; /* of -c */
 	int signal_fd, epoll_fd;
 	uint64_t armed_ns; /* CLOCK_MONOTONIC */
 	uint64_t max_memory_bytes;
@@ -45,7 +47,10 @@ int session_arm(struct session *s);
 int session_no_probes(struct session *s, const char *who); /* says so */
 
 /* targets.c: running processes; what is to be done when one begins, forks or execs. */
+int targets_find(struct session *s);   /* before anything is loaded: an exit status */
+void targets_select(const struct session *s, struct kern_opts *ko);
 int targets_attach(struct session *s); /* an exit status */
+void targets_release(struct session *s);
 void targets_on_proc(struct session *s, const struct mp_ev_proc *e);
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */

@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "proc/process.h"
 
-void facts_read(struct collector *c, const struct profile_proc *p, struct profile_facts *f)
+void facts_read(struct collector *c, struct profile_proc *p, struct profile_facts *f)
 {
 	struct proc_limit limit;
 	struct proc_status st;
@@ -19,6 +19,7 @@ void facts_read(struct collector *c, const struct profile_proc *p, struct profil
 
 	if (proc_status_read(&st, c->proc_root, p->tgid))
 		return; /* gone: the last known facts stay */
+	p->ns_tgid = st.ns_pid;
 	f->rss_bytes = st.rss_bytes;
 	f->rss_anon_bytes = st.rss_anon_bytes;
 	f->rss_file_bytes = st.rss_file_bytes;

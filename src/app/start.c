@@ -55,14 +55,30 @@ static int check_pid(pid_t pid)
 	return STATUS_OK;
 }
 
+/* The numbers in /proc and those of the kernel's calls must be the same processes. */
+static int check_proc(void)
+{
+	char self[16];
+	ssize_t n = readlink(PROC_ROOT "/self", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		if (atoi(self) == getpid())
+			return STATUS_OK;
+	}
+	log_error(PROC_ROOT " %s: mount it for this one (unshare --mount-proc; nsenter with -m)",
+		  n > 0 ? "shows another PID namespace than memprobe's" : "is not mounted");
+	return STATUS_FAILED;
+}
+
 int session_check_targets(struct session *s)
 {
 	size_t i;
-	int status = STATUS_OK;
+	int status = check_proc();
 
 	for (i = 0; i < s->o->n_pids && !status; i++)
 		status = check_pid(s->o->pids[i]);
-	return status;
+	return status ? status : targets_find(s);
 }
 
 /* The facts of t = 0, from /proc alone. */
@@ -121,6 +137,7 @@ int session_open(struct session *s)
 		.frame_pointers = wants_frame_pointers(),
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
+	targets_select(s, &ko);
 	err = kern_open(&s->kern, &ko);
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;

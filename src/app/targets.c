@@ -21,6 +21,7 @@
 #include "proc/process.h"
 
 #define PROC_ROOT "/proc"
+#define CGROUP_ROOT "/sys/fs/cgroup"
 /* More targets than this share inode-wide links: each pid-scoped link costs every target. */
 #define MAX_SCOPED_PIDS 4
 
@@ -147,6 +148,131 @@ static int attach_pids(struct session *s)
 	return status ? status : session_arm(s);
 }
 
+/* ---- by name and control group ---- */
+
+static bool is_selected(const struct session *s, pid_t pid)
+{
+	struct proc_status st;
+	size_t i;
+
+	if (s->o->n_comms && !proc_status_read(&st, PROC_ROOT, pid))
+		for (i = 0; i < s->o->n_comms; i++)
+			if (comm_pattern_matches(&s->o->comms[i].pattern, st.comm))
+				return true;
+	for (i = 0; i < s->o->n_cgroups; i++)
+		if (proc_cgroup_has(&s->cgroups[i], PROC_ROOT, pid))
+			return true;
+	return false;
+}
+
+/* Those that live now. The caller frees m->v. */
+static void list_selected(const struct session *s, struct members *m)
+{
+	pid_t *pids;
+	size_t n, i;
+
+	*m = (struct members){ 0 };
+	if (proc_list(&pids, &n, PROC_ROOT))
+		return;
+	for (i = 0; i < n; i++)
+		if (pids[i] != getpid() && is_selected(s, pids[i]))
+			add_member(m, pids[i]);
+	free(pids);
+}
+
+static int find_cgroup(struct session *s, size_t i)
+{
+	const char *text = s->o->cgroups[i];
+	int err = proc_cgroup_find(&s->cgroups[i], PROC_ROOT, CGROUP_ROOT, text);
+
+	if (!err)
+		return STATUS_OK;
+	if (err == -ENOTUNIQ)
+		log_error("-c %s: the ids of several containers begin so: give more digits", text);
+	else if (err == -EOPNOTSUPP)
+		log_error("-c %s: a hierarchy without a controller: give the path below another one", text);
+	else
+		log_error("-c %s: no such control group, and no container whose id begins so", text);
+	return STATUS_NO_TARGET;
+}
+
+static int no_member(const struct session *s)
+{
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < s->o->n_comms; i++)
+		buf_addf(&b, "%s%s", i ? "," : "-n ", s->o->comms[i].text);
+	for (i = 0; i < s->o->n_cgroups; i++)
+		buf_addf(&b, "%s-c %s", b.len ? " " : "", s->o->cgroups[i]);
+	log_error("%s: no such process", b.data);
+	buf_release(&b);
+	return STATUS_NO_TARGET;
+}
+
+static bool is_selective(const struct session *s)
+{
+	return s->o->n_comms || s->o->n_cgroups;
+}
+
+int targets_find(struct session *s)
+{
+	struct members m;
+	size_t i;
+	int status = STATUS_OK;
+
+	for (i = 0; i < s->o->n_cgroups && !status; i++)
+		status = find_cgroup(s, i);
+	if (status || !is_selective(s))
+		return status;
+	list_selected(s, &m);
+	free(m.v);
+	return m.n ? STATUS_OK : no_member(s);
+}
+
+void targets_select(const struct session *s, struct kern_opts *ko)
+{
+	size_t i;
+
+	ko->n_patterns = s->o->n_comms;
+	for (i = 0; i < s->o->n_comms; i++)
+		ko->patterns[i] = s->o->comms[i].pattern;
+	ko->n_cgroups = s->o->n_cgroups;
+	for (i = 0; i < s->o->n_cgroups; i++)
+		ko->cgroups[i] = s->cgroups[i].key;
+}
+
+void targets_release(struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->o->n_cgroups; i++)
+		proc_cgroup_release(&s->cgroups[i]);
+}
+
+/* What begins or execs while we look is the kernel side's. */
+static int attach_selected(struct session *s)
+{
+	struct members m;
+	size_t i, n = 0;
+	int err;
+
+	session_new_attacher(s, false);
+	list_selected(s, &m);
+	for (i = 0; i < m.n; i++) {
+		err = attacher_add_process(s->attacher, m.v[i]);
+		if (!err)
+			err = follow(s, m.v[i], MP_PROC_SELECTED);
+		n += !err || err == -EEXIST;
+	}
+	free(m.v);
+	if (!n)
+		return no_member(s);
+	if (!attacher_n_probes(s->attacher))
+		return session_no_probes(s, s->o->n_comms ? "-n" : "-c");
+	return session_arm(s);
+}
+
 static int attach_all(struct session *s)
 {
 	pid_t *pids;
@@ -171,6 +297,8 @@ static int attach_all(struct session *s)
 
 int targets_attach(struct session *s)
 {
+	if (is_selective(s))
+		return attach_selected(s);
 	return s->o->n_pids ? attach_pids(s) : attach_all(s);
 }
 
@@ -200,6 +328,6 @@ void targets_on_proc(struct session *s, const struct mp_ev_proc *e)
 	if (e->what == MP_PROC_FORK || e->what == MP_PROC_VFORK || by_other_thread)
 		widen(s, e);
 	/* what was mapped before the process became ours; the rest comes as mapping events */
-	if (e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW))
+	if (e->gen && (e->what == MP_PROC_EXEC || e->what == MP_PROC_NEW || !e->old_gen))
 		attacher_add_process(s->attacher, (pid_t)e->tgid);
 }

@@ -196,6 +196,51 @@ static enum options_result take_user(struct parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+static enum options_result take_pattern(struct parser *p, const char *text, size_t len)
+{
+	struct comm_option c = { .text = xstrndup(text, len) };
+	int err = comm_pattern_compile(&c.pattern, c.text);
+	enum options_result r = OPTIONS_RUN;
+
+	if (err == -E2BIG)
+		r = fail(p, "%s: a process name has at most %d bytes: '%s'", p->given, MP_COMM_BYTES, c.text);
+	else if (err)
+		r = fail(p, "%s: not a pattern: '%s'", p->given, c.text);
+	else if (p->o->n_comms == MP_MAX_PATTERNS)
+		r = fail(p, "%s: at most %d patterns", p->given, MP_MAX_PATTERNS);
+	if (r) {
+		free(c.text);
+		return r;
+	}
+	p->o->comms = xreallocarray(p->o->comms, p->o->n_comms + 1, sizeof(*p->o->comms));
+	p->o->comms[p->o->n_comms++] = c;
+	return OPTIONS_RUN;
+}
+
+static enum options_result take_comms(struct parser *p, const char *arg)
+{
+	enum options_result r = OPTIONS_RUN;
+	size_t len;
+
+	for (; !r; arg += len + 1) {
+		len = strcspn(arg, ",");
+		r = take_pattern(p, arg, len);
+		if (!arg[len])
+			break;
+	}
+	return r;
+}
+
+static enum options_result take_cgroup(struct parser *p, const char *arg)
+{
+	if (!*arg)
+		return fail(p, "%s: not a control group: ''", p->given);
+	if (p->o->n_cgroups == MP_MAX_CGROUPS)
+		return fail(p, "%s: at most %d groups", p->given, MP_MAX_CGROUPS);
+	p->o->cgroups[p->o->n_cgroups++] = arg;
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_no_follow(struct parser *p, const char *arg)
 {
 	(void)arg;
@@ -259,6 +304,10 @@ static const struct option_row {
 } rows[] = {
 	{ 'p', "pid", "LIST", take_pids, "Processes", "running processes and all that descend from them: -p 4242 or -p 4242,4243" },
 	{ 0, "no-follow", NULL, take_no_follow, NULL, "with -p: only those, no descendants" },
+	{ 'n', "comm", "PATTERN", take_comms, NULL,
+	  "processes by name, later ones too: -n 'puma*' or -n nginx,php-fpm" },
+	{ 'c', "cgroup", "GROUP", take_cgroup, NULL,
+	  "those of a control group: a path, or the first digits of a container's id" },
 	{ 0, "user", "NAME", take_user, NULL,
 	  "run COMMAND as this user (default under sudo: the invoking user)" },
 	{ 'd', "duration", "TIME", take_duration, "Time",
@@ -308,7 +357,9 @@ static const struct verb_row {
 		"  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
 		"  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
 		"Usage: memprobe [OPTION...]                     every process\n"
-		"       memprobe [OPTION...] -p PID[,PID...]     running processes\n"
+		"       memprobe [OPTION...] -p PID[,PID...]     running processes, and what they start\n"
+		"       memprobe [OPTION...] -n PATTERN          processes by name\n"
+		"       memprobe [OPTION...] -c GROUP            the processes of a container or control group\n"
 		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
 		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
 		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
@@ -465,6 +516,8 @@ static enum options_result check_combination(struct parser *p)
 		return fail(p, "nothing after --: a command is needed");
 	if (o->command && o->n_pids)
 		return fail(p, "-p and a command exclude each other");
+	if ((o->n_comms || o->n_cgroups) && (o->command || o->n_pids))
+		return fail(p, "%s and %s exclude each other", o->n_comms ? "-n" : "-c", o->command ? "a command" : "-p");
 	if (o->no_follow && !o->n_pids)
 		return fail(p, "--no-follow needs -p");
 	if (o->user && !o->command)
@@ -533,6 +586,11 @@ void options_command_line(struct buf *out, const struct options *o)
 
 void options_release(struct options *o)
 {
+	size_t i;
+
+	for (i = 0; i < o->n_comms; i++)
+		free(o->comms[i].text);
+	free(o->comms);
 	free(o->pids);
 	free(o->outputs);
 	*o = (struct options){ 0 };

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "proc/comm_pattern.h"
 #include "render/renderer.h"
 
 struct output_option {
@@ -26,10 +27,15 @@ enum verb {
 	VERB_DOCTOR,
 };
 
+struct comm_option {
+	char *text;
+	struct mp_comm_pattern pattern;
+};
+
 struct options {
 	char **argv; /* as given */
 	enum verb verb;
-	pid_t *pids; /* -p; NULL with n_pids 0: the whole machine or COMMAND */
+	pid_t *pids; /* -p; NULL with n_pids 0 */
 	size_t n_pids;
 	char **command; /* argv after --, NULL-terminated; NULL without */
 	uint64_t duration_ns;
@@ -47,6 +53,10 @@ struct options {
 	uint32_t sample_bytes;	   /* --sample BYTES; 0 with !sample_auto: off, every block */
 	double max_overhead;	   /* --max-overhead: 0.1 = 10 % */
 	const char *user; /* --user NAME for COMMAND */
+	struct comm_option *comms; /* -n */
+	size_t n_comms;
+	const char *cgroups[MP_MAX_CGROUPS]; /* -c */
+	size_t n_cgroups;
 	bool no_follow; /* with -p: no descendants */
 	bool strict, at_entry;
 	bool quiet, verbose;
@@ -55,7 +65,7 @@ struct options {
 /* No process was named in any way. */
 static inline bool options_whole_machine(const struct options *o)
 {
-	return !o->n_pids && !o->command;
+	return !o->n_pids && !o->command && !o->n_comms && !o->n_cgroups;
 }
 
 enum options_result {

@@ -43,6 +43,11 @@ struct kern_opts {
 	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
+	/* Processes that begin or exec later and match are targets; those there already: kern_follow. */
+	struct mp_comm_pattern patterns[MP_MAX_PATTERNS];
+	size_t n_patterns;
+	struct mp_cgroup cgroups[MP_MAX_CGROUPS];
+	size_t n_cgroups;
 };
 
 /* Before anything else: 0, or -EPERM when capabilities do not suffice to load BPF programs. */

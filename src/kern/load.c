@@ -103,6 +103,10 @@ static void fill_rodata(struct kern *k, const struct kern_opts *o)
 	r->cfg_scope_all = o->scope_all;
 	r->cfg_verify_every = o->verify_every ? o->verify_every : 1;
 	r->cfg_own_tgid = (uint32_t)getpid();
+	r->cfg_n_patterns = (uint32_t)o->n_patterns;
+	memcpy((void *)r->cfg_patterns, o->patterns, sizeof(o->patterns));
+	r->cfg_n_cgroups = (uint32_t)o->n_cgroups;
+	memcpy((void *)r->cfg_cgroups, o->cgroups, sizeof(o->cgroups));
 }
 
 static int on_event(void *ctx, void *data, size_t len);
@@ -175,6 +179,19 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	return k->tables ? unwinder_open(k, o->max_memory_bytes / 4) : 0;
 }
 
+/* The kernel side speaks of processes by their numbers in our own PID namespace. */
+static int find_pidns(struct kern *k)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(k->skel->progs.find_pidns), &o);
+
+	if (err)
+		log_error("cannot find our own PID namespace: %s", strerror(-err));
+	else if (k->skel->bss->pidns)
+		log_debug("PID namespace: level %u", k->skel->bss->pidns_level);
+	return err;
+}
+
 static int attach_tasks(struct kern *k)
 {
 	struct bpf_program *progs[] = { k->skel->progs.task_exit, k->skel->progs.task_exec,
@@ -198,7 +215,10 @@ static int open_tables(struct kern *k, const struct kern_opts *opts)
 {
 	int err = load_best(k, opts);
 
-	return err ? explain_load(err) : attach_tasks(k);
+	if (err)
+		return explain_load(err);
+	err = find_pidns(k);
+	return err ? err : attach_tasks(k);
 }
 
 int kern_open(struct kern **out, const struct kern_opts *opts)

@@ -83,6 +83,7 @@ struct profile_facts {
 struct profile_proc {
 	uint32_t gen;
 	int32_t tgid;
+	int32_t ns_tgid; /* in its own PID namespace; 0: not known */
 	uint32_t comm; /* string id */
 	uint32_t parent; /* index in procs, UINT32_MAX = none */
 	enum proc_state state;

@@ -127,7 +127,7 @@ static char *clean_path(const char *path, size_t len)
 	return xstrdup("/");
 }
 
-static char *unified_mount(const char *cgroup_root)
+char *proc_unified_mount(const char *cgroup_root)
 {
 	char *hybrid = xasprintf("%s/unified", cgroup_root);
 	char *probe = xasprintf("%s/cgroup.controllers", hybrid);
@@ -168,7 +168,7 @@ static bool find_membership(struct membership *m, const char *text, const char *
 	if (!unified)
 		return false;
 	m->version = &version2;
-	m->mount = unified_mount(cgroup_root);
+	m->mount = proc_unified_mount(cgroup_root);
 	m->path = clean_path(unified, unified_len);
 	return true;
 }

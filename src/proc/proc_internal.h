@@ -27,6 +27,9 @@ const char *text_value(const char *text, const char *key);
 /* The decimal number after key; false when the key is absent or no number follows. */
 bool text_number(const char *text, const char *key, uint64_t *out);
 
+/* Where the unified hierarchy is mounted: CGROUP_ROOT, or unified/ below it. The caller frees. */
+char *proc_unified_mount(const char *cgroup_root);
+
 /* A thread of pid, other than its ended leader, that still has memory; 0 when there is none. */
 pid_t proc_living_thread(const char *proc_root, pid_t pid);
 

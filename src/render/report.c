@@ -48,7 +48,10 @@ static void add_process_name(struct buf *out, const struct profile *p, const str
 	const char *comm = profile_str(p, proc->comm);
 
 	buf_add_printable(out, comm, strlen(comm));
-	buf_addf(out, " (pid %d)", proc->tgid);
+	buf_addf(out, " (pid %d", proc->tgid);
+	if (proc->ns_tgid && proc->ns_tgid != proc->tgid)
+		buf_addf(out, ", %d in its container", proc->ns_tgid);
+	buf_addc(out, ')');
 }
 
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent)

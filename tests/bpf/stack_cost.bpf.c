@@ -14,6 +14,7 @@
 #include "guard.bpf.h"
 #include "arch.bpf.h"
 #include "call.bpf.h"
+#include "select.bpf.h"
 #include "unwind.bpf.h"
 #include "stack.bpf.h"
 

@@ -56,6 +56,13 @@ static void accepted_forms__set_what_they_say(void **state)
 	assert_string_equal(o.renderer->name, "folded");
 	assert_true(o.sample_auto && o.max_overhead == 0.1);
 	options_release(&o);
+	assert_int_equal(parse(&o, &out, "-n ab*,c -n d? -c /x -c 3f2a"), OPTIONS_RUN);
+	assert_int_equal(o.n_comms, 3);
+	assert_string_equal(o.comms[2].text, "d?");
+	assert_true(comm_pattern_matches(&o.comms[0].pattern, "abc"));
+	assert_int_equal(o.n_cgroups, 2);
+	assert_string_equal(o.cgroups[1], "3f2a");
+	options_release(&o);
 	assert_int_equal(parse(&o, &out, "--sample 16K --max-overhead 25%"), OPTIONS_RUN);
 	assert_true(!o.sample_auto && o.sample_bytes == 16384 && o.max_overhead == 0.25);
 	options_release(&o);
@@ -123,6 +130,12 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "-q -v", "exclude each other" },
 		{ "-p 1 -- prog", "exclude each other" },
 		{ "--no-follow", "--no-follow needs -p" },
+		{ "-n a-name-of-16-byt", "at most 15 bytes" },
+		{ "-n a,", "''" },
+		{ "-n a\\", "not a pattern" },
+		{ "-n a,b,c,d,e,f,g,h,i", "at most 8 patterns" },
+		{ "-n a -p 1", "exclude each other" },
+		{ "-c /a -- prog", "exclude each other" },
 		{ "--no-follow -- prog", "--no-follow needs -p" },
 		{ "--user me", "--user needs a command" },
 		{ "--", "a command is needed" },

@@ -9,12 +9,18 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct cgroup;
+struct cgroup_root;
+struct cgroup_subsys_state;
+struct css_set;
 struct dentry;
 struct file;
 struct inode;
+struct kernfs_node;
 struct mm_struct;
 struct nsproxy;
 struct pid;
+struct pid_namespace;
 struct return_instance;
 struct signal_struct;
 struct super_block;
@@ -146,6 +152,7 @@ struct task_struct {
 	char comm[16];
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 	struct uprobe_task *utask;
 };
 
@@ -156,6 +163,40 @@ struct rlimit {
 struct signal_struct {
 	atomic_t live;
 	struct rlimit rlim[16];
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[0];
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[14];
+	struct cgroup *dfl_cgrp;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct cgroup_root {
+	int hierarchy_id;
+};
+
+struct kernfs_node {
+	u64 id;
 };
 
 struct uprobes_state {
