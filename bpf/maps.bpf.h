@@ -117,7 +117,7 @@ struct mp_thread {
 	struct mp_block old; /* realloc: taken out of the ledger at entry */
 	__u64 old_bytes;     /* realloc of an older block: its size, 0 unknown */
 	__u32 old_kind;	     /* enum mp_old */
-	__u32 pad;
+	__u32 exec;	     /* exec_of() when gen was looked up */
 	__u64 last_free_sp, last_free_ptr; /* tail-jump wrappers: operator delete -> free */
 	__u64 wide_sp, wide_ip; /* last hit of a wide link while links overlap */
 	__u32 weight;	 /* of the pending block; 0: not drawn, only its end is waited for */

@@ -124,6 +124,8 @@ struct mp_cgroup {
 struct mp_proc {
 	__u32 gen; /* 0: not counted */
 	__u32 flags;
+	__u32 exec; /* which exec of its line this is: self_exec_id + 1; 0: not known yet */
+	__u32 pad;
 };
 
 /* proc_totals: HASH, key __u32 gen. Frees of blocks that were allocated before attach. */

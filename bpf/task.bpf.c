@@ -9,20 +9,9 @@
  * From some kernel between 6.18 and 7.2 on, tracepoint programs are preemptible, and one that is preempted is not
  * run for the other tasks of its CPU meanwhile (recursion_misses: 6 execs and 2 exits of 101 short commands at
  * once, 7.2 under emulation). Switching preemption off inside does not help: the next task may run at the very
- * end of it. They are counted as missed hits; ends are found by user space too (collector_reap).
+ * end of it. So ends are found by user space too (collector_reap), forks and execs at the process's next allocator
+ * call (proc_gen). Not made up for: the exec, so missed, by which a process that was none comes to be selected.
  */
-
-/* A child that runs in its parent's address space until it execs or ends. */
-static __always_inline void begin_shared(const struct mp_proc *p, __u32 tgid, __u32 ptgid,
-					 struct task_struct *child)
-{
-	struct mp_proc shared = { .gen = p->gen, .flags = p->flags | MP_PROC_SHARED };
-
-	if (map_update(&procs, &tgid, &shared, BPF_ANY))
-		lose(MP_LOSS_PROCS_FULL, 0);
-	if (p->flags & MP_PROC_FOLLOW)
-		send_proc(MP_PROC_VFORK, tgid, 0, p->gen, ptgid, child);
-}
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
@@ -38,61 +27,37 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 	if (!tgid || ptgid == cfg_own_tgid || (p && p->flags & (MP_PROC_HELD | MP_PROC_IGNORED)))
 		return 0;
 	old_gen = p ? p->gen : 0;
-	if (old_gen && child->mm == parent->mm) {
-		begin_shared(p, tgid, ptgid, child);
+	if (p && old_gen && child->mm == parent->mm) {
+		proc_share(tgid, p, exec_of(child));
+		if (p->flags & MP_PROC_FOLLOW)
+			send_proc(MP_PROC_VFORK, tgid, 0, old_gen, ptgid, child);
 		return 0;
 	}
-	if (old_gen && p->flags & MP_PROC_FOLLOW)
-		flags = p->flags & ~MP_PROC_SHARED;
-	else if (is_selected(child))
-		flags = MP_PROC_SELECTED;
-	else
+	flags = flags_of_child(p, child);
+	if (!flags)
 		return 0;
-	gen = proc_begin(tgid, flags, BPF_NOEXIST);
+	gen = proc_begin(tgid, flags, BPF_NOEXIST, exec_of(child));
 	if (gen)
 		send_proc(MP_PROC_FORK, tgid, gen, old_gen, ptgid, child);
 	return 0;
 }
 
-/* The thread that execs keeps its record: make it look up its new generation. */
-static __always_inline void thread_forget(struct task_struct *task)
-{
-	struct mp_thread *th = storage_get(&threads, task, 0);
-
-	if (th) {
-		th->epoch = 0;
-		th->pending = MP_OP_NONE;
-		th->last_free_ptr = 0;
-	}
-}
-
-/* Is the process a target with its new image? p: what it was, or NULL. */
-static __always_inline bool stays_target(const struct mp_proc *p, struct task_struct *task)
-{
-	if (!p || p->flags & MP_PROC_SELECTED)
-		return is_selected(task);
-	return !(p->flags & MP_PROC_SHARED) || p->flags & MP_PROC_FOLLOW;
-}
-
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 {
-	__u32 tgid = tgid_of(task), gen = 0, old_gen, flags;
+	struct mp_thread *th = storage_get(&threads, task, 0);
+	__u32 tgid = tgid_of(task), gen;
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);
+	bool held;
 
-	thread_forget(task);
+	if (th)
+		thread_forget(th); /* its next call looks up its new generation */
 	uw_forget_ranges(tgid);
 	if (!tgid || (p && p->flags & MP_PROC_IGNORED))
 		return 0;
-	flags = p ? p->flags : MP_PROC_SELECTED;
-	old_gen = p && !(flags & MP_PROC_SHARED) ? p->gen : 0;
-	if (stays_target(p, task))
-		gen = proc_begin(tgid, flags & ~(MP_PROC_SHARED | MP_PROC_HELD), BPF_ANY);
-	else if (p)
-		bpf_map_delete_elem(&procs, &tgid);
-	if (gen || old_gen)
-		send_proc(MP_PROC_EXEC, tgid, gen, old_gen, old_pid == task->tgid ? tgid : (__u32)old_pid, task);
-	if (flags & MP_PROC_HELD) {
+	held = p && p->flags & MP_PROC_HELD;
+	gen = proc_exec(task, p, tgid, old_pid == task->tgid ? tgid : (__u32)old_pid);
+	if (held) {
 		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);
 		send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);
 	}

@@ -159,7 +159,10 @@ int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx)
 	return read_map(k->skel->maps.proc_totals, one_proc, &c);
 }
 
-/* Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. */
+/*
+ * Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. A fork, exec or exit is made up
+ * for (bpf/task.bpf.c), so it is no loss.
+ */
 static uint64_t missed_hits(const struct kern *k)
 {
 	struct bpf_program *prog;
@@ -170,7 +173,11 @@ static uint64_t missed_hits(const struct kern *k)
 		uint32_t len = sizeof(info);
 		int fd = bpf_program__fd(prog);
 
-		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.recursion_misses)
+			continue;
+		log_debug("program %s: %llu hits missed", bpf_program__name(prog),
+			  (unsigned long long)info.recursion_misses);
+		if (strncmp(bpf_program__name(prog), "task_", 5))
 			sum += info.recursion_misses;
 	}
 	return sum;
