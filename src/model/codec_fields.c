@@ -54,6 +54,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(old.capped_bytes, FIELD_NUMBER, 0),
 	FACTS(at_attach),
 	FACTS(now),
+	PROC(ns_tgid, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -73,7 +74,7 @@ static const struct codec_field figure_rows[] = {
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 96); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 104); /* the rest of it is in STKS, or follows from that (mark) */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
