@@ -79,7 +79,7 @@ static int cycle(struct kern *k, long open_ms, double *opening, double *shutting
 	wait_ms(k, open_ms);
 	begin = now_ms();
 	if (!err)
-		err = kern_gate_shut(k);
+		err = kern_gate_shut(k, true);
 	took = now_ms() - begin;
 	*shutting = took > *shutting ? took : *shutting;
 	wait_ms(k, open_ms);
@@ -105,7 +105,7 @@ static int run(struct kern *k, char **pids, int n_pids, int cycles, long open_ms
 		err = -1;
 	kern_arm(k);
 	if (!err)
-		err = kern_gate_shut(k);
+		err = kern_gate_shut(k, true);
 	for (i = 0; i < cycles && !err; i++)
 		err = cycle(k, open_ms, &opening, &shutting);
 	if (!err)
