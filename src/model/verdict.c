@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* See verdict.h. The bounds are from 34 measured series (there), or stated here. */
+#include "model/verdict.h"
+
+#include <math.h>
+
+/* Below this window no slope is told. */
+#define LEAST_WINDOW_S 8
+/* The first part of the window is warm-up. */
+#define WARM_UP 0.1
+/* Slower than this is not told from nothing. Bytes per second. */
+#define LEAST_RATE 4096.0
+#define LEAST_TAU 0.6
+/* Last half's slope by the first half's: at most this, and it dies out. */
+#define DYING_RATIO 0.5
+/* Straight: between these. */
+#define STRAIGHT_LOW 0.6
+#define STRAIGHT_HIGH 1.6
+/* With fewer parts than this no floor is told from its teeth. */
+#define LEAST_PARTS 8
+/* A fall of this part of the swing, and of so many bytes, is a tooth. */
+#define TOOTH_PART 0.3
+#define TOOTH_BYTES 262144.0
+/* A floor that moves by less than this part of the swing: where the teeth were met. */
+#define TEETH_DRIFT 0.05
+/* Flat: what could hide is less than this, or than this part of the whole per second (1 % per
+ * minute). */
+#define FLAT_RATE 20480.0
+#define FLAT_PART 0.01 / 60
+/* Nearly there: 5 % of what is left. */
+#define NEARLY 0.05
+/* A cohort: enough blocks, and so many alive; the others' when they die. */
+#define COHORT_BLOCKS 20
+#define COHORT_ALIVE 0.9
+#define OTHERS_ALIVE 0.5
+/* In use from before, by the rate times the age: about as much, or far less. */
+#define HISTORY_LOW 0.67
+#define HISTORY_HIGH 1.5
+#define HISTORY_RECENT 0.25
+/* A process is past its start when it is so old at the end of the window. */
+#define START_SECONDS 60
+#define SITE_SHARE 0.5
+#define LEAST_COLLECTIONS 3
+
+const char *trend_name(enum trend_word w)
+{
+	static const char *const names[] = {
+		"UNDECIDED", "FLAT", "SAW-TOOTH", "LEVELS OFF", "SHRINKING", "GROWING", "LEAK",
+	};
+
+	return names[w];
+}
+
+/* ---- one series ---- */
+
+static bool rises(const struct trend *t)
+{
+	return t->low > LEAST_RATE && t->tau > LEAST_TAU;
+}
+
+/* Each half of the window adds `ratio` times what the one before did, for ever. */
+static void level_off(struct growth *g, double now, double half_s)
+{
+	double left;
+
+	g->word = TREND_LEVELS_OFF;
+	g->level = now;
+	if (g->ratio <= 0 || g->rate <= 0)
+		return;
+	left = g->rate * half_s * g->ratio / (1 - g->ratio);
+	g->level = now + left;
+	g->seconds = half_s * log(NEARLY) / log(g->ratio);
+}
+
+static void stands(const struct series *s, double from, double to, const struct trend *last,
+		   struct growth *g)
+{
+	double least = fmax(TOOTH_BYTES, TOOTH_PART * g->swing), now = series_last(s);
+
+	if (series_falls(s, from, to, least) >= 2)
+		g->word = TREND_SAW_TOOTH;
+	else if (last->high < fmax(FLAT_RATE, fabs(now) * FLAT_PART))
+		g->word = TREND_FLAT;
+	else
+		g->doubt = DOUBT_NOISE;
+}
+
+/* Parts no shorter than a tooth, if that leaves enough of them. */
+static size_t floor_parts(const struct series *s, double from, double to)
+{
+	double lowest, highest;
+	unsigned int teeth;
+
+	series_range(s, from, to, &lowest, &highest);
+	teeth = series_falls(s, from, to, fmax(TOOTH_BYTES, TOOTH_PART * (highest - lowest)));
+	return teeth >= LEAST_PARTS && teeth < FLOOR_POINTS ? teeth : FLOOR_POINTS;
+}
+
+/* It rose in the first half, stopped, and did not fall back. */
+static bool has_stopped(const struct series_point *floor, size_t n, const struct trend *first,
+			const struct trend *last, double first_slope)
+{
+	double start = floor[0].bytes, middle = floor[n / 2 - 1].bytes;
+
+	return rises(first) && last->high < first_slope * DYING_RATIO &&
+	       floor[n - 1].bytes > middle - (middle - start) / 4;
+}
+
+void growth_of(const struct series *s, double window_s, struct growth *g)
+{
+	struct series_point floor[FLOOR_POINTS];
+	double from = window_s * WARM_UP, lowest, highest, first_slope;
+	struct trend all, first, last;
+	size_t n, half;
+
+	*g = (struct growth){ .ratio = -1 };
+	n = series_floor(s, from, window_s, floor, floor_parts(s, from, window_s));
+	half = n / 2;
+	if (window_s < LEAST_WINDOW_S || half < 4) {
+		g->doubt = DOUBT_SHORT;
+		return;
+	}
+	trend_of(floor, n, &all);
+	trend_of(floor, half, &first);
+	trend_of(floor + half, n - half, &last);
+	series_range(s, from, window_s, &lowest, &highest);
+	g->swing = highest - lowest;
+	g->rate = last.slope;
+	g->low = last.low;
+	g->high = last.high;
+	first_slope = slope_of(floor, half);
+	if (first_slope > LEAST_RATE && first.low > 0)
+		g->ratio = slope_of(floor + half, n - half) / first_slope;
+	if (rises(&last) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
+		g->word = TREND_GROWING;
+		if (g->ratio >= 0 && g->ratio <= DYING_RATIO)
+			level_off(g, floor[n - 1].bytes, window_s * (1 - WARM_UP) / 2);
+	} else if (has_stopped(floor, n, &first, &last, first_slope)) {
+		level_off(g, floor[n - 1].bytes, 0);
+	} else if (all.high < -LEAST_RATE && all.tau < -LEAST_TAU &&
+		   all.slope * (window_s - from) < -TEETH_DRIFT * g->swing) {
+		g->word = TREND_SHRINKING;
+	} else {
+		stands(s, from, window_s, &last, g);
+	}
+}
+
+/* ---- the process ---- */
+
+static void take_growth(struct verdict *v, bool by_heap)
+{
+	const struct growth *g = by_heap ? &v->heap : &v->memory;
+
+	v->by_heap = by_heap;
+	v->word = g->word;
+	v->doubt = g->doubt;
+	v->rate = g->rate;
+	v->low = g->low;
+	v->high = g->high;
+	v->level = g->level;
+	v->seconds = g->seconds;
+}
+
+static double rate_of(const struct growth *g)
+{
+	return g->word == TREND_GROWING || g->word == TREND_LEVELS_OFF ? g->rate : 0;
+}
+
+/* The heap tells more (what is freed there may stay resident), unless most of the growth is
+ * elsewhere. */
+static void choose_series(const struct verdict_input *in, struct verdict *v)
+{
+	bool has_heap = in->heap && in->heap->n, has_memory = in->memory && in->memory->n;
+
+	if (has_heap)
+		growth_of(in->heap, in->window_s, &v->heap);
+	if (has_memory)
+		growth_of(in->memory, in->window_s, &v->memory);
+	take_growth(v, has_heap && (!has_memory || rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
+				    (v->heap.word != TREND_UNDECIDED &&
+				     rate_of(&v->memory) <= LEAST_RATE)));
+}
+
+static void look_at_site(const struct verdict_input *in, struct verdict *v)
+{
+	const struct verdict_site *s = &in->site;
+	double growth = v->heap.rate * in->window_s, others;
+
+	if (growth > 0)
+		v->site_share = fmin(1, fmax(0, s->net_bytes) / growth);
+	if (v->site_share < SITE_SHARE) {
+		v->but |= BUT_NO_SITE;
+		return;
+	}
+	others = in->others_early > 0 ? in->others_alive / in->others_early : 0;
+	if (s->early_blocks >= COHORT_BLOCKS && s->early_alive >= COHORT_ALIVE * s->early_blocks &&
+	    (others <= OTHERS_ALIVE || in->others_early < COHORT_BLOCKS))
+		v->why |= WHY_COHORT;
+	if (s->old_freed_bytes > s->live_bytes * (1 - COHORT_ALIVE))
+		v->but |= BUT_REPLACES;
+}
+
+static void look_at_history(const struct verdict_input *in, struct verdict *v)
+{
+	double rate = v->rate * (v->site_share >= SITE_SHARE ? v->site_share : 1);
+
+	if (in->uptime_s + in->window_s <= START_SECONDS)
+		v->but |= BUT_YOUNG;
+	if (in->uptime_s <= in->window_s)
+		return; /* what is in use is from the start itself */
+	v->history_bytes = rate * in->uptime_s;
+	if (in->before_bytes < v->history_bytes * HISTORY_RECENT)
+		v->but |= BUT_RECENT;
+	else if (in->before_bytes > v->history_bytes * HISTORY_LOW &&
+		 in->before_bytes < v->history_bytes * HISTORY_HIGH)
+		v->why |= WHY_HISTORY;
+}
+
+static unsigned int n_bits(unsigned int bits)
+{
+	return (unsigned int)__builtin_popcount(bits);
+}
+
+void verdict_of(const struct verdict_input *in, struct verdict *v)
+{
+	*v = (struct verdict){ 0 };
+	choose_series(in, v);
+	if (in->is_collected && in->collections < LEAST_COLLECTIONS && v->word != TREND_FLAT &&
+	    !v->by_heap) {
+		v->word = TREND_UNDECIDED;
+		v->doubt = DOUBT_COLLECTED;
+	}
+	if (v->word != TREND_GROWING)
+		return;
+	if (v->by_heap)
+		look_at_site(in, v);
+	else
+		v->but |= BUT_NO_SITE;
+	look_at_history(in, v);
+	if ((v->by_heap ? &v->heap : &v->memory)->ratio >= STRAIGHT_LOW &&
+	    (v->by_heap ? &v->heap : &v->memory)->ratio <= STRAIGHT_HIGH)
+		v->why |= WHY_STRAIGHT;
+	if (in->lost_bytes > v->rate * in->window_s / 2)
+		v->but |= BUT_LOST;
+	if (n_bits(v->why) < 2 || !(v->why & WHY_STRAIGHT) || v->but)
+		return;
+	v->word = TREND_LEAK;
+	v->is_strong = n_bits(v->why) == 3;
+}

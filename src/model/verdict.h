@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Is it growing, and is that a leak? Pure: series and figures of one run in, a word with its
+ *reasons out. It says when it does not know.
+ *
+ * The word of a series comes from its floor (series.h) after the first tenth of the window, by the
+ *last half of it:
+ *
+ *	rises for certain    Sen's slope above 4 KiB/s at 95 %, and tau above 0.6
+ *	... as fast as in the first half (ratio above 0.5)	growing
+ *	... slower (at most 0.5)				levels off: what is left dies out by the
+ *ratio rose in the first half only				levels off: there no rise, but falls
+ *after rises				saw-tooth no rise, and none could hide
+ *flat else							undecided
+ *
+ * Measured on 34 programs for 60 s: 21 leaks had ratios of 0.51 to 1.23, filling caches 0.06 to
+ *0.33. All caches rise, so the rise alone is no leak. That word needs two independent kinds of
+ *evidence:
+ *
+ *	straight   the floor rises as fast at the end as at the beginning
+ *	cohort     what one site allocated early in the window is all alive, where the blocks of
+ *others have died history    that site's rate times the age of the process is about what is in use
+ *from before the attach
+ *
+ * and nothing that speaks against it: a process too young, older blocks of the same size being
+ *freed, losses.
+ */
+#ifndef MEMPROBE_MODEL_VERDICT_H
+#define MEMPROBE_MODEL_VERDICT_H
+
+#include "model/series.h"
+
+enum trend_word {
+	TREND_UNDECIDED = 0,
+	TREND_FLAT,
+	TREND_SAW_TOOTH,
+	TREND_LEVELS_OFF,
+	TREND_SHRINKING,
+	TREND_GROWING,
+	TREND_LEAK,
+};
+
+const char *trend_name(enum trend_word w); /* "LEVELS OFF" */
+
+/* Why nothing could be decided. */
+enum trend_doubt {
+	DOUBT_NONE = 0,
+	DOUBT_SHORT,     /* the window */
+	DOUBT_NOISE,     /* growth could hide in it */
+	DOUBT_COLLECTED, /* garbage is collected too seldom to tell */
+};
+
+struct growth {
+	enum trend_word word; /* never TREND_LEAK */
+	enum trend_doubt doubt;
+	double rate, low, high; /* of the floor in the last half, bytes per second, 95 % */
+	double ratio; /* slope of the last half by that of the first; negative: the first did not
+			 rise */
+	double level, seconds; /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many
+				  seconds */
+	double swing;          /* highest - lowest */
+};
+
+void growth_of(const struct series *s, double window_s, struct growth *g);
+
+/* The site with the most net growth: a stack. Bytes, blocks. */
+struct verdict_site {
+	double net_bytes; /* live, less frees of older blocks of its size */
+	double live_bytes, old_freed_bytes;
+	double early_blocks, early_alive; /* of those allocated in the early part of the window */
+};
+
+struct verdict_input {
+	const struct series *heap;   /* live - frees of older blocks; empty: not watched */
+	const struct series *memory; /* anonymous + shared + swapped */
+	double window_s;
+	double uptime_s;     /* of the process, at attach; 0: not known */
+	double before_bytes; /* in use from before the attach: anonymous memory then */
+	double lost_bytes;
+	struct verdict_site site;
+	double others_early, others_alive; /* blocks of all other sites, as early_blocks */
+	bool is_collected;                 /* by a runtime */
+	unsigned int collections;          /* full ones that were seen */
+};
+
+enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4 };
+/* What keeps a growth that looks like a leak from being called one. */
+enum verdict_but {
+	BUT_YOUNG = 1,
+	BUT_RECENT = 2,
+	BUT_REPLACES = 4,
+	BUT_LOST = 8,
+	BUT_NO_SITE = 16
+};
+
+struct verdict {
+	enum trend_word word;
+	enum trend_doubt doubt;
+	bool is_strong; /* three kinds of evidence */
+	bool by_heap;   /* the heap decided, not all of the memory */
+	struct growth heap, memory;
+	double rate, low, high, level, seconds; /* of the one that decided */
+	double site_share;                      /* of the heap's growth, 0 to 1 */
+	double history_bytes;                   /* the site's rate times the age */
+	unsigned int why, but;                  /* bits */
+};
+
+void verdict_of(const struct verdict_input *in, struct verdict *v);
+
+#endif

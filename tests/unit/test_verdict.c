@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Series of known shapes and the words for them; each with several made-up noises. The shapes are
+ * drawn here from their formulas; the bounds in verdict.c come from measured programs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+
+#include <cmocka.h>
+
+#include "model/verdict.h"
+
+#define MIB 1048576.0
+#define SEEDS 20
+
+/* Uniform in -1..1, the same in each run. */
+static double noise(uint64_t *seed)
+{
+	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (double)(int64_t)(*seed) / 9.3e18;
+}
+
+/* bytes at t seconds of a window of w */
+typedef double (*shape_fn)(double t, double w);
+
+static double leak(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + t * MIB;
+}
+static double slow_leak(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + t * 20480;
+}
+static double leak_collected(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + t * 0.5 * MIB + 20 * MIB * fmod(t, 3) / 3;
+}
+static double steady(double t, double w)
+{
+	(void)t;
+	(void)w;
+	return 100 * MIB;
+}
+static double teeth(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + 30 * MIB * fmod(t, 4) / 4;
+}
+static double filling(double t, double w)
+{
+	return 100 * MIB + 80 * MIB * (1 - exp(-t / (w / 4)));
+}
+static double filled(double t, double w)
+{
+	return 100 * MIB + 80 * MIB * fmin(1, t / (w / 2.5));
+}
+static double shrinking(double t, double w)
+{
+	(void)w;
+	return 200 * MIB - t * MIB;
+}
+static double doubling(double t, double w)
+{
+	(void)w;
+	return 20 * MIB * pow(2, floor(t / 40));
+}
+
+static void draw(struct series *s, shape_fn f, double w, double sigma, uint64_t seed)
+{
+	double t;
+
+	*s = (struct series){ 0 };
+	seed = seed * 77 + 5;
+	for (t = 0; t <= w; t += 0.1)
+		series_add(s, t, f(t, w) + sigma * noise(&seed));
+}
+
+static const struct {
+	const char *name;
+	shape_fn f;
+	double noise;
+	enum trend_word word, other; /* either is right */
+} shapes[] = {
+	{ "leak", leak, 0.5 * MIB, TREND_GROWING, TREND_GROWING },
+	{ "leak of 20 KiB/s", slow_leak, 0.05 * MIB, TREND_GROWING, TREND_GROWING },
+	{ "leak under a saw-tooth", leak_collected, 0.2 * MIB, TREND_GROWING, TREND_GROWING },
+	{ "steady", steady, 0.1 * MIB, TREND_FLAT, TREND_FLAT },
+	{ "steady without a doubt", steady, 0, TREND_FLAT, TREND_FLAT },
+	{ "saw-tooth", teeth, 0.2 * MIB, TREND_SAW_TOOTH, TREND_SAW_TOOTH },
+	{ "filling", filling, 0.1 * MIB, TREND_LEVELS_OFF, TREND_LEVELS_OFF },
+	{ "filled", filled, 0.1 * MIB, TREND_LEVELS_OFF, TREND_LEVELS_OFF },
+	{ "shrinking", shrinking, 0.5 * MIB, TREND_SHRINKING, TREND_SHRINKING },
+};
+
+static void a_shape__has_its_word(void **state)
+{
+	static const double windows[] = { 30, 60, 300 };
+	struct growth g;
+	struct series s;
+	size_t i, w;
+	uint64_t seed;
+
+	(void)state;
+	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		for (w = 0; w < 3; w++)
+			for (seed = 1; seed <= SEEDS; seed++) {
+				draw(&s, shapes[i].f, windows[w], shapes[i].noise, seed);
+				growth_of(&s, windows[w], &g);
+				series_release(&s);
+				if (g.word == shapes[i].word || g.word == shapes[i].other)
+					continue;
+				fail_msg("%s, %.0f s, seed %llu: %s (rate %.0f, %.0f to %.0f; "
+					 "ratio %.2f)",
+					 shapes[i].name, windows[w], (unsigned long long)seed,
+					 trend_name(g.word), g.rate, g.low, g.high, g.ratio);
+			}
+}
+
+/* ---- figures ---- */
+
+static void a_leak__has_its_rate_within_the_interval(void **state)
+{
+	struct growth g;
+	struct series s;
+
+	(void)state;
+	draw(&s, leak, 60, 0.5 * MIB, 3);
+	growth_of(&s, 60, &g);
+	series_release(&s);
+	assert_true(g.low <= MIB && MIB <= g.high);
+	assert_true(fabs(g.rate - MIB) < 0.05 * MIB);
+	assert_true(g.ratio > 0.8 && g.ratio < 1.25);
+}
+
+/* 100 + 80 (1 - e^-4t/w): ends at 180 MiB; 5 % of the 80 is left at 0.75 w, of what was left at the
+ * end later. */
+static void what_fills__ends_where_it_will(void **state)
+{
+	struct growth g;
+	struct series s;
+
+	(void)state;
+	draw(&s, filling, 60, 0, 1);
+	growth_of(&s, 60, &g);
+	series_release(&s);
+	assert_true(g.level > 177 * MIB && g.level < 183 * MIB);
+	assert_true(g.seconds > 20 && g.seconds < 90);
+}
+
+static void what_has_filled__ends_where_it_is(void **state)
+{
+	struct growth g;
+	struct series s;
+
+	(void)state;
+	draw(&s, filled, 60, 0, 1);
+	growth_of(&s, 60, &g);
+	series_release(&s);
+	assert_true(fabs(g.level - 180 * MIB) < 0.01 * MIB);
+	assert_true(g.seconds == 0);
+}
+
+static void a_window_of_seconds__decides_nothing(void **state)
+{
+	struct growth g;
+	struct series s;
+
+	(void)state;
+	draw(&s, leak, 5, 0, 1);
+	growth_of(&s, 5, &g);
+	assert_int_equal(g.word, TREND_UNDECIDED);
+	assert_int_equal(g.doubt, DOUBT_SHORT);
+	series_release(&s);
+	growth_of(&s, 60, &g); /* nothing was measured */
+	assert_int_equal(g.doubt, DOUBT_SHORT);
+}
+
+/* ---- the series ---- */
+
+static void a_full_series__keeps_its_floor_and_its_order(void **state)
+{
+	struct series_point floor[FLOOR_POINTS];
+	struct series s = { 0 };
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < 5 * SERIES_MOST; i++)
+		series_add(&s, (double)i, i % 7 ? 1000 : 10 + (double)i / 1000);
+	assert_true(s.n <= SERIES_MOST);
+	for (i = 1; i < s.n; i++)
+		assert_true(s.v[i].t_s > s.v[i - 1].t_s);
+	n = series_floor(&s, 0, 5 * SERIES_MOST, floor, FLOOR_POINTS);
+	assert_int_equal(n, FLOOR_POINTS);
+	for (i = 0; i < n; i++)
+		assert_true(floor[i].bytes < 32);
+	series_release(&s);
+}
+
+/* Worked by hand: pairs 1 2, 2 4, 3 3, 4 8: slopes 2 .5 2 -1 2 5. */
+static void a_trend__is_the_median_of_the_slopes(void **state)
+{
+	static const struct series_point v[] = { { 1, 2 }, { 2, 4 }, { 3, 3 }, { 4, 8 } };
+	struct trend t;
+
+	(void)state;
+	trend_of(v, 4, &t);
+	assert_true(t.slope == 2);
+	assert_true(fabs(t.tau - 4.0 / 6) < 1e-12);
+	assert_true(t.low == -1 && t.high == 5);
+	trend_of(v, 3, &t);
+	assert_true(t.slope == 0 && t.low == 0 && t.high == 0);
+}
+
+static void falls__are_counted_after_rises_only(void **state)
+{
+	static const double v[] = { 10, 5, 9, 4, 8, 8, 3, 2, 7 };
+	struct series s = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		series_add(&s, (double)i, v[i]);
+	assert_int_equal(series_falls(&s, 0, 100, 3), 2);
+	assert_int_equal(series_falls(&s, 0, 100, 6), 0);
+	series_release(&s);
+}
+
+/* ---- verdicts ---- */
+
+struct scene {
+	struct series heap, memory;
+	struct verdict_input in;
+};
+
+/* A leak of 1 MiB/s at one site, seen from all sides, one hour after the start. */
+static void a_leak_scene(struct scene *c)
+{
+	draw(&c->heap, leak, 60, 0.1 * MIB, 1);
+	draw(&c->memory, leak, 60, 0.3 * MIB, 2);
+	c->in = (struct verdict_input){
+		.heap = &c->heap,
+		.memory = &c->memory,
+		.window_s = 60,
+		.uptime_s = 3600,
+		.before_bytes = 3500 * MIB,
+		.site = { .net_bytes = 58 * MIB,
+			  .live_bytes = 58 * MIB,
+			  .early_blocks = 1000,
+			  .early_alive = 1000 },
+		.others_early = 100000,
+		.others_alive = 300,
+	};
+}
+
+static void end_scene(struct scene *c)
+{
+	series_release(&c->heap);
+	series_release(&c->memory);
+}
+
+static void a_leak_with_all_evidence__is_a_strong_one(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_true(v.is_strong);
+	assert_true(v.by_heap);
+	assert_int_equal(v.why, WHY_STRAIGHT | WHY_COHORT | WHY_HISTORY);
+	assert_true(v.site_share > 0.9);
+	end_scene(&c);
+}
+
+static void evidence_of_one_kind__is_no_leak(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	c.in.before_bytes = 20000 * MIB; /* more than this growth explains: tells nothing */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_false(v.is_strong);
+	c.in.site.early_alive = 500; /* half of it has died: it may all die */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_int_equal(v.why, WHY_STRAIGHT);
+	end_scene(&c);
+}
+
+/* Each of these alone takes the word back. */
+static void what_speaks_against_it__leaves_a_growth(void **state)
+{
+	struct verdict v;
+	struct scene c;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		a_leak_scene(&c);
+		switch (i) {
+		case 0: /* blocks of its size from before the attach are freed: it replaces them */
+			c.in.site.old_freed_bytes = 30 * MIB;
+			break;
+		case 1: /* an hour old, but it holds what it makes in a minute */
+			c.in.before_bytes = 100 * MIB;
+			break;
+		case 2:
+			c.in.lost_bytes = 100 * MIB;
+			break;
+		case 3: /* no site has half of it */
+			c.in.site.net_bytes = 10 * MIB;
+			break;
+		case 4: /* everything lives, whoever made it: it is filling up */
+			c.in.others_alive = 99000;
+			c.in.before_bytes = 100000 * MIB;
+			break;
+		case 5: /* it has just begun */
+			c.in.uptime_s = 0;
+			c.in.window_s = 60;
+			break;
+		}
+		verdict_of(&c.in, &v);
+		if (v.word != TREND_GROWING)
+			fail_msg("case %d: %s, why %x, but %x", i, trend_name(v.word), v.why,
+				 v.but);
+		end_scene(&c);
+	}
+}
+
+static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.heap);
+	draw(&c.heap, steady, 60, 1000, 1);
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_true(v.but & BUT_NO_SITE);
+	c.in.is_collected = true;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	assert_int_equal(v.doubt, DOUBT_COLLECTED);
+	end_scene(&c);
+}
+
+static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.memory);
+	draw(&c.memory, steady, 60, 1000, 1); /* RSS stands: the heap grows into holes */
+	verdict_of(&c.in, &v);
+	assert_true(v.by_heap);
+	assert_int_equal(v.word, TREND_LEAK);
+	end_scene(&c);
+}
+
+/* A pool that doubles every 40 s: all of it lives, and its steps are a growth in the end, but no
+ * straight one. */
+static void a_pool_that_doubles__is_no_leak(void **state)
+{
+	static const double windows[] = { 30, 60, 120, 300 };
+	struct verdict v;
+	struct scene c;
+	size_t i, seed;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		for (seed = 1; seed <= SEEDS; seed++) {
+			a_leak_scene(&c);
+			end_scene(&c);
+			draw(&c.heap, doubling, windows[i], 0.05 * MIB, seed);
+			draw(&c.memory, doubling, windows[i], 0.05 * MIB, seed + 100);
+			c.in.window_s = windows[i];
+			verdict_of(&c.in, &v);
+			assert_int_not_equal(v.word, TREND_LEAK);
+			end_scene(&c);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shape__has_its_word),
+		cmocka_unit_test(a_leak__has_its_rate_within_the_interval),
+		cmocka_unit_test(what_fills__ends_where_it_will),
+		cmocka_unit_test(what_has_filled__ends_where_it_is),
+		cmocka_unit_test(a_window_of_seconds__decides_nothing),
+		cmocka_unit_test(a_full_series__keeps_its_floor_and_its_order),
+		cmocka_unit_test(a_trend__is_the_median_of_the_slopes),
+		cmocka_unit_test(falls__are_counted_after_rises_only),
+		cmocka_unit_test(a_leak_with_all_evidence__is_a_strong_one),
+		cmocka_unit_test(evidence_of_one_kind__is_no_leak),
+		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
+		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
+		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
+		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
