@@ -74,7 +74,7 @@ static const struct codec_field figure_rows[] = {
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 104); /* the rest of it is in STKS, or follows from that (mark) */
+IS_AS_LISTED(struct profile_stack, 96); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 

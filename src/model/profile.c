@@ -3,7 +3,6 @@
 #include "model/profile.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <math.h>
 #include <string.h>
@@ -85,25 +84,6 @@ uint32_t profile_find_stack(const struct profile *p, uint64_t id)
 	return at ? (uint32_t)*at : UINT32_MAX;
 }
 
-/* Is it the outermost frame's object that ends the walk? */
-static bool ends_by_object(enum mp_stack_end end)
-{
-	return end == MP_END_NO_INFO || end == MP_END_UNSUPPORTED || end == MP_END_NOT_READY;
-}
-
-static uint32_t mark_of(struct profile *p, const uint32_t *frames, uint32_t n, enum mp_stack_end end)
-{
-	const char *text = stack_end_text(end), *module = "";
-	char mark[160];
-
-	if (n && ends_by_object(end))
-		module = profile_str(p, p->frames[frames[n - 1]].module);
-	if (!*module)
-		return profile_string(p, text);
-	snprintf(mark, sizeof(mark), "%.*s in %.100s]", (int)strlen(text) - 1, text, module);
-	return profile_string(p, mark);
-}
-
 uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
 			   uint32_t n_frames, enum mp_stack_end end)
 {
@@ -118,7 +98,6 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 		.first_frame = (uint32_t)p->n_stack_frames,
 		.n_frames = n_frames,
 		.end = end,
-		.mark = mark_of(p, frames, n_frames, end),
 	};
 	for (i = 0; i < n_frames; i++) {
 		XGROW(p->stack_frames, p->n_stack_frames, p->stack_frames_cap);
@@ -164,9 +143,24 @@ const char *stack_end_text(enum mp_stack_end end)
 	return end < MP_END_NR && end_texts[end] ? end_texts[end] : "[truncated]";
 }
 
-const char *stack_mark(const struct profile *p, const struct profile_stack *s)
+/* Is it the outermost frame's object that ends the walk? */
+static bool ends_by_object(enum mp_stack_end end)
 {
-	return profile_str(p, s->mark);
+	return end == MP_END_NO_INFO || end == MP_END_UNSUPPORTED || end == MP_END_NOT_READY;
+}
+
+const char *stack_mark(const struct profile *p, const struct profile_stack *s, struct buf *mark)
+{
+	const char *text = stack_end_text(s->end), *module = "";
+
+	buf_reset(mark);
+	if (s->n_frames && ends_by_object(s->end))
+		module = profile_str(p, p->frames[p->stack_frames[s->first_frame + s->n_frames - 1]].module);
+	if (*module)
+		buf_addf(mark, "%.*s in %s]", (int)strlen(text) - 1, text, module);
+	else
+		buf_adds(mark, text);
+	return mark->data;
 }
 
 uint64_t profile_lost_events(const struct profile *p)

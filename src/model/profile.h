@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/table.h"
 #include "bpf/memprobe.h"
 #include "model/ladder.h"
@@ -61,7 +62,6 @@ struct profile_stack {
 	uint32_t first_frame; /* index in profile.stack_frames */
 	uint32_t n_frames;
 	enum mp_stack_end end;
-	uint32_t mark; /* string id: what stands at the root of a cut stack, "" for a complete one */
 	struct profile_totals t;
 	uint64_t live_bytes, live_blocks; /* after the filters (--older, --min-size...); set by profile_finish */
 };
@@ -195,8 +195,11 @@ static inline uint64_t totals_live_blocks(const struct profile_totals *t)
 const char *loss_name(enum mp_loss kind);
 const char *loss_text(enum mp_loss kind);
 const char *stack_end_text(enum mp_stack_end end); /* "[truncated: no unwind info]" */
-/* The same of one stack, with the object where it ends: "[truncated: no unwind info in libfoo.so]". */
-const char *stack_mark(const struct profile *p, const struct profile_stack *s);
+/*
+ * What stands at the root of one stack, with the object where it ends: "[truncated: no unwind info in libfoo.so]"; ""
+ * for a complete one. In mark, emptied before.
+ */
+const char *stack_mark(const struct profile *p, const struct profile_stack *s, struct buf *mark);
 /* Sum of all losses' events that change figures. */
 uint64_t profile_lost_events(const struct profile *p);
 

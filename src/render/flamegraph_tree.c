@@ -165,14 +165,15 @@ static void add_path(struct builder *b, const struct profile_stack *s, const uin
 {
 	const struct profile *p = b->f->profile;
 	bool allocated = b->f->metric == METRIC_ALLOC_BYTES || b->f->metric == METRIC_ALLOC_BLOCKS;
-	const char *cut = stack_mark(p, s);
+	struct buf mark = BUF_INIT;
 	struct path *path = &b->paths[b->n_paths++];
 	uint32_t i;
 
 	path->keys = &b->path_keys[b->n_path_keys];
 	path->keys[path->n++] = process_keys[s->proc];
-	if (*cut)
-		path->keys[path->n++] = note_key(b, cut, FLAME_NOTE);
+	if (*stack_mark(p, s, &mark))
+		path->keys[path->n++] = note_key(b, mark.data, FLAME_NOTE);
+	buf_release(&mark);
 	for (i = s->n_frames; i-- > 0 && path->n < MAX_DEPTH;)
 		path->keys[path->n++] = frame_key(b, p->stack_frames[s->first_frame + i]);
 	if (i != UINT32_MAX) {

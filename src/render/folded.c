@@ -38,16 +38,16 @@ static void add_name(struct buf *b, const char *name)
 static char *stack_text(const struct profile *p, const struct profile_stack *s)
 {
 	const struct profile_proc *proc = &p->procs[s->proc];
-	const char *cut = stack_mark(p, s);
-	struct buf b = BUF_INIT;
+	struct buf b = BUF_INIT, mark = BUF_INIT;
 	uint32_t i;
 
 	add_name(&b, profile_str(p, proc->comm));
 	buf_addf(&b, "-%d", proc->tgid);
-	if (*cut) {
+	if (*stack_mark(p, s, &mark)) {
 		buf_addc(&b, ';');
-		add_name(&b, cut);
+		add_name(&b, mark.data);
 	}
+	buf_release(&mark);
 	for (i = s->n_frames; i-- > 0;) {
 		buf_addc(&b, ';');
 		add_name(&b, profile_str(p, p->frames[p->stack_frames[s->first_frame + i]].name));

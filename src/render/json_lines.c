@@ -228,6 +228,7 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 {
 	const struct profile_stack *s = o->s;
 	uint64_t live = totals_live_blocks(&o->t), window_ms = p->window_ns / NS_PER_MS, birth_ms;
+	struct buf mark = BUF_INIT;
 	uint32_t i;
 
 	begin(out, "stack");
@@ -240,7 +241,8 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);
 	}
-	json_add_some_text(out, "cut", stack_mark(p, s));
+	json_add_some_text(out, "cut", stack_mark(p, s, &mark));
+	buf_release(&mark);
 	json_add_text(out, "where", own_frame_name(p, s));
 	buf_adds(out, ",\"frames\":[");
 	for (i = s->n_frames; i-- > 0;) {

@@ -43,7 +43,7 @@ enum { FUNCTION_ID = 1, FUNCTION_NAME, FUNCTION_SYSTEM_NAME, FUNCTION_FILENAME }
 
 #define NAMED_RANGE 4096
 
-/* Frames [at, at + n) of a stack, innermost first: one address. n 0: a cut stack's mark, string `at` of the profile. */
+/* Frames [at, at + n) of a stack, innermost first: one address. n 0: a cut stack's mark, string `at` of the file. */
 struct location {
 	uint32_t at, n;
 	uint32_t mapping; /* 0: none */
@@ -63,7 +63,7 @@ struct function {
 struct writer {
 	const struct profile *p;
 	struct gzip gz;
-	struct buf message, part, ids; /* reused */
+	struct buf message, part, ids, mark; /* reused */
 	struct intern strings;
 	uint32_t *string_of; /* by string of the profile: id + 1; 0: not written yet */
 	struct location *locations;
@@ -71,7 +71,7 @@ struct writer {
 	struct function *functions;
 	size_t n_locations, locations_cap, n_mappings, mappings_cap, n_functions, functions_cap;
 	struct table location_ids, function_ids; /* -> id */
-	struct table mark_ids;			 /* mark of a cut stack -> location */
+	struct table mark_ids;			 /* mark of a cut stack, a string of the file -> location */
 };
 
 /* ---- strings ---- */
@@ -169,12 +169,12 @@ static uint64_t location_id(struct writer *w, uint32_t at, uint32_t n)
 	}
 }
 
-static uint64_t mark_id(struct writer *w, uint32_t mark)
+static uint64_t mark_id(struct writer *w)
 {
-	uint64_t *id = table_put(&w->mark_ids, mark, 0);
+	uint64_t text = text_id(w, w->mark.data), *id = table_put(&w->mark_ids, text, 0);
 
 	if (!*id)
-		*id = add_location(w, mark, 0, 0);
+		*id = add_location(w, (uint32_t)text, 0, 0);
 	return *id;
 }
 
@@ -234,8 +234,8 @@ static void put_sample(struct writer *w, const struct ordered_stack *o)
 			n++;
 		pb_add_varint(&w->ids, location_id(w, s->first_frame + i, n));
 	}
-	if (*stack_mark(w->p, s))
-		pb_add_varint(&w->ids, mark_id(w, s->mark));
+	if (*stack_mark(w->p, s, &w->mark))
+		pb_add_varint(&w->ids, mark_id(w));
 	pb_add_buf(&w->message, SAMPLE_LOCATION, &w->ids);
 	buf_reset(&w->ids);
 	add_value(w, o->t.alloc_blocks);
@@ -267,7 +267,7 @@ static void put_location(struct writer *w, uint64_t id, const struct location *l
 	if (l->n)
 		pb_add_uint(&w->message, LOCATION_ADDRESS, frame_at(w->p, l->at + l->n - 1)->vaddr);
 	else
-		add_line(w, add_function(w, 0, 0, profile_str(w->p, l->at)), 0);
+		add_line(w, add_function(w, 0, 0, intern_str(&w->strings, l->at)), 0);
 	for (i = 0; i < l->n; i++) {
 		const struct profile_frame *f = frame_at(w->p, l->at + i);
 
@@ -376,7 +376,7 @@ static void put_end(struct writer *w, const struct stack_order *order, enum prof
 
 void render_pprof(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
-	struct writer w = { .p = p, .message = BUF_INIT, .part = BUF_INIT, .ids = BUF_INIT };
+	struct writer w = { .p = p, .message = BUF_INIT, .part = BUF_INIT, .ids = BUF_INIT, .mark = BUF_INIT };
 	struct stack_order order;
 
 	stack_order_make(&order, p, o);
@@ -400,4 +400,5 @@ void render_pprof(struct buf *out, const struct profile *p, const struct render_
 	buf_release(&w.message);
 	buf_release(&w.part);
 	buf_release(&w.ids);
+	buf_release(&w.mark);
 }

@@ -135,8 +135,7 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 {
 	struct where w = { .text = BUF_INIT };
 	unsigned int columns = t->o->columns ? t->o->columns : 100;
-	const char *cut = stack_mark(t->p, s);
-	struct buf name = BUF_INIT;
+	struct buf name = BUF_INIT, mark = BUF_INIT;
 	uint32_t i;
 
 	w.column = WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0);
@@ -158,7 +157,8 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 		where_add(&w, name.data, name.len);
 	}
 	buf_reset(&name);
-	buf_add_printable(&name, cut, strlen(cut));
+	stack_mark(t->p, s, &mark);
+	buf_add_printable(&name, mark.data, mark.len);
 	if (name.len)
 		where_add(&w, name.data, name.len);
 	if (!s->n_frames)
@@ -167,12 +167,13 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 	buf_addc(t->out, '\n');
 	buf_release(&w.text);
 	buf_release(&name);
+	buf_release(&mark);
 }
 
 static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
 {
 	const struct profile_proc *proc = &t->p->procs[s->proc];
-	const char *cut = stack_mark(t->p, s);
+	struct buf mark = BUF_INIT;
 	uint32_t i;
 
 	buf_addf(t->out, "          %s (pid %d)\n", profile_str(t->p, proc->comm), proc->tgid);
@@ -186,11 +187,12 @@ static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
 			buf_addf(t->out, "  (%s)", module);
 		buf_addc(t->out, '\n');
 	}
-	if (*cut) {
+	if (*stack_mark(t->p, s, &mark)) {
 		buf_adds(t->out, "          ");
-		buf_add_printable(t->out, cut, strlen(cut));
+		buf_add_printable(t->out, mark.data, mark.len);
 		buf_addc(t->out, '\n');
 	}
+	buf_release(&mark);
 }
 
 static void mean_age(const struct stack_table *t, const struct profile_stack *s, char out[24])
