@@ -21,7 +21,8 @@
 #define UW_INNER MP_INNER_FRAMES
 #define UW_OUTER MP_OUTER_FRAMES
 #define UW_CHUNK 8		/* frames per call of the global function */
-#define UW_MAX_CHUNKS 128	/* 1024 frames walked at most */
+#define UW_STRETCH 32		/* chunks per call of another */
+#define UW_MAX_STRETCHES 64	/* 16 384 frames walked at most: the far end of a deep recursion */
 #define UW_MEMO_BITS 16
 #define UW_MEMO_MUL 0x9e3779b97f4a7c15ULL /* odd: the low 40 bits of the product tell those of pc ^ salt */
 #define UW_MAX_FP_STEP (1ULL << 20)
@@ -364,12 +365,25 @@ __noinline __u64 uw_finish_hash(void)
 	return mp_mix(mp_hash_step(h, s->ev.end));
 }
 
+/* UW_STRETCH chunks. Global: verified once. */
+__noinline int uw_stretch_walk(void)
+{
+	int i, end = 0;
+
+	for (i = 0; i < UW_STRETCH; i++) {
+		end = uw_chunk_walk();
+		if (end)
+			break;
+	}
+	return end;
+}
+
 static __always_inline void uw_walk(struct mp_scratch *s)
 {
 	int i, end = 0;
 
-	for (i = 0; i < UW_MAX_CHUNKS; i++) {
-		end = uw_chunk_walk();
+	for (i = 0; i < UW_MAX_STRETCHES; i++) {
+		end = uw_stretch_walk();
 		if (end)
 			break;
 	}

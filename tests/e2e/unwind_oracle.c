@@ -57,7 +57,7 @@ struct oracle {
 	uint32_t n_frames;
 	uint64_t compared, equal, incomplete, wrong, gave_up, wanted, not_stopped;
 	uint64_t by_end[MP_END_NR];
-	struct table sites; /* distinct callers compared */
+	struct table sites, stacks; /* distinct callers, distinct stacks compared */
 };
 
 static char *debug_path;
@@ -215,9 +215,22 @@ static void print_difference(struct oracle *o, const struct mp_ev_stack *e, cons
 	fflush(stdout);
 }
 
+/* Index of the first frame of ours that is not libdwfl's, n if there is none. After the inner frames some are left out. */
+static uint32_t first_difference(const struct oracle *o, const struct mp_ev_stack *e, const __u64 *ours, uint32_t n)
+{
+	uint32_t k, at;
+
+	for (k = 1; k < n; k++) {
+		at = k < MP_INNER_FRAMES ? k : k + e->left_out;
+		if (at >= o->n_frames || ours[k] != o->frames[at])
+			break;
+	}
+	return k;
+}
+
 static void compare(struct oracle *o, const struct mp_ev_stack *e, const __u64 *ours, uint32_t n)
 {
-	uint32_t limit = e->left_out ? MP_INNER_FRAMES : n, k = 1;
+	uint32_t k;
 	bool oracle_failed;
 
 	o->n_frames = 0;
@@ -230,9 +243,9 @@ static void compare(struct oracle *o, const struct mp_ev_stack *e, const __u64 *
 	o->by_end[e->end < MP_END_NR ? e->end : 0]++;
 	if (n > 1)
 		table_put(&o->sites, ours[1], 1);
-	while (k < limit && k < o->n_frames && ours[k] == o->frames[k])
-		k++;
-	if (k == limit && (e->left_out || o->n_frames == n))
+	table_put(&o->stacks, e->hash, 1);
+	k = first_difference(o, e, ours, n);
+	if (k == n && n + e->left_out == o->n_frames)
 		o->equal++;
 	else if (e->end != MP_END_COMPLETE)
 		o->incomplete++;
@@ -385,10 +398,11 @@ static int report(const struct oracle *o)
 		if (o->by_end[i])
 			printf("  end %u: %llu\n", i, (unsigned long long)o->by_end[i]);
 	printf("oracle: compared %llu, equal %llu, incomplete %llu (marked), wrong %llu, oracle gave up %llu, "
-	       "call sites %zu, not at rest %llu\n",
+	       "call sites %zu, stacks %zu, not at rest %llu\n",
 	       (unsigned long long)o->compared, (unsigned long long)o->equal,
 	       (unsigned long long)o->incomplete, (unsigned long long)o->wrong,
-	       (unsigned long long)o->gave_up, o->sites.n, (unsigned long long)o->not_stopped);
+	       (unsigned long long)o->gave_up, o->sites.n, o->stacks.n,
+	       (unsigned long long)o->not_stopped);
 	return has_failed(o);
 }
 

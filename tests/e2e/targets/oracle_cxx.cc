@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* build: -O2 -fomit-frame-pointer */
-/* Work for the unwinder's oracle: templates, exceptions through many frames, threads, a signal handler that allocates. */
+/* Work for the unwinder's oracle: templates, deep recursion, exceptions through many frames, threads, a signal handler that allocates. */
 #include <csignal>
 #include <ctime>
 #include <functional>
@@ -47,7 +47,7 @@ static void containers(int x)
 		std::string s(30 + d, 'q');
 		return d ? s.size() + f(d - 1) : m.size();
 	};
-	sink = sink + f(12);
+	sink = sink + f(x % 16 ? 12 : 200);
 }
 
 static void quiet()
