@@ -250,7 +250,7 @@ demo:
 	$(Q)tools/demo/run.sh $(PROGRAM) $(DEMO_BIN)
 
 # What the benches share with the e2e tests
-BENCH_PARTS := $(addprefix $(O)/tests/e2e/,stack_cost table_cost targets/deep targets/deep_fp)
+BENCH_PARTS := $(addprefix $(O)/tests/e2e/,stack_cost table_cost targets/deep targets/deep_fp targets/many)
 
 bench: all $(BENCH_BIN) $(BENCH_PARTS)
 	$(Q)set -e; test -n "$(wildcard tools/bench/bench_*)" || { echo "no tools/bench/bench_*" >&2; exit 1; }; \
