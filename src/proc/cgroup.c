@@ -23,25 +23,34 @@
 
 /* What the two versions call the same things. Columns are file names; NULL: none. */
 struct cgroup_version {
-	const char *limits[2];
+	const char *max, *high;
 	const char *usage;
-	const char *reclaimable_key; /* in memory.stat */
+	/* in memory.stat */
+	const char *reclaimable_key, *anon_key, *file_key, *shmem_key, *kernel_key;
 	const char *oom_file;
 	bool oom_counts_children; /* v1 counts a kill only in the victim's own group */
 };
 
 static const struct cgroup_version version1 = {
-	.limits = { "memory.limit_in_bytes", NULL },
+	.max = "memory.limit_in_bytes",
 	.usage = "memory.usage_in_bytes",
 	.reclaimable_key = "total_inactive_file",
+	.anon_key = "total_rss",
+	.file_key = "total_cache",
+	.shmem_key = "total_shmem",
 	.oom_file = "memory.oom_control",
 	.oom_counts_children = false,
 };
 
 static const struct cgroup_version version2 = {
-	.limits = { "memory.max", "memory.high" },
+	.max = "memory.max",
+	.high = "memory.high",
 	.usage = "memory.current",
 	.reclaimable_key = "inactive_file",
+	.anon_key = "anon",
+	.file_key = "file",
+	.shmem_key = "shmem",
+	.kernel_key = "kernel",
 	.oom_file = "memory.events",
 	.oom_counts_children = true,
 };
@@ -173,44 +182,71 @@ static bool find_membership(struct membership *m, const char *text, const char *
 	return true;
 }
 
-static uint64_t limit_of(const struct cgroup_version *v, const char *dir)
+/* v1 writes "no limit" as a number near 2^63. */
+static uint64_t limit_in(const char *dir, const char *name)
 {
-	uint64_t smallest = UINT64_MAX, n;
-	size_t i;
+	uint64_t n;
 
-	for (i = 0; i < 2; i++)
-		if (v->limits[i] && read_number(&n, dir, v->limits[i]) && n < smallest)
-			smallest = n;
-	return smallest;
+	return name && read_number(&n, dir, name) && n < 1ULL << 62 ? n : UINT64_MAX;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Swap that the group may still use, by its own limits; v1 limits memory and swap together. */
+static uint64_t swap_left(const struct cgroup_version *v, const char *dir, uint64_t max)
+{
+	uint64_t limit, used = 0;
+
+	if (v == &version2) {
+		limit = limit_in(dir, "memory.swap.max");
+		read_number(&used, dir, "memory.swap.current");
+	} else {
+		limit = limit_in(dir, "memory.memsw.limit_in_bytes");
+		if (limit != UINT64_MAX)
+			limit = less(limit, max);
+		used = read_keyed(dir, "memory.stat", "total_swap");
+	}
+	return limit == UINT64_MAX ? limit : less(limit, used);
 }
 
 /* Page cache that the kernel drops before it kills is not used memory (the kubelet's "working
  * set"). */
-static uint64_t used_in(const struct cgroup_version *v, const char *dir)
+static void read_group(struct proc_group *g, const struct cgroup_version *v, const char *dir)
 {
-	uint64_t used = 0, cache;
+	uint64_t group = 0;
 
-	read_number(&used, dir, v->usage);
-	cache = read_keyed(dir, "memory.stat", v->reclaimable_key);
-	return used > cache ? used - cache : 0;
+	g->max_bytes = limit_in(dir, v->max);
+	g->high_bytes = limit_in(dir, v->high);
+	read_number(&g->current_bytes, dir, v->usage);
+	g->used_bytes = less(g->current_bytes, read_keyed(dir, "memory.stat", v->reclaimable_key));
+	g->anon_bytes = read_keyed(dir, "memory.stat", v->anon_key);
+	g->file_bytes = read_keyed(dir, "memory.stat", v->file_key);
+	g->shmem_bytes = read_keyed(dir, "memory.stat", v->shmem_key);
+	if (v->kernel_key)
+		g->kernel_bytes = read_keyed(dir, "memory.stat", v->kernel_key);
+	else
+		read_number(&g->kernel_bytes, dir, "memory.kmem.usage_in_bytes");
+	g->swap_left_bytes = swap_left(v, dir, g->max_bytes);
+	g->oom_kills = read_keyed(dir, v->oom_file, "oom_kill");
+	g->kills_group = read_number(&group, dir, "memory.oom.group") && group;
 }
 
-/* Take the group at m->path when its limit is below the best so far. */
-static void consider(struct proc_limit *l, const struct membership *m, uint64_t *kills_below)
+static void take_group(struct proc_groups *gs, const struct membership *m, uint64_t *kills_below)
 {
 	char *dir = xasprintf("%s%s", m->mount, m->path);
-	uint64_t limit = limit_of(m->version, dir);
-	uint64_t kills = read_keyed(dir, m->version->oom_file, "oom_kill");
 	const char *name = strrchr(m->path, '/') + 1;
+	struct proc_group *g;
 
+	XGROW(gs->v, gs->n, gs->cap);
+	g = &gs->v[gs->n++];
+	*g = (struct proc_group){ 0 };
+	read_group(g, m->version, dir);
 	if (!m->version->oom_counts_children)
-		*kills_below = kills += *kills_below;
-	if (limit < l->limit_bytes) {
-		l->limit_bytes = limit;
-		l->used_bytes = used_in(m->version, dir);
-		l->oom_kills = kills;
-		snprintf(l->name, sizeof(l->name), "%s", *name ? name : "/");
-	}
+		*kills_below = g->oom_kills += *kills_below;
+	snprintf(g->name, sizeof(g->name), "%s", *name ? name : "/");
 	free(dir);
 }
 
@@ -242,22 +278,50 @@ static int take_ram(struct proc_limit *l, const char *proc_root)
 	return 0;
 }
 
-int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgroup_root, pid_t pid)
+int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *cgroup_root, pid_t pid)
 {
 	struct membership m = { 0 };
 	struct buf text = BUF_INIT;
 	uint64_t kills_below = 0;
-	int err = take_ram(l, proc_root);
+	int err = proc_read_text(&text, proc_root, pid, "cgroup");
 
-	if (!err)
-		err = proc_read_text(&text, proc_root, pid, "cgroup");
+	gs->n = 0;
 	if (!err && find_membership(&m, text.data, cgroup_root)) {
 		do
-			consider(l, &m, &kills_below);
+			take_group(gs, &m, &kills_below);
 		while (to_parent(m.path));
 	}
 	free(m.mount);
 	free(m.path);
 	buf_release(&text);
+	return err;
+}
+
+void proc_groups_release(struct proc_groups *gs)
+{
+	free(gs->v);
+	*gs = (struct proc_groups){ 0 };
+}
+
+int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgroup_root, pid_t pid)
+{
+	struct proc_groups gs = { 0 };
+	int err = take_ram(l, proc_root);
+	size_t i;
+
+	if (!err)
+		err = proc_groups_read(&gs, proc_root, cgroup_root, pid);
+	for (i = 0; i < gs.n; i++) {
+		const struct proc_group *g = &gs.v[i];
+		uint64_t limit = g->max_bytes < g->high_bytes ? g->max_bytes : g->high_bytes;
+
+		if (limit >= l->limit_bytes)
+			continue;
+		l->limit_bytes = limit;
+		l->used_bytes = g->used_bytes;
+		l->oom_kills = g->oom_kills;
+		snprintf(l->name, sizeof(l->name), "%s", g->name);
+	}
+	proc_groups_release(&gs);
 	return err;
 }

@@ -319,7 +319,40 @@ int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root)
 			.free_bytes = kib_value(text.data, "MemFree:"),
 			.swap_total_bytes = kib_value(text.data, "SwapTotal:"),
 			.swap_free_bytes = kib_value(text.data, "SwapFree:"),
+			.commit_limit_bytes = kib_value(text.data, "CommitLimit:"),
+			.committed_bytes = kib_value(text.data, "Committed_AS:"),
 		};
+	if (!err && !proc_read_text(&text, proc_root, 0, "sys/vm/overcommit_memory"))
+		m->is_commit_limited = text.data[0] == '2';
+	buf_release(&text);
+	return err;
+}
+
+/* "Max address space        4294967296           unlimited            bytes" */
+static uint64_t soft_limit(const char *text, const char *key)
+{
+	uint64_t n;
+
+	return text_number(text, key, &n) ? n : UINT64_MAX;
+}
+
+int proc_rlimits_read(struct proc_rlimits *r, const char *proc_root, pid_t pid)
+{
+	struct buf text = BUF_INIT;
+	int err = proc_read_text(&text, proc_root, pid, "limits");
+
+	*r = (struct proc_rlimits){ 0 };
+	if (!err) {
+		r->address_space_bytes = soft_limit(text.data, "Max address space");
+		r->data_bytes = soft_limit(text.data, "Max data size");
+		err = proc_read_text(&text, proc_root, pid, "status");
+	}
+	if (!err) {
+		r->vm_size_bytes = kib_value(text.data, "VmSize:");
+		r->vm_data_bytes = kib_value(text.data, "VmData:");
+	}
+	if (!err && !proc_read_text(&text, proc_root, pid, "oom_score_adj"))
+		r->oom_score_adj = atoi(text.data);
 	buf_release(&text);
 	return err;
 }

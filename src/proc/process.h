@@ -61,8 +61,40 @@ struct proc_limit {
 
 int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgroup_root, pid_t pid);
 
+/* A control group above a process; UINT64_MAX: no such limit. */
+struct proc_group {
+	char name[128]; /* last component */
+	uint64_t max_bytes, high_bytes;
+	uint64_t current_bytes;
+	uint64_t used_bytes; /* current without page cache that can be dropped */
+	uint64_t anon_bytes, file_bytes, shmem_bytes, kernel_bytes; /* of current */
+	uint64_t swap_left_bytes; /* by the group's own limits, not by what the machine has */
+	uint64_t oom_kills;	  /* in it and below it */
+	bool kills_group;	  /* memory.oom.group: all of it is killed together */
+};
+
+/* From the process's own group to the root of the hierarchy. */
+struct proc_groups {
+	struct proc_group *v;
+	size_t n, cap;
+};
+
+int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *cgroup_root, pid_t pid);
+void proc_groups_release(struct proc_groups *gs);
+
+/* Limits of a process that make malloc fail; UINT64_MAX: none. */
+struct proc_rlimits {
+	uint64_t address_space_bytes, data_bytes;   /* RLIMIT_AS, RLIMIT_DATA, the soft ones */
+	uint64_t vm_size_bytes, vm_data_bytes;	    /* what counts against them */
+	int oom_score_adj;			    /* -1000: never killed */
+};
+
+int proc_rlimits_read(struct proc_rlimits *r, const char *proc_root, pid_t pid);
+
 struct proc_meminfo {
 	uint64_t total_bytes, available_bytes, free_bytes, swap_total_bytes, swap_free_bytes;
+	uint64_t commit_limit_bytes, committed_bytes;
+	bool is_commit_limited; /* vm.overcommit_memory is 2 */
 };
 
 int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root);
