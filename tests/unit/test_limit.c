@@ -11,7 +11,7 @@
 #include "model/limit.h"
 #include "proc/process.h"
 
-#define FIXTURES "tests/fixtures/proc"
+#define FIXTURES "tests/fixtures/proc_limits"
 #define CGROUPS "tests/fixtures/proc_cgroup/"
 #define MIB (1024ull * 1024)
 #define GIB (1024 * MIB)
@@ -83,7 +83,7 @@ static void commit_limits_count_when_overcommit_is_off(void **state)
 	assert_true(m.is_commit_limited);
 	assert_int_equal(m.commit_limit_bytes, 9 * GIB);
 	assert_int_equal(m.committed_bytes, 7 * GIB);
-	assert_int_equal(proc_meminfo_read(&m, FIXTURES), 0);
+	assert_int_equal(proc_meminfo_read(&m, "tests/fixtures/proc"), 0);
 	assert_false(m.is_commit_limited);
 }
 
