@@ -32,14 +32,14 @@ static __always_inline void call_read(struct pt_regs *ctx, struct call *c)
 	c->arg[MP_ARG_IN_RESULT] = PT_REGS_RC(ctx);
 }
 
-static __always_inline bool enter(struct pt_regs *ctx, enum walker walker)
+static __always_inline bool enter(struct pt_regs *ctx, enum walker walker, bool session)
 {
 	struct call c;
 
 	if (!armed)
 		return false;
 	call_read(ctx, &c);
-	return heap_enter(ctx, &c, walker);
+	return heap_enter(ctx, &c, walker, session);
 }
 
 /*
@@ -54,7 +54,7 @@ static __always_inline int session(struct pt_regs *ctx, enum walker walker)
 		heap_leave(PT_REGS_SP(ctx), PT_REGS_RC(ctx));
 		return 0;
 	}
-	if (!enter(ctx, walker))
+	if (!enter(ctx, walker, true))
 		skip_return = 1;
 	/* else clang makes an XOR, and the verifier says "R0 unknown ... should be [0, 1]" */
 	asm volatile("" : "+r"(skip_return));
@@ -75,7 +75,7 @@ static __always_inline int session(struct pt_regs *ctx, enum walker walker)
 	SEC("uprobe") int heap_entry##suffix(struct pt_regs *ctx)       \
 	{                                                               \
 		guard_enter();                                          \
-		enter(ctx, walker);                                     \
+		enter(ctx, walker, false);                              \
 		guard_exit();                                           \
 		return 0;                                               \
 	}

@@ -70,6 +70,38 @@ static __always_inline bool call_is_inner(const struct mp_thread *th, __u64 sp, 
 	return true;
 }
 
+#define PENDING_RETURNS 8 /* deeper ones are those of a target that is traced at many levels */
+
+/*
+ * The same for return probes that this run has no record of: another memprobe's, another tracer's, ours from
+ * before the gate was shut. Taking a return makes the kernel drop all pending ones that lie below sp. It keeps
+ * them in a list, newest first; what is left there of a call that is over has another slot by now. Not inlined, for
+ * its locals: see test_bpf_stack.sh.
+ */
+static __noinline bool drops_one_of(struct uprobe_task *utask, __u64 sp)
+{
+	struct return_instance *r = utask->return_instances;
+	__u64 at, replaced = trampoline();
+	int i;
+
+	for (i = 0; i < PENDING_RETURNS && r; i++, r = r->next) {
+		at = r->stack;
+		if (at < sp && arch_return_slot(at) == replaced)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool return_would_drop_another(__u64 sp)
+{
+	struct uprobe_task *utask;
+
+	if (!ARCH_HAS_RETURN_SLOT)
+		return false;
+	utask = bpf_get_current_task_btf()->utask;
+	return utask && utask->return_instances && drops_one_of(utask, sp);
+}
+
 /* A call that never came back: undo what its entry did. Not inlined: see test_bpf_stack.sh. */
 static __noinline void call_abandon(struct mp_thread *th)
 {
@@ -148,7 +180,7 @@ static __always_inline void thread_after_gate(struct mp_thread *th)
 }
 
 static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct mp_thread *th, __u64 size,
-					      enum walker walker)
+					      enum walker walker, bool session)
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
 	__u32 weight;
@@ -164,6 +196,10 @@ static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct 
 	weight = sample_weight(size);
 	if (!weight && may_skip(shape, c))
 		return false;
+	if (session && return_would_drop_another(c->sp)) {
+		lose(MP_LOSS_NESTED_UNSURE, size);
+		return false;
+	}
 	if (shape->flags & MP_SHAPE_MAY_THROW && !may_follow_throwing(size)) {
 		if (is_hopeless(size))
 			count_failed(th->gen);
@@ -189,8 +225,8 @@ static __always_inline bool heap_enter_thread(void *ctx, struct call *c, struct 
 	return true;
 }
 
-/* Entry of an allocation. True: the return is wanted. */
-static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker)
+/* Entry of an allocation. True: the return is wanted; session: that decides whether it is taken. */
+static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker walker, bool session)
 {
 	const volatile struct mp_shape *shape = &shapes[c->row & (MP_MAX_SHAPES - 1)];
 	struct mp_thread *th = thread_get();
@@ -203,7 +239,7 @@ static __always_inline bool heap_enter(void *ctx, struct call *c, enum walker wa
 	size = call_size(c, shape);
 	th->alloc_calls++;
 	th->capped_bytes += size < MP_SAMPLE_LEAST ? size : MP_SAMPLE_LEAST;
-	wanted = armed == MP_ARMED && heap_enter_thread(ctx, c, th, size, walker);
+	wanted = armed == MP_ARMED && heap_enter_thread(ctx, c, th, size, walker, session);
 	cost_end(th, begin, cost_of_entry(c) + (wanted ? cost_return_ns : 0));
 	return wanted;
 }

@@ -56,6 +56,7 @@ extra cmd:chromium             chromium
 extra cmd:node                 nodejs
 extra cmd:pgbench              postgresql
 extra cmd:nginx                nginx-light
+extra cmd:bpftrace             bpftrace
 vm    cmd:qemu-system-x86_64   qemu-system-x86
 vm    cmd:virtiofsd            virtiofsd|qemu-system-common
 vm    cmd:busybox              busybox-static

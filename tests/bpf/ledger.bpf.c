@@ -46,7 +46,7 @@ int run_enter(__u64 *ctx)
 
 	call_from(ctx, &c);
 	guard_enter();
-	ret = heap_enter(ctx, &c, WALK_NONE);
+	ret = heap_enter(ctx, &c, WALK_NONE, true);
 	guard_exit();
 	return ret;
 }

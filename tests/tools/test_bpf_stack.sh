@@ -35,7 +35,7 @@ for entry in heap_entry stack_verify; do
 	check $entry uw_chunk_walk uw_rule uw_vma_callback
 	check $entry uw_chunk_walk uw_step_special
 done
-for f in proc_gen call_abandon stack_enter; do
+for f in proc_gen call_abandon stack_enter drops_one_of; do
 	check heap_entry $f
 	check heap_entry_fp $f
 done

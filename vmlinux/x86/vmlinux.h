@@ -217,6 +217,11 @@ struct uprobe_task {
 	unsigned int depth;
 };
 
+struct return_instance {
+	long unsigned int stack;
+	struct return_instance *next;
+};
+
 struct vm_area_struct {
 	long unsigned int vm_start;
 	long unsigned int vm_end;

@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Two memprobes at once, and memprobe next to other tracers, on one process and on one C library: each is right to the
+byte, in both orders of ending, and the target computes what it computes alone.
+
+A target that switches stacks inside its allocator is the hard case: the kernel drops pending return probes that lie
+below the stack pointer when another one is taken, whoever owns them, and the target then ends in SIGILL.
+"""
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+
+from harness import BUILD, Failure, Memprobe, Skip, Talk, Target, main, sum_of, test
+from test_calls import CALLS
+
+
+def both(pids, order):
+    """Two memprobes, armed one after the other."""
+    first = Memprobe("-d", 0, "-p", pids[0])
+    second = Memprobe("-d", 0, "-p", pids[1])
+    try:
+        first.armed()
+        second.armed()
+    except Failure:
+        first.__exit__()
+        second.__exit__()
+        raise
+    return (first, second) if order == "first" else (second, first)
+
+
+def calls_twice(t, order):
+    """One process, two memprobes; what comes after the end of one is the other's alone."""
+    with Target("calls") as target:
+        ends, stays = both([target.pid, target.pid], order)
+        with ends, stays:
+            truth = target.ask("go")
+            ends.stop()
+            for m, what in ((ends, "the_one_that_ends"), (stays, "the_one_that_stays")):
+                if m is stays:
+                    m.stop()
+                for site in CALLS:
+                    t.equal(f"two_on_one_process_{order}_ends_first__{what}_has_{site}", sum_of(m.stacks(), site),
+                            truth.of(site, "live-bytes"))
+                t.no_loss(f"two_on_one_process_{order}_ends_first__{what}_loses_nothing", m)
+        t.equal(f"two_on_one_process_{order}_ends_first__the_target_ends_as_ever", target.exit(), 0)
+
+
+@test
+def two_on_one_process(t):
+    calls_twice(t, "first")
+    calls_twice(t, "second")
+
+
+def one_library(t, order):
+    """The one that stays counts what its target does while the other one's probes go."""
+    with Target("calls") as a, Target("calls") as b:
+        ends, stays = both([a.pid, b.pid], order)
+        ended, stayed = (a, b) if order == "first" else (b, a)
+        with ends, stays:
+            truth_of_ended = ended.ask("go")
+            ends.process.send_signal(signal.SIGINT)
+            truth = stayed.ask("go")
+            ends.wait()
+            stays.stop()
+            for site in CALLS:
+                t.equal(f"two_on_one_library_{order}_ends_first__it_has_{site}", sum_of(ends.stacks(), site),
+                        truth_of_ended.of(site, "live-bytes"))
+                t.equal(f"two_on_one_library_{order}_ends_first__the_other_has_{site}",
+                        sum_of(stays.stacks(), site), truth.of(site, "live-bytes"))
+            t.no_loss("two_on_one_library__the_one_that_stays_loses_nothing", stays)
+        t.equal("two_on_one_library__both_targets_end_as_ever", (a.exit(), b.exit()), (0, 0))
+
+
+@test
+def two_on_one_library(t):
+    one_library(t, "first")
+    one_library(t, "second")
+
+
+def checksum(case, rounds):
+    with Target("hooked", case, rounds) as alone:
+        truth = alone.ask("go")
+        alone.exit()
+        return truth.values["checksum"]
+
+
+def hooked_under_two(t, case, rounds, what):
+    """The second one comes while calls are pending in the first, which is when their records differ."""
+    want = checksum(case, rounds)
+    with Target("hooked", case, rounds) as target, Memprobe("-d", 0, "-p", target.pid, "-m", "live-blocks") as first:
+        first.armed()
+        target.say("go")
+        with Memprobe("-d", 0, "-p", target.pid, "-m", "live-blocks") as second:
+            try:
+                second.armed()
+                t.true(f"{what}__is_at_work_when_the_second_memprobe_comes",
+                       not select.select([target.process.stdout], [], [], 0)[0], "it was done before: more rounds")
+                truth = target.until("done")
+            except Failure as why:
+                t.fail(f"{what}__survives_two_memprobes", why)
+                return
+            t.equal(f"{what}__computes_the_same_under_two_memprobes", truth.values["checksum"], want)
+            for m in (first, second):
+                m.stop()
+                missed = truth.of("s_after", "live-blocks") - sum_of(m.stacks(), "s_after")
+                t.true(f"{what}__misses_nothing_without_a_printed_loss",
+                       missed >= 0 and m.losses() is not None and m.losses() >= missed,
+                       f"{missed} blocks missed:\n{m.stderr}")
+        t.equal(f"{what}__ends_as_ever", target.exit(), 0)
+
+
+@test
+def stack_switching_under_two(t):
+    hooked_under_two(t, "switch", 100000, "an_allocator_that_switches_stacks")
+
+
+@test
+def left_by_longjmp_under_two(t):
+    hooked_under_two(t, "jump", 500000, "an_allocator_left_by_longjmp")
+
+
+def libc_of(pid):
+    with open(f"/proc/{pid}/maps") as f:
+        return next(line.split()[-1] for line in f if "/libc.so.6" in line)
+
+
+class Bpftrace(Talk):
+    """Entries and returns of malloc with one of s_marked's sizes, of one process."""
+
+    def __init__(self, pid):
+        program = shutil.which("bpftrace")
+        if not program:
+            raise Skip("no bpftrace")
+        malloc = f"{libc_of(pid)}:malloc"
+        script = (f"uprobe:{malloc} /pid == {pid} && arg0 >= 1000 && arg0 < 1211/ {{ @size[tid] = arg0; @entries = count(); }} "
+                  f"uretprobe:{malloc} /@size[tid]/ {{ @returns = count(); @bytes = sum(@size[tid]); delete(@size[tid]); }} "
+                  'interval:ms:100 { printf("ready\\n"); }')
+        super().__init__(subprocess.Popen([program, "-e", script], stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+
+    def armed(self):
+        # events are read when all probes are there
+        while self.line(30) != "ready":
+            pass
+        return self
+
+    def figures(self):
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=30)
+        return {name.decode(): int(n) for name, n in re.findall(rb"@(entries|returns|bytes): (\d+)", self.rest + out)}
+
+
+class PerfReturn(Talk):
+    """A return probe of perf's kind on malloc of one process."""
+
+    def __init__(self, pid):
+        super().__init__(subprocess.Popen([os.path.join(BUILD, "tests/e2e/foreign_return"), str(pid), libc_of(pid),
+                                           "malloc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+
+    def armed(self):
+        if self.process.stdout.readline() != b"armed\n":
+            raise Skip("this kernel has no perf return probes")
+        return self
+
+    def figures(self):
+        return int(self.process.communicate(timeout=30)[0])
+
+
+N_MARKED, BYTES_MARKED = 211, sum(range(1000, 1211))
+
+
+def beside(t, make, want, memprobe_first, what):
+    """memprobe and another tracer; the one that came last goes first or last."""
+    with Target("server") as target:
+        target.ask("quiet")
+        with Memprobe("-d", 0, "-p", target.pid) as m:
+            if memprobe_first:
+                m.armed()
+            other = make(target.pid).armed()
+            m.armed()
+            truth = target.ask("go")
+            if memprobe_first:
+                m.stop()
+            got = other.figures()
+            if not memprobe_first:
+                m.stop()
+            t.equal(f"{what}__is_right_beside_memprobe", got, want)
+            t.equal(f"memprobe__is_right_beside_{what}", sum_of(m.stacks(), "s_marked"),
+                    truth.of("s_marked", "live-bytes"))
+            t.no_loss(f"memprobe__loses_nothing_beside_{what}", m)
+        target.ask("loud")
+        t.true(f"after_memprobe_and_{what}__the_target_runs_on", target.ask("rate").values["rate"] > 0)
+        t.equal(f"after_memprobe_and_{what}__the_target_ends_as_ever", target.exit(), 0)
+
+
+@test
+def beside_bpftrace(t):
+    for first in (True, False):
+        beside(t, Bpftrace, {"bytes": BYTES_MARKED, "entries": N_MARKED, "returns": N_MARKED}, first, "bpftrace")
+
+
+@test
+def beside_perf(t):
+    for first in (True, False):
+        beside(t, PerfReturn, N_MARKED, first, "a_return_probe_of_perf")
+
+
+if __name__ == "__main__":
+    main()
