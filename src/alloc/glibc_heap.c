@@ -104,6 +104,7 @@ static void add_arena(struct glibc_arena *sum, const struct glibc_arena *a)
 {
 	sum->system_bytes += a->system_bytes;
 	sum->n_heaps += a->n_heaps;
+	sum->trim_bytes += a->trim_bytes;
 	add_part(&sum->in_use, &a->in_use);
 	add_part(&sum->since, &a->since);
 	add_part(&sum->cached, &a->cached);

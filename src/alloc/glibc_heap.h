@@ -46,6 +46,7 @@ struct glibc_arena {
 	struct heap_part top;
 	struct heap_part unread; /* blocks: breaks of the chain */
 	struct heap_part header; /* heap_info, the arena itself, fenceposts */
+	uint64_t trim_bytes;	 /* whole resident pages in free chunks and the main top: malloc_trim's */
 };
 
 struct glibc_heap {

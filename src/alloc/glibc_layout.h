@@ -46,6 +46,7 @@
 #define CHUNK_MIN_BYTES 32
 #define CHUNK_HEADER_BYTES 16 /* two words, the first of which belongs to the chunk before */
 #define CHUNK_OVERHEAD_BYTES 8
+#define FREE_CHUNK_BYTES 48 /* struct malloc_chunk: what mtrim leaves of a free one */
 #define FENCEPOST_BYTES 16
 
 #define TCACHE_CHUNK_BYTES 0x290 /* since 2.30; 2.42 has another */

@@ -19,7 +19,7 @@ struct walk {
 	uint64_t limit; /* of what may be read */
 	/* the chunk that waits */
 	bool waits, is_since;
-	uint64_t addr, size, resident, first_word;
+	uint64_t addr, size, resident, first_word, trim;
 	uint64_t looks;
 };
 
@@ -52,9 +52,20 @@ static void flush(struct walk *w, bool in_use)
 {
 	if (w->waits && in_use)
 		take_in_use(w);
-	else if (w->waits)
+	else if (w->waits) {
 		part_add(&w->a->free, w->size, w->resident, 1);
+		w->a->trim_bytes += w->trim;
+	}
 	w->waits = false;
+}
+
+/* Whole resident pages of a chunk, behind what a free one has at its start. */
+static uint64_t whole_pages(struct walk *w, uint64_t addr, uint64_t size)
+{
+	uint64_t page = w->r->o->memory->page_bytes;
+	uint64_t start = (addr + FREE_CHUNK_BYTES + page - 1) / page * page, end = (addr + size) / page * page;
+
+	return end > start ? window_resident(&w->r->w, start, end - start) : 0;
 }
 
 static void skip(struct walk *w, uint64_t from, uint64_t to)
@@ -145,6 +156,7 @@ static bool take_header(struct walk *w, uint64_t addr, const uint8_t *p, uint64_
 	w->addr = addr;
 	w->size = head & ~CHUNK_FLAGS;
 	w->resident = window_resident(&w->r->w, addr, w->size);
+	w->trim = whole_pages(w, addr, w->size);
 	w->is_since = w->r->o->since && address_set_has(w->r->o->since, mem);
 	/* the chunk's own header is read already: this does not slide the window out of order */
 	first = window_at(&w->r->w, mem, 8, w->limit);
@@ -189,6 +201,8 @@ static void take_top(struct walk *w, uint64_t top, uint64_t end)
 		return;
 	}
 	part_add(&w->a->top, size, window_resident(&w->r->w, top, size), 1);
+	if (w->a->is_main)
+		w->a->trim_bytes += whole_pages(w, top, size);
 }
 
 /* Adjacent ranges of the brk heap are one. */
