@@ -58,6 +58,9 @@ uint32_t note_frame(struct collector *c, const char *text);
 /* What /proc and the cgroups say of p now. */
 void facts_read(struct collector *c, struct profile_proc *p, struct profile_facts *f);
 
+/* limit_look.c: the limit that the process will meet first */
+void limit_facts_read(struct collector *c, pid_t pid, struct profile_facts *f);
+
 /* snapshot.c: a stack's figures, for kern_read_stacks (ctx: the collector); the time in the window */
 void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
 void snapshot_fill_times(struct collector *c);

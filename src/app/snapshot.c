@@ -13,7 +13,6 @@
 
 void facts_read(struct collector *c, struct profile_proc *p, struct profile_facts *f)
 {
-	struct proc_limit limit;
 	struct proc_status st;
 	struct proc_stat stat;
 
@@ -30,12 +29,7 @@ void facts_read(struct collector *c, struct profile_proc *p, struct profile_fact
 		f->start_age_ns = stat.start_age_ns;
 		f->cpu_ns = stat.cpu_ns;
 	}
-	if (!proc_limit_read(&limit, c->proc_root, "/sys/fs/cgroup", p->tgid)) {
-		f->limit_bytes = limit.limit_bytes;
-		f->limit_used_bytes = limit.used_bytes;
-		f->oom_kills = limit.oom_kills;
-		f->limit_name = profile_string(&c->profile, limit.name);
-	}
+	limit_facts_read(c, p->tgid, f);
 }
 
 /* A stack whose frames the kernel could not send in time has figures, but no names. */

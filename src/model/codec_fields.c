@@ -34,6 +34,10 @@ IS_AS_LISTED(struct profile_frame, 40);
 	PROC(when.oom_kills, FIELD_NUMBER, 0), PROC(when.n_threads, FIELD_NUMBER, 0),                             \
 	PROC(when.start_age_ns, FIELD_NUMBER, 0), PROC(when.cpu_ns, FIELD_NUMBER, 0)
 
+#define LIMIT_FACTS(when)                                                                                         \
+	PROC(when.limit_swap_bytes, FIELD_NUMBER, 0), PROC(when.limit_slowed_bytes, FIELD_NUMBER, 0),             \
+	PROC(when.limit_kind, FIELD_ENUM, LIMIT_KIND_NR), PROC(when.limit_end, FIELD_ENUM, LIMIT_END_NR)
+
 static const struct codec_field proc_rows[] = {
 	PROC(gen, FIELD_NUMBER, 0),
 	PROC(tgid, FIELD_NUMBER, 0),
@@ -55,12 +59,14 @@ static const struct codec_field proc_rows[] = {
 	FACTS(at_attach),
 	FACTS(now),
 	PROC(ns_tgid, FIELD_NUMBER, 0),
+	LIMIT_FACTS(at_attach),
+	LIMIT_FACTS(now),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
 IS_AS_LISTED(struct mp_proc_totals, 80);
-IS_AS_LISTED(struct profile_facts, 96);
-IS_AS_LISTED(struct profile_proc, 312);
+IS_AS_LISTED(struct profile_facts, 120);
+IS_AS_LISTED(struct profile_proc, 360);
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 
@@ -130,6 +136,42 @@ static const struct codec_field mark_rows[] = {
 
 const struct codec_table codec_marks = TABLE(struct profile_mark, mark_rows);
 IS_AS_LISTED(struct profile_mark, 24);
+
+#define BRIDGE(member, kind, less) ROW(struct bridge, member, kind, less)
+#define BRIDGE_ROW(i) BRIDGE(at_attach[i], FIELD_NUMBER, 0), BRIDGE(now[i], FIELD_NUMBER, 0)
+#define BRIDGE_SIZE(i)                                                                                            \
+	BRIDGE(sizes[i].chunk_bytes, FIELD_NUMBER, 0), BRIDGE(sizes[i].blocks, FIELD_NUMBER, 0),                  \
+	BRIDGE(sizes[i].type_blocks, FIELD_NUMBER, 0), BRIDGE(sizes[i].type, FIELD_STRING, 0)
+
+static const struct codec_field bridge_rows[] = {
+	BRIDGE(proc, FIELD_PROC, 0),
+	BRIDGE(reason, FIELD_STRING, 0),
+	BRIDGE(allocator, FIELD_STRING, 0),
+	BRIDGE(heap, FIELD_ENUM, BRIDGE_HEAP_GLIBC + 1),
+	BRIDGE(has_attach, FIELD_ENUM, 2),
+	BRIDGE(has_now, FIELD_ENUM, 2),
+	BRIDGE(is_estimate, FIELD_ENUM, 2),
+	BRIDGE_ROW(0), BRIDGE_ROW(1), BRIDGE_ROW(2), BRIDGE_ROW(3), BRIDGE_ROW(4), BRIDGE_ROW(5),
+	BRIDGE_ROW(6), BRIDGE_ROW(7), BRIDGE_ROW(8), BRIDGE_ROW(9), BRIDGE_ROW(10),
+	BRIDGE(untouched_bytes, FIELD_NUMBER, 0),
+	BRIDGE(n_arenas, FIELD_NUMBER, 0),
+	BRIDGE(trim_bytes, FIELD_NUMBER, 0),
+	BRIDGE(swap_bytes, FIELD_NUMBER, 0),
+	BRIDGE(before_bytes, FIELD_NUMBER, 0),
+	BRIDGE(before_blocks, FIELD_NUMBER, 0),
+	BRIDGE_SIZE(0), BRIDGE_SIZE(1), BRIDGE_SIZE(2), BRIDGE_SIZE(3), BRIDGE_SIZE(4), BRIDGE_SIZE(5),
+	BRIDGE(n_sizes, FIELD_ENUM, BRIDGE_MAX_SIZES + 1),
+	BRIDGE(other_sizes, FIELD_NUMBER, 0),
+	BRIDGE(other_bytes, FIELD_NUMBER, 0),
+	BRIDGE(largest_other_bytes, FIELD_NUMBER, 0),
+	BRIDGE(site_stack, FIELD_NUMBER, 0),
+	BRIDGE(site_chunk_bytes, FIELD_NUMBER, 0),
+	BRIDGE(site_blocks, FIELD_NUMBER, 0),
+};
+
+const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);
+IS_AS_LISTED(struct bridge_size, 32);
+IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 32 * BRIDGE_MAX_SIZES + 56);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

@@ -66,6 +66,7 @@ extern const struct codec_table codec_figures; /* struct codec_figure */
 extern const struct codec_table codec_facts;   /* struct profile: what is one number each */
 extern const struct codec_table codec_steps;   /* struct profile_step */
 extern const struct codec_table codec_marks;   /* struct profile_mark */
+extern const struct codec_table codec_bridges; /* struct bridge */
 
 /* Figures of a stack. Unfiltered, live is what the totals say, and the differences are 0. */
 struct codec_figure {

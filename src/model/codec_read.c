@@ -197,6 +197,16 @@ static void read_losses(struct profile *p, struct codec_in *in)
 	}
 }
 
+/* Earlier recordings end before them. */
+static void read_bridges(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
+{
+	struct profile *p = r->p;
+
+	memset(p->bridges, 0, sizeof(p->bridges));
+	p->n_bridges = in->p < in->end ? read_count(in, PROFILE_MAX_BRIDGES) : 0;
+	codec_records_read(&r->column, in, &codec_bridges, p->bridges, p->n_bridges, bounds);
+}
+
 static void read_facts(struct reader *r, struct codec_in *in)
 {
 	struct codec_bounds bounds = bounds_of(r);
@@ -214,6 +224,7 @@ static void read_facts(struct reader *r, struct codec_in *in)
 	p->n_marks = read_count(in, PROFILE_MAX_MARKS);
 	codec_records_read(&r->column, in, &codec_marks, p->marks, p->n_marks, &bounds);
 	read_losses(p, in);
+	read_bridges(r, in, &bounds);
 	p->window_ns = r->snap.window_ns;
 	p->wall_time_ns = r->snap.wall_time_ns;
 	p->final = r->snap.final;

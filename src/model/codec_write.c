@@ -355,6 +355,8 @@ static void put_facts(struct codec_writer *w, const struct profile *p)
 		codec_add_number(&w->plain, p->losses[i].events);
 		codec_add_number(&w->plain, p->losses[i].bytes);
 	}
+	codec_add_number(&w->plain, p->n_bridges);
+	codec_records_add(&w->column, &w->plain, &codec_bridges, NULL, p->bridges, p->n_bridges);
 	put_section(w, KIND_FACT);
 }
 

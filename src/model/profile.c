@@ -77,6 +77,16 @@ uint32_t profile_proc(struct profile *p, uint32_t gen)
 	return (uint32_t)p->n_procs++;
 }
 
+const struct bridge *profile_bridge(const struct profile *p, uint32_t proc)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_bridges; i++)
+		if (p->bridges[i].proc == proc)
+			return &p->bridges[i];
+	return NULL;
+}
+
 uint32_t profile_find_stack(const struct profile *p, uint64_t id)
 {
 	const uint64_t *at = table_get(&p->stack_ids, id);

@@ -23,7 +23,9 @@
 #include "base/buf.h"
 #include "base/table.h"
 #include "bpf/memprobe.h"
+#include "model/bridge.h"
 #include "model/ladder.h"
+#include "model/limit.h"
 
 /* What kind of code a frame is: decides the colour, and where a report line starts. */
 enum frame_class {
@@ -71,13 +73,17 @@ enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
 /* Facts of a process from /proc and cgroups; 0 or "" where unknown. */
 struct profile_facts {
 	uint64_t rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
-	uint64_t limit_bytes;	 /* the smallest memory limit above it, UINT64_MAX = none */
+	uint64_t limit_bytes;	 /* of what is met first (limit.h), UINT64_MAX = none */
 	uint64_t limit_used_bytes;
-	uint32_t limit_name;	 /* cgroup, e.g. "gateway.service" */
+	uint32_t limit_name;	 /* cgroup, e.g. "gateway.service"; "RAM" */
 	uint64_t oom_kills;
 	uint32_t n_threads;
 	uint64_t start_age_ns;	 /* up since */
 	uint64_t cpu_ns;	 /* user + system time so far */
+	uint64_t limit_swap_bytes;   /* fill up before the end */
+	uint64_t limit_slowed_bytes; /* memory.high that is met before; 0: none */
+	enum limit_kind limit_kind;
+	enum limit_end limit_end;
 };
 
 struct profile_proc {
@@ -140,6 +146,7 @@ struct profile_mark {
 };
 
 #define PROFILE_MAX_MARKS 32
+#define PROFILE_MAX_BRIDGES 4
 
 struct profile {
 	struct intern strings;
@@ -159,6 +166,8 @@ struct profile {
 	struct profile_watch watch;
 	struct profile_mark marks[PROFILE_MAX_MARKS];
 	size_t n_marks;
+	struct bridge bridges[PROFILE_MAX_BRIDGES]; /* of few processes only */
+	size_t n_bridges;
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
@@ -177,6 +186,8 @@ uint32_t profile_frame(struct profile *p, const struct profile_frame *f);
 uint32_t profile_proc(struct profile *p, uint32_t gen);
 /* Index of the stack, or UINT32_MAX when not there. */
 uint32_t profile_find_stack(const struct profile *p, uint64_t id);
+/* The bridge of a process, or NULL. */
+const struct bridge *profile_bridge(const struct profile *p, uint32_t proc);
 /* Add a stack; frames are indices from profile_frame, innermost first. Totals start at zero. */
 uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
 			   uint32_t n_frames, enum mp_stack_end end);

@@ -85,16 +85,13 @@ static bool read_number(uint64_t *out, const char *dir, const char *name)
 	return ok;
 }
 
-static uint64_t read_keyed(const char *dir, const char *name, const char *key)
+static uint64_t keyed(const char *text, const char *key)
 {
-	struct buf text = BUF_INIT;
 	char *with_blank = xasprintf("%s ", key); /* not "oom_kill_disable" for "oom_kill" */
 	uint64_t n = 0;
 
-	if (read_file(&text, dir, name))
-		text_number(text.data, with_blank, &n);
+	text_number(text, with_blank, &n);
 	free(with_blank);
-	buf_release(&text);
 	return n;
 }
 
@@ -196,7 +193,8 @@ static uint64_t less(uint64_t a, uint64_t b)
 }
 
 /* Swap that the group may still use, by its own limits; v1 limits memory and swap together. */
-static uint64_t swap_left(const struct cgroup_version *v, const char *dir, uint64_t max)
+static uint64_t swap_left(const struct cgroup_version *v, const char *dir, uint64_t max,
+			  const char *stat)
 {
 	uint64_t limit, used = 0;
 
@@ -207,30 +205,46 @@ static uint64_t swap_left(const struct cgroup_version *v, const char *dir, uint6
 		limit = limit_in(dir, "memory.memsw.limit_in_bytes");
 		if (limit != UINT64_MAX)
 			limit = less(limit, max);
-		used = read_keyed(dir, "memory.stat", "total_swap");
+		used = keyed(stat, "total_swap");
 	}
 	return limit == UINT64_MAX ? limit : less(limit, used);
 }
 
-/* Page cache that the kernel drops before it kills is not used memory (the kubelet's "working
- * set"). */
+/*
+ * Page cache that the kernel drops before it kills is not used memory (the kubelet's "working
+ * set"). memory.stat is dear (the kernel sums up all CPUs): only of groups that have a limit.
+ */
+static void read_usage(struct proc_group *g, const struct cgroup_version *v, const char *dir)
+{
+	struct buf stat = BUF_INIT;
+
+	read_file(&stat, dir, "memory.stat");
+	read_number(&g->current_bytes, dir, v->usage);
+	g->used_bytes = less(g->current_bytes, keyed(stat.data, v->reclaimable_key));
+	g->anon_bytes = keyed(stat.data, v->anon_key);
+	g->file_bytes = keyed(stat.data, v->file_key);
+	g->shmem_bytes = keyed(stat.data, v->shmem_key);
+	if (v->kernel_key)
+		g->kernel_bytes = keyed(stat.data, v->kernel_key);
+	else
+		read_number(&g->kernel_bytes, dir, "memory.kmem.usage_in_bytes");
+	g->swap_left_bytes = swap_left(v, dir, g->max_bytes, stat.data);
+	buf_release(&stat);
+}
+
 static void read_group(struct proc_group *g, const struct cgroup_version *v, const char *dir)
 {
+	struct buf events = BUF_INIT;
 	uint64_t group = 0;
 
 	g->max_bytes = limit_in(dir, v->max);
 	g->high_bytes = limit_in(dir, v->high);
-	read_number(&g->current_bytes, dir, v->usage);
-	g->used_bytes = less(g->current_bytes, read_keyed(dir, "memory.stat", v->reclaimable_key));
-	g->anon_bytes = read_keyed(dir, "memory.stat", v->anon_key);
-	g->file_bytes = read_keyed(dir, "memory.stat", v->file_key);
-	g->shmem_bytes = read_keyed(dir, "memory.stat", v->shmem_key);
-	if (v->kernel_key)
-		g->kernel_bytes = read_keyed(dir, "memory.stat", v->kernel_key);
-	else
-		read_number(&g->kernel_bytes, dir, "memory.kmem.usage_in_bytes");
-	g->swap_left_bytes = swap_left(v, dir, g->max_bytes);
-	g->oom_kills = read_keyed(dir, v->oom_file, "oom_kill");
+	g->swap_left_bytes = UINT64_MAX;
+	if (g->max_bytes != UINT64_MAX || g->high_bytes != UINT64_MAX)
+		read_usage(g, v, dir);
+	if (read_file(&events, dir, v->oom_file))
+		g->oom_kills = keyed(events.data, "oom_kill");
+	buf_release(&events);
 	g->kills_group = read_number(&group, dir, "memory.oom.group") && group;
 }
 
@@ -263,22 +277,21 @@ static bool to_parent(char *path)
 
 static int take_ram(struct proc_limit *l, const char *proc_root)
 {
-	struct buf text = BUF_INIT;
 	struct proc_meminfo mem;
 	int err = proc_meminfo_read(&mem, proc_root);
 
 	if (err)
 		return err;
-	*l = (struct proc_limit){ .limit_bytes = mem.total_bytes, .name = "RAM" };
+	*l = (struct proc_limit){ .limit_bytes = mem.total_bytes,
+				  .name = "RAM",
+				  .oom_kills = mem.oom_kills };
 	if (mem.total_bytes > mem.available_bytes)
 		l->used_bytes = mem.total_bytes - mem.available_bytes;
-	if (!proc_read_text(&text, proc_root, 0, "vmstat"))
-		text_number(text.data, "oom_kill ", &l->oom_kills);
-	buf_release(&text);
 	return 0;
 }
 
-int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *cgroup_root, pid_t pid)
+int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *cgroup_root,
+		     pid_t pid)
 {
 	struct membership m = { 0 };
 	struct buf text = BUF_INIT;

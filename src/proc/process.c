@@ -324,6 +324,8 @@ int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root)
 		};
 	if (!err && !proc_read_text(&text, proc_root, 0, "sys/vm/overcommit_memory"))
 		m->is_commit_limited = text.data[0] == '2';
+	if (!err && !proc_read_text(&text, proc_root, 0, "vmstat"))
+		text_number(text.data, "oom_kill ", &m->oom_kills);
 	buf_release(&text);
 	return err;
 }

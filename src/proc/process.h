@@ -65,10 +65,12 @@ int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgr
 struct proc_group {
 	char name[128]; /* last component */
 	uint64_t max_bytes, high_bytes;
+	/* of groups that have a limit: */
 	uint64_t current_bytes;
 	uint64_t used_bytes; /* current without page cache that can be dropped */
 	uint64_t anon_bytes, file_bytes, shmem_bytes, kernel_bytes; /* of current */
 	uint64_t swap_left_bytes; /* by the group's own limits, not by what the machine has */
+	/* of all: */
 	uint64_t oom_kills;	  /* in it and below it */
 	bool kills_group;	  /* memory.oom.group: all of it is killed together */
 };
@@ -95,6 +97,7 @@ struct proc_meminfo {
 	uint64_t total_bytes, available_bytes, free_bytes, swap_total_bytes, swap_free_bytes;
 	uint64_t commit_limit_bytes, committed_bytes;
 	bool is_commit_limited; /* vm.overcommit_memory is 2 */
+	uint64_t oom_kills;	/* since boot */
 };
 
 int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root);

@@ -84,6 +84,8 @@ static void same_rest(const struct profile *a, const struct profile *b)
 	assert_memory_equal(a->watch.steps, b->watch.steps, a->watch.n_steps * sizeof(a->watch.steps[0]));
 	assert_int_equal(a->n_marks, b->n_marks);
 	assert_memory_equal(a->marks, b->marks, a->n_marks * sizeof(a->marks[0]));
+	assert_int_equal(a->n_bridges, b->n_bridges);
+	assert_memory_equal(a->bridges, b->bridges, a->n_bridges * sizeof(a->bridges[0]));
 	assert_int_equal(a->window_ns, b->window_ns);
 	assert_int_equal(a->wall_time_ns, b->wall_time_ns);
 	assert_int_equal(a->final, b->final);
