@@ -152,7 +152,8 @@ static void read_stacks(struct reader *r, struct codec_in *in)
 	if (!in->bad)
 		codec_column_read(&r->column, in, n_rest);
 	for (i = 0; i < n && !in->bad; at += v[i++].rest) {
-		if (!makes_sense(r, &v[i]) || v[i].rest > n_rest - at || !add_stack(r, &v[i], r->column.v + at))
+		if (!makes_sense(r, &v[i]) || v[i].rest > n_rest - at || !add_stack(r, &v[i], r->column.v + at) ||
+		    r->p->strings.n > r->snap.n_strings) /* a mark that the writer did not have */
 			in->bad = true;
 	}
 	in->bad |= at != n_rest;
@@ -315,6 +316,7 @@ int codec_read(struct codec_recording *rec, size_t i, struct profile *p)
 	bool ok = true;
 
 	profile_init(p);
+	p->run_id = rec->run_id;
 	codec_unpacker_init(&r.unpacker);
 	for (k = 0; k <= i && ok; k++)
 		ok = read_snapshot(&r, rec, &rec->snapshots[k]);
