@@ -25,6 +25,8 @@ struct collector *collector_new(const struct collector_opts *o)
 	};
 
 	c->kern = o->kern;
+	c->poll = o->poll;
+	c->poll_ctx = o->poll_ctx;
 	c->options = o->options;
 	c->proc_root = o->proc_root;
 	c->symbolizer = symbolizer_new(&so);
@@ -41,6 +43,8 @@ void collector_free(struct collector *c)
 	for (i = c->first_raw; i < c->n_raw; i++)
 		free(c->raw[i]);
 	free(c->raw);
+	free(c->unsent);
+	table_release(&c->unsent_at);
 	for (i = 0; i < c->n_recent; i++)
 		proc_maps_release(&c->recent[i].maps);
 	free(c->recent);

@@ -23,6 +23,8 @@ struct collector_opts {
 	struct kern *kern;
 	const struct options *options;
 	const char *proc_root;
+	void (*poll)(void *ctx); /* reads the kernel's events; called within collector_snapshot; may be NULL */
+	void *poll_ctx;
 };
 
 struct collector *collector_new(const struct collector_opts *o);

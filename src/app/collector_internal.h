@@ -32,8 +32,19 @@ struct checkpoint {
 	size_t n;
 };
 
+/* Figures of a stack whose frames have not come yet. */
+struct unsent_stack {
+	uint64_t hash;
+	struct mp_stack s;
+};
+
 struct collector {
 	struct kern *kern;
+	void (*poll)(void *ctx);
+	void *poll_ctx;
+	struct unsent_stack *unsent; /* of the snapshot that is being taken */
+	size_t n_unsent, unsent_cap;
+	struct table unsent_at; /* their hashes -> the stack that stands for them */
 	const struct options *options;
 	const char *proc_root;
 	struct symbolizer *symbolizer;

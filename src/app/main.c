@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/doctor.h"
+#include "app/replay.h"
 #include "app/session.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -23,6 +24,7 @@ static int print_and_exit(const struct buf *text)
 static int (*const run[])(const struct options *o) = {
 	[VERB_PROFILE] = session_run,
 	[VERB_DOCTOR] = doctor_run,
+	[VERB_REPORT] = replay_run,
 };
 
 int main(int argc, char **argv)

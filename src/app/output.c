@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ struct sink {
 struct output {
 	struct sink *sinks;
 	size_t n;
+	bool is_run; /* recordings come in parts */
 };
 
 static int open_temp(struct sink *s)
@@ -65,6 +67,7 @@ int output_open(struct output **res, const struct options *o)
 	size_t i;
 	int err = 0;
 
+	out->is_run = o->verb == VERB_PROFILE;
 	out->n = o->n_outputs ? o->n_outputs : 1;
 	out->sinks = xcalloc(out->n, sizeof(*out->sinks));
 	for (i = 0; i < out->n; i++)
@@ -118,13 +121,19 @@ static int publish(struct sink *s)
 	return err;
 }
 
-static int write_sink(struct sink *s, const struct profile *p, const struct render_opts *r)
+static void tell_error(const struct sink *s, int err)
+{
+	if (err && err != -EPIPE)
+		log_error("cannot write %s: %s", s->path ? s->path : "standard output", strerror(-err));
+}
+
+static int write_sink(struct sink *s, const struct profile *p, const struct render_opts *r, bool is_run)
 {
 	bool single = s->renderer->single;
 	struct buf b = BUF_INIT;
 	int err = 0;
 
-	if (single && !s->temp && !p->final) {
+	if (single && !s->temp && !p->final && is_run) {
 		log_warn("%s: written once, at the end: for snapshots use -o FILE", s->renderer->name);
 		return 0;
 	}
@@ -139,9 +148,35 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 	if (!err && single && !p->final)
 		err = publish(s);
 	buf_release(&b);
-	if (err && err != -EPIPE)
-		log_error("cannot write %s: %s", s->path ? s->path : "standard output",
-			  strerror(-err));
+	tell_error(s, err);
+	return err;
+}
+
+static bool is_appended(const struct output *out, size_t i)
+{
+	return out->is_run && out->sinks[i].renderer->recording;
+}
+
+bool output_has_recording(const struct output *out)
+{
+	size_t i;
+
+	for (i = 0; i < out->n && !is_appended(out, i); i++)
+		;
+	return i < out->n;
+}
+
+int output_append(struct output *out, const void *data, size_t len)
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; i < out->n && !err; i++) {
+		if (!is_appended(out, i))
+			continue;
+		err = write_all(out->sinks[i].fd, data, len);
+		tell_error(&out->sinks[i], err);
+	}
 	return err;
 }
 
@@ -151,7 +186,9 @@ int output_write(struct output *out, const struct profile *p, const struct rende
 	size_t i;
 
 	for (i = 0; i < out->n; i++) {
-		e = write_sink(&out->sinks[i], p, r);
+		if (is_appended(out, i))
+			continue;
+		e = write_sink(&out->sinks[i], p, r, out->is_run);
 		if (e && !err)
 			err = e;
 	}
@@ -197,12 +234,42 @@ int output_close(struct output *out, bool commit)
 	return err;
 }
 
-bool output_wants_summary(const struct output *out)
+static bool shows_report(const struct output *out)
 {
 	size_t i;
 
 	for (i = 0; i < out->n; i++)
 		if (!out->sinks[i].path && !strcmp(out->sinks[i].renderer->name, "report"))
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+void output_summary(const struct output *out, const struct profile *p, const struct render_opts *r)
+{
+	struct buf b = BUF_INIT;
+
+	if (shows_report(out) || log_level < LOG_NORMAL)
+		return;
+	report_summary(&b, p, r);
+	fwrite(b.data, 1, b.len, stderr);
+	buf_release(&b);
+}
+
+static unsigned int terminal_columns(void)
+{
+	struct winsize w;
+
+	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col >= 60)
+		return w.ws_col;
+	return 100;
+}
+
+void output_render_options(const struct options *o, struct render_opts *r)
+{
+	*r = (struct render_opts){
+		.metric = o->metric,
+		.columns = terminal_columns(),
+		.all_frames = o->verbose,
+		.min_bytes = o->min_bytes,
+	};
 }

@@ -23,11 +23,17 @@ struct output;
  * format that is not for a terminal would go to one (logged).
  */
 int output_open(struct output **out, const struct options *o);
-/* Render one snapshot to every destination. 0, -EPIPE, -errno (logged). */
+/* Render one snapshot to every destination; in a run all but recordings, which are appended to.  0, -EPIPE, -errno (logged). */
 int output_write(struct output *out, const struct profile *p, const struct render_opts *r);
+/* Is there an -o FILE.memprobe? */
+bool output_has_recording(const struct output *out);
+/* More of the recording that a run makes, to each of those. 0 or -errno (logged). */
+int output_append(struct output *out, const void *data, size_t len);
 /* Finish the files; commit false leaves nothing under their names. */
 int output_close(struct output *out, bool commit);
-/* True when stdout carries data that a person does not read: the summary then goes to stderr. */
-bool output_wants_summary(const struct output *out);
+/* The report's first lines to stderr, when no report goes to standard output; not with -q. */
+void output_summary(const struct output *out, const struct profile *p, const struct render_opts *r);
+/* What -m, -v, --min-bytes and the terminal's width say. */
+void output_render_options(const struct options *o, struct render_opts *r);
 
 #endif

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -121,45 +120,39 @@ void session_poll(struct session *s)
 
 /* ---- output ---- */
 
-static unsigned int terminal_columns(void)
-{
-	struct winsize w;
-
-	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col >= 60)
-		return w.ws_col;
-	return 100;
-}
-
-static void render_options(const struct session *s, struct render_opts *r)
-{
-	*r = (struct render_opts){
-		.metric = s->o->metric,
-		.columns = terminal_columns(),
-		.all_frames = s->o->verbose,
-		.min_bytes = s->o->min_bytes,
-	};
-}
-
 static int snapshot(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
 	struct render_opts r;
-	struct buf b = BUF_INIT;
-	int err;
+	int err, rec_err;
 
 	p->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
 	if (err)
 		return err;
-	render_options(s, &r);
+	output_render_options(s->o, &r);
 	err = output_write(s->output, p, &r);
-	if (final && output_wants_summary(s->output) && log_level >= LOG_NORMAL) {
-		report_summary(&b, p, &r);
-		fwrite(b.data, 1, b.len, stderr);
-		buf_release(&b);
-	}
+	rec_err = recorder_add(s->recorder, p, session_now_ns(), 0);
+	if (!err)
+		err = rec_err;
+	if (final)
+		output_summary(s->output, p, &r);
 	return err;
+}
+
+/* A snapshot for the recording alone. */
+static int record(struct session *s, bool final)
+{
+	struct profile *p = collector_profile(s->collector);
+	uint64_t begin = session_now_ns(), now;
+	int err;
+
+	p->cost.n_probes = attacher_n_probes(s->attacher);
+	budget_report(s->budget, begin);
+	err = collector_snapshot(s->collector, final);
+	now = session_now_ns();
+	return err ? err : recorder_add(s->recorder, p, now, now - begin);
 }
 
 /* The report tells live heap at each mark, and the growth since. */
@@ -316,13 +309,14 @@ static int run_loop(struct session *s)
 			while (next <= now)
 				next += s->o->interval_ns;
 		}
+		if (!err && now >= recorder_due_ns(s->recorder) && !s->names_wait)
+			err = record(s, false);
 	}
 	session_poll(s);
 	if (err && err != -EPIPE)
 		return err;
-	if (!err)
-		err = snapshot(s, true);
-	return err == -EPIPE ? 0 : err; /* the reader has seen enough */
+	err = err ? record(s, true) : snapshot(s, true); /* -EPIPE: the reader has seen enough */
+	return err == -EPIPE ? 0 : err;
 }
 
 static int exit_status(struct session *s, int err)
@@ -363,6 +357,7 @@ static void close_session(struct session *s)
 		command_kill(&s->command);
 	targets_release(s);
 	budget_free(s->budget);
+	recorder_free(s->recorder);
 	collector_free(s->collector);
 	attacher_free(s->attacher);
 	mapwatch_close(s->mapwatch);
@@ -376,7 +371,7 @@ static void close_session(struct session *s)
 int session_run(const struct options *o)
 {
 	struct session s = { .o = o, .epoll_fd = -1, .signal_fd = -1 };
-	int status, err;
+	int status, err, rec_err;
 
 	status = session_check_targets(&s);
 	if (status)
@@ -393,7 +388,10 @@ int session_run(const struct options *o)
 	if (!status)
 		status = session_attach(&s);
 	if (!status) {
+		s.recorder = recorder_new(o, s.output, collector_profile(s.collector));
 		err = run_loop(&s);
+		rec_err = recorder_finish(s.recorder);
+		err = err ? err : rec_err;
 		status = exit_status(&s, err);
 	} else {
 		err = -ECANCELED;

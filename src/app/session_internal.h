@@ -8,6 +8,7 @@
 #include "app/collector.h"
 #include "app/command.h"
 #include "app/output.h"
+#include "app/recorder.h"
 #include "app/session.h"
 #include "kern/kern.h"
 #include "kern/mapwatch.h"
@@ -21,6 +22,7 @@ struct session {
 	struct budget *budget;
 	struct mapwatch *mapwatch; /* NULL: refused by the kernel */
 	struct output *output;
+	struct recorder *recorder; /* NULL: not recorded */
 	struct command command;
 	struct proc_cgroup cgroups[MP_MAX_CGROUPS]; /* of -c */
 	int signal_fd, epoll_fd;

@@ -9,6 +9,7 @@
 
 #include "app/collector_internal.h"
 #include "base/units.h"
+#include "base/xalloc.h"
 #include "proc/process.h"
 
 void facts_read(struct collector *c, struct profile_proc *p, struct profile_facts *f)
@@ -32,28 +33,9 @@ void facts_read(struct collector *c, struct profile_proc *p, struct profile_fact
 	limit_facts_read(c, p->tgid, f);
 }
 
-/* A stack whose frames the kernel could not send in time has figures, but no names. */
-static uint32_t add_unsent(struct collector *c, uint64_t hash, uint32_t gen)
+static struct profile_totals totals_of(const struct mp_stack *s)
 {
-	uint32_t frame = note_frame(c, "[stack not sent]");
-
-	return profile_add_stack(&c->profile, hash, profile_proc(&c->profile, gen), &frame, 1,
-				 MP_END_COMPLETE);
-}
-
-void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
-{
-	struct collector *c = ctx;
-	uint32_t at = profile_find_stack(&c->profile, hash);
-	struct profile_totals *t;
-
-	if (at == UINT32_MAX) {
-		if (!s->alloc_blocks)
-			return;
-		at = add_unsent(c, hash, s->gen);
-	}
-	t = &c->profile.stacks[at].t;
-	*t = (struct profile_totals){
+	return (struct profile_totals){
 		.alloc_bytes = s->alloc_bytes,
 		.alloc_blocks = s->alloc_blocks,
 		.free_bytes = s->free_bytes,
@@ -62,6 +44,90 @@ void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 		.alloc_var = s->alloc_var,
 		.free_var = s->free_var,
 	};
+}
+
+void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+{
+	struct collector *c = ctx;
+	uint32_t at = profile_find_stack(&c->profile, hash);
+
+	if (at != UINT32_MAX) {
+		c->profile.stacks[at].t = totals_of(s);
+	} else if (s->alloc_blocks) {
+		XGROW(c->unsent, c->n_unsent, c->unsent_cap);
+		c->unsent[c->n_unsent++] = (struct unsent_stack){ hash, *s };
+	}
+}
+
+static uint64_t unsent_id(uint32_t gen)
+{
+	return hash_u64(gen ^ 0x756e73656e74ULL);
+}
+
+/*
+ * Stacks whose frames the kernel has not sent yet have figures, but no names. Until they have, they are
+ * one stack of their process, which gives their figures back when the frames have come.
+ */
+static uint32_t unsent_of(struct collector *c, uint32_t gen)
+{
+	uint64_t id = unsent_id(gen);
+	uint32_t at = profile_find_stack(&c->profile, id), frame;
+
+	if (at != UINT32_MAX)
+		return at;
+	frame = note_frame(c, "[stack not sent]");
+	return profile_add_stack(&c->profile, id, profile_proc(&c->profile, gen), &frame, 1, MP_END_COMPLETE);
+}
+
+static void add_totals(struct profile_totals *sum, const struct profile_totals *t)
+{
+	sum->alloc_bytes += t->alloc_bytes;
+	sum->alloc_blocks += t->alloc_blocks;
+	sum->free_bytes += t->free_bytes;
+	sum->free_blocks += t->free_blocks;
+	sum->birth_sum_ms += t->birth_sum_ms;
+	sum->alloc_var += t->alloc_var;
+	sum->free_var += t->free_var;
+}
+
+/* Most of them have only been met since the last look at the event buffer: another look. */
+static void take_unsent(struct collector *c)
+{
+	size_t i;
+
+	if (c->n_unsent && c->poll)
+		c->poll(c->poll_ctx);
+	collector_resolve(c, UINT64_MAX);
+	table_release(&c->unsent_at);
+	for (i = 0; i < c->n_unsent; i++) {
+		const struct profile_totals t = totals_of(&c->unsent[i].s);
+		uint32_t at = profile_find_stack(&c->profile, c->unsent[i].hash);
+
+		if (at != UINT32_MAX) {
+			c->profile.stacks[at].t = t;
+			continue;
+		}
+		at = unsent_of(c, c->unsent[i].s.gen);
+		table_put(&c->unsent_at, c->unsent[i].hash, at);
+		add_totals(&c->profile.stacks[at].t, &t);
+	}
+}
+
+static int read_stacks(struct collector *c)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < c->profile.n_procs; i++) { /* those of the last time */
+		uint32_t at = profile_find_stack(&c->profile, unsent_id(c->profile.procs[i].gen));
+
+		if (at != UINT32_MAX)
+			c->profile.stacks[at].t = (struct profile_totals){ 0 };
+	}
+	c->n_unsent = 0;
+	err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+	take_unsent(c);
+	return err;
 }
 
 /* Blocks of the current burst stand for themselves alone: the others of their kind count as ended. */
@@ -114,8 +180,11 @@ static void take_block(void *ctx, const struct mp_block_key *key, const struct m
 {
 	struct block_filter *f = ctx;
 	uint32_t at = profile_find_stack(&f->c->profile, b->stack);
+	const uint64_t *unsent = at == UINT32_MAX ? table_get(&f->c->unsent_at, b->stack) : NULL;
 
 	(void)key;
+	if (unsent)
+		at = (uint32_t)*unsent;
 	if (at == UINT32_MAX || !block_passes(f->c->options, b, f->now_ms))
 		return;
 	f->c->profile.stacks[at].live_bytes += b->size_bytes * (b->weight ? b->weight : 1);
@@ -229,7 +298,7 @@ int collector_snapshot(struct collector *c, bool final)
 	snapshot_fill_times(c);
 	p->final = final;
 	collector_resolve(c, UINT64_MAX);
-	err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+	err = read_stacks(c);
 	if (!err)
 		err = kern_read_young(c->kern, take_young, c);
 	if (!err)

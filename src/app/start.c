@@ -111,6 +111,11 @@ static bool wants_frame_pointers(void)
 	return unwinder && !strcmp(unwinder, "frame-pointers");
 }
 
+static void poll_events(void *ctx)
+{
+	session_poll(ctx);
+}
+
 int session_open(struct session *s)
 {
 	const struct options *o = s->o;
@@ -141,7 +146,8 @@ int session_open(struct session *s)
 	err = kern_open(&s->kern, &ko);
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
-	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT };
+	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT, .poll = poll_events,
+				      .poll_ctx = s };
 	s->collector = collector_new(&co);
 	mapwatch_open(&s->mapwatch);
 	return STATUS_OK;

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "base/xalloc.h"
+#include "cli/verbs.h"
 
 struct parser {
 	struct options *o;
@@ -23,7 +24,6 @@ struct parser {
 	const char *given; /* the option as it was typed */
 };
 
-static const char *verb_name(enum verb verb);
 static enum options_result fail(struct parser *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -127,6 +127,7 @@ static enum options_result take_output(struct parser *p, const char *arg)
 
 static enum options_result take_metric(struct parser *p, const char *arg)
 {
+	p->o->has_metric = true;
 	if (metric_parse(arg, &p->o->metric))
 		return fail(p, "%s: no such metric: '%s'", p->given, arg);
 	return OPTIONS_RUN;
@@ -262,6 +263,13 @@ static enum options_result take_at_entry(struct parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+static enum options_result take_no_save(struct parser *p, const char *arg)
+{
+	(void)arg;
+	p->o->no_save = true;
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_quiet(struct parser *p, const char *arg)
 {
 	(void)arg;
@@ -321,7 +329,8 @@ static const struct option_row {
 	{ 0, "json", NULL, take_format_name, NULL, "short for -f json: JSON lines with every figure, for programs" },
 	{ 0, "report", NULL, take_format_name, NULL, "short for -f report" },
 	{ 'o', "output", "FILE", take_output, NULL,
-	  "write FILE, may be repeated: .svg .folded .txt .pb.gz .jsonl .heapprofile" },
+	  "FILE by its suffix: .svg .folded .txt .pb.gz .jsonl .heapprofile .memprobe" },
+	{ 0, "no-save", NULL, take_no_save, NULL, "keep no recording in ~/.local/state/memprobe" },
 	{ 'm', "metric", "NAME", take_metric, NULL,
 	  "live-bytes (default), live-blocks, alloc-bytes, alloc-blocks" },
 	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
@@ -343,58 +352,6 @@ static const struct option_row {
 };
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
-
-static const struct verb_row {
-	const char *name;    /* "": no sub-command */
-	const char *options; /* names between blanks; NULL: all */
-	const char *help;    /* first part of --help */
-	const char *ending;  /* last part */
-} verbs[] = {
-	[VERB_PROFILE] = {
-		"", NULL,
-		"memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
-		"  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
-		"  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
-		"  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
-		"Usage: memprobe [OPTION...]                     every process\n"
-		"       memprobe [OPTION...] -p PID[,PID...]     running processes, and what they start\n"
-		"       memprobe [OPTION...] -n PATTERN          processes by name\n"
-		"       memprobe [OPTION...] -c GROUP            the processes of a container or control group\n"
-		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
-		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
-		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
-		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
-		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
-	},
-	[VERB_DOCTOR] = {
-		"doctor", " pid no-follow max-memory at-entry verbose help ",
-		"memprobe doctor is a dry run: it tells what works here, and why the rest does not, and what would\n"
-		"be probed in a process, at what cost. No process but its own is touched.\n\n"
-		"  sudo memprobe doctor             this machine: rights, kernel, each kind of probe by trying it\n"
-		"  sudo memprobe doctor -p 4242     and a process: its allocators, each probe, unwind tables\n\n"
-		"Usage: memprobe doctor [OPTION...] [-p PID[,PID...]]\n",
-		"\nExit status: 0 memprobe works here, 1 failed, 2 usage, 3 privilege or kernel, 4 no such process, or\n"
-		"nothing to probe in it.\n",
-	},
-};
-
-#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
-
-static const char *verb_name(enum verb verb)
-{
-	return verbs[verb].name;
-}
-
-/* VERB_PROFILE when it is none. */
-static enum verb find_verb(const char *name)
-{
-	size_t i;
-
-	for (i = 1; i < N_VERBS; i++)
-		if (!strcmp(name, verbs[i].name))
-			return (enum verb)i;
-	return VERB_PROFILE;
-}
 
 static bool takes_option(enum verb verb, const struct option_row *r)
 {
@@ -512,6 +469,8 @@ static enum options_result check_combination(struct parser *p)
 {
 	const struct options *o = p->o;
 
+	if (o->n_files < verbs[o->verb].n_files)
+		return fail(p, "a recording is needed: FILE or FILE@TIME");
 	if (o->command && !*o->command)
 		return fail(p, "nothing after --: a command is needed");
 	if (o->command && o->n_pids)
@@ -540,7 +499,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv, .sample_auto = true,
 			       .max_overhead = 0.1 };
 	if (argc > 1)
-		o->verb = find_verb(argv[1]);
+		o->verb = verb_find(argv[1]);
 	for (i = o->verb ? 2 : 1; i < argc && !res; i++) {
 		const char *a = argv[i];
 
@@ -552,6 +511,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 			res = take_long(&p, argv, &i);
 		else if (a[0] == '-' && a[1])
 			res = take_letters(&p, argv, &i);
+		else if (o->n_files < verbs[o->verb].n_files)
+			file_option_parse(&o->files[o->n_files++], a);
+		else if (verbs[o->verb].n_files)
+			res = fail(&p, "unexpected '%s': that is one file more than %s takes", a, verb_name(o->verb));
 		else if (o->verb)
 			res = fail(&p, "unexpected '%s': %s takes process ids after -p only", a,
 				   verb_name(o->verb));
@@ -561,29 +524,6 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	return res ? res : check_combination(&p);
 }
 
-/* Words with anything but these are quoted. */
-static const char plain_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_-+./,:=@%^";
-
-void options_command_line(struct buf *out, const struct options *o)
-{
-	char **a;
-	const char *s;
-
-	buf_adds(out, "memprobe");
-	for (a = o->argv + 1; o->argv[0] && *a; a++) {
-		buf_addc(out, ' ');
-		if (**a && (*a)[strspn(*a, plain_letters)] == '\0') {
-			buf_adds(out, *a);
-			continue;
-		}
-		buf_addc(out, '\'');
-		for (s = *a; *s; s++)
-			buf_adds(out, *s == '\'' ? "'\\''" : (char[]){ *s, '\0' });
-		buf_addc(out, '\'');
-	}
-}
-
 void options_release(struct options *o)
 {
 	size_t i;
@@ -591,6 +531,8 @@ void options_release(struct options *o)
 	for (i = 0; i < o->n_comms; i++)
 		free(o->comms[i].text);
 	free(o->comms);
+	for (i = 0; i < o->n_files; i++)
+		free(o->files[i].path);
 	free(o->pids);
 	free(o->outputs);
 	*o = (struct options){ 0 };

@@ -25,7 +25,17 @@ struct output_option {
 enum verb {
 	VERB_PROFILE, /* none */
 	VERB_DOCTOR,
+	VERB_REPORT,
 };
+
+/* FILE or FILE@TIME */
+struct file_option {
+	char *path;
+	bool has_time; /* false: its last snapshot */
+	uint64_t time_ns;
+};
+
+#define OPTIONS_MAX_FILES 2
 
 struct comm_option {
 	char *text;
@@ -43,6 +53,7 @@ struct options {
 	uint64_t interval_ns; /* -i; 0 = none */
 	const struct renderer *renderer; /* -f; NULL: report on a terminal, else folded */
 	enum profile_metric metric;
+	bool has_metric; /* -m given */
 	struct output_option *outputs; /* -o, in order */
 	size_t n_outputs;
 	uint64_t older_ns; /* --older: only blocks at least this old */
@@ -58,6 +69,9 @@ struct options {
 	const char *cgroups[MP_MAX_CGROUPS]; /* -c */
 	size_t n_cgroups;
 	bool no_follow; /* with -p: no descendants */
+	struct file_option files[OPTIONS_MAX_FILES]; /* of report and diff */
+	size_t n_files;
+	bool no_save; /* no recording in the private directory */
 	bool strict, at_entry;
 	bool quiet, verbose;
 };
@@ -78,6 +92,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 /* "memprobe -p 4242 --flamegraph", for a shell. */
 void options_command_line(struct buf *out, const struct options *o);
 void options_release(struct options *o);
+/* FILE@TIME, if what follows the last @ is a time; else all of it is the file's name. */
+void file_option_parse(struct file_option *f, const char *arg);
 /* Appends the --help text (<= 100 columns). */
 void options_help(struct buf *out, enum verb verb);
 

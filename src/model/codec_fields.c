@@ -200,7 +200,7 @@ uint64_t codec_field_get(const void *record, const struct codec_field *f)
 	case 8:
 		memcpy(&v64, p, 8);
 		memcpy(&d, p, 8);
-		return f->kind == FIELD_FLOAT && !isfinite(d) ? 0 : v64;
+		return f->kind == FIELD_FLOAT && !(fabs(d) < 1e15) ? 0 : v64;
 	case 4:
 		memcpy(&v32, p, 4);
 		return v32;
@@ -225,7 +225,7 @@ static bool is_within(const struct codec_field *f, uint64_t v, const struct code
 		return v < f->below;
 	case FIELD_FLOAT:
 		memcpy(&d, &v, sizeof(d));
-		return isfinite(d);
+		return fabs(d) < 1e15; /* and no NaN */
 	case FIELD_PROC:
 		return v < b->n_procs || v == UINT32_MAX;
 	}

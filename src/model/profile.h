@@ -9,6 +9,7 @@
  * start of the window, wall-clock time in ns since 1970. Frames of a stack run from
  * the innermost (index 0) to the outermost. All strings are owned by the profile
  * and stay valid until profile_release. Metrics are never added to each other.
+ * A new field needs a row in codec_fields.c, or recordings lose it.
  *
  *	process 7 "gatewayd" --- stack {frames 12 9 3 0, alloc 300 B / 3, free 100 B / 1}
  *	                          live = 200 B / 2
@@ -168,6 +169,7 @@ struct profile {
 	size_t n_marks;
 	struct bridge bridges[PROFILE_MAX_BRIDGES]; /* of few processes only */
 	size_t n_bridges;
+	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */

@@ -17,6 +17,8 @@ const struct renderer renderers[] = {
 	  .render = render_json_lines },
 	{ .name = "heapprofile", .suffixes = "heapprofile", .help = "call tree for Chrome's DevTools", .binary = true,
 	  .single = true, .render = render_heapprofile },
+	{ .name = "memprobe", .suffixes = "memprobe", .help = "recording: memprobe report and diff read it", .binary = true,
+	  .single = true, .recording = true, .render = render_recording },
 	{ .name = NULL },
 };
 

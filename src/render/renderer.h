@@ -28,6 +28,7 @@ struct renderer {
 	const char *help;
 	bool binary; /* for no person to read: refuse to write to a terminal */
 	bool lines;  /* every line says what it is: no empty line between snapshots */
+	bool recording; /* a run appends to it as it goes on */
 	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
 };

@@ -39,6 +39,12 @@ BUILD = os.environ.get("BUILD") or os.path.join(ROOT, os.environ.get("O", "build
 MEMPROBE = os.environ.get("MEMPROBE") or os.path.join(BUILD, "memprobe")
 TARGETS = os.environ.get("TARGETS") or os.path.join(BUILD, "tests", "e2e", "targets")
 SAVE = os.environ.get("SAVE")
+# Each run keeps its recording: not among the user's own
+STATE = os.environ.get("XDG_STATE_HOME")
+if not STATE:
+    _state = tempfile.TemporaryDirectory(prefix="memprobe-state.")
+    os.chmod(_state.name, 0o755)
+    STATE = os.environ["XDG_STATE_HOME"] = _state.name
 
 METRICS = ("live-bytes", "live-blocks", "alloc-bytes", "alloc-blocks")
 FOLDED_LINE = re.compile(r"^[^;]+(;[^;]+)* [1-9][0-9]*$")

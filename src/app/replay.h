@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* memprobe report: recordings into any format. No rights are needed but to read the files. */
+#ifndef MEMPROBE_APP_REPLAY_H
+#define MEMPROBE_APP_REPLAY_H
+
+#include "cli/options.h"
+
+/* An exit status. */
+int replay_run(const struct options *o);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The table of sub-commands; see verbs.h. */
+#include "cli/verbs.h"
+
+#include <string.h>
+
+const struct verb_row verbs[] = {
+	[VERB_PROFILE] = {
+		"", NULL, 0,
+		"memprobe shows which code holds the memory of a running process: no restart, no agent.\n\n"
+		"  sudo memprobe -p 4242                     who allocates and keeps memory, for 30 s\n"
+		"  sudo memprobe --flamegraph > out.svg      the whole machine, as a picture\n"
+		"  sudo memprobe -- ./server --port 80       from its first allocation to its exit\n\n"
+		"Usage: memprobe [OPTION...]                     every process\n"
+		"       memprobe [OPTION...] -p PID[,PID...]     running processes, and what they start\n"
+		"       memprobe [OPTION...] -n PATTERN          processes by name\n"
+		"       memprobe [OPTION...] -c GROUP            the processes of a container or control group\n"
+		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
+		"       memprobe report FILE[@TIME]              any format from a recording, no root needed\n"
+		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
+		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
+		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
+		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
+	},
+	[VERB_DOCTOR] = {
+		"doctor", " pid no-follow max-memory at-entry verbose help ", 0,
+		"memprobe doctor is a dry run: it tells what works here, and why the rest does not, and what would\n"
+		"be probed in a process, at what cost. No process but its own is touched.\n\n"
+		"  sudo memprobe doctor             this machine: rights, kernel, each kind of probe by trying it\n"
+		"  sudo memprobe doctor -p 4242     and a process: its allocators, each probe, unwind tables\n\n"
+		"Usage: memprobe doctor [OPTION...] [-p PID[,PID...]]\n",
+		"\nExit status: 0 memprobe works here, 1 failed, 2 usage, 3 privilege or kernel, 4 no such process, or\n"
+		"nothing to probe in it.\n",
+	},
+	[VERB_REPORT] = {
+		"report", " format flamegraph folded pprof json report output metric min-bytes quiet verbose help ", 1,
+		"memprobe report shows a recording in any format, as the run itself would have. No root needed.\n\n"
+		"  memprobe report FILE                      what the run printed at its end\n"
+		"  memprobe report --flamegraph FILE@10s     as it was after 10 s\n\n"
+		"Usage: memprobe report [OPTION...] FILE[@TIME]\n",
+		"\nRuns are kept in ~/.local/state/memprobe, the last ten. Exit status: 0 ok, 1 failed, or the recording is\n"
+		"cut or damaged (what can be read is shown), 2 usage.\n",
+	},
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+const char *verb_name(enum verb verb)
+{
+	return verbs[verb].name;
+}
+
+enum verb verb_find(const char *name)
+{
+	size_t i;
+
+	for (i = 1; i < N_VERBS; i++)
+		if (!strcmp(name, verbs[i].name))
+			return (enum verb)i;
+	return VERB_PROFILE;
+}
