@@ -263,6 +263,7 @@ install: all
 	install -m 755 $(O)/memprobe $(DESTDIR)$(PREFIX)/bin/memprobe
 	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/memprobe/LICENSE
 	install -m 644 doc/json-lines.md $(DESTDIR)$(PREFIX)/share/doc/memprobe/json-lines.md
+	install -m 644 doc/recording.md $(DESTDIR)$(PREFIX)/share/doc/memprobe/recording.md
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 man/memprobe.8 $(DESTDIR)$(PREFIX)/share/man/man8/memprobe.8
 

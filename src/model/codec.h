@@ -29,8 +29,7 @@
  *	alloc_bytes 600 0, alloc_blocks 6 0, ...	differences +300 and 0, +3 and 0
  *	alloc_bytes 200 0, alloc_blocks 2 0, ...	+100 and 0, +1 and 0
  *
- * 100 000 stacks of 24 frames that share little take 2.7 MB, those of a real program much less; 8 bytes of each are
- * its id.
+ * doc/recording.md describes all of it.
  */
 #ifndef MEMPROBE_MODEL_CODEC_H
 #define MEMPROBE_MODEL_CODEC_H

@@ -11,6 +11,6 @@ make --no-print-directory O="$BUILD" install DESTDIR="$dest" PREFIX=/usr >"$dest
 }
 rm -f "$dest.out"
 found=$(cd "$dest" && find . -type f | sort | tr '\n' ' ')
-expected="./usr/bin/memprobe ./usr/share/doc/memprobe/LICENSE ./usr/share/doc/memprobe/json-lines.md ./usr/share/man/man8/memprobe.8 "
+expected="./usr/bin/memprobe ./usr/share/doc/memprobe/LICENSE ./usr/share/doc/memprobe/json-lines.md ./usr/share/doc/memprobe/recording.md ./usr/share/man/man8/memprobe.8 "
 [ "$found" = "$expected" ] || { echo "installed: $found"; exit 1; }
 "$dest/usr/bin/memprobe" --version

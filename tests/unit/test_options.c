@@ -165,6 +165,7 @@ static void a_sub_command__takes_its_own_options_only(void **state)
 		{ "doctor --id 4", "no such option: --id" },
 		{ "doctor 42", "unexpected '42'" },
 		{ "doctor -- true", "no such option" },
+		{ "doctor --no-save", "doctor takes no option --no-save" },
 	};
 	struct buf out = BUF_INIT;
 	struct options o;
@@ -184,11 +185,56 @@ static void a_sub_command__takes_its_own_options_only(void **state)
 	assert_non_null(strstr(out.data, "--pid LIST"));
 	assert_null(strstr(out.data, "--duration"));
 	options_release(&o);
+	assert_int_equal(parse(&o, &out, "report"), OPTIONS_USAGE);
+	assert_non_null(strstr(out.data, "a recording is needed"));
+	options_release(&o);
+	buf_reset(&out);
+	assert_int_equal(parse(&o, &out, "report a b"), OPTIONS_USAGE);
+	assert_non_null(strstr(out.data, "unexpected 'b'"));
+	options_release(&o);
+	buf_reset(&out);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (parse(&o, &out, bad[i].line) != OPTIONS_USAGE || !strstr(out.data, bad[i].says))
 			fail_msg("%s: %s", bad[i].line, out.data);
 		assert_non_null(strstr(out.data, "\nTry 'memprobe doctor --help'.\n"));
 		options_release(&o);
+	}
+	buf_release(&out);
+}
+
+static void a_recording__is_a_file_and_perhaps_a_time(void **state)
+{
+	static const struct {
+		const char *arg, *path;
+		bool has_time;
+		uint64_t time_ns;
+	} v[] = {
+		{ "a.memprobe", "a.memprobe", false, 0 },
+		{ "a.memprobe@10s", "a.memprobe", true, 10 * NS_PER_S },
+		{ "a.memprobe@1.5", "a.memprobe", true, 3 * NS_PER_S / 2 },
+		{ "dir@home/a", "dir@home/a", false, 0 },
+		{ "dir@home/a@5m", "dir@home/a", true, 300 * NS_PER_S },
+		{ "a@", "a@", false, 0 },
+		{ "@10s", "@10s", false, 0 },
+		{ "a@later", "a@later", false, 0 },
+	};
+	struct buf out = BUF_INIT;
+	char line[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct options o;
+
+		snprintf(line, sizeof(line), "report --json %s", v[i].arg);
+		assert_int_equal(parse(&o, &out, line), OPTIONS_RUN);
+		assert_int_equal(o.verb, VERB_REPORT);
+		assert_int_equal(o.n_files, 1);
+		assert_string_equal(o.files[0].path, v[i].path);
+		assert_int_equal(o.files[0].has_time, v[i].has_time);
+		assert_int_equal(o.files[0].time_ns, v[i].time_ns);
+		options_release(&o);
+		buf_reset(&out);
 	}
 	buf_release(&out);
 }
@@ -252,6 +298,7 @@ int main(void)
 		cmocka_unit_test(accepted_forms__set_what_they_say),
 		cmocka_unit_test(bad_input__is_a_usage_error_that_names_it),
 		cmocka_unit_test(a_sub_command__takes_its_own_options_only),
+		cmocka_unit_test(a_recording__is_a_file_and_perhaps_a_time),
 		cmocka_unit_test(the_command_line__can_be_pasted_into_a_shell),
 		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
 	};
