@@ -152,8 +152,7 @@ static void read_stacks(struct reader *r, struct codec_in *in)
 	if (!in->bad)
 		codec_column_read(&r->column, in, n_rest);
 	for (i = 0; i < n && !in->bad; at += v[i++].rest) {
-		if (!makes_sense(r, &v[i]) || v[i].rest > n_rest - at || !add_stack(r, &v[i], r->column.v + at) ||
-		    r->p->strings.n > r->snap.n_strings) /* a mark that the writer did not have */
+		if (!makes_sense(r, &v[i]) || v[i].rest > n_rest - at || !add_stack(r, &v[i], r->column.v + at))
 			in->bad = true;
 	}
 	in->bad |= at != n_rest;
@@ -204,7 +203,10 @@ static void read_bridges(struct reader *r, struct codec_in *in, const struct cod
 	struct profile *p = r->p;
 
 	memset(p->bridges, 0, sizeof(p->bridges));
-	p->n_bridges = in->p < in->end ? read_count(in, PROFILE_MAX_BRIDGES) : 0;
+	p->n_bridges = 0;
+	if (in->p == in->end)
+		return;
+	p->n_bridges = read_count(in, PROFILE_MAX_BRIDGES);
 	codec_records_read(&r->column, in, &codec_bridges, p->bridges, p->n_bridges, bounds);
 }
 
