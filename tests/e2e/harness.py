@@ -376,6 +376,8 @@ def measure(name, *args, options=(), metrics=METRICS, command=False, env=None):
         measure_one = measure_command if command else measure_pid
         truth[metric], results[metric], ended = measure_one(name, args, ("-m", metric, *options),
                                                             env)
+        if not results[metric]:
+            raise Failure(f"memprobe printed no stack, status {ended.status}:\n{ended.stderr}")
         runs.append(ended)
     return truth, results, runs
 

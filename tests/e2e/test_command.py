@@ -92,8 +92,10 @@ def long_path(t):
 @test
 def all_calls_of_a_command(t):
     truth, results, runs = measure("calls", metrics=("live-bytes", "alloc-blocks"), command=True)
-    for site in CALLS:
-        for metric, stacks in results.items():
+    for (metric, stacks), ended in zip(results.items(), runs):
+        t.true(f"as_a_command__the_stacks_are_named_in_{metric}", any(sum_of(stacks, site) for site in CALLS),
+               f"{stacks[:20]}\n{ended.stderr}")
+        for site in CALLS:
             t.equal(f"as_a_command__{site}_is_exact_in_{metric}", sum_of(stacks, site),
                     truth[metric].of(site, metric))
     for ended in runs:
