@@ -117,6 +117,8 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 	symbolizer_add_process(c->symbolizer, gen, pid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
+	if (!options_whole_machine(c->options))
+		bridge_at_attach(c, (uint32_t)(p - c->profile.procs));
 }
 
 static void end_process(struct collector *c, uint32_t gen, enum proc_state state, uint64_t time_ns)

@@ -45,6 +45,8 @@ void collector_reap(struct collector *c);
 uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 /* Fill in all figures of this moment. 0 or -errno. */
 int collector_snapshot(struct collector *c, bool final);
+/* Where the memory is now (model/bridge.h): reads the block table and the heaps; after collector_snapshot. */
+int collector_bridge(struct collector *c);
 /* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
 void collector_sweep(struct collector *c);
 /* To be called now and then while the run watches in brief bursts. */

@@ -72,6 +72,9 @@ void facts_read(struct collector *c, struct profile_proc *p, struct profile_fact
 /* limit_look.c: the limit that the process will meet first */
 void limit_facts_read(struct collector *c, pid_t pid, struct profile_facts *f);
 
+/* bridge_look.c: where the memory of a process (its index) is as it is attached */
+void bridge_at_attach(struct collector *c, uint32_t proc);
+
 /* snapshot.c: a stack's figures, for kern_read_stacks (ctx: the collector); the time in the window */
 void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
 void snapshot_fill_times(struct collector *c);

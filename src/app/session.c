@@ -24,6 +24,7 @@
 /* Naming stacks never keeps the ring waiting for longer. */
 #define RESOLVE_BUDGET_NS (5 * NS_PER_MS)
 /* Blocks of processes that have ended leave the table so often. */
+#define BRIDGE_INTERVAL_NS (5 * NS_PER_S)
 #define SWEEP_NS (10 * NS_PER_S)
 #define DEFAULT_DURATION_NS (30 * NS_PER_S)
 
@@ -120,6 +121,12 @@ void session_poll(struct session *s)
 
 /* ---- output ---- */
 
+/* It takes a while: not in quick succession. */
+static bool wants_bridge(const struct session *s, bool final)
+{
+	return final || !s->o->interval_ns || s->o->interval_ns >= BRIDGE_INTERVAL_NS;
+}
+
 static int snapshot(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
@@ -129,6 +136,8 @@ static int snapshot(struct session *s, bool final)
 	p->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
+	if (!err && wants_bridge(s, final))
+		err = collector_bridge(s->collector);
 	if (err)
 		return err;
 	output_render_options(s->o, &r);

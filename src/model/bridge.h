@@ -61,6 +61,7 @@ struct bridge {
 	uint64_t n_arenas, trim_bytes; /* what malloc_trim would give back */
 	uint64_t swap_bytes;
 	uint64_t before_bytes, before_blocks; /* in use, resident or not */
+	uint64_t attach_bytes;		      /* the same at the attach: nothing can come to it */
 	struct bridge_size sizes[BRIDGE_MAX_SIZES]; /* by bytes, largest first */
 	uint64_t n_sizes, other_sizes, other_bytes, largest_other_bytes;
 	/* the stack with most live bytes: blocks in use of its size */

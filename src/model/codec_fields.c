@@ -167,11 +167,12 @@ static const struct codec_field bridge_rows[] = {
 	BRIDGE(site_stack, FIELD_NUMBER, 0),
 	BRIDGE(site_chunk_bytes, FIELD_NUMBER, 0),
 	BRIDGE(site_blocks, FIELD_NUMBER, 0),
+	BRIDGE(attach_bytes, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);
 IS_AS_LISTED(struct bridge_size, 32);
-IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 32 * BRIDGE_MAX_SIZES + 56);
+IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 32 * BRIDGE_MAX_SIZES + 64);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

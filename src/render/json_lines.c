@@ -143,6 +143,7 @@ static void add_facts(struct buf *out, const struct profile *p, const char *key,
 		json_add_uint(out, "limit_bytes", f->limit_bytes);
 		json_add_uint(out, "limit_used_bytes", f->limit_used_bytes);
 		json_add_some_text(out, "limit_name", profile_str(p, f->limit_name));
+		json_add_limit(out, f);
 	}
 	json_add_uint(out, "oom_kills", f->oom_kills);
 	json_add_uint(out, "threads", f->n_threads);
@@ -314,6 +315,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	add_header(out, p, o);
 	add_steps_and_marks(out, p);
 	add_processes(out, p, &order);
+	json_add_bridges(out, p);
 	add_stacks(out, p, &order);
 	add_losses(out, p);
 	add_summary(out, p, &order);

@@ -122,7 +122,7 @@ static const char *state_text(enum proc_state s)
 
 static void add_target(struct buf *out, const struct profile *p, const struct profile_proc *proc)
 {
-	char before[16], now[16], swap[16], limit[16], age[24];
+	char before[16], now[16], swap[16], age[24];
 
 	units_format_size(before, proc->at_attach.rss_bytes);
 	units_format_size(now, proc->now.rss_bytes);
@@ -132,11 +132,7 @@ static void add_target(struct buf *out, const struct profile *p, const struct pr
 	add_process_name(out, p, proc);
 	buf_addf(out, ", %u thread%s, up %s; RSS %s at attach, %s now, swap %s\n", proc->now.n_threads,
 		 proc->now.n_threads == 1 ? "" : "s", age, before, now, swap);
-	if (proc->now.limit_bytes && proc->now.limit_bytes != UINT64_MAX)
-		buf_addf(out, "        limit %s (%s), %llu OOM kill%s\n",
-			 units_format_size(limit, proc->now.limit_bytes),
-			 profile_str(p, proc->now.limit_name), (unsigned long long)proc->now.oom_kills,
-			 proc->now.oom_kills == 1 ? "" : "s");
+	report_limit(out, p, &proc->now);
 	if (proc->state != PROC_RUNNING)
 		buf_addf(out, "        %s after %s of the window; what was live then is shown\n",
 			 state_text(proc->state), units_format_duration(age, proc->end_ns));
@@ -320,6 +316,8 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 	}
 	add_window(out, p);
 	add_marks(out, p);
+	if (p->n_procs == 1 && p->n_bridges)
+		report_bridge(out, p, &p->bridges[0]);
 	report_table(out, p, o);
 	add_trust(out, p);
 	add_cost(out, p);

@@ -44,6 +44,16 @@ uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end);
 /* Bytes per minute of the window. */
 int64_t per_minute(const struct profile *p, int64_t bytes);
 
+/* report_bridge.c: the block on where a process's memory is, with an empty line before; nothing when not known. */
+void report_bridge(struct buf *out, const struct profile *p, const struct bridge *b);
+/* "#1's rate times the uptime (...) is ...; in use of its size: ..."; false: it cannot be said. */
+bool report_history(struct buf *out, const struct profile *p, const struct bridge *b);
+/* json_bridge.c: the lines on bridges; the limit's members of a line. */
+void json_add_bridges(struct buf *out, const struct profile *p);
+void json_add_limit(struct buf *out, const struct profile_facts *f);
+/* Lines on the limit that is met first, and what happens there. */
+void report_limit(struct buf *out, const struct profile *p, const struct profile_facts *f);
+
 /* A line per kind of loss that happened. */
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent);
 /* What could not be seen: memory from before the attach. */

@@ -65,6 +65,34 @@ void make_common(struct profile *p)
 	};
 }
 
+/* Sums as a real one; the odd bytes are lost by rounding, and must not be lost in print. */
+static void make_bridge(struct profile *p)
+{
+	static const int64_t then[BRIDGE_N_MEASURED] = { 40 * 1048576, 0, 4300000, 0, 2000000, 70000, 400000, 6 * 1048576, 0 };
+	static const int64_t now[BRIDGE_N_MEASURED] = { 39 * 1048576, 43632000, 4400000, 0, 2000000, 70000, 430000, 6 * 1048576, 0 };
+	struct bridge *b = &p->bridges[p->n_bridges++];
+	struct profile_facts *f = &p->procs[0].now;
+
+	*b = (struct bridge){ .proc = 0, .heap = BRIDGE_HEAP_GLIBC, .has_attach = true, .has_now = true, .n_arenas = 6,
+			      .trim_bytes = 300000, .untouched_bytes = 100000, .n_sizes = 2, .other_sizes = 40,
+			      .other_bytes = 3000000, .largest_other_bytes = 70000, .before_blocks = 20100,
+			      .before_bytes = 39 * 1048576, .site_stack = 1, .site_chunk_bytes = 2016,
+			      .site_blocks = 2820000 };
+	memcpy(b->at_attach, then, sizeof(then));
+	memcpy(b->now, now, sizeof(now));
+	b->at_attach[BRIDGE_RSS] = 59000000;
+	b->now[BRIDGE_RSS] = 98000000;
+	b->sizes[0] = (struct bridge_size){ 2016, 18000, 17640, profile_string(p, "Session"), 0 };
+	b->sizes[1] = (struct bridge_size){ 1008, 1500, 0, 0, 0 };
+	bridge_finish(b->at_attach);
+	bridge_finish(b->now);
+	f->limit_kind = LIMIT_GROUP_MAX;
+	f->limit_end = LIMIT_ENDS_KILLED;
+	f->limit_used_bytes = 6 * GIB;
+	f->limit_swap_bytes = 512 * MIB;
+	f->limit_slowed_bytes = 7 * GIB;
+}
+
 void make_growing(struct profile *p)
 {
 	static const char *const insert[] = { "std::allocator<Session>::allocate(unsigned long)",
@@ -79,6 +107,7 @@ void make_growing(struct profile *p)
 	make_totals(make_stack(p, 1, 7, MP_END_COMPLETE, insert), 43632000, 21816, 0, 0);
 	make_totals(make_stack(p, 2, 7, MP_END_COMPLETE, parse), 1153434, 3204, 999999999, 1000000);
 	make_totals(make_stack(p, 3, 7, MP_END_NO_INFO, cut), 128, 1, 0, 0);
+	make_bridge(p);
 }
 
 void make_empty(struct profile *p)
@@ -99,6 +128,9 @@ void make_many(struct profile *p)
 	make_process(p, 3, 12, "third")->old.lost_blocks = 5;
 	p->procs[2].old.lost_bytes = 4096;
 	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
+	p->bridges[p->n_bridges++] = (struct bridge){ .proc = 1, .has_now = true, .is_estimate = true,
+						      .allocator = profile_string(p, "jemalloc"),
+						      .reason = profile_string(p, "no heap of glibc's") };
 	for (i = 0; i < 15; i++) {
 		snprintf(name, sizeof(name), "ns::Type<int, %llu>::method(int) const", (unsigned long long)i);
 		names[0] = name;
