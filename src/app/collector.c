@@ -21,6 +21,7 @@ struct collector *collector_new(const struct collector_opts *o)
 	struct symbolizer_opts so = {
 		.proc_root = o->proc_root,
 		.debug_root = "/usr/lib/debug",
+		.lines = !o->options->no_lines,
 		.max_bytes = 256 * MIB,
 	};
 
@@ -282,6 +283,23 @@ void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *fra
 	c->raw[c->n_raw++] = r;
 }
 
+/* "std::vector<int>::reserve(unsigned long)", "void std::sort<int*>(int*, int*)", but not "std::string f<int>()" */
+static bool is_of_cxx_library(const char *name)
+{
+	const char *start = name;
+	int depth = 0;
+
+	for (; *name && strncmp(name, "operator", 8) && !(*name == '(' && !depth); name++) {
+		if (*name == '<')
+			depth++;
+		else if (*name == '>')
+			depth--;
+		else if (*name == ' ' && !depth)
+			start = name + 1; /* behind the type of what it returns */
+	}
+	return !strncmp(start, "std::", 5) || !strncmp(start, "__gnu_cxx::", 11);
+}
+
 static enum frame_class classify(const struct symbol *s)
 {
 	if (!s->has_name)
@@ -290,28 +308,40 @@ static enum frame_class classify(const struct symbol *s)
 		return FRAME_ALLOCATOR;
 	if (alloc_is_libc(s->module))
 		return FRAME_LIBC;
-	if (alloc_is_cxx_library(s->module) || !strncmp(s->name, "std::", 5) ||
-	    !strncmp(s->name, "__gnu_cxx::", 11))
+	if (alloc_is_cxx_library(s->module) || is_of_cxx_library(s->name))
 		return FRAME_CXX;
 	return FRAME_APP;
 }
 
-static uint32_t name_frame(struct collector *c, uint32_t gen, uint64_t addr, bool is_return)
+static uint32_t frame_of(struct collector *c, const struct symbol *s)
 {
-	struct profile_frame f;
-	struct symbol s;
-
-	symbolizer_name(c->symbolizer, gen, addr, is_return, &s);
-	f = (struct profile_frame){
-		.name = profile_string(&c->profile, s.name),
-		.module = profile_string(&c->profile, s.module),
-		.file = profile_string(&c->profile, s.file ? s.file : ""),
-		.line = s.line,
-		.build_id = profile_string(&c->profile, s.build_id),
-		.vaddr = s.has_name ? 0 : s.vaddr,
-		.class = classify(&s),
+	struct profile_frame f = {
+		.name = profile_string(&c->profile, s->name),
+		.module = profile_string(&c->profile, s->module),
+		.file = profile_string(&c->profile, s->file),
+		.line = s->line,
+		.build_id = profile_string(&c->profile, s->build_id),
+		.inlined = s->inlined,
+		.vaddr = s->has_name ? 0 : s->vaddr,
+		.class = classify(s),
 	};
+
 	return profile_frame(&c->profile, &f);
+}
+
+/* The function at addr and what was inlined there; how many. */
+static uint32_t add_frames(struct collector *c, uint32_t gen, uint64_t addr, bool is_return, uint32_t *frames)
+{
+	struct symbol s[SYMBOLIZER_MAX_FRAMES];
+	size_t n = symbolizer_frames(c->symbolizer, gen, addr, is_return, s), i;
+
+	for (i = 0; i < n; i++)
+		frames[i] = frame_of(c, &s[i]);
+	if (!c->told_of_lines && symbolizer_lines_stopped(c->symbolizer)) {
+		log_warn("source lines: so much to read in the debug information that the rest has names only (--no-lines: none)");
+		c->told_of_lines = true;
+	}
+	return (uint32_t)n;
 }
 
 uint32_t note_frame(struct collector *c, const char *text)
@@ -329,14 +359,14 @@ uint32_t note_frame(struct collector *c, const char *text)
 
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
-	uint32_t frames[MP_MAX_FRAMES + 1], i, n = 0;
+	uint32_t frames[MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 1], i, n = 0;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
 		return; /* sent twice */
 	for (i = 0; i < r->n && i < MP_MAX_FRAMES; i++) {
 		if (r->has_gap && i == MP_INNER_FRAMES)
 			frames[n++] = note_frame(c, "[frames left out]");
-		frames[n++] = name_frame(c, r->gen, r->frames[i], i > 0);
+		n += add_frames(c, r->gen, r->frames[i], i > 0, &frames[n]);
 	}
 	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), frames, n, r->end);
 }

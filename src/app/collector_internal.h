@@ -57,6 +57,7 @@ struct collector {
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
 	uint64_t hash_mismatches;
+	bool told_of_lines; /* that they stopped */
 	uint64_t n_ended, n_swept; /* processes */
 };
 

@@ -242,47 +242,22 @@ static enum options_result take_cgroup(struct parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
-static enum options_result take_no_follow(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->no_follow = true;
-	return OPTIONS_RUN;
-}
+/* Options that are there or not. */
+#define TAKE_FLAG(member)                                                                  \
+	static enum options_result take_##member(struct parser *p, const char *arg)        \
+	{                                                                                  \
+		(void)arg;                                                                 \
+		p->o->member = true;                                                       \
+		return OPTIONS_RUN;                                                        \
+	}
 
-static enum options_result take_strict(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->strict = true;
-	return OPTIONS_RUN;
-}
-
-static enum options_result take_at_entry(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->at_entry = true;
-	return OPTIONS_RUN;
-}
-
-static enum options_result take_no_save(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->no_save = true;
-	return OPTIONS_RUN;
-}
-
-static enum options_result take_quiet(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->quiet = true;
-	return OPTIONS_RUN;
-}
-
-static enum options_result take_verbose(struct parser *p, const char *arg)
-{
-	(void)arg;
-	p->o->verbose = true;
-	return OPTIONS_RUN;
-}
+TAKE_FLAG(at_entry)
+TAKE_FLAG(no_follow)
+TAKE_FLAG(no_lines)
+TAKE_FLAG(no_save)
+TAKE_FLAG(quiet)
+TAKE_FLAG(strict)
+TAKE_FLAG(verbose)
 
 static enum options_result take_version(struct parser *p, const char *arg)
 {
@@ -343,6 +318,7 @@ static const struct option_row {
 	  "probes' share of the target's CPU time (default 10); --sample auto only" },
 	{ 0, "max-memory", "SIZE", take_max_memory, NULL,
 	  "kernel tables and memprobe itself (default: 256M or a tenth of free memory)" },
+	{ 0, "no-lines", NULL, take_no_lines, NULL, "no source lines, no inlined functions: debug information is not read" },
 	{ 0, "strict", NULL, take_strict, NULL, "exit 5 when anything was lost" },
 	{ 0, "at-entry", NULL, take_at_entry, NULL, "probe the first instruction of each function, whatever it costs" },
 	{ 'q', "quiet", NULL, take_quiet, "Messages", "errors only" },

@@ -72,6 +72,7 @@ struct options {
 	struct file_option files[OPTIONS_MAX_FILES]; /* of report and diff */
 	size_t n_files;
 	bool no_save; /* no recording in the private directory */
+	bool no_lines; /* no DWARF is read */
 	bool strict, at_entry;
 	bool quiet, verbose;
 };

@@ -5,8 +5,9 @@
  *	gatewayd-4242;main;EventLoop::run;SessionCache::insert;operator new(unsigned long) 43632000
  *	gatewayd-4242;[truncated: no unwind info in libcodec.so];decode;malloc 128
  *
- * ';' in a name becomes ':', control bytes a blank; equal lines are one; heaviest first, then by
- * text, so that the same profile gives the same bytes.
+ * An inlined function has "_[i]" behind its name, which flame graph tools know. ';' in a name becomes ':',
+ * control bytes a blank; equal lines are one; heaviest first, then by text, so that the same profile gives the
+ * same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,12 @@ static char *stack_text(const struct profile *p, const struct profile_stack *s)
 	}
 	buf_release(&mark);
 	for (i = s->n_frames; i-- > 0;) {
+		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
+
 		buf_addc(&b, ';');
-		add_name(&b, profile_str(p, p->frames[p->stack_frames[s->first_frame + i]].name));
+		add_name(&b, profile_str(p, f->name));
+		if (f->inlined)
+			buf_adds(&b, "_[i]");
 	}
 	return buf_detach(&b);
 }

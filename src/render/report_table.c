@@ -131,6 +131,19 @@ static uint32_t equal_frames(const struct profile *p, const struct profile_stack
 	return n;
 }
 
+/* " session_cache.cc:118" */
+static void add_place(struct buf *out, const struct profile *p, const struct profile_frame *f)
+{
+	const char *file = profile_str(p, f->file), *slash = strrchr(file, '/');
+
+	if (!*file || !f->line)
+		return;
+	file = slash ? slash + 1 : file;
+	buf_addc(out, ' ');
+	buf_add_printable(out, file, strlen(file));
+	buf_addf(out, ":%u", f->line);
+}
+
 static void add_where(struct stack_table *t, const struct profile_stack *s)
 {
 	struct where w = { .text = BUF_INIT };
@@ -142,7 +155,6 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 	w.width = columns > w.column + 20 ? columns - w.column : 20;
 	for (i = first_own_frame(t->p, s); i < s->n_frames && !w.full; i++) {
 		const struct profile_frame *f = &t->p->frames[t->p->stack_frames[s->first_frame + i]];
-		const char *file = profile_str(t->p, f->file);
 		uint32_t again = equal_frames(t->p, s, i);
 
 		buf_reset(&name);
@@ -152,8 +164,7 @@ static void add_where(struct stack_table *t, const struct profile_stack *s)
 		if (again > 1)
 			buf_addf(&name, " x%u", again);
 		i += again - 1;
-		if (*file && f->line)
-			buf_addf(&name, " %s:%u", file, f->line);
+		add_place(&name, t->p, f);
 		where_add(&w, name.data, name.len);
 	}
 	buf_reset(&name);
@@ -185,6 +196,9 @@ static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
 		buf_add_printable(t->out, name, strlen(name));
 		if (*module && name[0] != '[')
 			buf_addf(t->out, "  (%s)", module);
+		add_place(t->out, t->p, f);
+		if (f->inlined)
+			buf_adds(t->out, "  inlined");
 		buf_addc(t->out, '\n');
 	}
 	if (*stack_mark(t->p, s, &mark)) {

@@ -137,6 +137,14 @@ static void read_link(struct elf_file *f, struct wanted *w)
 	free(data);
 }
 
+struct elf_file *debug_file_open(struct elf_file *f, const char *path)
+{
+	struct wanted w = { 0 };
+
+	w.id_bytes = elf_file_build_id(f, w.id, sizeof(w.id));
+	return w.id_bytes ? try_file(path, &w) : NULL;
+}
+
 struct elf_file *debug_file_find(struct elf_file *f, const struct debug_search *where)
 {
 	char *target_root = xasprintf("%s/%d/root", where->proc_root, (int)where->pid);

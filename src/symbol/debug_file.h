@@ -24,5 +24,7 @@ struct debug_search {
 
 /* The debug file, to be closed by the caller, or NULL. */
 struct elf_file *debug_file_find(struct elf_file *f, const struct debug_search *where);
+/* The file at path if, by its build id, it is the debug file of f; else NULL. */
+struct elf_file *debug_file_open(struct elf_file *f, const char *path);
 
 #endif

@@ -3,9 +3,11 @@
  * reader. */
 #include "symbol/sym_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -97,6 +99,73 @@ static void copy_segments(struct sym_file *f, const struct elf_file *elf)
 	memcpy(f->segments, elf->segments, elf->n_segments * sizeof(*f->segments));
 }
 
+void sym_identity_build_id(const struct sym_identity *id, char hex[2 * ELF_MAX_BUILD_ID + 1])
+{
+	size_t i;
+
+	*hex = '\0';
+	for (i = 0; i < id->build_id_bytes; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id->build_id[i]);
+}
+
+/* ---- source lines ---- */
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void spend(struct sym_files *fs, uint64_t since_ns)
+{
+	uint64_t spent = monotonic_ns() - since_ns;
+
+	fs->lines_left_ns -= spent < fs->lines_left_ns ? spent : fs->lines_left_ns;
+}
+
+static void load_lines(struct sym_files *fs, struct sym_file *f, struct elf_file *elf, struct elf_file *debug)
+{
+	uint64_t start_ns = monotonic_ns();
+
+	if (!fs->lines_left_ns)
+		return;
+	f->lines = lines_open(elf, debug, fs->lines_left_ns);
+	spend(fs, start_ns);
+}
+
+size_t sym_file_lines(struct sym_files *fs, struct sym_file *f, uint64_t vaddr, struct line_frame out[LINES_MAX_FRAMES])
+{
+	uint64_t start_ns, before = lines_bytes(f->lines);
+	size_t n;
+
+	if (!f->lines || !fs->lines_left_ns)
+		return 0;
+	start_ns = monotonic_ns();
+	n = lines_find(f->lines, vaddr, out);
+	spend(fs, start_ns);
+	f->bytes += lines_bytes(f->lines) - before;
+	fs->bytes += lines_bytes(f->lines) - before;
+	keep_bound(fs, f);
+	return n;
+}
+
+/* From a server: only when the user asked for it, and where nothing else has lines. */
+static struct elf_file *fetch_debug(struct sym_files *fs, const struct sym_file *f, struct elf_file *elf)
+{
+	char hex[2 * ELF_MAX_BUILD_ID + 1], *path;
+	struct elf_file *debug;
+
+	if (!fs->fetch_debug || !f->identity.build_id_bytes || lines_has(elf))
+		return NULL;
+	sym_identity_build_id(&f->identity, hex);
+	path = fs->fetch_debug(fs->fetch_ctx, hex);
+	debug = path ? debug_file_open(elf, path) : NULL;
+	free(path);
+	return debug;
+}
+
 /* elf NULL: not an ELF file, no names. */
 static void load(struct sym_files *fs, struct sym_file *f, struct elf_file *elf,
 		 const struct debug_search *where)
@@ -109,9 +178,11 @@ static void load(struct sym_files *fs, struct sym_file *f, struct elf_file *elf,
 	copy_segments(f, elf);
 	if (where && (fs->with_lines || !elf_table(elf, ELF_SYMTAB)->n))
 		debug = debug_file_find(elf, where);
+	if (where && !debug)
+		debug = fetch_debug(fs, f, elf);
 	elf_symbols_load(&f->symbols, elf, debug);
 	if (fs->with_lines)
-		f->lines = lines_open(elf, debug);
+		load_lines(fs, f, elf, debug);
 	elf_file_close(debug);
 	f->bytes = elf_symbols_bytes(&f->symbols) + lines_bytes(f->lines);
 	fs->bytes += f->bytes;

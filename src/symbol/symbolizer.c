@@ -28,6 +28,7 @@
 
 #define DEFAULT_MAX_BYTES (256 * MIB)
 #define NO_FILE 0
+#define DEFAULT_MAX_LINES_NS (3 * NS_PER_S)
 
 struct symbolizer {
 	char *proc_root, *debug_root;
@@ -41,9 +42,17 @@ struct symbolizer {
 	struct table by_pid;    /* -> index of the latest generation */
 	struct table by_inode;  /* hash of device and inode -> file number + 1: for processes that
 				   ended */
-	struct symbol *results; /* what symbolizer_name returned */
+	struct symbol *results; /* by address: the inlined ones, then the function itself */
 	size_t n_results, results_cap;
 };
+
+/* What is at one address, innermost first. */
+struct chain {
+	struct symbol v[SYMBOLIZER_MAX_FRAMES];
+	size_t n;
+};
+
+_Static_assert(SYMBOLIZER_MAX_FRAMES == LINES_MAX_FRAMES, "symbolizer.h does not show lines.h");
 
 struct symbolizer *symbolizer_new(const struct symbolizer_opts *o)
 {
@@ -55,6 +64,9 @@ struct symbolizer *symbolizer_new(const struct symbolizer_opts *o)
 		.proc_root = s->proc_root,
 		.debug_root = s->debug_root,
 		.with_lines = o->lines,
+		.lines_left_ns = !o->lines ? 0 : o->max_lines_ns ? o->max_lines_ns : DEFAULT_MAX_LINES_NS,
+		.fetch_debug = o->fetch_debug,
+		.fetch_ctx = o->fetch_ctx,
 		.max_bytes = o->max_bytes ? o->max_bytes : DEFAULT_MAX_BYTES,
 	};
 	return s;
@@ -257,16 +269,6 @@ static struct symbol unnamed(struct symbolizer *s, const char *name)
 	return (struct symbol){ .name = keep(s, name), .module = none, .build_id = none, .file = none };
 }
 
-static const char *build_id_text(struct symbolizer *s, const struct sym_file *f)
-{
-	char hex[2 * ELF_MAX_BUILD_ID + 1] = "";
-	size_t i;
-
-	for (i = 0; i < f->identity.build_id_bytes; i++)
-		snprintf(hex + 2 * i, 3, "%02x", f->identity.build_id[i]);
-	return keep(s, hex);
-}
-
 static const char *source_name(struct symbolizer *s, struct sym_file *f, const char *linker_name)
 {
 	uint64_t offset = (uint64_t)(linker_name - f->symbols.names);
@@ -294,6 +296,17 @@ static const char *printable(struct symbolizer *s, const char *text)
 	return kept;
 }
 
+static const char *inlined_name(struct symbolizer *s, const char *linker_name)
+{
+	struct buf name = BUF_INIT;
+	const char *kept;
+
+	demangle_add(&name, linker_name);
+	kept = keep(s, name.data);
+	buf_release(&name);
+	return kept;
+}
+
 static const char *offset_name(struct symbolizer *s, const char *module, uint64_t vaddr)
 {
 	/* "[vdso+0x..]", not "[[vdso]+0x..]" */
@@ -309,24 +322,46 @@ static const char *offset_name(struct symbolizer *s, const char *module, uint64_
 	return kept;
 }
 
-static struct symbol name_in_file(struct symbolizer *s, struct sym_process *p,
-				  const struct proc_map *m, uint64_t addr)
+/* Lines and inlined functions around the symbol that is there, the last one. */
+static void add_lines(struct symbolizer *s, struct sym_file *f, struct chain *out)
 {
+	struct line_frame frames[LINES_MAX_FRAMES];
+	struct symbol self = out->v[0];
+	size_t n = sym_file_lines(&s->files, f, self.vaddr, frames), i;
+
+	for (i = 0; i < n; i++) {
+		out->v[i] = self;
+		out->v[i].file = printable(s, frames[i].file);
+		out->v[i].line = frames[i].line;
+		if (i + 1 == n)
+			break;
+		out->v[i].name = inlined_name(s, frames[i].function);
+		out->v[i].has_name = out->v[i].inlined = true;
+	}
+	out->n = n ? n : 1;
+}
+
+static void name_in_file(struct symbolizer *s, struct sym_process *p, const struct proc_map *m, uint64_t addr,
+			 struct chain *chain)
+{
+	char build_id[2 * ELF_MAX_BUILD_ID + 1];
 	struct sym_file *f = file_of(s, p, m);
 	struct symbol out = unnamed(s, "");
 	uint64_t offset = addr - m->start + m->offset;
-	const char *name, *file;
+	const char *name;
 
 	out.module = printable(s, base_name(m->path));
 	out.vaddr = f ? sym_file_vaddr(f, offset) : offset;
-	if (f)
-		out.build_id = build_id_text(s, f);
+	if (f) {
+		sym_identity_build_id(&f->identity, build_id);
+		out.build_id = keep(s, build_id);
+	}
 	name = f ? elf_symbols_find(&f->symbols, out.vaddr) : NULL;
 	out.has_name = name != NULL;
 	out.name = name ? source_name(s, f, name) : offset_name(s, out.module, out.vaddr);
-	if (f && f->lines && lines_find(f->lines, out.vaddr, &file, &out.line))
-		out.file = printable(s, file);
-	return out;
+	*chain = (struct chain){ .v = { out }, .n = 1 };
+	if (f)
+		add_lines(s, f, chain);
 }
 
 static bool is_file(const struct proc_map *m)
@@ -359,49 +394,80 @@ static struct symbol name_generated(struct symbolizer *s, struct sym_process *p,
 	return out;
 }
 
-static struct symbol resolve(struct symbolizer *s, struct sym_process *p, uint64_t addr)
+static struct chain alone(struct symbol symbol)
+{
+	return (struct chain){ .v = { symbol }, .n = 1 };
+}
+
+static void resolve(struct symbolizer *s, struct sym_process *p, uint64_t addr, struct chain *out)
 {
 	const struct proc_map *m = proc_maps_find(&p->maps, addr);
-	struct symbol out;
+	struct chain in_file;
 
 	if (!m && sym_process_refresh(p, s->proc_root, addr)) {
 		forget_unnamed(s, p);
 		m = proc_maps_find(&p->maps, addr);
 	}
-	if (m && (!strcmp(m->path, "[vdso]") || (is_file(m) && !is_memory_object(m))))
-		return name_in_file(s, p, m, addr);
-	if (m && !strcmp(m->path, "[vsyscall]"))
-		return unnamed(s, "[vsyscall]");
-	if (m && !strcmp(m->path, "[uprobes]"))
-		return unnamed(s, "[uprobes]");
-	out = name_generated(s, p, m, addr);
-	if (!out.has_name && m && is_file(m)) {
-		struct symbol in_file = name_in_file(s, p, m, addr);
-
-		if (in_file.has_name)
-			return in_file;
+	if (m && (!strcmp(m->path, "[vdso]") || (is_file(m) && !is_memory_object(m)))) {
+		name_in_file(s, p, m, addr, out);
+		return;
 	}
-	return out;
+	if (m && (!strcmp(m->path, "[vsyscall]") || !strcmp(m->path, "[uprobes]"))) {
+		*out = alone(unnamed(s, m->path));
+		return;
+	}
+	*out = alone(name_generated(s, p, m, addr));
+	if (!out->v[0].has_name && m && is_file(m)) {
+		name_in_file(s, p, m, addr, &in_file);
+		if (in_file.v[in_file.n - 1].has_name)
+			*out = in_file;
+	}
 }
 
-void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address,
-		     struct symbol *out)
+/* Index of the first of its results. */
+static size_t look_up(struct symbolizer *s, struct sym_process *p, uint64_t addr)
+{
+	const uint64_t *at = table_get(&p->cache, addr);
+	struct chain found;
+	size_t first, i;
+
+	if (at)
+		return *at;
+	resolve(s, p, addr, &found);
+	first = s->n_results;
+	for (i = 0; i < found.n; i++) {
+		XGROW(s->results, s->n_results, s->results_cap);
+		s->results[s->n_results++] = found.v[i];
+	}
+	table_put(&p->cache, addr, first);
+	return first;
+}
+
+size_t symbolizer_frames(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address,
+			 struct symbol out[SYMBOLIZER_MAX_FRAMES])
 {
 	struct sym_process *p = find_process(s, gen);
-	uint64_t lookup = addr - (is_return_address && addr);
-	const uint64_t *at;
+	size_t at, n = 0;
 
 	if (!p) {
-		*out = unnamed(s, "[unknown]");
-		return;
+		out[0] = unnamed(s, "[unknown]");
+		return 1;
 	}
-	at = table_get(&p->cache, lookup);
-	if (!at) {
-		*out = resolve(s, p, lookup);
-		XGROW(s->results, s->n_results, s->results_cap);
-		s->results[s->n_results] = *out;
-		table_put(&p->cache, lookup, s->n_results++);
-		return;
-	}
-	*out = s->results[*at];
+	at = look_up(s, p, addr - (is_return_address && addr));
+	do
+		out[n] = s->results[at + n];
+	while (out[n++].inlined);
+	return n;
+}
+
+void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address, struct symbol *out)
+{
+	struct symbol frames[SYMBOLIZER_MAX_FRAMES];
+
+	*out = frames[symbolizer_frames(s, gen, addr, is_return_address, frames) - 1];
+}
+
+bool symbolizer_lines_stopped(const struct symbolizer *s)
+{
+	return s->files.with_lines && !s->files.lines_left_ns;
 }

@@ -10,7 +10,7 @@
  * A name is given only when the address lies inside the symbol's size (a symbol of size 0 reaches
  * to the next symbol, at most 4 KiB); otherwise "[object+0xOFF]" with the file's virtual address.
  * Files are untrusted input: bounds are checked, a hostile file yields no names, never a crash.
- * Source lines (libdw) are off unless asked for.
+ * Source lines and inlined functions (libdw) are there only when asked for, and as long as there is time for them.
  */
 #ifndef MEMPROBE_SYMBOL_SYMBOLIZER_H
 #define MEMPROBE_SYMBOL_SYMBOLIZER_H
@@ -23,11 +23,18 @@
 
 struct symbolizer;
 
+/* Of one address. */
+#define SYMBOLIZER_MAX_FRAMES 32
+
 struct symbolizer_opts {
 	const char *proc_root;	/* "/proc" */
 	const char *debug_root; /* "/usr/lib/debug" */
-	bool lines;		/* file:line from DWARF where present */
+	bool lines;		/* file:line and inlined functions from DWARF where present */
+	uint64_t max_lines_ns;	/* time for reading DWARF in the whole run; 0: 3 s */
 	uint64_t max_bytes;	/* bound on the memory for symbol tables; least recently used files go first */
+	/* A debug file of this build id that lies nowhere else: its malloc'ed path, or NULL. NULL: nobody to ask. */
+	char *(*fetch_debug)(void *ctx, const char *build_id);
+	void *fetch_ctx;
 };
 
 struct symbol {
@@ -37,6 +44,7 @@ struct symbol {
 	const char *file;   /* source file or "" */
 	uint32_t line;	    /* or 0 */
 	uint64_t vaddr;	    /* address in the object's own terms (of the call for a return address), 0 if none */
+	bool inlined;	    /* part of the next symbol's code, that calls it at its line */
 	bool has_name;	    /* false: name is "[object+0xOFF]", "[jit]", "[vsyscall]", "[uprobes]" or "[unknown]" */
 };
 
@@ -60,5 +68,14 @@ bool symbolizer_knows(const struct symbolizer *s, uint32_t gen, uint64_t addr);
  * something was learnt about the process: mappings, a perf map that grew.
  */
 void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address, struct symbol *out);
+
+/*
+ * The same with the functions that the compiler inlined there: out[0] is the innermost, the last one the function that
+ * symbolizer_name gives; file and line of each lie in its own source. Returns how many, 1 or more.
+ */
+size_t symbolizer_frames(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address,
+			 struct symbol out[SYMBOLIZER_MAX_FRAMES]);
+/* True when lines were asked for and the time for them is used up: later frames have names only. */
+bool symbolizer_lines_stopped(const struct symbolizer *s);
 
 #endif

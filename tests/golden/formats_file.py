@@ -8,6 +8,7 @@ import collections
 import gzip
 import json
 
+INLINED = "_[i]" # behind a name in folded
 METRICS = ("live-bytes", "live-blocks", "alloc-bytes", "alloc-blocks")
 PPROF_TYPES = {"live-bytes": ("inuse_space", "bytes"), "live-blocks": ("inuse_objects", "count"),
                "alloc-bytes": ("alloc_space", "bytes"), "alloc-blocks": ("alloc_objects", "count")}
@@ -146,7 +147,8 @@ class Pprof:
             if location["mapping_id"]:
                 self.index(location["mapping_id"], "mapping")
             for line in location["line"]:
-                yield self.strings[self.function(line)["name"]], location
+                inlined = INLINED if line is not location["line"][-1] else ""
+                yield self.strings[self.function(line)["name"]] + inlined, location
 
     def labels(self, sample):
         found = {self.strings[l["key"]]: self.strings[l["str"]] if l["str"] else l["num"] for l in sample["label"]}
@@ -184,7 +186,7 @@ class JsonLines:
 
     def stacks(self, snapshot=-1):
         s = self.snapshots[snapshot]
-        names = {f["id"]: f["name"] for f in s["frame"]}
+        names = {f["id"]: f["name"] + (INLINED if f.get("inlined") else "") for f in s["frame"]}
         comm = {p["gen"]: f"{p['comm']}-{p['pid']}" for p in s["process"]}
         out = collections.defaultdict(collections.Counter)
         for stack in s["stack"]:

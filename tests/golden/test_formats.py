@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 
 from flame_file import ROOT, parse_folded, program, render # noqa: E402
-from formats_file import METRICS, HeapProfile, JsonLines, Pprof, decode_by_protobuf # noqa: E402
+from formats_file import INLINED, METRICS, HeapProfile, JsonLines, Pprof, decode_by_protobuf # noqa: E402
 from harness import Tests # noqa: E402
 
 PROFILES = ("growing", "empty", "many", "rich", "kinds", "hostile", "deep")
@@ -31,7 +31,8 @@ def of_metric(stacks, metric):
 
 
 def as_in_tree(path):
-    """The tree's names are cut at 1000 bytes, and have no characters that XML forbids."""
+    """The tree's names are cut at 1000 bytes, do not say what is inlined, and have no characters that XML forbids."""
+    path = (n.removesuffix(INLINED) for n in path)
     names = (n.encode()[:1000].decode(errors="ignore") + "\u2026" if len(n.encode()) > 1000 else n for n in path)
     return tuple(re.sub("[\ufffe\uffff]", "?", n) for n in names)
 
