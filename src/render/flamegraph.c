@@ -16,7 +16,9 @@
  *	mp-info	   NAME VALUE lines: total, cut, names left out
  *	mp-names   TOTAL NAME lines, total in base 36: exact, also of frames too small for the tree
  *	mp-modules one object a line
- *	mp-keys	   name,module,kind * FLAME_SHADES + shade; by ';'. Line numbers from 0, all in base 36
+ *	mp-places  one source file and line, or "inlined", a line; the first is of those without
+ *	mp-keys	   name,module,kind * FLAME_SHADES + shade,place; by ';'. place 0 is left out. Numbers of lines
+ *	           from 0, all in base 36
  *	mp-nodes   key,bytes,blocks,up,stacks; by ';', in pre-order. up: levels between the node before
  *	           and this one's parent (0, left out: its child). No key: a remainder, with its stacks
  *
@@ -259,14 +261,46 @@ static void add_names(struct buf *out, const struct flame *f)
 	buf_adds(out, "</metadata>\n");
 }
 
+struct places {
+	struct intern texts;
+	struct buf lines;
+};
+
+static uint32_t place_number(struct places *places, const char *text)
+{
+	size_t before = places->texts.n;
+	uint32_t number = intern_id(&places->texts, text);
+
+	if (places->texts.n > before) {
+		if (before)
+			buf_addc(&places->lines, '\n');
+		flame_add_xml(&places->lines, text, strlen(text));
+	}
+	return number;
+}
+
+static void add_key_place(struct buf *out, struct places *places, const struct flame *f, const struct flame_key *k)
+{
+	struct buf place = BUF_INIT;
+
+	flame_add_place(&place, f, k);
+	if (place.len) {
+		buf_addc(out, ',');
+		add_36(out, place_number(places, place.data));
+	}
+	buf_release(&place);
+}
+
 /* Modules and keys of the kept tree, numbered as they come; numbers: by key, plus one. */
 static void add_keys(struct buf *out, const struct flame *f, uint32_t *numbers)
 {
 	uint32_t *name_at = xcalloc(f->texts.n, sizeof(*name_at)), n_keys = 0, n_modules = 0;
 	uint32_t *module_at = xcalloc(f->texts.n, sizeof(*module_at));
 	struct buf modules = BUF_INIT, keys = BUF_INIT;
+	struct places places = { .lines = BUF_INIT };
 	size_t i;
 
+	place_number(&places, "");
 	for (i = 0; i < f->n_names; i++)
 		name_at[f->names[i].text] = (uint32_t)i;
 	for (i = 0; i < f->n_nodes; i++) {
@@ -292,9 +326,13 @@ static void add_keys(struct buf *out, const struct flame *f, uint32_t *numbers)
 		add_36(&keys, module_at[k->module] - 1);
 		buf_addc(&keys, ',');
 		add_36(&keys, k->kind * FLAME_SHADES + flame_shade(intern_str(&f->texts, k->name)));
+		add_key_place(&keys, &places, f, k);
 	}
 	buf_addf(out, "<metadata id=\"mp-modules\">%s</metadata>\n", modules.data);
+	buf_addf(out, "<metadata id=\"mp-places\">%s</metadata>\n", places.lines.data);
 	buf_addf(out, "<metadata id=\"mp-keys\">%s</metadata>\n", keys.data);
+	intern_release(&places.texts);
+	buf_release(&places.lines);
 	buf_release(&modules);
 	buf_release(&keys);
 	free(name_at);

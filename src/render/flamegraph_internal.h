@@ -41,6 +41,10 @@ struct flame_name {
 struct flame_key {
 	uint32_t name, module; /* ids in flame.texts */
 	enum flame_kind kind;
+	uint32_t file;	 /* id in flame.texts: the source file of all its frames; "" if unknown or several */
+	uint32_t line;	 /* of all its frames; 0 if unknown or several */
+	bool is_mixed;	 /* several files */
+	bool is_inlined; /* in all places */
 };
 
 /*
@@ -101,6 +105,8 @@ void flame_add_xml(struct buf *out, const char *clean, size_t len);
 void flame_add_label(struct buf *out, const char *clean, unsigned int columns);
 /* "parse: 41.6 MiB (43 632 000 B), 21 816 blocks of 2000 B, 96.3 %, app" */
 void flame_add_details(struct buf *out, const struct flame *f, const struct flame_node *n);
+/* "batch.cc:17, inlined", "batch.cc", "inlined" or nothing */
+void flame_add_place(struct buf *out, const struct flame *f, const struct flame_key *k);
 const char *flame_node_text(const struct flame *f, const struct flame_node *n);
 
 /* The words around the picture; one line each, not escaped. */

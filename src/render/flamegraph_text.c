@@ -212,6 +212,17 @@ static void add_share(struct buf *out, uint64_t part, uint64_t whole)
 	buf_addf(out, "%.1f %%", whole ? (double)part * 100 / (double)whole : 0.0);
 }
 
+void flame_add_place(struct buf *out, const struct flame *f, const struct flame_key *k)
+{
+	const char *file = intern_str(&f->texts, k->file), *slash = strrchr(file, '/');
+
+	buf_adds(out, slash ? slash + 1 : file);
+	if (*file && k->line)
+		buf_addf(out, ":%u", k->line);
+	if (k->is_inlined)
+		buf_adds(out, *file ? ", inlined" : "inlined");
+}
+
 void flame_add_details(struct buf *out, const struct flame *f, const struct flame_node *n)
 {
 	char size[16], bytes[32], blocks[32], average[16];
@@ -233,6 +244,10 @@ void flame_add_details(struct buf *out, const struct flame *f, const struct flam
 	add_share(out, flame_value(f, n), flame_value(f, &f->nodes[0]));
 	if (*module)
 		buf_addf(out, ", %s", module);
+	if (n->key != FLAME_NO_KEY && (f->keys[n->key].is_inlined || *intern_str(&f->texts, f->keys[n->key].file))) {
+		buf_adds(out, ", ");
+		flame_add_place(out, f, &f->keys[n->key]);
+	}
 }
 
 /* ---- the lines around the picture ---- */

@@ -24,6 +24,7 @@
 /* Of a file of 3 MB the tree gets so much, the names so much, the first view the rest. */
 #define MAX_NODES 100000
 #define MAX_NAME_BYTES 800000
+#define PLACE_BYTES 24 /* of a source file and line, about */
 /* Frames of a stack above this are one note: the picture stays a picture, recursion bounded. */
 #define MAX_DEPTH 512
 
@@ -91,23 +92,47 @@ static uint32_t key_id(struct builder *b, const struct flame_key *k)
 	return (uint32_t)f->n_keys++;
 }
 
+/* The key has one more frame: its place is what they have in common. */
+static void add_place(struct builder *b, struct flame_key *k, const struct profile_frame *pf)
+{
+	uint32_t none = text_id(b, "", true), file = text_id(b, profile_str(b->f->profile, pf->file), true);
+
+	k->is_inlined = k->is_inlined && pf->inlined;
+	if (file == none || k->is_mixed)
+		return;
+	if (k->file == none) {
+		k->file = file;
+		k->line = pf->line;
+	} else if (k->file != file) {
+		k->file = none;
+		k->is_mixed = true;
+		k->line = 0;
+	} else if (k->line != pf->line) {
+		k->line = 0;
+	}
+}
+
 static uint32_t frame_key(struct builder *b, uint32_t frame)
 {
 	const struct profile *p = b->f->profile;
 	const struct profile_frame *pf = &p->frames[frame];
-	struct flame_key k;
+	struct flame_key k = { .is_inlined = true };
 
 	if (b->frame_keys[frame] != FLAME_NO_KEY)
 		return b->frame_keys[frame];
 	k.name = text_id(b, profile_str(p, pf->name), false);
 	k.module = text_id(b, profile_str(p, pf->module), true);
 	k.kind = flame_kind_of(pf, profile_str(p, pf->module));
-	return b->frame_keys[frame] = key_id(b, &k);
+	k.file = text_id(b, "", true);
+	b->frame_keys[frame] = key_id(b, &k);
+	add_place(b, &b->f->keys[b->frame_keys[frame]], pf);
+	return b->frame_keys[frame];
 }
 
 static uint32_t note_key(struct builder *b, const char *text, enum flame_kind kind)
 {
-	struct flame_key k = { .name = text_id(b, text, false), .module = text_id(b, "", true), .kind = kind };
+	uint32_t none = text_id(b, "", true);
+	struct flame_key k = { .name = text_id(b, text, false), .module = none, .kind = kind, .file = none };
 
 	return key_id(b, &k);
 }
@@ -314,6 +339,8 @@ static void use_name(struct builder *b, uint32_t key)
 		return;
 	b->is_used[name] = 1;
 	b->name_bytes += strlen(intern_str(&b->f->texts, name));
+	if (*intern_str(&b->f->texts, b->f->keys[key].file))
+		b->name_bytes += PLACE_BYTES;
 }
 
 static int by_size(const void *x, const void *y)

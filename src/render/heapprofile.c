@@ -8,10 +8,10 @@
  *	 "memprobe":{"metric":"live-bytes","total":43632128,...,"comments":["lost: nothing",...]}}
  *
  * The tree is the flame graph's: pruned where it would not fit, with remainders, so that its sizes add up
- * to the total; DevTools cannot show millions of nodes, nor deeper ones than it can recurse into. url is the
- * object's name: a function has no source line of its own here. The format has no room for remarks: losses are
- * leaves of size 0 below the root as well, where DevTools shows them; the rest is under "memprobe", which
- * readers pass over. Pure.
+ * to the total; DevTools cannot show millions of nodes, nor deeper ones than it can recurse into. url and line are the
+ * source's where all calls of the node's function have them in common, else url is the object's name. The format has
+ * no room for remarks: losses are leaves of size 0 below the root as well, where DevTools shows them; the rest is under
+ * "memprobe", which readers pass over. Pure.
  */
 #include <string.h>
 
@@ -29,13 +29,13 @@ struct tree_writer {
 };
 
 /* Its children are open. */
-static void open_node(struct tree_writer *w, const char *name, const char *url, uint64_t self)
+static void open_node(struct tree_writer *w, const char *name, const char *url, uint32_t line, uint64_t self)
 {
 	buf_adds(w->out, "{\"callFrame\":{\"functionName\":");
 	json_add_string(w->out, name);
 	json_add_text(w->out, "scriptId", "0");
 	json_add_text(w->out, "url", url);
-	buf_adds(w->out, ",\"lineNumber\":-1,\"columnNumber\":-1}");
+	buf_addf(w->out, ",\"lineNumber\":%d,\"columnNumber\":-1}", line && line <= INT32_MAX ? (int)line - 1 : -1);
 	json_add_uint(w->out, "selfSize", self);
 	json_add_uint(w->out, "id", w->next_id++);
 	buf_adds(w->out, ",\"children\":[");
@@ -62,11 +62,14 @@ static void open_flame_node(struct tree_writer *w, const struct flame *f, uint32
 	struct buf rest = BUF_INIT;
 
 	if (n->key != FLAME_NO_KEY) {
-		open_node(w, flame_node_text(f, n), intern_str(&f->texts, f->keys[n->key].module), self_of(f, at));
+		const struct flame_key *k = &f->keys[n->key];
+		const char *file = intern_str(&f->texts, k->file);
+
+		open_node(w, flame_node_text(f, n), *file ? file : intern_str(&f->texts, k->module), k->line, self_of(f, at));
 		return;
 	}
 	buf_addf(&rest, "[%u smaller stacks]", n->stacks);
-	open_node(w, rest.data, "", flame_value(f, n));
+	open_node(w, rest.data, "", 0, flame_value(f, n));
 	buf_release(&rest);
 }
 
@@ -99,7 +102,7 @@ static void add_loss_leaves(struct tree_writer *w, const struct profile *p, bool
 		if (!is_first)
 			buf_addc(w->out, ',');
 		is_first = false;
-		open_node(w, line, "", 0);
+		open_node(w, line, "", 0, 0);
 		close_node(w);
 	}
 	buf_release(&text);
@@ -141,7 +144,7 @@ void render_heapprofile(struct buf *out, const struct profile *p, const struct r
 
 	flame_build(&f, p, o);
 	buf_adds(out, "{\"head\":");
-	open_node(&w, "(root)", "", f.n_nodes ? self_of(&f, 0) : 0);
+	open_node(&w, "(root)", "", 0, f.n_nodes ? self_of(&f, 0) : 0);
 	add_nodes(&w, &f);
 	add_loss_leaves(&w, p, !f.n_nodes);
 	close_node(&w);

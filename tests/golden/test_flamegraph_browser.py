@@ -232,6 +232,11 @@ def details(t, page):
     inside = page.b.evaluate("(() => { const r = document.querySelector('.tip').getBoundingClientRect(); "
                              "return r.x >= 0 && r.right <= innerWidth && r.bottom <= innerHeight; })()")
     t.true("details__are_within_the_window", inside)
+    page.load(program("--render", "rich", "flamegraph"))
+    f = page.frame("Batch::add")
+    page.b.mouse("mouseMoved", f["x"] + 5, f["y"] + 8)
+    page.b.settle()
+    t.equal("the_source_line_of_an_inlined_function__is_told", page.b.evaluate(TIP)[-1], "gatewayd, batch.cc:17, inlined")
 
 
 def window(t, page):
