@@ -15,8 +15,8 @@ set -u
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec # virtiofsd
 
 # KIND: `build`, `test`, `vm`: for virtual machines, or `extra`: for tests, installed where there is a
-# package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr:, lib: or py: (a module of
-# python3) and its name; PACKAGE|OTHER-NAME...
+# package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr:, lib:, py: (a module of
+# python3) or npm: (installed for all users by npm, where that works) and its name; PACKAGE|OTHER-NAME...
 table='
 build cmd:gcc                  gcc
 build cmd:make                 make
@@ -52,8 +52,12 @@ test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
 extra py:google.protobuf       python3-protobuf
 extra cmd:jq                   jq
+extra cmd:go                   golang-go
+extra cmd:protoc               protobuf-compiler
+extra cmd:eu-addr2line         elfutils
 extra cmd:chromium             chromium
 extra cmd:node                 nodejs
+extra npm:speedscope           npm
 extra cmd:pgbench              postgresql
 extra cmd:nginx                nginx-light
 extra cmd:bpftrace             bpftrace
@@ -77,6 +81,7 @@ has() {
 	cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
 	hdr:*) echo "#include <${1#hdr:}>" | "${CC:-gcc}" -include stdio.h -E -x c - >/dev/null 2>&1 ;;
 	py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
+	npm:*) [ -d "/usr/lib/node_modules/${1#npm:}" ] || [ -d "/usr/local/lib/node_modules/${1#npm:}" ] ;;
 	lib:*) ldconfig -p 2>/dev/null | grep -q "[[:space:]]${1#lib:} " ;;
 	bpftool:*) bpftool_works ;;
 	esac
@@ -132,6 +137,14 @@ install_missing() { # KIND...
 	apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${names[@]}" >"$log" 2>&1 ||
 		tail -n 20 "$log" >&2
 	rm -f "$log"
+	install_npm
+}
+
+# Tests are skipped without; a registry that cannot be reached is no error.
+install_npm() {
+	has npm:speedscope || ! command -v npm >/dev/null 2>&1 ||
+		timeout 120 npm install -g --no-audit --no-fund --ignore-scripts speedscope@1.25.0 >/dev/null 2>&1 ||
+		echo "deps: npm cannot install speedscope" >&2
 }
 
 report() {

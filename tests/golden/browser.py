@@ -31,13 +31,13 @@ class Error(Exception):
 
 
 class Browser:
-    def __init__(self, path, timeout_s=30):
+    def __init__(self, path, timeout_s=30, more_args=("--disable-gpu",)):
         self.timeout_s, self.rest, self.next_id = timeout_s, b"", 0
         self.requests, self.errors = [], []
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_child, self.write_fd = os.pipe()
         self.read_fd, from_child = os.pipe()
-        args = [path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+        args = [path, "--headless", "--no-sandbox", *more_args, "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--no-first-run", "--disable-extensions", "--disable-background-networking",
                 f"--user-data-dir={self.profile.name}", "--remote-debugging-pipe", "about:blank"]
         self.process = subprocess.Popen(
