@@ -22,17 +22,19 @@
 /* The cost is looked at so often; in a burst more often, as a burst is short. */
 #define TICK_NS (20 * NS_PER_MS)
 #define BURST_TICK_NS (3 * NS_PER_MS)
-/* A burst ends when this much is left, for the traps until the probes are gone. */
-#define SHUT_SECONDS 0.008
 /* Of all CPUs together, when the whole machine is watched. */
 #define MACHINE_BUDGET 0.02
-/* Between bursts, frees have emptied the purse so far: they cost too much. */
-#define FREES_DEBT_SECONDS (-0.03)
+/* Between bursts, frees have emptied the purse so far below what a burst leaves: they cost too much. */
+#define FREES_DEBT_SECONDS (-0.04)
 /* Open for so long: the load has gone, and every call can be watched again. */
 #define CALM_NS (10 * NS_PER_S)
 #define CALM_SHARE 0.5
+/* Bursts have been tried for so long: what they cost is known. */
+#define TRIED_NS (10 * NS_PER_S)
 /* What a new process has in its purse: the budget of a CPU for so long. What it uses is not yet known. */
 #define START_SECONDS 0.25
+/* The queue for a CPU is looked at so often, and only where it matters: a file to read per thread. */
+#define QUEUE_NS (200 * NS_PER_MS)
 /* Typical work of ours in a call beside the traps; for predictions, before it has been measured. */
 #define EXACT_WORK_S 1.2e-6
 #define FREE_WORK_S 0.35e-6
@@ -45,6 +47,7 @@ struct watched {
 	struct mp_proc_totals last;
 	uint64_t last_cpu_ns;
 	uint64_t start_cpu_ns, start_delay_ns; /* when armed */
+	uint64_t queue_at_ns, queue_ns;	       /* when it was looked at; waited until then */
 	struct ladder_purse purse;
 	struct ladder_load load; /* in the last step, per second */
 	bool is_known; /* last and last_cpu_ns are set */
@@ -143,6 +146,7 @@ static struct watched *watched_of(struct budget *b, uint32_t gen)
 
 struct step {
 	struct budget *b;
+	uint64_t now_ns;
 	double dt;
 	double cpu, spent, calls; /* of all */
 };
@@ -161,10 +165,27 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 		.frees = frees / s->dt,
 		.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
 		.work = cpu > spent ? (cpu - spent) / s->dt : 0,
+		.waiting = w->purse.waiting,
 	};
 	s->cpu += cpu;
 	s->spent += spent;
 	s->calls += allocs + frees;
+}
+
+/* One that works little may be one that gets no CPU. */
+static void look_at_queue(struct watched *w, uint64_t now_ns)
+{
+	uint64_t ns;
+
+	if (now_ns - w->queue_at_ns < QUEUE_NS || (w->is_known && w->purse.work >= LADDER_LEAST_WORK) ||
+	    proc_run_delay_read(&ns, PROC_ROOT, w->tgid))
+		return;
+	if (w->queue_at_ns && ns >= w->queue_ns)
+		ladder_purse_waited(&w->purse, (double)(now_ns - w->queue_at_ns) * 1e-9,
+				    (double)(ns - w->queue_ns) * 1e-9);
+	w->queue_at_ns = now_ns;
+	w->queue_ns = ns;
+	w->load.waiting = w->purse.waiting;
 }
 
 static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
@@ -178,6 +199,8 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 	cpu_ns = cpu_ns_of(w->tgid);
 	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
 		step_figures(s, w, t, (double)(cpu_ns - w->last_cpu_ns) * 1e-9);
+	if (s->b->n_procs <= MAX_LOOKED_AT)
+		look_at_queue(w, s->now_ns);
 	if (!cpu_ns) /* it has ended: no debt keeps the others waiting */
 		ladder_purse_fill(&w->purse, s->b->max_overhead, s->b->rung);
 	w->last = *t;
@@ -187,7 +210,7 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 
 static void measure(struct budget *b, uint64_t now_ns)
 {
-	struct step s = { .b = b, .dt = (double)(now_ns - b->last_tick_ns) * 1e-9 };
+	struct step s = { .b = b, .now_ns = now_ns, .dt = (double)(now_ns - b->last_tick_ns) * 1e-9 };
 	double before = b->cost_s, spent;
 
 	kern_read_procs(b->kern, step_process, &s);
@@ -226,7 +249,7 @@ static void describe_choice(struct budget *b, const struct ladder_load *l, doubl
 	if (rung_is_gated(b->rung))
 		snprintf(b->text, sizeof(b->text), "; %s calls/s: watched in bursts, within %.0f %% of its CPU", rate,
 			 b->max_overhead * 100);
-	else if (l->work < LADDER_LEAST_WORK)
+	else if (l->work < ladder_counted_work(l->work, l->waiting))
 		snprintf(b->text, sizeof(b->text), "; %s calls/s, est. %.1f %% of one CPU", rate, cost * 100);
 	else
 		snprintf(b->text, sizeof(b->text), "; %s calls/s%s, est. %.0f %% of its CPU (budget %.0f %%)", rate,
@@ -248,6 +271,7 @@ static void choose_rung(struct budget *b, const struct ladder_costs *c, struct l
 		all->frees += l->frees;
 		all->capped_bytes += l->capped_bytes;
 		all->work += l->work;
+		all->waiting += l->waiting;
 		if (!b->is_auto)
 			continue;
 		r = ladder_choose(l, c, b->max_overhead, &interval);
@@ -353,14 +377,16 @@ void budget_start(struct budget *b, uint64_t now_ns)
 
 /* ---- bursts ---- */
 
+/* *seconds: until bursts must end; *least: how full */
 static void look_into(const struct ladder_purse *p, double budget, enum rung r, double *least, double *seconds)
 {
+	double left = p->seconds - (rung_is_gated(r) ? ladder_purse_rest(p, budget, r) : 0);
 	double fill = p->seconds / ladder_purse_size(p, budget, r);
 
 	if (fill < *least)
 		*least = fill;
-	if (p->seconds < *seconds)
-		*seconds = p->seconds;
+	if (left < *seconds)
+		*seconds = left;
 }
 
 /* How full the emptiest purse is; 1 when nobody pays. */
@@ -415,6 +441,8 @@ static void change_rung(struct budget *b, uint64_t now_ns, enum rung to)
 	b->rung = w->rung = to;
 	b->n_changes++;
 	b->last_change_ns = now_ns;
+	if (to == RUNG_AWAY) /* what was seen stays as it is */
+		return;
 	kern_set_sampling(b->kern, 0);
 	kern_set_burst_weight(b->kern, 1);
 	kern_count_old_frees(b->kern, to == RUNG_EXACT && !b->first_burst_ns);
@@ -437,9 +465,25 @@ static enum rung gated_rung(const struct budget *b)
 	return worst;
 }
 
+static void take_away(struct budget *b, uint64_t now_ns, double least_cost)
+{
+	log_warn("heap probes taken away: even 1 %% of the time they would cost %.2g %% of its CPU (budget %.3g %%); "
+		 "--sample off, or a larger --max-overhead, insists",
+		 least_cost * 100, b->max_overhead * 100);
+	b->profile->watch.least_share = least_cost;
+	change_rung(b, now_ns, RUNG_AWAY);
+}
+
+static bool is_hopeless(const struct budget *b, uint64_t now_ns, double *least_cost)
+{
+	*least_cost = ladder_share_least_cost(&b->share);
+	return b->rung == RUNG_BRIEF && now_ns - b->first_burst_ns >= TRIED_NS && *least_cost > b->max_overhead &&
+	       ladder_may_step_down(b->n_changes);
+}
+
 static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 {
-	double seconds, fill = least_fill(b, &seconds);
+	double seconds, fill = least_fill(b, &seconds), least_cost;
 	uint64_t length = now_ns - b->since_ns;
 
 	if (b->is_shut) {
@@ -452,8 +496,10 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 		open_gate(b);
 		return now_ns + BURST_TICK_NS;
 	}
-	if (seconds < SHUT_SECONDS) {
+	if (seconds < 0) {
 		shut_gate(b, now_ns);
+		if (is_hopeless(b, now_ns, &least_cost))
+			take_away(b, now_ns, least_cost);
 		return now_ns + TICK_NS;
 	}
 	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));
@@ -470,7 +516,7 @@ uint64_t budget_tick(struct budget *b, uint64_t now_ns)
 	double seconds;
 
 	measure(b, now_ns);
-	if (!b->is_auto)
+	if (!b->is_auto || b->rung == RUNG_AWAY)
 		return now_ns + 5 * TICK_NS;
 	if (rung_is_gated(b->rung))
 		return tick_bursts(b, now_ns);

@@ -81,6 +81,8 @@ void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
 void snapshot_fill_times(struct collector *c);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
+/* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
+void survival_sweep(struct collector *c);
 void survival_release(struct collector *c);
 
 #endif

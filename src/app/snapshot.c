@@ -282,6 +282,7 @@ void collector_sweep(struct collector *c)
 	const struct options *o = c->options;
 
 	collector_forget_recent(c);
+	survival_sweep(c);
 	if (o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX ||
 	    c->n_ended == c->n_swept)
 		return;

@@ -264,3 +264,35 @@ long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen),
 	free(s.keys);
 	return err ? err : (long)s.n;
 }
+
+/* At once: a few us each, in which the loop does nothing else. The rest waits for the next time. */
+#define MOST_ENDED 50000
+
+static void end_block(int blocks, int stacks, const struct mp_block_key *key)
+{
+	struct mp_stack st;
+	struct mp_block b;
+	uint64_t w, all, others;
+
+	if (bpf_map_lookup_elem(blocks, key, &b) || bpf_map_delete_elem(blocks, key) ||
+	    bpf_map_lookup_elem(stacks, &b.stack, &st))
+		return;
+	/* as ledger_subtract does */
+	w = b.weight ? b.weight : 1;
+	all = b.size_bytes * w < UINT32_MAX ? b.size_bytes * w : UINT32_MAX;
+	others = b.size_bytes * (w - 1) < UINT32_MAX ? b.size_bytes * (w - 1) : UINT32_MAX;
+	st.free_bytes += b.size_bytes * w;
+	st.free_blocks += w;
+	st.birth_sum_ms -= b.birth_ms * w;
+	st.free_var += all * others >> MP_VAR_SHIFT;
+	bpf_map_update_elem(stacks, &b.stack, &st, BPF_EXIST);
+}
+
+void kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n)
+{
+	size_t i;
+
+	/* nothing else may write to a stack's figures meanwhile */
+	for (i = 0; i < n && i < MOST_ENDED && k->gate_shut && k->frees_shut; i++)
+		end_block(bpf_map__fd(k->skel->maps.blocks), bpf_map__fd(k->skel->maps.stacks), &keys[i]);
+}

@@ -109,6 +109,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.delay_armed, FIELD_FLOAT, 0),
 	FACT(watch.slowdown, FIELD_FLOAT, 0),
 	FACT(watch.work, FIELD_FLOAT, 0),
+	FACT(watch.least_share, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -124,7 +125,7 @@ static const struct codec_field step_rows[] = {
 
 const struct codec_table codec_steps = TABLE(struct profile_step, step_rows);
 IS_AS_LISTED(struct profile_step, 32);
-IS_AS_LISTED(struct profile_watch, 96 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
+IS_AS_LISTED(struct profile_watch, 104 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
 
 #define MARK(member, kind) ROW(struct profile_mark, member, kind, 0)
 

@@ -15,6 +15,9 @@
 /* A purse holds this many seconds of its filling. */
 #define PURSE_SECONDS 0.25
 #define BURST_PURSE_SECONDS 0.75
+/* What probes cost until they are gone: a busy thread's traps for this long; a starved one makes fewer. */
+#define REST_SECONDS 0.008
+#define REST_SHARE 0.3
 /* Running means reach two thirds of a step in this time. */
 #define MEAN_SECONDS 1.0
 /* What bursts saw is weighed by so much of the past. */
@@ -28,7 +31,7 @@
 
 const char *rung_name(enum rung r)
 {
-	static const char *const names[] = { "exact", "sampled", "in bursts", "in brief bursts" };
+	static const char *const names[] = { "exact", "sampled", "in bursts", "in brief bursts", "away" };
 
 	return names[r];
 }
@@ -46,15 +49,19 @@ double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, en
 	return drawn * c->exact_s + (l->allocs - drawn) * c->not_drawn_s + l->frees * c->free_s;
 }
 
-static double allowed(double work, double budget)
+double ladder_counted_work(double work, double waiting)
 {
-	return budget * (work > LADDER_LEAST_WORK ? work : LADDER_LEAST_WORK);
+	double could = waiting < 1 - work ? 1 - waiting : work; /* with the time that it does not use */
+
+	if (work >= LADDER_LEAST_WORK)
+		return work;
+	return could < LADDER_LEAST_WORK ? could : LADDER_LEAST_WORK;
 }
 
 enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,
 			uint32_t *interval_bytes)
 {
-	double most = allowed(l->work, budget) * PREDICTED_SHARE;
+	double allowed = budget * ladder_counted_work(l->work, l->waiting), most = allowed * PREDICTED_SHARE;
 	uint32_t interval;
 
 	*interval_bytes = 0;
@@ -66,7 +73,7 @@ enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *
 		*interval_bytes = interval;
 		return RUNG_SAMPLED;
 	}
-	return ladder_cost(l, c, RUNG_BURSTS, 0) <= allowed(l->work, budget) * FREES_SHARE ? RUNG_BURSTS : RUNG_BRIEF;
+	return ladder_cost(l, c, RUNG_BURSTS, 0) <= allowed * FREES_SHARE ? RUNG_BURSTS : RUNG_BRIEF;
 }
 
 static double share_of(enum rung r)
@@ -76,12 +83,19 @@ static double share_of(enum rung r)
 
 static double rate(const struct ladder_purse *p, double budget, enum rung r)
 {
-	return allowed(p->work, budget) * share_of(r);
+	return budget * ladder_counted_work(p->work, p->waiting) * share_of(r);
 }
 
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r)
 {
 	return rate(p, budget, r) * (rung_is_gated(r) ? BURST_PURSE_SECONDS : PURSE_SECONDS);
+}
+
+double ladder_purse_rest(const struct ladder_purse *p, double budget, enum rung r)
+{
+	double part = ladder_purse_size(p, budget, r) * REST_SHARE;
+
+	return part < REST_SECONDS ? part : REST_SECONDS;
 }
 
 void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r)
@@ -111,11 +125,21 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 		p->seconds = most;
 }
 
+void ladder_purse_waited(struct ladder_purse *p, double dt, double seconds)
+{
+	double of = p->age < MEAN_SECONDS ? p->age : MEAN_SECONDS;
+
+	if (dt > 0)
+		p->waiting += (seconds / dt - p->waiting) * (dt < of ? dt / of : 1);
+}
+
 void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls)
 {
 	double keep = dt < SHARE_SECONDS ? 1 - dt / SHARE_SECONDS : 0;
 
 	s->all = s->all * keep + cpu - spent;
+	s->all_time = s->all_time * keep + dt;
+	s->open_time *= keep;
 	s->open *= keep;
 	s->calls *= keep;
 	s->spent *= keep;
@@ -123,6 +147,7 @@ void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double c
 		return;
 	s->spent += spent;
 	s->open += cpu - spent;
+	s->open_time += dt;
 	s->calls += calls;
 }
 
@@ -131,6 +156,13 @@ static double open_work(const struct ladder_share *s)
 	double least = s->calls * LEAST_CALL_SECONDS;
 
 	return s->open > least ? s->open : least;
+}
+
+double ladder_share_least_cost(const struct ladder_share *s)
+{
+	double work = s->all_time > 0 ? ladder_counted_work(s->all / s->all_time, 0) : 0;
+
+	return s->open_time > 0 && work > 0 ? LADDER_LEAST_OPEN * s->spent / s->open_time / work : 0;
 }
 
 double ladder_share_slowdown(const struct ladder_share *s)

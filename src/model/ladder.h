@@ -10,6 +10,8 @@
  *	brief     frees in the same bursts only, where they alone would cost too much: what is freed between two
  *	          bursts is known when its address is met again
  *
+ *	away	no heap probe any more: even bursts of 1 % of the time would break the budget
+ *
  * Units: CPU time in seconds per second of wall clock, costs in seconds, calls per second. The budget is a
  * share of the target's own work, that is of its CPU time without the probes:
  *
@@ -21,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum rung { RUNG_EXACT = 0, RUNG_SAMPLED, RUNG_BURSTS, RUNG_BRIEF, RUNG_NR };
+enum rung { RUNG_EXACT = 0, RUNG_SAMPLED, RUNG_BURSTS, RUNG_BRIEF, RUNG_AWAY, RUNG_NR };
 
 /* Are probes taken away for a while? */
 static inline bool rung_is_gated(enum rung r)
@@ -40,13 +42,18 @@ struct ladder_load {
 	double allocs, frees; /* calls per second */
 	double capped_bytes;  /* per second: sum of min(size, MP_SAMPLE_LEAST) */
 	double work;	      /* the process's own CPU time, without the probes */
+	double waiting;	      /* for a CPU, of all threads */
 };
 
 /*
- * A process that works less than this is treated as one that works so much: it has time to spare, and a tenth of
- * next to nothing would pay for no probe at all.
+ * A process that works less than this is treated as one that works so much, as far as it has time to spare: a tenth of
+ * next to nothing would pay for no probe at all. One that waits for a CPU has none:
+ *
+ *	work 0.15, waiting 0.05	-> 0.5	(it sleeps 0.8)
+ *	work 0.15, waiting 0.85	-> 0.15	(it shares a CPU with others)
  */
 #define LADDER_LEAST_WORK 0.5
+double ladder_counted_work(double work, double waiting);
 
 /* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may, beside the frees. */
 double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
@@ -64,11 +71,16 @@ struct ladder_purse {
 	double seconds;	/* in it; may be negative */
 	double work;	/* running mean of the process's own CPU time per second; below 0 while its clock lags */
 	double cost;	/* the same of the probes' cost */
+	double waiting; /* the same of its time in a queue for a CPU */
 	double age;	/* seconds since the first step: until the mean's time has passed, it is a plain mean */
 };
 
 /* A step of dt seconds in which the process used cpu and the probes cost of it spent (seconds). */
 void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, double dt, double cpu, double spent);
+/* In the last dt seconds it waited so many for a CPU; seldom looked at, so apart. */
+void ladder_purse_waited(struct ladder_purse *p, double dt, double seconds);
+/* Bursts end when so much is left: what probes still cost until they are gone. */
+double ladder_purse_rest(const struct ladder_purse *p, double budget, enum rung r);
 /* Most that it holds. */
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r);
 void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
@@ -82,10 +94,17 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
 struct ladder_share {
 	double all, open; /* seconds, fading with time */
 	double calls, spent; /* in bursts */
+	double all_time, open_time;
 };
 
 void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls);
 uint32_t ladder_share_weight(const struct ladder_share *s); /* at least 1 */
+/*
+ * The probes' cost by the program's work if it were watched 1 % of the time: less than that is not worth having. 0 while
+ * no burst was seen.
+ */
+#define LADDER_LEAST_OPEN 0.01
+double ladder_share_least_cost(const struct ladder_share *s);
 /* How many times slower the program is in a burst. From here on up its scale is hardly known. */
 #define LADDER_ROUGH 8
 double ladder_share_slowdown(const struct ladder_share *s);

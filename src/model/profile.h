@@ -134,6 +134,7 @@ struct profile_watch {
 	double work;	/* the targets' own work: CPU time per second without the probes */
 	double open_share; /* bursts: part of the time since the first that probes were in place */
 	double slowdown;   /* in a burst */
+	double least_share; /* RUNG_AWAY: what bursts of 1 % of the time would cost */
 	struct profile_step steps[LADDER_MAX_CHANGES];
 	size_t n_steps;
 	/* of one target, seconds per second; before: since its start. Negative: not known */

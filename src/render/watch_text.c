@@ -15,6 +15,10 @@ static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r
 		buf_addf(out, "%s, %.*f %% of the time", rung_name(r), w->open_share < 0.095 ? 1 : 0,
 			 w->open_share * 100);
 		break;
+	case RUNG_AWAY:
+		buf_addf(out, "no more: even 1 %% of the time the probes would cost %.2g %% of its CPU; --sample off insists",
+			 w->least_share * 100);
+		break;
 	default:
 		buf_adds(out, "exact");
 	}
@@ -37,6 +41,8 @@ void watch_add_how(struct buf *out, const struct profile *p)
 		buf_addf(out, " until %s, then ", units_format_duration(at, w->steps[i].time_ns));
 	}
 	add_rung(out, w, w->rung, w->interval_bytes);
+	if (w->rung == RUNG_AWAY)
+		return;
 	if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
 		buf_addf(out, " (%.0f times slower in them: amounts are right in proportion, their scale within a factor of a few)",
 			 w->slowdown);
@@ -52,10 +58,12 @@ static void add_percent(struct buf *out, double share)
 void watch_add_cost(struct buf *out, const struct profile *p)
 {
 	const struct profile_watch *w = &p->watch;
+	double counted = ladder_counted_work(w->work, w->delay_armed > 0 ? w->delay_armed : 0);
+	bool is_light = w->work < 0.8 * counted;
 
 	if (w->share <= 0)
 		return;
-	if (w->work < LADDER_LEAST_WORK) {
+	if (is_light) {
 		add_percent(out, w->share * w->work);
 		buf_adds(out, " of one CPU");
 	} else {
@@ -64,8 +72,8 @@ void watch_add_cost(struct buf *out, const struct profile *p)
 	}
 	if (w->is_fixed)
 		buf_adds(out, " (no budget: --sample)");
-	else if (w->work < LADDER_LEAST_WORK)
-		buf_addf(out, " (budget %.3g %%: it works little)", w->budget * LADDER_LEAST_WORK * 100);
+	else if (is_light)
+		buf_addf(out, " (budget %.3g %%: it works little)", w->budget * counted * 100);
 	else
 		buf_addf(out, " (budget %.3g %%)", w->budget * 100);
 }

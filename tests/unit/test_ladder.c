@@ -20,7 +20,7 @@ static const struct ladder_costs costs = { .exact_s = 2.8e-6, .not_drawn_s = 1.0
 
 static struct ladder_load load_of(double pairs, double bytes, double work)
 {
-	return (struct ladder_load){ pairs, pairs, pairs * bytes, work };
+	return (struct ladder_load){ pairs, pairs, pairs * bytes, work, 0 };
 }
 
 #define assert_near(a, b) assert_true(fabs((a) - (b)) < 1e-9)
@@ -62,6 +62,55 @@ static void bursts__cost_the_frees_and_brief_ones_nothing_of_their_own(void **st
 	(void)state;
 	assert_near(ladder_cost(&l, &costs, RUNG_BURSTS, 0), 1.25);
 	assert_near(ladder_cost(&l, &costs, RUNG_BRIEF, 0), 0);
+}
+
+/* ---- what a program that works little has to spare ---- */
+
+static void a_program_that_sleeps__counts_as_half_a_cpu_and_one_that_waits_as_what_it_gets(void **state)
+{
+	(void)state;
+	assert_near(ladder_counted_work(0, 0), 0.5);
+	assert_near(ladder_counted_work(0.15, 0.05), 0.5);
+	assert_near(ladder_counted_work(0.15, 0.85), 0.15); /* it shares a CPU with others */
+	assert_near(ladder_counted_work(0.15, 0.7), 0.3);
+	assert_near(ladder_counted_work(0.1, 3), 0.1); /* four threads */
+	assert_near(ladder_counted_work(0.6, 0.4), 0.6);
+	assert_near(ladder_counted_work(2, 0), 2);
+}
+
+static void a_starved_program__has_no_larger_purse_than_its_work_fills(void **state)
+{
+	struct ladder_purse p = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		ladder_purse_step(&p, 0.1, RUNG_BRIEF, 0.25, 0.05, 0);
+		ladder_purse_waited(&p, 0.25, 0.2);
+	}
+	assert_near(ladder_purse_size(&p, 0.1, RUNG_BRIEF), 0.2 * 0.1 * 0.6 * 0.75);
+	/* and what bursts leave in it is a part of that: 8 ms would be nearly all */
+	assert_near(ladder_purse_rest(&p, 0.1, RUNG_BRIEF), 0.2 * 0.1 * 0.6 * 0.75 * 0.3);
+}
+
+static void the_first_look_at_the_queue__is_taken_whole(void **state)
+{
+	struct ladder_purse p = { 0 };
+
+	(void)state;
+	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.25, 0.05, 0);
+	ladder_purse_waited(&p, 0.25, 0.2);
+	assert_near(p.waiting, 0.8);
+	ladder_purse_waited(&p, 0, 0.2);
+	assert_near(p.waiting, 0.8);
+}
+
+static void a_busy_program__leaves_8_ms_for_the_traps_until_probes_are_gone(void **state)
+{
+	struct ladder_purse p = { .work = 1 };
+
+	(void)state;
+	assert_near(ladder_purse_rest(&p, 0.1, RUNG_BRIEF), 0.008);
 }
 
 /* ---- choice ---- */
@@ -354,6 +403,10 @@ int main(void)
 		cmocka_unit_test(sampled__costs_by_the_blocks_that_are_drawn),
 		cmocka_unit_test(blocks_as_large_as_the_interval__cost_as_exact),
 		cmocka_unit_test(bursts__cost_the_frees_and_brief_ones_nothing_of_their_own),
+		cmocka_unit_test(a_program_that_sleeps__counts_as_half_a_cpu_and_one_that_waits_as_what_it_gets),
+		cmocka_unit_test(a_starved_program__has_no_larger_purse_than_its_work_fills),
+		cmocka_unit_test(the_first_look_at_the_queue__is_taken_whole),
+		cmocka_unit_test(a_busy_program__leaves_8_ms_for_the_traps_until_probes_are_gone),
 		cmocka_unit_test(a_load__has_its_rung),
 		cmocka_unit_test(a_choice__is_within_the_budget_by_its_own_figures),
 		cmocka_unit_test(a_purse__holds_a_quarter_of_a_second_of_the_budget),
