@@ -60,7 +60,7 @@ static void add_memory(struct doctor *d)
 	doctor_label(out, "would take");
 	buf_addf(out, "%s at most, kernel tables and memprobe itself (--max-memory)\n",
 		 units_format_size(most, d->o->max_memory_bytes ? d->o->max_memory_bytes
-								: limits_max_memory(PROC_ROOT)));
+								: limits_max_memory(PROC_ROOT, CGROUP_ROOT)));
 }
 
 void doctor_machine(struct doctor *d)
@@ -166,7 +166,7 @@ static int open_as_a_run_would(struct doctor *d, struct kern **k)
 		shapes[i] = f[i].shape;
 	ko = (struct kern_opts){
 		.max_memory_bytes = d->o->max_memory_bytes ? d->o->max_memory_bytes
-							   : limits_max_memory(PROC_ROOT),
+							   : limits_max_memory(PROC_ROOT, CGROUP_ROOT),
 		.new_limit_bytes = limits_throwing_new(PROC_ROOT),
 		.shapes = shapes,
 		.n_shapes = n,

@@ -4,21 +4,40 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
+#include "proc/room.h"
 
-uint64_t limits_max_memory(const char *proc_root)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-	struct proc_meminfo m;
-	uint64_t tenth;
+	return a < b ? a : b;
+}
 
-	if (proc_meminfo_read(&m, proc_root))
-		return 256 * MIB;
-	tenth = m.available_bytes / 10;
-	return tenth < 256 * MIB ? tenth : 256 * MIB;
+/* Half of what memprobe's own control groups leave for tables; UINT64_MAX: they limit nothing. */
+static uint64_t group_limit(const char *proc_root, const char *cgroup_root)
+{
+	struct proc_rooms rooms = { 0 };
+	const struct proc_room *least;
+	uint64_t limit = UINT64_MAX;
+
+	proc_rooms_add(&rooms, proc_root, cgroup_root, getpid());
+	least = proc_rooms_least(&rooms);
+	if (least)
+		limit = least->left_bytes > LIMITS_BASE_BYTES ? (least->left_bytes - LIMITS_BASE_BYTES) / 2 : 0;
+	proc_rooms_release(&rooms);
+	return limit < LIMITS_LEAST_TABLES_BYTES ? LIMITS_LEAST_TABLES_BYTES : limit;
+}
+
+uint64_t limits_max_memory(const char *proc_root, const char *cgroup_root)
+{
+	uint64_t most = smaller(256 * MIB, group_limit(proc_root, cgroup_root));
+	struct proc_meminfo m;
+
+	return proc_meminfo_read(&m, proc_root) ? most : smaller(most, m.available_bytes / 10);
 }
 
 uint64_t limits_throwing_new(const char *proc_root)

@@ -13,6 +13,7 @@
 
 #include "alloc/allocator.h"
 #include "app/limits.h"
+#include "app/room_check.h"
 #include "app/session_internal.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -133,7 +134,9 @@ int session_open(struct session *s)
 	f = alloc_functions(&n);
 	for (i = 0; i < n; i++)
 		shapes[i] = f[i].shape;
-	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : limits_max_memory(PROC_ROOT);
+	s->max_memory_bytes = o->max_memory_bytes ? o->max_memory_bytes : limits_max_memory(PROC_ROOT, CGROUP_ROOT);
+	if (room_check_own(s->max_memory_bytes))
+		return STATUS_FAILED;
 	ko = (struct kern_opts){
 		.max_memory_bytes = s->max_memory_bytes,
 		.scope_all = options_whole_machine(o),

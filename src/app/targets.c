@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/room_check.h"
 #include "app/session_internal.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -123,6 +124,34 @@ static int attach_members(struct session *s, const struct members *m)
 	return attacher_n_probes(s->attacher) ? STATUS_OK : session_no_probes(s, "-p");
 }
 
+static bool is_member(const struct members *m, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < m->n && m->v[i] != pid; i++)
+		;
+	return i < m->n;
+}
+
+/* Is there room for probes in the targets, and, where links are wide, in all others? An exit status. */
+static int check_room(const struct members *m, bool is_wide)
+{
+	struct members others = { 0 };
+	int status = room_check(m->v, m->n, true);
+	pid_t *pids;
+	size_t n, i;
+
+	if (status || !is_wide || proc_list(&pids, &n, PROC_ROOT))
+		return status;
+	for (i = 0; i < n; i++)
+		if (!is_member(m, pids[i]))
+			add_member(&others, pids[i]);
+	room_check(others.v, others.n, false);
+	free(others.v);
+	free(pids);
+	return STATUS_OK;
+}
+
 static int attach_pids(struct session *s)
 {
 	const struct options *o = s->o;
@@ -143,6 +172,8 @@ static int attach_pids(struct session *s)
 		follow_descendants(s, &m);
 	session_new_attacher(s, can_scope(s, &m));
 	if (m.n)
+		status = check_room(&m, attacher_is_wide(s->attacher));
+	if (m.n && !status)
 		status = attach_members(s, &m);
 	free(m.v);
 	return status ? status : session_arm(s);
@@ -255,17 +286,20 @@ static int attach_selected(struct session *s)
 {
 	struct members m;
 	size_t i, n = 0;
-	int err;
+	int err, status;
 
 	session_new_attacher(s, false);
 	list_selected(s, &m);
-	for (i = 0; i < m.n; i++) {
+	status = check_room(&m, true);
+	for (i = 0; i < m.n && !status; i++) {
 		err = attacher_add_process(s->attacher, m.v[i]);
 		if (!err)
 			err = follow(s, m.v[i], MP_PROC_SELECTED);
 		n += !err || err == -EEXIST;
 	}
 	free(m.v);
+	if (status)
+		return status;
 	if (!n)
 		return no_member(s);
 	if (!attacher_n_probes(s->attacher))
@@ -282,6 +316,7 @@ static int attach_all(struct session *s)
 	session_new_attacher(s, false);
 	if (proc_list(&pids, &n, PROC_ROOT))
 		return STATUS_FAILED;
+	room_check(pids, n, false);
 	for (i = 0; i < n; i++) {
 		if (pids[i] == getpid() || attacher_add_process(s->attacher, pids[i]))
 			continue;

@@ -62,9 +62,15 @@ int explain_load(int err)
 		explain_refusal("load BPF programs", err);
 		return -EPERM;
 	}
+	if (err == -ENOMEM) {
+		log_error("cannot load BPF programs: %s, perhaps by the limit of memprobe's own control group: "
+			  "--max-memory takes less",
+			  strerror(-err));
+		return err;
+	}
 	log_error("cannot load BPF programs: %s: kernel 6.1 or later is needed (-v shows why it refused)",
 		  strerror(-err));
-	return err == -ENOMEM ? err : -EOPNOTSUPP;
+	return -EOPNOTSUPP;
 }
 
 /* Perf events are for CAP_SYS_ADMIN alone, where the others do with CAP_BPF and CAP_PERFMON. */

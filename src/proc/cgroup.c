@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/table.h"
 #include "base/xalloc.h"
 #include "proc/proc_internal.h"
 
@@ -261,6 +262,7 @@ static void take_group(struct proc_groups *gs, const struct membership *m, uint6
 	if (!m->version->oom_counts_children)
 		*kills_below = g->oom_kills += *kills_below;
 	snprintf(g->name, sizeof(g->name), "%s", *name ? name : "/");
+	g->id = hash_bytes(dir, strlen(dir));
 	free(dir);
 }
 

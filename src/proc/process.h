@@ -64,6 +64,7 @@ int proc_limit_read(struct proc_limit *l, const char *proc_root, const char *cgr
 /* A control group above a process; UINT64_MAX: no such limit. */
 struct proc_group {
 	char name[128]; /* last component */
+	uint64_t id;	/* of the whole path, for comparison */
 	uint64_t max_bytes, high_bytes;
 	/* of groups that have a limit: */
 	uint64_t current_bytes;
