@@ -55,6 +55,7 @@ extra cmd:jq                   jq
 extra cmd:go                   golang-go
 extra cmd:protoc               protobuf-compiler
 extra cmd:eu-addr2line         elfutils
+extra cmd:debuginfod-find      debuginfod
 extra cmd:chromium             chromium
 extra cmd:node                 nodejs
 extra npm:speedscope           npm

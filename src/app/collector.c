@@ -10,6 +10,7 @@
 
 #include "alloc/allocator.h"
 #include "app/collector_internal.h"
+#include "app/debuginfod.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -22,6 +23,8 @@ struct collector *collector_new(const struct collector_opts *o)
 		.proc_root = o->proc_root,
 		.debug_root = "/usr/lib/debug",
 		.lines = !o->options->no_lines,
+		.fetch_debug = o->debuginfod ? debuginfod_fetch : NULL,
+		.fetch_ctx = o->debuginfod,
 		.max_bytes = 256 * MIB,
 	};
 

@@ -19,12 +19,15 @@
 
 struct collector;
 
+struct debuginfod;
+
 struct collector_opts {
 	struct kern *kern;
 	const struct options *options;
 	const char *proc_root;
 	void (*poll)(void *ctx); /* reads the kernel's events; called within collector_snapshot; may be NULL */
 	void *poll_ctx;
+	struct debuginfod *debuginfod; /* the caller's; NULL: no server is asked */
 };
 
 struct collector *collector_new(const struct collector_opts *o);

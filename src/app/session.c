@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/debuginfod.h"
 #include "app/session_internal.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -368,6 +369,7 @@ static void close_session(struct session *s)
 	budget_free(s->budget);
 	recorder_free(s->recorder);
 	collector_free(s->collector);
+	debuginfod_free(s->debuginfod);
 	attacher_free(s->attacher);
 	mapwatch_close(s->mapwatch);
 	kern_close(s->kern);
@@ -385,6 +387,11 @@ int session_run(const struct options *o)
 	status = session_check_targets(&s);
 	if (status)
 		return status;
+	if (o->debuginfod) {
+		s.debuginfod = debuginfod_new();
+		if (!s.debuginfod)
+			return STATUS_FAILED;
+	}
 	err = output_open(&s.output, o);
 	if (err)
 		return err == -ENOTTY ? STATUS_USAGE : STATUS_FAILED;

@@ -18,6 +18,7 @@ struct session {
 	const struct options *o;
 	struct kern *kern;
 	struct collector *collector;
+	struct debuginfod *debuginfod; /* NULL without --debuginfod */
 	struct attacher *attacher;
 	struct budget *budget;
 	struct mapwatch *mapwatch; /* NULL: refused by the kernel */

@@ -150,7 +150,7 @@ int session_open(struct session *s)
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
 	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT, .poll = poll_events,
-				      .poll_ctx = s };
+				      .poll_ctx = s, .debuginfod = s->debuginfod };
 	s->collector = collector_new(&co);
 	mapwatch_open(&s->mapwatch);
 	return STATUS_OK;

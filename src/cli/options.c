@@ -252,6 +252,7 @@ static enum options_result take_cgroup(struct parser *p, const char *arg)
 	}
 
 TAKE_FLAG(at_entry)
+TAKE_FLAG(debuginfod)
 TAKE_FLAG(no_follow)
 TAKE_FLAG(no_lines)
 TAKE_FLAG(no_save)
@@ -318,6 +319,7 @@ static const struct option_row {
 	  "probes' share of the target's CPU time (default 10); --sample auto only" },
 	{ 0, "max-memory", "SIZE", take_max_memory, NULL,
 	  "kernel tables and memprobe itself (default: 256M or a tenth of free memory)" },
+	{ 0, "debuginfod", NULL, take_debuginfod, NULL, "ask the servers in DEBUGINFOD_URLS for debug information" },
 	{ 0, "no-lines", NULL, take_no_lines, NULL, "no source lines, no inlined functions: debug information is not read" },
 	{ 0, "strict", NULL, take_strict, NULL, "exit 5 when anything was lost" },
 	{ 0, "at-entry", NULL, take_at_entry, NULL, "probe the first instruction of each function, whatever it costs" },
@@ -461,6 +463,8 @@ static enum options_result check_combination(struct parser *p)
 		return fail(p, "--min-size is larger than --max-size");
 	if (o->interval_ns && !o->n_outputs && o->renderer && o->renderer->single)
 		return fail(p, "-i with -f %s needs -o FILE: each snapshot replaces it", o->renderer->name);
+	if (o->debuginfod && o->no_lines)
+		return fail(p, "--debuginfod and --no-lines exclude each other");
 	if (o->quiet && o->verbose)
 		return fail(p, "-q and -v exclude each other");
 	return OPTIONS_RUN;

@@ -73,6 +73,7 @@ struct options {
 	size_t n_files;
 	bool no_save; /* no recording in the private directory */
 	bool no_lines; /* no DWARF is read */
+	bool debuginfod; /* DWARF from servers too */
 	bool strict, at_entry;
 	bool quiet, verbose;
 };

@@ -110,6 +110,7 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "-i 1 --pprof", "-i with -f pprof needs -o FILE" },
 		{ "-i 1 -f heapprofile", "-i with -f heapprofile needs -o FILE" },
 		{ "--heapprofile", "no such option: --heapprofile" },
+		{ "--debuginfod --no-lines", "--debuginfod and --no-lines exclude each other" },
 		{ "-o out.gz", "'out.gz'" },
 		{ "-o out.json", "'out.json'" },
 		{ "-o folded", "'folded'" },
