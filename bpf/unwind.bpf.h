@@ -95,13 +95,18 @@ static __always_inline __u32 uw_opaque(__u32 v, __u32 seed)
 	return x;
 }
 
-/* The last row of text block `block` whose pc_low is at most low. Global: verified once. */
-__noinline __u32 uw_search(__u32 block, __u32 low)
+/* The last row of an object's text block whose pc_low is at most low. Global: verified once. */
+__noinline __u32 uw_search(__u32 groups, __u32 block, __u32 low)
 {
-	__u32 lo, hi, row = 0, mid;
+	__u32 group, lo, hi, row = 0, mid;
 	int i;
 
-	if (uw_word(block, &lo) || uw_word(block + 1, &hi))
+	if (uw_word(groups + block / UW_GROUP_BLOCKS, &group))
+		return UW_RULE_NONE;
+	if (group & UW_GROUP_ONE_ROW)
+		return uw_word(group & ~UW_GROUP_ONE_ROW, &row) ? UW_RULE_NONE : row & 0xffffff;
+	group += block % UW_GROUP_BLOCKS;
+	if (uw_word(group, &lo) || uw_word(group + 1, &hi))
 		return UW_RULE_NONE;
 	for (i = 0; i < 9; i++) {
 		if (hi - lo <= 1)
@@ -166,7 +171,7 @@ static __always_inline __u32 uw_object_rule(struct uw_object *o, __u64 file_off)
 		block = off >> UW_BLOCK_SHIFT;
 		if (block >= o->n_blocks)
 			break;
-		return uw_search(o->first_block + block, uw_pc_low(off));
+		return uw_search(o->groups, block, uw_pc_low(off));
 	}
 	return UW_RULE_NONE;
 }

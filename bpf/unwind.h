@@ -31,6 +31,14 @@
 #include <linux/types.h>
 #endif
 
+/*
+ * UW_GROUP_BLOCKS blocks are a group. An object has a word per group: either UW_GROUP_ONE_ROW and the row that holds
+ * for the whole group (text without unwind info costs next to nothing), or where the entries of its blocks
+ * stand: each the first row of its block, and one more where the last block's rows end.
+ */
+#define UW_GROUP_BLOCKS 128u
+#define UW_GROUP_ONE_ROW 0x80000000u
+
 #define UW_BLOCK_SHIFT_X86 8
 #define UW_BLOCK_SHIFT_ARM64 10
 
@@ -97,7 +105,7 @@ enum uw_object_state {
 
 struct uw_object {
 	__u64 lo;          /* virtual address of block 0 */
-	__u32 first_block; /* word number of the block index, n_blocks + 1 words */
+	__u32 groups;	   /* word number of the group of block 0 */
 	__u32 n_blocks;
 	__u32 n_seg;
 	__u32 state;

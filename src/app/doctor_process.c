@@ -260,7 +260,7 @@ static void add_table(struct look *l, const struct proc_map *m)
 							 : strerror(-err));
 	} else {
 		units_format_count(rows, t.n_packed);
-		units_format_size(bytes, (t.n_packed + t.n_blocks + 1) * sizeof(t.packed[0]));
+		units_format_size(bytes, unwind_table_words(&t) * sizeof(t.packed[0]));
 		buf_addf(out, "    %10s %11s  ", rows, bytes);
 		add_path(out, m);
 		if (t.stats.n_bad_fde)

@@ -264,8 +264,8 @@ static uint32_t relocate_rule(const struct unwind_table *t, const uint32_t *map,
 static int copy_table(struct kern *k, const struct unwind_table *t, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
-	uint32_t rows, i, *map;
-	size_t n = t->n_packed + t->n_blocks + 1;
+	uint32_t entries, rows, i, *map;
+	size_t n = unwind_table_words(t);
 	int err;
 
 	if (n > UINT32_MAX)
@@ -273,14 +273,18 @@ static int copy_table(struct kern *k, const struct unwind_table *t, bool may_evi
 	err = reserve(k, (uint32_t)n, may_evict, &e->words);
 	if (err)
 		return err;
-	rows = e->words.first + (uint32_t)t->n_blocks + 1;
-	for (i = 0; i <= t->n_blocks; i++)
-		unwind_pool_put(&u->pool, e->words.first + i, rows + t->blocks[i]);
+	entries = e->words.first + (uint32_t)t->n_groups;
+	rows = entries + (uint32_t)t->n_entries;
+	for (i = 0; i < t->n_groups; i++) /* UW_GROUP_ONE_ROW stays: a pool has fewer words */
+		unwind_pool_put(&u->pool, e->words.first + i,
+				t->groups[i] + (t->groups[i] & UW_GROUP_ONE_ROW ? rows : entries));
+	for (i = 0; i < t->n_entries; i++)
+		unwind_pool_put(&u->pool, entries + i, rows + t->entries[i]);
 	map = map_exotics(k, t);
 	for (i = 0; i < t->n_packed; i++)
 		unwind_pool_put(&u->pool, rows + i, relocate_rule(t, map, t->packed[i]));
 	free(map);
-	e->object.first_block = e->words.first;
+	e->object.groups = e->words.first;
 	e->object.n_blocks = (uint32_t)t->n_blocks;
 	u->stats.table_bytes += n * 4;
 	return 0;

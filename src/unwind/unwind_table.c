@@ -198,25 +198,24 @@ static bool is_inside_row(const struct unwind_table *t, size_t next_row, uint64_
 
 /*
  * Each block starts with the rule in force there, so that a look-up stays inside one block. Where one rule
- * goes on over several blocks they share its row: their entries are equal (half of chromium's table).
+ * goes on over several blocks they share its row: their entries are equal (half of chromium's table). Returns the
+ * first row of each block, and where the last one ends.
  */
-static void pack(struct unwind_table *t)
+static uint32_t *pack_rows(struct unwind_table *t)
 {
 	uint64_t size = 1ULL << t->block_shift;
-	uint32_t rule = UW_RULE_NONE;
+	uint32_t rule = UW_RULE_NONE, *blocks = xcalloc(t->n_blocks + 1, sizeof(*blocks));
 	size_t i = 0, k;
 
-	t->n_blocks = (size_t)((t->hi - t->lo + size - 1) >> t->block_shift);
-	t->blocks = xcalloc(t->n_blocks + 1, sizeof(*t->blocks));
 	t->packed = xcalloc(t->n_rows + t->n_blocks, sizeof(*t->packed));
 	for (k = 0; k < t->n_blocks; k++) {
 		uint64_t start = t->lo + ((uint64_t)k << t->block_shift);
 
-		if (k && t->blocks[k - 1] + 1 == t->n_packed && is_inside_row(t, i, start)) {
-			t->blocks[k] = t->blocks[k - 1];
+		if (k && blocks[k - 1] + 1 == t->n_packed && is_inside_row(t, i, start)) {
+			blocks[k] = blocks[k - 1];
 			continue;
 		}
-		t->blocks[k] = (uint32_t)t->n_packed;
+		blocks[k] = (uint32_t)t->n_packed;
 		if (i >= t->n_rows || t->rows[i].pc != start)
 			t->packed[t->n_packed++] = rule;
 		for (; i < t->n_rows && t->rows[i].pc - start < size; i++) {
@@ -225,7 +224,51 @@ static void pack(struct unwind_table *t)
 				(uint32_t)pc_low(t, t->rows[i].pc - start) << 24 | rule;
 		}
 	}
-	t->blocks[t->n_blocks] = (uint32_t)t->n_packed;
+	blocks[t->n_blocks] = (uint32_t)t->n_packed;
+	return blocks;
+}
+
+static void pack_groups(struct unwind_table *t, const uint32_t *blocks)
+{
+	size_t k, n;
+
+	t->groups = xcalloc(t->n_blocks / UW_GROUP_BLOCKS + 1, sizeof(*t->groups));
+	t->entries = xcalloc(t->n_blocks + t->n_blocks / UW_GROUP_BLOCKS + 2, sizeof(*t->entries));
+	for (k = 0; k < t->n_blocks; k += n) {
+		n = t->n_blocks - k < UW_GROUP_BLOCKS ? t->n_blocks - k : UW_GROUP_BLOCKS;
+		if (blocks[k + n - 1] == blocks[k] && blocks[k + n] - blocks[k] <= 1) {
+			t->groups[t->n_groups++] = UW_GROUP_ONE_ROW | blocks[k];
+			continue;
+		}
+		t->groups[t->n_groups++] = (uint32_t)t->n_entries;
+		memcpy(t->entries + t->n_entries, blocks + k, (n + 1) * sizeof(*blocks));
+		t->n_entries += n + 1;
+	}
+}
+
+static void pack(struct unwind_table *t)
+{
+	uint32_t *blocks;
+
+	t->n_blocks = (size_t)((t->hi - t->lo + (1ULL << t->block_shift) - 1) >> t->block_shift);
+	blocks = pack_rows(t);
+	pack_groups(t, blocks);
+	free(blocks);
+}
+
+/* The rows of a block: first and end. */
+static void find_block(const struct unwind_table *t, size_t block, uint32_t *lo, uint32_t *hi)
+{
+	uint32_t group = t->groups[block / UW_GROUP_BLOCKS];
+
+	if (group & UW_GROUP_ONE_ROW) {
+		*lo = group & ~UW_GROUP_ONE_ROW;
+		*hi = *lo + 1;
+		return;
+	}
+	group += block % UW_GROUP_BLOCKS;
+	*lo = t->entries[group];
+	*hi = t->entries[group + 1];
 }
 
 uint32_t unwind_table_rule(const struct unwind_table *t, uint64_t vaddr)
@@ -236,8 +279,7 @@ uint32_t unwind_table_rule(const struct unwind_table *t, uint64_t vaddr)
 
 	if (vaddr < t->lo || block >= t->n_blocks)
 		return UW_RULE_NONE;
-	lo = t->blocks[block];
-	hi = t->blocks[block + 1];
+	find_block(t, block, &lo, &hi);
 	while (hi - lo > 1) {
 		mid = lo + (hi - lo) / 2;
 		if (t->packed[mid] >> 24 <= pc_low(t, off))
@@ -333,7 +375,8 @@ int unwind_table_build_fd(struct unwind_table *t, int fd, unsigned int flags)
 void unwind_table_release(struct unwind_table *t)
 {
 	free(t->rows);
-	free(t->blocks);
+	free(t->groups);
+	free(t->entries);
 	free(t->packed);
 	free(t->exotic);
 	*t = (struct unwind_table){ 0 };

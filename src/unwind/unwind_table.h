@@ -8,10 +8,11 @@
  * table; different tables may be built at the same time.
  *
  *	rows:  0x1000 rsp+8 | 0x1001 rsp+16 fp at cfa-16 | 0x1004 rbp+16 fp at cfa-16 | ...
- *	block[k]: index of the first packed row of text block k; block[n_blocks] = n_packed
+ *	groups[g]: UW_GROUP_ONE_ROW | packed row, or where in entries[] the blocks of group g stand
+ *	entries[e]: index of the first packed row of a block; after a group's last one, where that block ends
  *
- * To look up: subtract lo, take the block, then the last row whose pc_low is not larger (see
- * unwind_table_rule). To relocate: add a number to each blocks[] entry and to each exotic code.
+ * To look up: subtract lo, take the group, its block, then the last row whose pc_low is not larger (see
+ * unwind_table_rule). To relocate: add a number to each group and entry, and to each exotic code.
  */
 #ifndef MEMPROBE_UNWIND_UNWIND_TABLE_H
 #define MEMPROBE_UNWIND_UNWIND_TABLE_H
@@ -48,8 +49,11 @@ struct unwind_table {
 	uint64_t lo, hi;         /* covered by unwind info; lo is block aligned */
 	struct unwind_row *rows; /* sorted, merged; kept only with UNWIND_KEEP_ROWS */
 	size_t n_rows;
-	uint32_t *blocks; /* n_blocks + 1 entries */
 	size_t n_blocks;
+	uint32_t *groups;
+	size_t n_groups;
+	uint32_t *entries;
+	size_t n_entries;
 	uint32_t *packed;
 	size_t n_packed;
 	struct uw_exotic *exotic;
@@ -71,6 +75,11 @@ int unwind_table_build(struct unwind_table *t, const void *image, size_t size_by
 /* The same from an open file, by pread: a file that shrinks meanwhile is an error, not a SIGBUS. */
 int unwind_table_build_fd(struct unwind_table *t, int fd, unsigned int flags);
 void unwind_table_release(struct unwind_table *t);
+/* Size of the packed form, all in. */
+static inline size_t unwind_table_words(const struct unwind_table *t)
+{
+	return t->n_groups + t->n_entries + t->n_packed;
+}
 /* Rule for an address, by the packed form: what the BPF side computes. UW_RULE_NONE outside. */
 uint32_t unwind_table_rule(const struct unwind_table *t, uint64_t vaddr);
 

@@ -50,7 +50,7 @@ static double text_mb(const struct unwind_table *t)
 
 static void print(const char *path, const struct unwind_table *t, double *ms, int n)
 {
-	double mb = text_mb(t), words = (double)(t->n_packed + t->n_blocks + 1);
+	double mb = text_mb(t), words = (double)unwind_table_words(t);
 
 	qsort(ms, (size_t)n, sizeof(*ms), compare);
 	printf("%s: table build: %.1f ms for %.1f MB text (%.0f ms/100 MB; fastest %.0f), %zu rows, "

@@ -304,7 +304,7 @@ static void report(const struct file *f, bool failed, double built_ms)
 	       "both, %zu wrong, %zu bad FDEs, %.1f ms, %.0f ns/row, %.2f B/row\n",
 	       failed ? "FAIL" : "pass", f->name, st->n_rows, f->compared, f->checked, f->n_fde,
 	       f->unusable, f->wrong, st->n_bad_fde, built_ms, built_ms * 1e6 / n,
-	       (double)(f->t.n_packed + f->t.n_blocks + 1) * 4 / n);
+	       (double)unwind_table_words(&f->t) * 4 / n);
 	if (explained)
 		printf("  explained: %zu expression, %zu refused, %zu behind zero\n", f->expression,
 		       f->refused, f->behind_zero);

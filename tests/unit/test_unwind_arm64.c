@@ -159,7 +159,7 @@ static void blocks_of_1_kib__hold_256_instructions(void **state)
 	free(program.p);
 	for (i = 0; i < 512; i++)
 		assert_int_equal(unwind_table_rule(&t, AT + 4 * i), SP(16 * (i % 7), 0));
-	assert_int_equal(t.blocks[1] - t.blocks[0], 256);
+	assert_int_equal(t.entries[1] - t.entries[0], 256);
 	assert_int_equal(t.packed[5] >> 24, 5);
 	unwind_table_release(&t);
 }

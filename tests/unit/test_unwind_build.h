@@ -234,6 +234,28 @@ static inline void check_rows(const struct unwind_table *t)
 	}
 }
 
+static inline void check_group(const struct unwind_table *t, size_t g)
+{
+	size_t first = g * UW_GROUP_BLOCKS, n = t->n_blocks - first, k;
+	uint32_t word = t->groups[g];
+	const uint32_t *e = t->entries + word;
+
+	if (n > UW_GROUP_BLOCKS)
+		n = UW_GROUP_BLOCKS;
+	if (word & UW_GROUP_ONE_ROW) {
+		CHECK((word & ~UW_GROUP_ONE_ROW) < t->n_packed);
+		CHECK(!(t->packed[word & ~UW_GROUP_ONE_ROW] >> 24));
+		return;
+	}
+	CHECK(word + n < t->n_entries);
+	for (k = 0; k < n; k++) {
+		/* equal: inside the one row of both */
+		CHECK(e[k] <= e[k + 1] && e[k] < t->n_packed && e[k + 1] <= t->n_packed);
+		CHECK(!(t->packed[e[k]] >> 24));
+		CHECK(e[k + 1] - e[k] <= 256);
+	}
+}
+
 /* A table that was built with UNWIND_KEEP_ROWS and 0 or an error; abort() when it is inconsistent.
  */
 static inline void check_table(const struct unwind_table *t, int err)
@@ -242,20 +264,16 @@ static inline void check_table(const struct unwind_table *t, int err)
 
 	CHECK(err <= 0);
 	if (err) {
-		CHECK(!t->n_packed && !t->n_blocks && !t->packed && !t->blocks);
+		CHECK(!t->n_packed && !t->n_blocks && !t->packed && !t->groups && !t->entries);
 		CHECK(err == -ENODATA || !t->rows);
 		return;
 	}
 	CHECK(t->n_rows && t->n_blocks && t->lo < t->hi && t->n_seg);
 	CHECK(t->n_packed <= t->n_rows + t->n_blocks && t->n_exotic <= UW_MAX_EXOTIC);
-	CHECK(t->blocks[t->n_blocks] == t->n_packed);
-	for (k = 0; k < t->n_blocks; k++) {
-		/* equal: inside the one row of both */
-		CHECK(t->blocks[k] < t->blocks[k + 1] ||
-		      (k + 1 < t->n_blocks && t->blocks[k] == t->blocks[k + 1]));
-		CHECK(!(t->packed[t->blocks[k]] >> 24));
-		CHECK(t->blocks[k + 1] - t->blocks[k] <= 256);
-	}
+	CHECK(t->n_groups == (t->n_blocks + UW_GROUP_BLOCKS - 1) / UW_GROUP_BLOCKS);
+	for (k = 0; k < t->n_groups; k++)
+		check_group(t, k);
+	CHECK(!t->n_entries || t->entries[t->n_entries - 1] <= t->n_packed);
 	check_rows(t);
 	CHECK(unwind_table_rule(t, t->lo - 1) == UW_RULE_NONE);
 	CHECK(unwind_table_rule(t, t->hi) == UW_RULE_NONE);

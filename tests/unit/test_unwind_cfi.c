@@ -324,6 +324,30 @@ static void blocks_inside_one_rule__share_its_row(void **state)
 	unwind_table_release(&t);
 }
 
+#define GROUP_BYTES (UW_GROUP_BLOCKS << UW_BLOCK_SHIFT_X86)
+
+static void groups_inside_one_rule__cost_a_word_each(void **state)
+{
+	const uint32_t before = 5 * GROUP_BYTES + 0x310, size = 11 * GROUP_BYTES + 0x120;
+	struct unwind_table t;
+	uint64_t i;
+
+	(void)state;
+	/* advance4 `before`, cfa offset 16 */
+	assert_int_equal(make_one(&t, &plain, size,
+				  LIST(0x04, before & 0xff, before >> 8 & 0xff, before >> 16, 0, 0x0e, 16)), 0);
+	for (i = 0; i < size; i++)
+		assert_int_equal(unwind_table_rule(&t, AT + i), SP(i < before ? 8 : 16, 0));
+	assert_int_equal(unwind_table_rule(&t, AT + size), UW_RULE_NONE);
+	assert_int_equal(unwind_table_rule(&t, AT + 12 * GROUP_BYTES), UW_RULE_NONE);
+	/* all of one row but group 5, where the rule changes, and the last, where the function ends */
+	assert_int_equal(t.n_groups, 12);
+	for (i = 0; i < 12; i++)
+		assert_int_equal((t.groups[i] & UW_GROUP_ONE_ROW) != 0, i != 5 && i != 11);
+	assert_int_equal(t.n_entries, UW_GROUP_BLOCKS + 1 + 2 + 1);
+	unwind_table_release(&t);
+}
+
 static void overlapping_fdes__the_one_that_starts_last_holds(void **state)
 {
 	struct bytes b = { 0 };
@@ -400,6 +424,7 @@ int main(void)
 			functions_without_cfi__have_no_info_and_their_neighbours_keep_theirs),
 		cmocka_unit_test(adjacent_functions_with_one_rule__share_a_row),
 		cmocka_unit_test(blocks_inside_one_rule__share_its_row),
+		cmocka_unit_test(groups_inside_one_rule__cost_a_word_each),
 		cmocka_unit_test(overlapping_fdes__the_one_that_starts_last_holds),
 		cmocka_unit_test(rows_past_the_fdes_end__are_cut),
 		cmocka_unit_test(an_advance_over_the_end_of_the_address_space__ends_the_function),

@@ -458,7 +458,10 @@ static void a_descriptor__gives_the_table_that_memory_gives(void **state)
 	assert_int_equal(unwind_table_build_fd(&b, fd, 0), 0);
 	assert_int_equal(a.n_packed, b.n_packed);
 	assert_memory_equal(a.packed, b.packed, a.n_packed * sizeof(*a.packed));
-	assert_memory_equal(a.blocks, b.blocks, (a.n_blocks + 1) * sizeof(*a.blocks));
+	assert_int_equal(a.n_groups, b.n_groups);
+	assert_memory_equal(a.groups, b.groups, a.n_groups * sizeof(*a.groups));
+	assert_int_equal(a.n_entries, b.n_entries);
+	assert_memory_equal(a.entries, b.entries, a.n_entries * sizeof(*a.entries));
 	assert_null(a.rows);
 	close(fd);
 	unwind_table_release(&a);
