@@ -86,8 +86,10 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid);
 /* Closed with k. */
 void link_keep(struct kern *k, int fd, struct bpf_link *perf);
-void links_close(struct kern_link *links, size_t n);
 int probe_set_open(struct kern *k, const struct probe_set *s);
+
+/* detach.c: all at once; 0.1 s */
+void links_close(struct kern_link *links, size_t n);
 
 /* widen.c: close the narrow links when it is time; wait for that to end. */
 void widen_poll(struct kern *k);

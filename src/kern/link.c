@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -257,34 +256,4 @@ void kern_detach_loader(struct kern *k)
 {
 	links_close(&k->loader, 1);
 	k->loader = (struct kern_link){ .fd = -1 };
-}
-
-static void *close_one(void *arg)
-{
-	struct kern_link *l = arg;
-
-	if (l->perf)
-		bpf_link__destroy(l->perf);
-	if (l->fd >= 0)
-		close(l->fd);
-	return NULL;
-}
-
-/* Each close waits for RCU grace periods; in parallel they wait together (200 links: 18.8 s -> 0.44 s). */
-void links_close(struct kern_link *links, size_t n)
-{
-	pthread_t *threads = xcalloc(n, sizeof(*threads));
-	bool *started = xcalloc(n, sizeof(*started));
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		started[i] = n > 1 && !pthread_create(&threads[i], NULL, close_one, &links[i]);
-		if (!started[i])
-			close_one(&links[i]);
-	}
-	for (i = 0; i < n; i++)
-		if (started[i])
-			pthread_join(threads[i], NULL);
-	free(threads);
-	free(started);
 }

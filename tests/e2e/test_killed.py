@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,9 +97,9 @@ def traces():
     return found
 
 
-def gone(before, pid):
+def gone(before, pid, within_s=GONE_S):
     """What is left of programs, processes and probes when it has had its time."""
-    end = time.monotonic() + GONE_S
+    end = time.monotonic() + within_s
     while True:
         left = (programs() - before, of_this_memprobe(), dirty_text(pid))
         if not any(left) or time.monotonic() > end:
@@ -165,6 +166,50 @@ def under_redis(t):
         t.true("redis__answers_right_while_memprobe_is_killed", not errors and len(answers) > 100,
                f"{len(answers)} answers; {errors}")
         t.equal("redis__ends_as_ever", status, 0)
+
+
+def probes_of(pid):
+    """Addresses of all probes in its C library: where memory is not as the file is."""
+    with open(f"/proc/{pid}/maps") as f:
+        words = next(w for w in map(str.split, f) if "x" in w[1] and w[-1].endswith("/libc.so.6"))
+    start, end = (int(x, 16) for x in words[0].split("-"))
+    with open(words[-1], "rb") as f, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        f.seek(int(words[2], 16))
+        mem.seek(start)
+        want, now = f.read(end - start), mem.read(end - start)
+    return [(start + i, want[i:i + 1]) for i in range(len(want)) if want[i] != now[i]]
+
+
+def kill_at_first_removal(m, pid, signo):
+    """As soon as one of the probes has gone; how many were there still."""
+    sites = probes_of(pid)
+    with open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        m.process.send_signal(signal.SIGINT)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and all(os.pread(mem.fileno(), 1, at) != byte for at, byte in sites):
+            pass
+        m.process.send_signal(signo)
+        there = sum(os.pread(mem.fileno(), 1, at) != byte for at, byte in sites)
+    m.process.wait()
+    return there
+
+
+@test
+def while_it_detaches(t):
+    """The kernel leaves a breakpoint behind when a fatal signal interrupts its removal; memprobe must not be hit then."""
+    left, there = [], []
+    with subprocess.Popen(["sleep", "300"]) as sleeper:
+        try:
+            for i in range(KILLS):
+                with Memprobe("-d", 0, "-p", sleeper.pid) as m:
+                    m.armed()
+                    there.append(kill_at_first_removal(m, sleeper.pid, (signal.SIGKILL, signal.SIGHUP)[i % 2]))
+                now = gone(programs(), sleeper.pid, 3)
+                left += [now] if any(now) else []
+        finally:
+            sleeper.kill()
+    t.true("killed_while_it_detaches__some_probes_were_there_still", any(there), f"{there}")
+    t.equal("killed_while_it_detaches__memprobe_leaves_no_probe_in_the_text", left, [])
 
 
 def python(rounds):
