@@ -11,10 +11,15 @@ with. The last line is `N passed, N failed, N skipped`.
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TARGETS = "/tmp/targets" # a copy: some tests compile variants, and the guest's root is read-only
+if not os.path.exists(TARGETS):
+    shutil.copytree(os.environ["TARGETS"], TARGETS)
+os.environ["TARGETS"] = TARGETS
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 import harness # pylint: disable=wrong-import-position
 
