@@ -134,6 +134,12 @@ static uint64_t map_key(const struct proc_map *m, pid_t scope)
 	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope);
 }
 
+/* The process had ended before its file was opened: nothing is known of the file. */
+static void forget(struct attacher *a, const struct proc_map *m, pid_t scope)
+{
+	table_remove(&a->seen, map_key(m, scope));
+}
+
 static bool is_known(struct attacher *a, const struct proc_map *m, pid_t scope)
 {
 	uint64_t key = map_key(m, scope);
@@ -157,8 +163,8 @@ static void remember(struct attacher *a, const struct alloc_sites *sites, const 
 	}
 }
 
-static int attach_object(struct attacher *a, struct elf_file *f, const char *path, const struct proc_map *m,
-			 struct object *o)
+static int attach_object(struct attacher *a, struct elf_file *f, const char *path, int fd,
+			 const struct proc_map *m, struct object *o)
 {
 	struct alloc_sites sites;
 	int err = 0;
@@ -166,9 +172,9 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
 	if (sites.n)
-		err = kern_attach(a->o.kern, path, sites.v, sites.n, o->scope, &a->n_probes);
+		err = kern_attach(a->o.kern, path, fd, sites.v, sites.n, o->scope, &a->n_probes);
 	if (sites.loader_hook)
-		kern_attach_code_hook(a->o.kern, path, sites.loader_hook, o->scope);
+		kern_attach_code_hook(a->o.kern, path, fd, sites.loader_hook, o->scope);
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)
@@ -187,7 +193,7 @@ static void note_denied(struct attacher *a, const struct proc_map *m)
 }
 
 /* The file of a mapping, if no other one is the same. */
-static int attach_file(struct attacher *a, pid_t pid, const struct proc_map *m, struct elf_file *f,
+static int attach_file(struct attacher *a, pid_t pid, const struct proc_map *m, struct elf_file *f, int fd,
 		       struct object *o)
 {
 	char *path;
@@ -196,9 +202,9 @@ static int attach_file(struct attacher *a, pid_t pid, const struct proc_map *m, 
 	if (find_object(a, a->n_objs, &o->id, o->scope))
 		return 0;
 	path = proc_map_attach_path(a->o.proc_root, pid, m);
-	if (!path)
-		return 0;
-	err = attach_object(a, f, path, m, o);
+	if (!path) /* the process has ended meanwhile: others will run the file */
+		path = xstrdup(m->path);
+	err = attach_object(a, f, path, fd, m, o);
 	XGROW(a->objects, a->n_objs, a->objs_cap);
 	a->objects[a->n_objs++] = *o;
 	free(path);
@@ -210,7 +216,7 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 	pid_t scope = a->o.pid_scoped ? pid : 0;
 	struct object o = { .scope = scope, .map_key = map_key(m, 0) };
 	struct elf_file *f;
-	int fd, err;
+	int fd, attach_fd, err;
 
 	if (!m->exec || !m->ino || is_known(a, m, scope))
 		return 0;
@@ -218,6 +224,8 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 	fd = proc_map_open(a->o.proc_root, pid, m);
 	if (fd == -EACCES || fd == -EPERM)
 		note_denied(a, m);
+	if (fd == -ENOENT)
+		forget(a, m, scope);
 	if (fd < 0)
 		return fd;
 	err = proc_file_id(fd, &o.id);
@@ -225,11 +233,14 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 		close(fd);
 		return err;
 	}
+	attach_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	err = elf_file_open(&f, fd);
-	if (err)
-		return err;
-	err = attach_file(a, pid, m, f, &o);
-	elf_file_close(f);
+	if (!err) {
+		err = attach_file(a, pid, m, f, attach_fd, &o);
+		elf_file_close(f);
+	}
+	if (attach_fd >= 0)
+		close(attach_fd);
 	return err;
 }
 

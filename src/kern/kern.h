@@ -89,9 +89,10 @@ struct probe_site {
 
 /*
  * Probe one file. pid 0: every process that maps it. Sites without return go first, in a
- * link of their own. *n_probes is increased by what was attached.
+ * link of their own. *n_probes is increased by what was attached. file_fd: the file opened, for when its path is
+ * gone (a process's /proc/PID/root goes with it), or -1; the caller's.
  */
-int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,
+int kern_attach(struct kern *k, const char *path, int file_fd, const struct probe_site *sites, size_t n, pid_t pid,
 		unsigned int *n_probes);
 /*
  * Links of single processes give way to links for all. Each hit counts once meanwhile, and calls in flight end
@@ -147,7 +148,7 @@ int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev);
 /* Code was unmapped or replaced: every cached rule is looked up again. */
 void kern_unwind_forget(struct kern *k);
 /* Do so whenever ld.so loads or unloads an object: offset of its _dl_debug_state. */
-int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid);
+int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_t offset, pid_t pid);
 /*
  * A process mapped code, or asks for its mappings (the maps handler): tell the kernel side, where it
  * cannot look by itself; else nothing. 0 or -errno. At its end: kern_maps_drop.

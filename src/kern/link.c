@@ -43,6 +43,7 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 /* Where a set goes. */
 struct attach_to {
 	const char *path;
+	int fd;	   /* of the same file, or -1 */
 	pid_t pid; /* 0: every process */
 	bool gated;
 };
@@ -123,6 +124,8 @@ static int attach_set(struct kern *k, struct bpf_program *prog, uint32_t type, u
 	if (!n)
 		return 0;
 	s.file_fd = open(to->path, O_PATH | O_CLOEXEC);
+	if (s.file_fd < 0 && errno == ENOENT && to->fd >= 0)
+		s.file_fd = fcntl(to->fd, F_DUPFD_CLOEXEC, 0);
 	if (s.file_fd < 0)
 		return -errno;
 	s.sites = xmalloc(n * sizeof(*sites));
@@ -201,10 +204,10 @@ static size_t pick(struct probe_site *out, const struct probe_site *sites, size_
 	return picked;
 }
 
-int kern_attach(struct kern *k, const char *path, const struct probe_site *sites, size_t n, pid_t pid,
+int kern_attach(struct kern *k, const char *path, int file_fd, const struct probe_site *sites, size_t n, pid_t pid,
 		unsigned int *n_probes)
 {
-	const struct attach_to to = { .path = path, .pid = pid, .gated = k->verify == KERN_COUNT };
+	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid, .gated = k->verify == KERN_COUNT };
 	struct probe_site *some = xcalloc(n, sizeof(*some));
 	size_t picked;
 	int err = 0, hot;
@@ -241,10 +244,10 @@ int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsign
 	return k->loader.fd < 0 ? k->loader.fd : 0;
 }
 
-int kern_attach_code_hook(struct kern *k, const char *path, uint64_t offset, pid_t pid)
+int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_t offset, pid_t pid)
 {
 	struct probe_site site = { .offset = offset, .entry_only = true };
-	const struct attach_to to = { .path = path, .pid = pid };
+	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid };
 	struct bpf_program *prog = k->skel->progs.loader_changed;
 
 	if (!k->tables)
