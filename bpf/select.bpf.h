@@ -47,9 +47,15 @@ static __always_inline __u32 tgid_of(struct task_struct *task)
 	return ns == pidns ? nr : 0;
 }
 
+/* Not inlined, for its locals: see test_bpf_stack.sh. */
+static __noinline __u32 current_tgid_in_ns(void)
+{
+	return tgid_of(bpf_get_current_task_btf());
+}
+
 static __always_inline __u32 current_tgid(void)
 {
-	return pidns ? tgid_of(bpf_get_current_task_btf()) : bpf_get_current_pid_tgid() >> 32;
+	return pidns ? current_tgid_in_ns() : bpf_get_current_pid_tgid() >> 32;
 }
 
 /* Run once by user space, in its own context: which namespace is it in? */

@@ -133,15 +133,15 @@ __noinline __u32 uw_search(__u32 groups, __u32 block, __u32 low)
 static const volatile struct uw_object uw_pending = { .state = UW_OBJECT_PENDING };
 
 /* First hit of an object: a placeholder keeps the others quiet while user space builds its table. */
-static __always_inline void uw_announce(const struct uw_object_key *key, const struct uw_vma *v)
+static __always_inline void uw_announce(const struct uw_vma *v)
 {
 	struct mp_ev_object *e;
 
-	if (bpf_map_update_elem(&uw_objects, key, (void *)&uw_pending, BPF_NOEXIST))
+	if (bpf_map_update_elem(&uw_objects, &v->key, (void *)&uw_pending, BPF_NOEXIST))
 		return;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		bpf_map_delete_elem(&uw_objects, key); /* the next hit tries again */
+		bpf_map_delete_elem(&uw_objects, &v->key); /* the next hit tries again */
 		lose(MP_LOSS_EVENT_UNSENT, 0);
 		return;
 	}
@@ -150,8 +150,8 @@ static __always_inline void uw_announce(const struct uw_object_key *key, const s
 	e->start = v->start;
 	e->end = v->end;
 	e->pgoff = v->pgoff;
-	e->ino = key->ino;
-	e->dev = key->dev;
+	e->ino = v->key.ino;
+	e->dev = v->key.dev;
 	e->pad = 0;
 	e->version = v->version;
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
@@ -179,24 +179,21 @@ static __always_inline __u32 uw_object_rule(struct uw_object *o, __u64 file_off)
 /* Rule for pc from the tables, or UW_FAIL. Global: verified once. */
 __noinline __u32 uw_rule(__u64 pc)
 {
-	struct uw_object_key key = {};
 	struct uw_object *o;
 	struct uw_vma v = {};
 	__u32 end = uw_find_vma(pc, &v);
 
 	if (end)
 		return UW_FAIL(end);
-	if (!v.ino)
+	if (!v.key.ino)
 		return UW_RULE_FRAME_POINTER; /* anonymous: a JIT's code */
-	key.ino = v.ino;
-	key.dev = v.dev;
-	o = bpf_map_lookup_elem(&uw_objects, &key);
+	o = bpf_map_lookup_elem(&uw_objects, &v.key);
 	if (o && v.version && o->version && o->version != v.version) {
-		bpf_map_delete_elem(&uw_objects, &key); /* overwritten, or another file with its inode number */
+		bpf_map_delete_elem(&uw_objects, &v.key); /* overwritten, or another file with its inode number */
 		o = NULL;
 	}
 	if (!o) {
-		uw_announce(&key, &v);
+		uw_announce(&v);
 		return UW_FAIL(MP_END_NOT_READY);
 	}
 	if (o->state == UW_OBJECT_PENDING)

@@ -26,10 +26,11 @@ struct {
 	__type(value, struct uw_range);
 } uw_ranges SEC(".maps");
 
+/* Small: it lies on the stack of the longest chain of calls (test_bpf_stack.sh). */
 struct uw_vma {
-	__u64 start, end, pgoff, ino;
-	__u64 version; /* mp_file_version, 0 unknown */
-	__u32 dev, found;
+	__u64 start, end, pgoff; /* end 0: none */
+	__u64 version;		 /* mp_file_version, 0 unknown */
+	struct uw_object_key key; /* ino 0: anonymous */
 };
 
 /* Time of change, as struct inode has had it: 6.11, 6.6, before. */
@@ -78,11 +79,10 @@ static long uw_vma_callback(struct task_struct *task, struct vm_area_struct *vma
 	v->end = vma->vm_end;
 	v->pgoff = vma->vm_pgoff;
 	if (file) {
-		v->ino = BPF_CORE_READ(file, f_inode, i_ino);
-		v->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+		v->key.ino = BPF_CORE_READ(file, f_inode, i_ino);
+		v->key.dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 		v->version = uw_inode_version(file->f_inode);
 	}
-	v->found = 1;
 	return 0;
 }
 
@@ -148,8 +148,8 @@ static __always_inline __u32 uw_vma_from_ranges(__u64 pc, struct uw_vma *v)
 	v->start = r->start;
 	v->end = r->end;
 	v->pgoff = r->pgoff;
-	v->ino = r->ino;
-	v->dev = r->dev;
+	v->key.ino = r->ino;
+	v->key.dev = r->dev;
 	v->version = r->version;
 	return 0;
 }
@@ -171,7 +171,7 @@ static __always_inline __u32 uw_find_vma(__u64 pc, struct uw_vma *v)
 	err = bpf_find_vma(bpf_get_current_task_btf(), pc, uw_vma_callback, v, 0);
 	if (err == -MP_EBUSY)
 		return uw_vma_from_ranges(pc, v) ? MP_END_BUSY : 0;
-	return v->found && pc >= v->start ? 0 : MP_END_UNMAPPED;
+	return v->end && pc >= v->start ? 0 : MP_END_UNMAPPED;
 }
 
 #endif

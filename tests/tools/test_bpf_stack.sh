@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-# The stacks of the functions of one BPF call chain fit in 512 bytes together, each rounded up to 32, as kernels
-# before 6.13 demand of programs without a private stack ("combined stack size of 3 calls is 672. Too large",
-# 6.1 and 6.12). Newer ones let more pass, and would not show it: memprobe falls back to frame pointers there.
+# The stacks of the functions of one BPF call chain fit in 512 bytes together, each rounded up to 32 (one without
+# locals takes 32), as kernels before 6.13 demand of programs without a private stack ("combined stack size of 3
+# calls is 672. Too large", 6.1 and 6.12). Newer ones let more pass, and would not show it: memprobe falls back to
+# frame pointers there.
 # Remedy: rare code with locals of its own goes into a function that is not inlined.
 set -eu
 out=$(mktemp)
@@ -16,7 +17,7 @@ done
 sizes=$(llvm-readelf --stack-sizes "$out")
 
 size_of() {
-	awk -v name="$1" '$2 == name { print int(($1 + 31) / 32) * 32; n++ } END { exit !n }' <<<"$sizes" ||
+	awk -v name="$1" '$2 == name { print $1 ? int(($1 + 31) / 32) * 32 : 32; n++ } END { exit !n }' <<<"$sizes" ||
 		{ echo "no function $1" >&2; exit 1; }
 }
 
@@ -30,13 +31,26 @@ check() { # FUNCTION...: each called by the one before
 	echo "$text = $sum"
 	[ "$sum" -le 512 ] || bad=1
 }
-for entry in heap_entry stack_verify; do
-	check $entry uw_chunk_walk uw_rule uw_search
-	check $entry uw_chunk_walk uw_rule uw_vma_callback
-	check $entry uw_chunk_walk uw_step_special
+for entry in heap_entry stack_verify fault_verify; do
+	check $entry uw_stretch_walk uw_chunk_walk uw_rule uw_search
+	check $entry uw_stretch_walk uw_chunk_walk uw_rule uw_vma_callback
+	check $entry uw_stretch_walk uw_chunk_walk uw_rule current_tgid_in_ns
+	check $entry uw_stretch_walk uw_chunk_walk uw_step_special
+	check $entry uw_finish_hash
 done
-for f in proc_gen call_abandon stack_enter drops_one_of; do
-	check heap_entry $f
-	check heap_entry_fp $f
+for entry in heap_entry heap_entry_fp heap_return heap_free_entry; do
+	check $entry proc_gen proc_exec proc_begin
+	check $entry proc_gen proc_exec comm_matches
+	check $entry proc_gen proc_unknown proc_begin
+	check $entry proc_gen proc_unknown comm_matches
+	check $entry proc_gen proc_unknown current_tgid_in_ns
+	for f in call_abandon stack_enter stack_hash drops_one_of; do
+		check $entry $f
+	done
 done
-[ $bad = 0 ] || { echo "a chain of calls has more than 512 bytes of stack"; exit 1; }
+# Whoever adds a function adds its chains.
+known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "
+for f in $(llvm-readelf -sW "$out" | awk '$4 == "FUNC" && $7 == 2 { print $8 }'); do
+	[[ $known = *" $f "* ]] || { echo "no chain with $f is checked"; bad=1; }
+done
+[ $bad = 0 ] || { echo "a chain of calls has more than 512 bytes of stack, or is not known"; exit 1; }
