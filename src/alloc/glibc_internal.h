@@ -8,7 +8,6 @@
 #include "alloc/memory_window.h"
 
 #define GLIBC_MAX_ARENAS 4096
-#define GLIBC_MAX_HEAPS 65536 /* 4 TiB */
 
 struct heap_reader {
 	const struct glibc_heap_opts *o;
@@ -29,6 +28,8 @@ bool glibc_find(struct heap_reader *r);
 /* glibc_walk.c: one arena whose address is set in a. */
 void glibc_walk_main(struct heap_reader *r, struct glibc_arena *a);
 void glibc_walk_heaps(struct heap_reader *r, struct glibc_arena *a);
+/* Do the counts agree with the lists, and is there any? payload: of a chunk of TCACHE_CHUNK_BYTES. */
+bool glibc_looks_like_tcache(const uint8_t *payload);
 /* glibc_lists.c: move what lies in tcaches and fastbins from in_use to cached. */
 void glibc_take_cached(struct heap_reader *r);
 /* glibc_mmapped.c: chunks with a mapping of their own. */

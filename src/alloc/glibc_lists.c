@@ -14,7 +14,6 @@
 
 #define LINE_BYTES 4096u
 #define N_LINES 1024u
-#define MAX_LIST (1ULL << 26)
 
 struct lists {
 	struct heap_reader *r;
@@ -119,6 +118,22 @@ static void move(struct lists *l, uint64_t mem, uint64_t size, uint64_t n)
 	census_add(l->r->h->census, size, -(int64_t)n, false, 0);
 }
 
+bool glibc_looks_like_tcache(const uint8_t *payload)
+{
+	uint16_t counts[TCACHE_N_BINS];
+	unsigned int i, n = 0;
+
+	__builtin_memcpy(counts, payload, sizeof(counts));
+	for (i = 0; i < TCACHE_N_BINS; i++) {
+		uint64_t entry = read_word(payload + TCACHE_ENTRIES + 8 * i);
+
+		if (!counts[i] != !entry || (entry & 15) || entry >> 48)
+			return false;
+		n += counts[i] != 0;
+	}
+	return n > 0;
+}
+
 static void take_tcache(struct lists *l, uint64_t chunk)
 {
 	uint8_t t[TCACHE_CHUNK_BYTES - CHUNK_HEADER_BYTES];
@@ -126,14 +141,9 @@ static void take_tcache(struct lists *l, uint64_t chunk)
 	uint64_t entry, n;
 	unsigned int i;
 
-	if (!reader_read(l->r, chunk + CHUNK_HEADER_BYTES, t, sizeof(t)))
+	if (!reader_read(l->r, chunk + CHUNK_HEADER_BYTES, t, sizeof(t)) || !glibc_looks_like_tcache(t))
 		return;
 	__builtin_memcpy(counts, t, sizeof(counts));
-	for (i = 0; i < TCACHE_N_BINS; i++) {
-		entry = read_word(t + TCACHE_ENTRIES + 8 * i);
-		if (!counts[i] != !entry || (entry & 15) || entry >> 48)
-			return;
-	}
 	for (i = 0; i < TCACHE_N_BINS; i++) {
 		uint64_t size = CHUNK_MIN_BYTES + 16 * i;
 
@@ -156,7 +166,7 @@ static void take_fastbins(struct lists *l, const struct glibc_arena *a)
 
 		chunk = read_word(bins + 8 * i);
 		mem = chunk + CHUNK_HEADER_BYTES;
-		if (chunk && follow_any(l, mem, size, CHUNK_HEADER_BYTES, MAX_LIST, &n))
+		if (chunk && follow_any(l, mem, size, CHUNK_HEADER_BYTES, a->system_bytes / size, &n))
 			move(l, mem, size, n);
 	}
 }

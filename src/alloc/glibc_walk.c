@@ -18,7 +18,7 @@ struct walk {
 	struct glibc_arena *a;
 	uint64_t limit; /* of what may be read */
 	/* the chunk that waits */
-	bool waits, is_since;
+	bool waits, is_since, is_tcache;
 	uint64_t addr, size, resident, first_word, trim;
 	uint64_t looks;
 };
@@ -42,7 +42,7 @@ static void take_in_use(struct walk *w)
 	if (w->is_since)
 		part_add(&w->a->since, w->size, w->resident, 1);
 	census_add(r->h->census, w->size, 1, w->is_since, type_word(w, w->first_word));
-	if (w->size == TCACHE_CHUNK_BYTES) {
+	if (w->is_tcache) {
 		XGROW(r->tcaches, r->n_tcaches, r->tcaches_cap);
 		r->tcaches[r->n_tcaches++] = w->addr;
 	}
@@ -137,7 +137,7 @@ static bool take_header(struct walk *w, uint64_t addr, const uint8_t *p, uint64_
 {
 	uint64_t head = read_word(p + 8), mem = addr + CHUNK_HEADER_BYTES;
 	bool prev_in_use = head & CHUNK_PREV_INUSE;
-	const void *first;
+	const void *first, *whole;
 
 	if (w->waits && !prev_in_use && read_word(p) != w->size)
 		return false;
@@ -161,6 +161,9 @@ static bool take_header(struct walk *w, uint64_t addr, const uint8_t *p, uint64_
 	/* the chunk's own header is read already: this does not slide the window out of order */
 	first = window_at(&w->r->w, mem, 8, w->limit);
 	w->first_word = first ? read_word(first) : 0;
+	whole = w->size == TCACHE_CHUNK_BYTES ? window_at(&w->r->w, mem, w->size - CHUNK_HEADER_BYTES, w->limit)
+					      : NULL;
+	w->is_tcache = whole && glibc_looks_like_tcache(whole);
 	return true;
 }
 
@@ -282,14 +285,16 @@ void glibc_walk_heaps(struct heap_reader *r, struct glibc_arena *a)
 {
 	uint64_t heap = a->top_address & ~(HEAP_MAX_BYTES - 1);
 	uint8_t info[HEAP_HEADER_BYTES];
+	uint64_t sum = 0; /* a ring of heaps ends there, too */
 
-	while (heap && a->n_heaps < GLIBC_MAX_HEAPS && reader_read(r, heap, info, sizeof(info))) {
+	while (heap && sum <= a->system_bytes + HEAP_MAX_BYTES && reader_read(r, heap, info, sizeof(info))) {
 		uint64_t size = read_word(info + HEAP_SIZE);
 
 		if (read_word(info + HEAP_AR_PTR) != a->address || !size || size > HEAP_MAX_BYTES ||
 		    size % r->o->memory->page_bytes)
 			return;
 		walk_heap(r, a, heap, size);
+		sum += size;
 		heap = read_word(info + HEAP_PREV);
 		if (heap & (HEAP_MAX_BYTES - 1))
 			return;
