@@ -20,6 +20,8 @@ struct sink {
 	char *temp;	  /* renamed to path at the end; NULL: written in place */
 	const struct renderer *renderer;
 	bool started;
+	bool is_whole; /* the last document of the run is in it */
+	bool failed;   /* told already */
 };
 
 struct output {
@@ -28,30 +30,40 @@ struct output {
 	bool is_run; /* recordings come in parts */
 };
 
+/* Beside the file, by a name that nobody can foresee: links that lie in wait there are not followed. */
 static int open_temp(struct sink *s)
 {
-	s->fd = open(s->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	return s->fd < 0 ? -errno : 0;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	free(s->temp);
+	s->temp = xasprintf("%s.tmp-XXXXXX", s->path);
+	s->fd = mkostemp(s->temp, O_CLOEXEC);
+	if (s->fd >= 0 && !fchmod(s->fd, 0644 & ~mask))
+		return 0;
+	return -errno;
 }
 
 static int open_file(struct sink *s, const char *path, bool in_place)
 {
 	struct stat st;
+	int err = 0;
 
 	s->path = path;
 	/* a device or a pipe must not be replaced by a file */
 	if (!in_place && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		in_place = !S_ISDIR(st.st_mode);
-	if (!in_place)
-		s->temp = xasprintf("%s.tmp-%d", path, (int)getpid());
-	s->fd = open(s->temp ? s->temp : path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (s->fd >= 0 && s->temp && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
-	} else if (s->fd >= 0) {
-		return 0;
+	if (!in_place && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		err = -EISDIR;
+	} else if (!in_place) {
+		err = open_temp(s);
+	} else {
+		s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		err = s->fd < 0 ? -errno : 0;
 	}
-	log_error("cannot write %s: %s", path, strerror(errno));
-	return -errno;
+	if (err)
+		log_error("cannot write %s: %s", path, strerror(-err));
+	return err;
 }
 
 static const struct renderer *stdout_renderer(const struct options *o)
@@ -111,8 +123,10 @@ static int write_all(int fd, const char *data, size_t len)
 /* One document appears under its name; the next one gets a new file. */
 static int publish(struct sink *s)
 {
-	int err = close(s->fd) ? -errno : 0;
+	int err = fsync(s->fd) && errno != EINVAL && errno != EROFS ? -errno : 0;
 
+	if (close(s->fd) && !err)
+		err = -errno;
 	s->fd = -1;
 	if (!err && rename(s->temp, s->path))
 		err = -errno;
@@ -121,8 +135,20 @@ static int publish(struct sink *s)
 	return err;
 }
 
-static void tell_error(const struct sink *s, int err)
+/* What is appended to a file is there as a whole or not at all. */
+static int append(const struct sink *s, const struct buf *b)
 {
+	off_t before = s->path && !s->temp ? lseek(s->fd, 0, SEEK_CUR) : -1;
+	int err = write_all(s->fd, b->data, b->len);
+
+	if (err && before >= 0 && !ftruncate(s->fd, before))
+		lseek(s->fd, before, SEEK_SET);
+	return err;
+}
+
+static void tell_error(struct sink *s, int err)
+{
+	s->failed = s->failed || err;
 	if (err && err != -EPIPE)
 		log_error("cannot write %s: %s", s->path ? s->path : "standard output", strerror(-err));
 }
@@ -144,9 +170,10 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 	if (s->fd < 0)
 		err = open_temp(s);
 	if (!err)
-		err = write_all(s->fd, b.data, b.len);
+		err = append(s, &b);
 	if (!err && single && !p->final)
 		err = publish(s);
+	s->is_whole = !err && p->final;
 	buf_release(&b);
 	tell_error(s, err);
 	return err;
@@ -199,6 +226,7 @@ static int finish_sink(struct sink *s, bool commit)
 {
 	int err = 0;
 
+	commit = (commit || s->is_whole) && !s->failed;
 	if (s->fd < 0 || !s->path) {
 		free(s->temp);
 		return 0;

@@ -29,7 +29,7 @@ int output_write(struct output *out, const struct profile *p, const struct rende
 bool output_has_recording(const struct output *out);
 /* More of the recording that a run makes, to each of those. 0 or -errno (logged). */
 int output_append(struct output *out, const void *data, size_t len);
-/* Finish the files; commit false leaves nothing under their names. */
+/* Finish the files; commit false leaves nothing under their names but what is whole: another output's error costs only that one. */
 int output_close(struct output *out, bool commit);
 /* The report's first lines to stderr, when no report goes to standard output; not with -q. */
 void output_summary(const struct output *out, const struct profile *p, const struct render_opts *r);

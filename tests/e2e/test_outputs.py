@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Outputs that cannot be written, in each format: a reader that leaves, a full disk, no directory, a run that is
+aborted. An error and its message, the other files whole, under a final name a whole file or the one that was there before.
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+from harness import MEMPROBE, ROOT, Memprobe, Target, main, run, test
+
+sys.path.append(os.path.join(ROOT, "tests", "golden"))
+from flame_file import FlameFile # noqa: E402
+from formats_file import HeapProfile, JsonLines, Pprof # noqa: E402
+
+FORMATS = {"report": "txt", "folded": "folded", "flamegraph": "svg", "pprof": "pb.gz", "json": "jsonl", "heapprofile": "heapprofile"}
+WHOLE = {"svg": FlameFile, "pb.gz": Pprof, "jsonl": JsonLines, "heapprofile": HeapProfile}
+
+
+def shell(text, *args):
+    return subprocess.run(["bash", "-c", text, "bash", *map(str, args)], capture_output=True, timeout=60, check=False)
+
+
+@test
+def readers_that_leave(t):
+    with Target("server") as target:
+        for name in FORMATS:
+            ended = shell('set -o pipefail; "$@" | head -c 1 | wc -c', MEMPROBE, "-d", "0.2", "-p", target.pid, "-f", name, "--no-save")
+            t.equal(f"a_reader_that_leaves_after_a_byte_of_{name}__is_no_error",
+                    (ended.returncode, ended.stdout.strip(), b"Broken pipe" in ended.stderr), (0, b"1", False))
+            ended = shell('"$@" > /dev/full', MEMPROBE, "-d", "0.2", "-p", target.pid, "-f", name, "--no-save")
+            t.equal(f"{name}_to_a_full_device__is_an_error_with_its_reason",
+                    (ended.returncode, b"cannot write standard output: No space left on device" in ended.stderr), (1, True))
+        t.equal("the_target__runs_on", target.exit(), 0)
+
+
+def small_disk(d):
+    path = os.path.join(d, "small")
+    os.mkdir(path)
+    return path if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", path], capture_output=True,
+                                  check=False).returncode == 0 else None
+
+
+@test
+def full_disk(t):
+    with tempfile.TemporaryDirectory() as d, Target("server") as target:
+        disk = small_disk(d)
+        if not disk:
+            t.skip("a_disk_that_is_full__leaves_no_half_file", "cannot mount a small file system")
+            return
+        try:
+            for name, suffix in FORMATS.items():
+                path, good = os.path.join(disk, "out." + suffix), os.path.join(d, "good.svg")
+                with open(path, "w") as f:
+                    f.write("before")
+                with open(os.path.join(disk, "filler"), "wb", buffering=0) as f:
+                    try:
+                        while f.write(bytes(512)):
+                            pass
+                    except OSError:
+                        pass
+                ended = run("-d", "0.2", "-p", target.pid, "-o", path, "-o", good, "--no-save")
+                t.equal(f"a_full_disk__is_an_error_that_names_the_file_of_{name}",
+                        (ended.status, f"cannot write {path}: No space left on device" in ended.stderr), (1, True))
+                with open(path) as f:
+                    t.equal(f"what_was_there_before__stays_instead_of_half_a_{name}", f.read(), "before")
+                t.equal(f"no_temporary_file_of_{name}__stays", sorted(os.listdir(disk)), sorted(["filler", "out." + suffix]))
+                with open(good, "rb") as f:
+                    t.true(f"the_other_file_beside_{name}__is_whole", FlameFile(f.read()).nodes, "")
+                os.remove(path)
+                os.remove(os.path.join(disk, "filler"))
+        finally:
+            subprocess.run(["umount", disk], check=False)
+        target.exit()
+
+
+@test
+def no_such_place(t):
+    with tempfile.TemporaryDirectory() as d, Target("server") as target:
+        for name, suffix in FORMATS.items():
+            ended = run("-d", 1, "-p", target.pid, "-o", os.path.join(d, "no", "x." + suffix), "--no-save")
+            t.equal(f"{name}_in_no_directory__fails_before_anything_is_attached",
+                    (ended.status, "No such file or directory" in ended.stderr, "armed" in ended.stderr), (1, True, False))
+            os.mkdir(os.path.join(d, "x." + suffix))
+            ended = run("-d", 1, "-p", target.pid, "-o", os.path.join(d, "x." + suffix), "--no-save")
+            t.equal(f"{name}_over_a_directory__fails_before_anything_is_attached",
+                    (ended.status, "Is a directory" in ended.stderr, "armed" in ended.stderr), (1, True, False))
+        t.equal("nothing_else__is_left", sorted(os.listdir(d)), sorted("x." + s for s in FORMATS.values()))
+        target.exit()
+
+
+@test
+def aborted(t):
+    with tempfile.TemporaryDirectory() as d, Target("server") as target:
+        paths = {s: os.path.join(d, "out." + s) for s in FORMATS.values()}
+        options = ["-d", 0, "-p", target.pid, "--no-save", *(a for p in paths.values() for a in ("-o", p))]
+        with Memprobe(*options) as m:
+            m.armed()
+            t.true("while_the_run_goes_on__no_file_has_its_name", not any(os.path.exists(p) for p in paths.values()))
+            m.process.send_signal(signal.SIGKILL)
+            m.wait()
+        t.true("nor_after_a_kill", not any(os.path.exists(p) for p in paths.values()), os.listdir(d))
+        for name in os.listdir(d):
+            os.remove(os.path.join(d, name))
+        with Memprobe(*options) as m:
+            m.armed()
+            m.stop(signal.SIGTERM)
+            t.equal("SIGTERM__ends_with_all_files_and_no_other", (m.status, sorted(os.listdir(d))),
+                    (0, sorted(os.path.basename(p) for p in paths.values())))
+        for suffix, reader in WHOLE.items():
+            with open(paths[suffix], "rb") as f:
+                t.true(f"the_{suffix}_file__is_whole", reader(f.read()))
+        t.equal("files__are_readable_for_all", {os.stat(p).st_mode & 0o777 for p in paths.values()}, {0o644})
+        target.exit()
+
+
+@test
+def lying_in_wait(t):
+    """A link at the name that a predictable temporary file would have."""
+    with tempfile.TemporaryDirectory() as d, Target("server") as target:
+        victim = os.path.join(d, "victim")
+        with open(victim, "w") as f:
+            f.write("precious")
+        m = Memprobe("-d", "0.3", "-p", target.pid, "-o", os.path.join(d, "out.folded"), "--no-save")
+        with m:
+            os.symlink(victim, os.path.join(d, f"out.folded.tmp-{m.process.pid}"))
+            m.wait()
+        with open(victim) as f:
+            t.equal("a_link_that_waits_for_a_temporary_file__is_not_followed", f.read(), "precious")
+        target.exit()
+
+
+if __name__ == "__main__":
+    main()
