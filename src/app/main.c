@@ -25,6 +25,7 @@ static int (*const run[])(const struct options *o) = {
 	[VERB_PROFILE] = session_run,
 	[VERB_DOCTOR] = doctor_run,
 	[VERB_REPORT] = replay_run,
+	[VERB_DIFF] = compare_run,
 };
 
 int main(int argc, char **argv)

@@ -179,6 +179,29 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 	return err;
 }
 
+int output_write_diff(struct output *out, const struct diff *d, const struct render_opts *r)
+{
+	int err = 0, e;
+	size_t i;
+
+	for (i = 0; i < out->n; i++) {
+		if (out->sinks[i].renderer->diff)
+			continue;
+		log_error("format %s shows no comparison: report and folded do", out->sinks[i].renderer->name);
+		return -EINVAL;
+	}
+	for (i = 0; i < out->n; i++) {
+		struct buf b = BUF_INIT;
+
+		out->sinks[i].renderer->diff(&b, d, r);
+		e = write_all(out->sinks[i].fd, b.data, b.len);
+		tell_error(&out->sinks[i], e);
+		err = err ? err : e;
+		buf_release(&b);
+	}
+	return err;
+}
+
 static bool is_appended(const struct output *out, size_t i)
 {
 	return out->is_run && out->sinks[i].renderer->recording;

@@ -25,6 +25,8 @@ struct output;
 int output_open(struct output **out, const struct options *o);
 /* Render one snapshot to every destination; in a run all but recordings, which are appended to.  0, -EPIPE, -errno (logged). */
 int output_write(struct output *out, const struct profile *p, const struct render_opts *r);
+/* A comparison, to every destination. Each format there has a diff (-EINVAL, logged, when one has not). */
+int output_write_diff(struct output *out, const struct diff *d, const struct render_opts *r);
 /* Is there an -o FILE.memprobe? */
 bool output_has_recording(const struct output *out);
 /* More of the recording that a run makes, to each of those. 0 or -errno (logged). */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* memprobe report: recordings into any format. No rights are needed but to read the files. */
+/* memprobe report and memprobe diff: recordings into any format. No rights are needed but to read the files. */
 #ifndef MEMPROBE_APP_REPLAY_H
 #define MEMPROBE_APP_REPLAY_H
 
 #include "cli/options.h"
 
-/* An exit status. */
+/* Exit statuses. */
 int replay_run(const struct options *o);
+int compare_run(const struct options *o);
 
 #endif

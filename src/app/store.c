@@ -269,7 +269,7 @@ char *store_commit(struct store *s)
 		path = xasprintf("%s/%s" SUFFIX, s->dir, s->name);
 		close(s->fd);
 		s->fd = -1;
-		store_prune(s->dir_fd, STORE_MAX_FILES, STORE_MAX_BYTES);
+		store_prune(s->dir_fd, strrchr(path, '/') + 1, STORE_MAX_FILES, STORE_MAX_BYTES);
 	}
 	store_leave(&s->user);
 	return path;

@@ -21,7 +21,7 @@ struct store_user {
 int store_enter(const struct store_user *u); /* 0 or -errno; leave in both cases */
 void store_leave(const struct store_user *u);
 
-/* Keeps the newest recordings: so many, of so many bytes together; the newest whatever its size. */
-void store_prune(int dir_fd, size_t max_files, uint64_t max_bytes);
+/* Keeps `own`, and the newest of the others: so many, of so many bytes, all together. */
+void store_prune(int dir_fd, const char *own, size_t max_files, uint64_t max_bytes);
 
 #endif

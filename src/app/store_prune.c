@@ -50,7 +50,7 @@ static bool is_being_written(int dir_fd, const char *name)
 	return held;
 }
 
-static void read_entries(struct entries *e, int dir_fd)
+static void read_entries(struct entries *e, int dir_fd, const char *own, uint64_t *own_bytes)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -62,6 +62,10 @@ static void read_entries(struct entries *e, int dir_fd)
 			continue;
 		if (fstatat(dir_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
+		if (!strcmp(d->d_name, own)) {
+			*own_bytes = (uint64_t)st.st_size;
+			continue;
+		}
 		XGROW(e->v, e->n, e->cap);
 		e->v[e->n++] = (struct entry){ xstrdup(d->d_name), (uint64_t)st.st_size, st.st_mtim };
 	}
@@ -82,19 +86,19 @@ static int newest_first(const void *a, const void *b)
 	return -strcmp(x->name, y->name);
 }
 
-void store_prune(int dir_fd, size_t max_files, uint64_t max_bytes)
+void store_prune(int dir_fd, const char *own, size_t max_files, uint64_t max_bytes)
 {
 	struct entries e = { 0 };
 	uint64_t bytes = 0;
-	size_t i, kept = 0;
+	size_t i, kept = 1;
 
-	read_entries(&e, dir_fd);
+	read_entries(&e, dir_fd, own, &bytes);
 	if (e.n)
 		qsort(e.v, e.n, sizeof(*e.v), newest_first);
 	for (i = 0; i < e.n; i++) {
 		const struct entry *x = &e.v[i];
 
-		if (!kept || (kept < max_files && bytes + x->size_bytes <= max_bytes)) {
+		if (kept < max_files && bytes + x->size_bytes <= max_bytes) {
 			kept++;
 			bytes += x->size_bytes;
 			continue;

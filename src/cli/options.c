@@ -448,7 +448,8 @@ static enum options_result check_combination(struct parser *p)
 	const struct options *o = p->o;
 
 	if (o->n_files < verbs[o->verb].n_files)
-		return fail(p, "a recording is needed: FILE or FILE@TIME");
+		return fail(p, o->verb == VERB_DIFF ? "two recordings are needed: A[@TIME] B[@TIME]" :
+						      "a recording is needed: FILE or FILE@TIME");
 	if (o->command && !*o->command)
 		return fail(p, "nothing after --: a command is needed");
 	if (o->command && o->n_pids)

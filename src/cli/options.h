@@ -26,6 +26,7 @@ enum verb {
 	VERB_PROFILE, /* none */
 	VERB_DOCTOR,
 	VERB_REPORT,
+	VERB_DIFF,
 };
 
 /* FILE or FILE@TIME */

@@ -17,6 +17,7 @@ const struct verb_row verbs[] = {
 		"       memprobe [OPTION...] -c GROUP            the processes of a container or control group\n"
 		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
 		"       memprobe report FILE[@TIME]              any format from a recording, no root needed\n"
+		"       memprobe diff A[@TIME] B[@TIME]          two moments of a recording, or two runs\n"
 		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
 		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
 		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
@@ -40,6 +41,15 @@ const struct verb_row verbs[] = {
 		"Usage: memprobe report [OPTION...] FILE[@TIME]\n",
 		"\nRuns are kept in ~/.local/state/memprobe, the last ten. Exit status: 0 ok, 1 failed, or the recording is\n"
 		"cut or damaged (what can be read is shown), 2 usage.\n",
+	},
+	[VERB_DIFF] = {
+		"diff", " format folded report output metric min-bytes quiet verbose help ", 2,
+		"memprobe diff tells what changed: between two moments of one run how the levels did, between two\n"
+		"runs what each did per second. Levels of two runs are never subtracted.\n\n"
+		"  memprobe diff FILE@10s FILE@30s           what grew from 10 s to 30 s\n"
+		"  memprobe diff before.memprobe after.memprobe\n\n"
+		"Usage: memprobe diff [OPTION...] A[@TIME] B[@TIME]\n",
+		"\nFolded has two columns, A and B. Exit status: 0 ok, 1 failed, or a recording is cut or damaged, 2 usage.\n",
 	},
 };
 

@@ -169,6 +169,14 @@ static void take_facts(struct merger *m)
 	p->command_line = string_of(m, m->from->command_line);
 	p->final = m->from->final;
 	p->run_id = m->from->run_id;
+	m->d->facts[m->side] = (struct diff_facts){
+		.window_ns = p->window_ns,
+		.wall_time_ns = p->wall_time_ns,
+		.lost_events = profile_lost_events(m->from),
+		.command_line = p->command_line,
+		.host = p->host,
+		.is_exact = watch_is_exact(m->from),
+	};
 }
 
 static void give_b_to_profile(struct diff *d)
@@ -197,7 +205,6 @@ void diff_make(struct diff *d, const struct profile *a, const struct profile *b)
 		struct merger m = { .d = d, .from = from[side], .side = (enum diff_side)side, .stack_ids = &stack_ids,
 				    .proc_ids = &proc_ids, .cap = &cap };
 
-		d->window_ns[side] = from[side]->window_ns;
 		take_frames(&m);
 		take_procs(&m);
 		take_stacks(&m);
@@ -228,7 +235,9 @@ uint64_t diff_level(const struct diff_figures *f, enum profile_metric m)
 
 double diff_rate(const struct diff *d, enum diff_side side, uint64_t n)
 {
-	return d->window_ns[side] ? (double)n * 1e9 / (double)d->window_ns[side] : 0;
+	uint64_t window_ns = d->facts[side].window_ns;
+
+	return window_ns ? (double)n * 1e9 / (double)window_ns : 0;
 }
 
 uint64_t diff_value(const struct diff *d, enum diff_side side, size_t stack, enum profile_metric m)

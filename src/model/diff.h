@@ -23,9 +23,16 @@ struct diff_figures {
 	uint64_t live_bytes, live_blocks;
 };
 
+/* Of one side; strings are those of the diff's profile. */
+struct diff_facts {
+	uint64_t window_ns, wall_time_ns, lost_events;
+	uint32_t command_line, host;
+	bool is_exact; /* nothing was sampled */
+};
+
 struct diff {
 	bool is_one_run;
-	uint64_t window_ns[2];
+	struct diff_facts facts[2];
 	struct profile profile; /* stacks of both, with B's figures and, apart from that, B's facts; of two runs tgid is 0 */
 	struct diff_figures *figures[2]; /* by its stacks */
 	struct diff_figures sum[2];

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "render/folded_text.h"
 #include "render/formats.h"
 
 struct line {
@@ -36,14 +37,15 @@ static void add_name(struct buf *b, const char *name)
 	buf_release(&clean);
 }
 
-static char *stack_text(const struct profile *p, const struct profile_stack *s)
+char *folded_text(const struct profile *p, const struct profile_stack *s)
 {
 	const struct profile_proc *proc = &p->procs[s->proc];
 	struct buf b = BUF_INIT, mark = BUF_INIT;
 	uint32_t i;
 
 	add_name(&b, profile_str(p, proc->comm));
-	buf_addf(&b, "-%d", proc->tgid);
+	if (proc->tgid)
+		buf_addf(&b, "-%d", proc->tgid);
 	if (*stack_mark(p, s, &mark)) {
 		buf_addc(&b, ';');
 		add_name(&b, mark.data);
@@ -99,7 +101,7 @@ void render_folded(struct buf *out, const struct profile *p, const struct render
 		uint64_t value = stack_metric(s, o->metric);
 
 		if (value && s->live_bytes >= o->min_bytes)
-			lines[n++] = (struct line){ stack_text(p, s), value };
+			lines[n++] = (struct line){ folded_text(p, s), value };
 	}
 	if (n)
 		qsort(lines, n, sizeof(*lines), by_text);

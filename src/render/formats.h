@@ -10,6 +10,8 @@ void render_folded(struct buf *out, const struct profile *p, const struct render
 void render_heapprofile(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_json_lines(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_pprof(struct buf *out, const struct profile *p, const struct render_opts *o);
+void render_diff_folded(struct buf *out, const struct diff *d, const struct render_opts *o);
+void render_diff_report(struct buf *out, const struct diff *d, const struct render_opts *o);
 void render_recording(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_report(struct buf *out, const struct profile *p, const struct render_opts *o);
 

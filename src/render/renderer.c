@@ -7,8 +7,10 @@
 #include "render/formats.h"
 
 const struct renderer renderers[] = {
-	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report },
-	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded },
+	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report,
+	  .diff = render_diff_report },
+	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded,
+	  .diff = render_diff_folded },
 	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
 	  .single = true, .render = render_flamegraph },
 	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",

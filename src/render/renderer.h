@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "model/diff.h"
 #include "model/profile.h"
 
 struct render_opts {
@@ -31,6 +32,7 @@ struct renderer {
 	bool recording; /* a run appends to it as it goes on */
 	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
+	void (*diff)(struct buf *out, const struct diff *d, const struct render_opts *o); /* NULL: shows no comparison */
 };
 
 /* The table; ends with a row whose name is NULL. */

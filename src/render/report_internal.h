@@ -58,6 +58,11 @@ void report_limit(struct buf *out, const struct profile *p, const struct profile
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent);
 /* What could not be seen: memory from before the attach. */
 void report_add_blind(struct buf *out, const struct profile *p, const char *prefix);
+/* A stack beside a row's figures, in at most two lines, from `column` on; columns 0: 100. */
+void report_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s, size_t column,
+		      unsigned int columns);
+/* All frames, a line each. */
+void report_add_frames(struct buf *out, const struct profile *p, const struct profile_stack *s);
 /* The table of stacks with its remainder, older frees, losses and net rows. */
 void report_table(struct buf *out, const struct profile *p, const struct render_opts *o);
 

@@ -21,7 +21,6 @@
 
 #define WHERE_COLUMN 42
 #define ERROR_COLUMNS 9
-#define WHERE_LINES 2
 
 struct column_sums {
 	int64_t amount, rate, blocks;
@@ -78,137 +77,6 @@ static struct column_sums sums_of(const struct stack_table *t, int64_t bytes, in
 	};
 }
 
-/* ---- where ---- */
-
-struct where {
-	struct buf text; /* finished lines */
-	size_t column; /* where it begins */
-	size_t width, used;
-	unsigned int line;
-	bool full;
-};
-
-/* One more piece; begins the next line when it does not fit, cuts it when it is alone too long. */
-static void where_add(struct where *w, const char *piece, size_t len)
-{
-	const char *separator = w->text.len ? " < " : "";
-	size_t need = strlen(separator) + len;
-
-	if (w->full)
-		return;
-	if (w->used + need > w->width && w->used) {
-		if (++w->line >= WHERE_LINES) {
-			w->full = true;
-			return;
-		}
-		buf_addc(&w->text, '\n');
-		buf_pad(&w->text, ' ', w->column);
-		separator = "< ";
-		w->used = 0;
-		need = 2 + len;
-	}
-	buf_adds(&w->text, separator);
-	if (w->used + need > w->width) {
-		size_t room = w->width - w->used - strlen(separator) - 3;
-
-		buf_add(&w->text, piece, room);
-		buf_adds(&w->text, "...");
-		w->used = w->width;
-		return;
-	}
-	buf_add(&w->text, piece, len);
-	w->used += need;
-}
-
-/* How often the frame at i stands there in a row, as in a recursion. */
-static uint32_t equal_frames(const struct profile *p, const struct profile_stack *s, uint32_t i)
-{
-	const uint32_t *frames = &p->stack_frames[s->first_frame];
-	uint32_t n = 1;
-
-	while (i + n < s->n_frames && frames[i + n] == frames[i])
-		n++;
-	return n;
-}
-
-/* " session_cache.cc:118" */
-static void add_place(struct buf *out, const struct profile *p, const struct profile_frame *f)
-{
-	const char *file = profile_str(p, f->file), *slash = strrchr(file, '/');
-
-	if (!*file || !f->line)
-		return;
-	file = slash ? slash + 1 : file;
-	buf_addc(out, ' ');
-	buf_add_printable(out, file, strlen(file));
-	buf_addf(out, ":%u", f->line);
-}
-
-static void add_where(struct stack_table *t, const struct profile_stack *s)
-{
-	struct where w = { .text = BUF_INIT };
-	unsigned int columns = t->o->columns ? t->o->columns : 100;
-	struct buf name = BUF_INIT, mark = BUF_INIT;
-	uint32_t i;
-
-	w.column = WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0);
-	w.width = columns > w.column + 20 ? columns - w.column : 20;
-	for (i = first_own_frame(t->p, s); i < s->n_frames && !w.full; i++) {
-		const struct profile_frame *f = &t->p->frames[t->p->stack_frames[s->first_frame + i]];
-		uint32_t again = equal_frames(t->p, s, i);
-
-		buf_reset(&name);
-		if (t->p->n_procs > 1 && !w.text.len) /* whose stack it is */
-			buf_addf(&name, "%s: ", profile_str(t->p, t->p->procs[s->proc].comm));
-		add_short_name(&name, profile_str(t->p, f->name));
-		if (again > 1)
-			buf_addf(&name, " x%u", again);
-		i += again - 1;
-		add_place(&name, t->p, f);
-		where_add(&w, name.data, name.len);
-	}
-	buf_reset(&name);
-	stack_mark(t->p, s, &mark);
-	buf_add_printable(&name, mark.data, mark.len);
-	if (name.len)
-		where_add(&w, name.data, name.len);
-	if (!s->n_frames)
-		where_add(&w, "[unknown]", 9);
-	buf_add(t->out, w.text.data, w.text.len);
-	buf_addc(t->out, '\n');
-	buf_release(&w.text);
-	buf_release(&name);
-	buf_release(&mark);
-}
-
-static void add_all_frames(struct stack_table *t, const struct profile_stack *s)
-{
-	const struct profile_proc *proc = &t->p->procs[s->proc];
-	struct buf mark = BUF_INIT;
-	uint32_t i;
-
-	buf_addf(t->out, "          %s (pid %d)\n", profile_str(t->p, proc->comm), proc->tgid);
-	for (i = 0; i < s->n_frames; i++) {
-		const struct profile_frame *f = &t->p->frames[t->p->stack_frames[s->first_frame + i]];
-		const char *name = profile_str(t->p, f->name), *module = profile_str(t->p, f->module);
-
-		buf_adds(t->out, "          ");
-		buf_add_printable(t->out, name, strlen(name));
-		if (*module && name[0] != '[')
-			buf_addf(t->out, "  (%s)", module);
-		add_place(t->out, t->p, f);
-		if (f->inlined)
-			buf_adds(t->out, "  inlined");
-		buf_addc(t->out, '\n');
-	}
-	if (*stack_mark(t->p, s, &mark)) {
-		buf_adds(t->out, "          ");
-		buf_add_printable(t->out, mark.data, mark.len);
-		buf_addc(t->out, '\n');
-	}
-	buf_release(&mark);
-}
-
 static void mean_age(const struct stack_table *t, const struct profile_stack *s, char out[24])
 {
 	uint64_t blocks = totals_live_blocks(&s->t), now_ms = t->p->window_ns / NS_PER_MS, birth;
@@ -229,9 +97,9 @@ static void stack_row(struct stack_table *t, const struct profile_stack *s, size
 	print_row(t, n, sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)),
 		  variance_of(t, s), age);
 	t->left_variance -= variance_of(t, s);
-	add_where(t, s);
+	report_add_where(t->out, t->p, s, WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0), t->o->columns);
 	if (t->o->all_frames)
-		add_all_frames(t, s);
+		report_add_frames(t->out, t->p, s);
 }
 
 /* ---- the rows below the stacks ---- */

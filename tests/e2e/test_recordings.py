@@ -10,10 +10,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
-from harness import MEMPROBE, METRICS, Failure, Memprobe, Target, main, parse_folded, sum_of, test
+from harness import MEMPROBE, METRICS, ROOT, Failure, Memprobe, Target, main, parse_folded, sum_of, test
+
+sys.path.append(os.path.join(ROOT, "tests", "golden"))
+from flame_file import FlameFile # noqa: E402
+from formats_file import HeapProfile, JsonLines, Pprof # noqa: E402
 
 FORMATS = {"folded": "folded", "report": "txt", "flamegraph": "svg", "pprof": "pb.gz", "json": "jsonl",
            "heapprofile": "heapprofile"}
@@ -100,6 +105,11 @@ def formats(t):
         t.equal("a_recording__is_shown_in_all_formats_at_once", (ended.returncode, ended.stdout), (0, b""))
         for f in FORMATS:
             t.equal(f"{f}__is_the_same_from_the_recording", open(again[f], "rb").read(), open(live[f], "rb").read())
+        total = sum(v for _, v in parse_folded(open(again["folded"]).read()))
+        data = {f: open(p, "rb").read() for f, p in again.items()}
+        t.equal("all_formats_of_a_recording__have_one_total",
+                [FlameFile(data["flamegraph"]).nodes[0].bytes, Pprof(data["pprof"]).totals()["live-bytes"],
+                 JsonLines(data["json"]).totals()["live-bytes"], HeapProfile(data["heapprofile"]).total], [total] * 4)
         t.equal("-o_FILE.memprobe__is_the_same_recording", open(own, "rb").read(), open(path, "rb").read())
         summary = "".join(line for line in error.splitlines(True) if not re.match(r"memprobe: (armed:|saved:|\w+ \d+: RSS)", line))
         t.equal("the_words_on_stderr__are_the_same", ended.stderr.decode(), summary)
@@ -114,6 +124,68 @@ def formats(t):
         nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", public, "report", "--json", own],
                                 capture_output=True, timeout=60, check=False)
         t.equal("a_user_without_any_rights__sees_the_same", nobody.stdout, open(live["json"], "rb").read())
+
+
+def columns(output):
+    """{function: (A, B)} of folded with two columns."""
+    sums = {}
+    for line in output.decode().splitlines():
+        stack, a, b = line.rsplit(" ", 2)
+        for name in ("s_kept", "s_moving"):
+            if name in stack.split(";"):
+                before = sums.get(name, (0, 0))
+                sums[name] = (before[0] + int(a), before[1] + int(b))
+    return sums
+
+
+@test
+def differences(t):
+    """Two moments of one run by level, two runs by rate."""
+    runs, truths, times = [], [], []
+    for _ in range(2):
+        with Target("steps") as target, Memprobe("-d", 0, "--json", "-p", target.pid) as m:
+            m.armed()
+            truths.append([target.ask("step")])
+            m.process.send_signal(10)
+            wait_until("a snapshot", lambda: '"type":"summary"' in m.stdout) # pylint: disable=cell-var-from-loop
+            for _ in range(1 + 2 * len(runs)):
+                truths[-1].append(target.ask("step"))
+            time.sleep(0.5)
+            m.stop()
+            target.exit()
+            times.append([json.loads(s.splitlines()[0])["window_ms"] for s in json_snapshots(m.stdout)])
+            runs.append(saved(m))
+    first = f"{runs[0]}@{times[0][0]}ms"
+    for metric in METRICS:
+        got = columns(memprobe("diff", "--folded", "-m", metric, first, runs[0]).stdout)
+        want = {s: (truths[0][0].of(s, metric), truths[0][-1].of(s, metric)) for s in ("s_kept", "s_moving")}
+        t.equal(f"two_moments_of_a_run__have_the_target's_figures_of_both__{metric}", got, want)
+    ended = memprobe("diff", "--report", first, runs[0])
+    t.true("the_report__ranks_what_grew_first", re.search(r"^ 1 .* s_kept", ended.stdout.decode(), re.M) and
+           ended.stdout.startswith(b"GREW by") and b"+101  s_kept" in ended.stdout, ended.stdout.decode())
+    ended = memprobe("diff", "--report", runs[0], first)
+    t.true("the_other_way_round__it_shrank", ended.stdout.startswith(b"SHRANK by") and b"-101  s_kept" in ended.stdout,
+           ended.stdout.decode())
+    ended = memprobe("diff", runs[0], runs[0])
+    t.true("a_moment_and_itself__are_no_difference", ended.returncode == 2 and b"same snapshot" in ended.stderr, f"{ended}")
+    for metric, option in (("live-bytes", ()), ("alloc-bytes", ("-m", "alloc-bytes"))):
+        got = columns(memprobe("diff", "--folded", *option, *runs).stdout)
+        want = {s: tuple(truths[i][-1].of(s, metric) * 1000 / times[i][-1] for i in (0, 1)) for s in ("s_kept", "s_moving")}
+        t.true(f"two_runs__are_compared_per_second__{metric}",
+               got.keys() == want.keys() and all(abs(g - w) < 2 + w * 0.005 for s in want for g, w in zip(got[s], want[s])),
+               f"{got} {want}")
+    ended = memprobe("diff", "--report", *runs)
+    windows = re.findall(r"^[AB]  ([\d.]+) s to ", ended.stdout.decode(), re.M)
+    t.true("both_windows__are_printed", len(windows) == 2 and b"A kept" in ended.stdout, ended.stdout.decode())
+    for metric in ("live-bytes", "live-blocks"):
+        ended = memprobe("diff", "-m", metric, *runs)
+        t.true(f"levels_of_two_runs__are_never_subtracted__{metric}",
+               ended.returncode == 2 and not ended.stdout and b"never subtracted" in ended.stderr, f"{ended}")
+    for suffix in ("pb.gz", "jsonl", "heapprofile"):
+        with tempfile.TemporaryDirectory() as d:
+            ended = memprobe("diff", first, runs[0], "-o", os.path.join(d, "x." + suffix))
+            t.true(f"a_format_that_shows_no_differences__says_so__{suffix}",
+                   ended.returncode == 2 and b"shows no comparison" in ended.stderr and not os.listdir(d), f"{ended}")
 
 
 @test
