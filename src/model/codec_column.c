@@ -183,4 +183,10 @@ void codec_records_read(struct codec_column *c, struct codec_in *in, const struc
 		if (!n)
 			break; /* columns of nothing: nothing follows, however many there are said to be */
 	}
+	for (; k < t->n && n && !in->bad; k++) /* what a column that is not there leaves must make sense, too */
+		for (i = 0; i < n && !in->bad; i++) {
+			char *record = (char *)records + i * t->record_size;
+
+			in->bad = !codec_field_set(record, &t->fields[k], codec_field_get(record, &t->fields[k]), bounds);
+		}
 }

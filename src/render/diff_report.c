@@ -177,20 +177,22 @@ static void add_heading(struct table_text *t)
 			 t->unit.name, "#", "ALLOC", "FREED", "KEPT", "ALLOC", "FREED", "KEPT", "CHANGE", "WHERE");
 }
 
-static uint64_t largest_shown(const struct diff *d, const struct render_opts *o)
+/* Rates in KiB, as long as they fit their columns: what is kept is small beside what is allocated. */
+static struct amount_unit table_unit(const struct diff *d, const struct render_opts *o)
 {
 	uint64_t a = (uint64_t)level(&d->sum[DIFF_A], o), b = (uint64_t)level(&d->sum[DIFF_B], o);
 
 	if (d->is_one_run)
-		return a > b ? a : b;
+		return unit_for(a > b ? a : b);
 	a = (uint64_t)diff_rate(d, DIFF_A, d->sum[DIFF_A].t.alloc_bytes);
 	b = (uint64_t)diff_rate(d, DIFF_B, d->sum[DIFF_B].t.alloc_bytes);
-	return a > b ? a : b;
+	a = a > b ? a : b;
+	return unit_for(a / KIB > 99999 ? a : KIB);
 }
 
 static void add_table(struct buf *out, const struct diff *d, const struct render_opts *o)
 {
-	struct table_text t = { .out = out, .d = d, .o = o, .unit = unit_for(largest_shown(d, o)) };
+	struct table_text t = { .out = out, .d = d, .o = o, .unit = table_unit(d, o) };
 	size_t n, i, shown = 0, max = o->max_stacks ? o->max_stacks : MAX_ROWS;
 	struct row *rows = sorted_rows(d, o, &n);
 	struct cells sum = cells_of(&t, &d->sum[DIFF_A], &d->sum[DIFF_B]), rest;
@@ -238,7 +240,7 @@ static void add_side(struct buf *out, const struct diff *d, enum diff_side side,
 			 shows_allocated(o) ? "allocated" : "live", units_format_count(n, (uint64_t)blocks(sum, o)));
 	buf_addf(out, "; %s, lost %llu\n", f->is_exact ? "every block counted" : "estimated: blocks were sampled",
 		 (unsigned long long)f->lost_events);
-	if (!d->is_one_run) {
+	if (!d->is_one_run && f->command_line) {
 		const char *command = profile_str(&d->profile, f->command_line), *host = profile_str(&d->profile, f->host);
 
 		buf_adds(out, "   ");
@@ -265,7 +267,10 @@ static void add_verdict_of_one_run(struct buf *out, const struct diff *d, const 
 	rows = sorted_rows(d, o, &n);
 	top = n ? level(&d->figures[DIFF_B][rows[0].stack], o) - level(&d->figures[DIFF_A][rows[0].stack], o) : 0;
 	if (change > 0 && top * 2 >= change) {
-		buf_addf(out, "; %lld %% of it is #1 ", (long long)((double)top * 100 / (double)change));
+		if (top > change)
+			buf_adds(out, "; all of it, and more, is #1 ");
+		else
+			buf_addf(out, "; %lld %% of it is #1 ", (long long)((double)top * 100 / (double)change));
 		add_short_name(out, own_frame_name(&d->profile, &d->profile.stacks[rows[0].stack]));
 	}
 	buf_addc(out, '\n');
