@@ -11,7 +11,7 @@ most; in the others gate_cycles.c puts the probes there and takes them away. WHO
 of memprobe and of none alternate, and the slowest answers of both are compared: the machine may be busy
 with other things. What such noise decided is tried once more, as a stall of memprobe's own shows each time.
 
-CYCLES=250 (25 whole runs, 225 gate cycles) on two cores that others kept busy, 6.18; milliseconds at the 999th of 1000
+CYCLES=250 (25 whole runs, 225 gate cycles; redis twice) on two cores that others kept busy, 6.18; milliseconds at the 999th of 1000
 answers, probed / free: redis 2.9 / 3.9 of 4.5 million answers, node 11.7 / 6.6 of 0.96, postgres 9.6 / 5.3 of 0.48, nginx
 6.6 / 6.4 of 0.86. No wrong answer, exit as ever.
 """
