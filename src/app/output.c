@@ -135,15 +135,33 @@ static int publish(struct sink *s)
 	return err;
 }
 
-/* What is appended to a file is there as a whole or not at all. */
-static int append(const struct sink *s, const struct buf *b)
+struct draining {
+	int fd, err;
+};
+
+static void drain(void *ctx, struct buf *b)
+{
+	struct draining *d = ctx;
+
+	if (!d->err)
+		d->err = write_all(d->fd, b->data, b->len);
+	buf_reset(b);
+}
+
+/* What is appended to a file is there as a whole or not at all. b: what comes before. */
+static int append(const struct sink *s, struct buf *b, const struct profile *p, const struct render_opts *r)
 {
 	off_t before = s->path && !s->temp ? lseek(s->fd, 0, SEEK_CUR) : -1;
-	int err = write_all(s->fd, b->data, b->len);
+	struct draining d = { .fd = s->fd };
+	struct render_opts with = *r;
 
-	if (err && before >= 0 && !ftruncate(s->fd, before))
+	with.drain = drain;
+	with.drain_ctx = &d;
+	s->renderer->render(b, p, &with);
+	drain(&d, b);
+	if (d.err && before >= 0 && !ftruncate(s->fd, before))
 		lseek(s->fd, before, SEEK_SET);
-	return err;
+	return d.err;
 }
 
 static void tell_error(struct sink *s, int err)
@@ -166,11 +184,10 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 	if (s->started && !single && !s->renderer->lines) /* snapshots are separated by one empty line */
 		buf_addc(&b, '\n');
 	s->started = true;
-	s->renderer->render(&b, p, r);
 	if (s->fd < 0)
 		err = open_temp(s);
 	if (!err)
-		err = append(s, &b);
+		err = append(s, &b, p, r);
 	if (!err && single && !p->final)
 		err = publish(s);
 	s->is_whole = !err && p->final;

@@ -6,8 +6,8 @@
  *	gatewayd-4242;[truncated: no unwind info in libcodec.so];decode;malloc 128
  *
  * An inlined function has "_[i]" behind its name, which flame graph tools know. ';' in a name becomes ':',
- * control bytes a blank; equal lines are one; heaviest first, then by text, so that the same profile gives the
- * same bytes.
+ * control bytes a blank; equal lines are one; heaviest first, then by their names, so that the same profile gives
+ * the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,102 +15,90 @@
 #include "base/xalloc.h"
 #include "render/folded_text.h"
 #include "render/formats.h"
-
-struct line {
-	char *text;
-	uint64_t value;
-};
+#include "render/stack_order.h"
 
 static void add_name(struct buf *b, const char *name)
 {
-	struct buf clean = BUF_INIT;
-	size_t i;
+	size_t i = b->len;
 
-	buf_add_printable(&clean, name, strlen(name));
-	for (i = 0; i < clean.len; i++) {
-		char c = clean.data[i];
+	buf_add_plain(b, *name ? name : "[unknown]");
+	for (; i < b->len; i++)
+		if (b->data[i] == ';')
+			b->data[i] = ':';
+}
 
-		buf_addc(b, c == ';' ? ':' : c == '\t' ? ' ' : c);
+static void add_frame(struct buf *b, const struct profile *p, uint32_t frame)
+{
+	add_name(b, profile_str(p, p->frames[frame].name));
+	if (p->frames[frame].inlined)
+		buf_adds(b, "_[i]");
+}
+
+/* names: of each frame, as add_frame writes them, or NULL */
+static void add_stack(struct buf *out, const struct profile *p, const struct profile_stack *s, char *const *names,
+		      struct buf *mark)
+{
+	const struct profile_proc *proc = &p->procs[s->proc];
+	uint32_t i;
+
+	add_name(out, profile_str(p, proc->comm));
+	if (proc->tgid)
+		buf_addf(out, "-%d", proc->tgid);
+	if (*stack_mark(p, s, mark)) {
+		buf_addc(out, ';');
+		add_name(out, mark->data);
 	}
-	if (!clean.len)
-		buf_adds(b, "[unknown]");
-	buf_release(&clean);
+	for (i = s->n_frames; i-- > 0;) {
+		uint32_t frame = p->stack_frames[s->first_frame + i];
+
+		buf_addc(out, ';');
+		if (names)
+			buf_adds(out, names[frame]);
+		else
+			add_frame(out, p, frame);
+	}
 }
 
 char *folded_text(const struct profile *p, const struct profile_stack *s)
 {
-	const struct profile_proc *proc = &p->procs[s->proc];
 	struct buf b = BUF_INIT, mark = BUF_INIT;
-	uint32_t i;
 
-	add_name(&b, profile_str(p, proc->comm));
-	if (proc->tgid)
-		buf_addf(&b, "-%d", proc->tgid);
-	if (*stack_mark(p, s, &mark)) {
-		buf_addc(&b, ';');
-		add_name(&b, mark.data);
-	}
+	add_stack(&b, p, s, NULL, &mark);
 	buf_release(&mark);
-	for (i = s->n_frames; i-- > 0;) {
-		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
-
-		buf_addc(&b, ';');
-		add_name(&b, profile_str(p, f->name));
-		if (f->inlined)
-			buf_adds(&b, "_[i]");
-	}
 	return buf_detach(&b);
 }
 
-static int by_text(const void *a, const void *b)
+/* Of each frame, as it stands in a line. */
+static char **make_names(const struct profile *p)
 {
-	return strcmp(((const struct line *)a)->text, ((const struct line *)b)->text);
-}
+	char **names = xcalloc(p->n_frames, sizeof(*names));
+	size_t i;
 
-static int by_weight(const void *a, const void *b)
-{
-	const struct line *x = a, *y = b;
+	for (i = 0; i < p->n_frames; i++) {
+		struct buf b = BUF_INIT;
 
-	if (x->value != y->value)
-		return x->value > y->value ? -1 : 1;
-	return strcmp(x->text, y->text);
-}
-
-static size_t merge_equal(struct line *lines, size_t n)
-{
-	size_t i, o = 0;
-
-	for (i = 0; i < n; i++) {
-		if (o && !strcmp(lines[o - 1].text, lines[i].text)) {
-			lines[o - 1].value += lines[i].value;
-			free(lines[i].text);
-		} else {
-			lines[o++] = lines[i];
-		}
+		add_frame(&b, p, (uint32_t)i);
+		names[i] = buf_detach(&b);
 	}
-	return o;
+	return names;
 }
 
 void render_folded(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
-	struct line *lines = xcalloc(p->n_stacks, sizeof(*lines));
-	size_t n = 0, i;
+	char **names = make_names(p);
+	struct buf mark = BUF_INIT;
+	struct stack_order order;
+	size_t i;
 
-	for (i = 0; i < p->n_stacks; i++) {
-		const struct profile_stack *s = &p->stacks[i];
-		uint64_t value = stack_metric(s, o->metric);
-
-		if (value && s->live_bytes >= o->min_bytes)
-			lines[n++] = (struct line){ folded_text(p, s), value };
+	stack_order_make_by_names(&order, p, o, (const char *const *)names);
+	for (i = 0; i < order.n && ordered_stack_metric(&order.v[i], o->metric); i++) {
+		add_stack(out, p, order.v[i].s, names, &mark);
+		buf_addf(out, " %llu\n", (unsigned long long)ordered_stack_metric(&order.v[i], o->metric));
+		render_drain(o, out);
 	}
-	if (n)
-		qsort(lines, n, sizeof(*lines), by_text);
-	n = merge_equal(lines, n);
-	if (n)
-		qsort(lines, n, sizeof(*lines), by_weight);
-	for (i = 0; i < n; i++) {
-		buf_addf(out, "%s %llu\n", lines[i].text, (unsigned long long)lines[i].value);
-		free(lines[i].text);
-	}
-	free(lines);
+	for (i = 0; i < p->n_frames; i++)
+		free(names[i]);
+	free(names);
+	buf_release(&mark);
+	stack_order_release(&order);
 }

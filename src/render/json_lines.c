@@ -255,7 +255,7 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 	end(out);
 }
 
-static void add_stacks(struct buf *out, const struct profile *p, const struct stack_order *order)
+static void add_stacks(struct buf *out, const struct profile *p, const struct stack_order *order, const struct render_opts *o)
 {
 	uint32_t *numbers = xcalloc(p->n_frames, sizeof(*numbers)), n = 0, k; /* number + 1; 0: none yet */
 	size_t i;
@@ -272,6 +272,7 @@ static void add_stacks(struct buf *out, const struct profile *p, const struct st
 			numbers[frame] = ++n;
 		}
 		add_stack(out, p, &order->v[i], numbers);
+		render_drain(o, out);
 	}
 	free(numbers);
 }
@@ -316,7 +317,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	add_steps_and_marks(out, p);
 	add_processes(out, p, &order);
 	json_add_bridges(out, p);
-	add_stacks(out, p, &order);
+	add_stacks(out, p, &order, o);
 	add_losses(out, p);
 	add_summary(out, p, &order);
 	stack_order_release(&order);

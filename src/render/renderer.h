@@ -3,7 +3,8 @@
  * Renderers: profile -> bytes. One file per format, one row each in renderer.c.
  *
  * A renderer is a pure function: no clock, no files, no terminal; the same profile and
- * options give the same bytes. It appends to a buffer; the caller writes and checks.
+ * options give the same bytes. It appends to a buffer; the caller writes and checks. Formats of lines hand the
+ * buffer over from time to time, so that 100 000 long stacks are never in memory as text.
  */
 #ifndef MEMPROBE_RENDER_RENDERER_H
 #define MEMPROBE_RENDER_RENDERER_H
@@ -21,7 +22,18 @@ struct render_opts {
 	unsigned int max_stacks; /* report rows; 0 = 10 */
 	bool all_frames;	 /* report: whole stacks (-v) */
 	uint64_t min_bytes;	 /* --min-bytes: leave out smaller stacks (they go to the remainder) */
+	void (*drain)(void *ctx, struct buf *b); /* takes what is in b and empties it; may be NULL: all stays in b */
+	void *drain_ctx;
 };
+
+#define RENDER_DRAIN_BYTES 65536
+
+/* Between two lines. */
+static inline void render_drain(const struct render_opts *o, struct buf *b)
+{
+	if (o->drain && b->len >= RENDER_DRAIN_BYTES)
+		o->drain(o->drain_ctx, b);
+}
 
 struct renderer {
 	const char *name;     /* -f NAME */

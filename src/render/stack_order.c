@@ -12,6 +12,7 @@
 
 struct context {
 	const struct profile *p;
+	const char *const *names; /* by frame; NULL: all of a frame counts */
 	enum profile_metric metric;
 	uint32_t *frame_rank, *proc_rank; /* by index in the profile */
 };
@@ -23,7 +24,8 @@ static int order_of(uint64_t a, uint64_t b)
 
 static int by_frame_text(const void *x, const void *y, void *ctx)
 {
-	const struct profile *p = ctx;
+	const struct context *context = ctx;
+	const struct profile *p = context->p;
 	const struct profile_frame *a = &p->frames[*(const uint32_t *)x], *b = &p->frames[*(const uint32_t *)y];
 	int c = strcmp(profile_str(p, a->name), profile_str(p, b->name));
 
@@ -42,9 +44,25 @@ static int by_frame_text(const void *x, const void *y, void *ctx)
 	return c ? c : order_of(a->class, b->class);
 }
 
+static int by_frame_name(const void *x, const void *y, void *ctx)
+{
+	const struct context *c = ctx;
+
+	return strcmp(c->names[*(const uint32_t *)x], c->names[*(const uint32_t *)y]);
+}
+
+static int by_process_name(const void *x, const void *y, void *ctx)
+{
+	const struct profile *p = ((const struct context *)ctx)->p;
+	const struct profile_proc *a = &p->procs[*(const uint32_t *)x], *b = &p->procs[*(const uint32_t *)y];
+	int c = strcmp(profile_str(p, a->comm), profile_str(p, b->comm));
+
+	return c ? c : (a->tgid > b->tgid) - (a->tgid < b->tgid);
+}
+
 static int by_pid(const void *x, const void *y, void *ctx)
 {
-	const struct profile *p = ctx;
+	const struct profile *p = ((const struct context *)ctx)->p;
 	const struct profile_proc *a = &p->procs[*(const uint32_t *)x], *b = &p->procs[*(const uint32_t *)y];
 
 	if (a->tgid != b->tgid)
@@ -53,7 +71,7 @@ static int by_pid(const void *x, const void *y, void *ctx)
 }
 
 /* Indices 0..n-1 in order. */
-static uint32_t *sorted(size_t n, int (*compare)(const void *, const void *, void *), const struct profile *p)
+static uint32_t *sorted(size_t n, int (*compare)(const void *, const void *, void *), struct context *c)
 {
 	uint32_t *v = xcalloc(n, sizeof(*v));
 	size_t i;
@@ -61,18 +79,31 @@ static uint32_t *sorted(size_t n, int (*compare)(const void *, const void *, voi
 	for (i = 0; i < n; i++)
 		v[i] = (uint32_t)i;
 	if (n)
-		qsort_r(v, n, sizeof(*v), compare, (void *)p);
+		qsort_r(v, n, sizeof(*v), compare, c);
 	return v;
 }
 
-static uint32_t *ranks_of(const uint32_t *order, size_t n)
+/* What compares equal has one rank. */
+static uint32_t *ranks_of(const uint32_t *order, size_t n, int (*compare)(const void *, const void *, void *),
+			  struct context *c)
 {
 	uint32_t *rank = xcalloc(n, sizeof(*rank));
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		rank[order[i]] = (uint32_t)i;
+		rank[order[i]] = i && !compare(&order[i - 1], &order[i], c) ? rank[order[i - 1]] : (uint32_t)i;
 	return rank;
+}
+
+/* How they end, in words: two objects may be named. */
+static int by_mark(const struct profile *p, const struct profile_stack *a, const struct profile_stack *b)
+{
+	struct buf x = BUF_INIT, y = BUF_INIT;
+	int order = strcmp(stack_mark(p, a, &x), stack_mark(p, b, &y));
+
+	buf_release(&x);
+	buf_release(&y);
+	return order;
 }
 
 /* By process, then frames from the root, then how the stack ended: 0 for stacks that read the same. */
@@ -83,7 +114,7 @@ static int by_text(const void *x, const void *y, void *ctx)
 	const uint32_t *fa = &c->p->stack_frames[a->first_frame], *fb = &c->p->stack_frames[b->first_frame];
 	uint32_t i = a->n_frames, k = b->n_frames;
 
-	if (a->proc != b->proc)
+	if (c->proc_rank[a->proc] != c->proc_rank[b->proc])
 		return order_of(c->proc_rank[a->proc], c->proc_rank[b->proc]);
 	while (i && k) {
 		uint32_t ra = c->frame_rank[fa[--i]], rb = c->frame_rank[fb[--k]];
@@ -91,10 +122,12 @@ static int by_text(const void *x, const void *y, void *ctx)
 		if (ra != rb)
 			return order_of(ra, rb);
 	}
-	return i != k ? order_of(i, k) : order_of(a->end, b->end);
+	if (i != k || !c->names)
+		return i != k ? order_of(i, k) : order_of(a->end, b->end);
+	return *stack_end_text(a->end) || *stack_end_text(b->end) ? by_mark(c->p, a, b) : 0;
 }
 
-static uint64_t weight(const struct ordered_stack *s, enum profile_metric metric)
+uint64_t ordered_stack_metric(const struct ordered_stack *s, enum profile_metric metric)
 {
 	switch (metric) {
 	case METRIC_LIVE_BLOCKS:
@@ -111,7 +144,7 @@ static uint64_t weight(const struct ordered_stack *s, enum profile_metric metric
 static int by_weight(const void *x, const void *y, void *ctx)
 {
 	const struct context *c = ctx;
-	int order = order_of(weight(y, c->metric), weight(x, c->metric));
+	int order = order_of(ordered_stack_metric(y, c->metric), ordered_stack_metric(x, c->metric));
 
 	return order ? order : by_text(x, y, ctx);
 }
@@ -181,15 +214,18 @@ static void merge(struct stack_order *order, struct context *c)
 	order->n = n;
 }
 
-void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o)
+static void make(struct stack_order *order, const struct profile *p, const struct render_opts *o,
+		 const char *const *names)
 {
-	struct context c = { .p = p, .metric = o->metric };
-	uint32_t *frames = sorted(p->n_frames, by_frame_text, p);
+	int (*frame_order)(const void *, const void *, void *) = names ? by_frame_name : by_frame_text;
+	int (*proc_order)(const void *, const void *, void *) = names ? by_process_name : by_pid;
+	struct context c = { .p = p, .metric = o->metric, .names = names };
+	uint32_t *frames = sorted(p->n_frames, frame_order, &c);
 
 	stack_order_sum(order, p, o);
-	order->procs = sorted(p->n_procs, by_pid, p);
-	c.frame_rank = ranks_of(frames, p->n_frames);
-	c.proc_rank = ranks_of(order->procs, p->n_procs);
+	order->procs = sorted(p->n_procs, proc_order, &c);
+	c.frame_rank = ranks_of(frames, p->n_frames, frame_order, &c);
+	c.proc_rank = ranks_of(order->procs, p->n_procs, proc_order, &c);
 	collect(order, p, o->min_bytes);
 	if (order->n)
 		qsort_r(order->v, order->n, sizeof(*order->v), by_text, &c);
@@ -199,6 +235,17 @@ void stack_order_make(struct stack_order *order, const struct profile *p, const 
 	free(frames);
 	free(c.frame_rank);
 	free(c.proc_rank);
+}
+
+void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o)
+{
+	make(order, p, o, NULL);
+}
+
+void stack_order_make_by_names(struct stack_order *order, const struct profile *p, const struct render_opts *o,
+			       const char *const *names)
+{
+	make(order, p, o, names);
 }
 
 void stack_order_release(struct stack_order *order)

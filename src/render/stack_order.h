@@ -30,9 +30,16 @@ struct stack_order {
 };
 
 void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o);
+/*
+ * For folded, which has names only: stacks are one, and stand in order, by their processes' and frames' names as
+ * `names` has them, by index in profile.frames; they may be equal.
+ */
+void stack_order_make_by_names(struct stack_order *order, const struct profile *p, const struct render_opts *o,
+			       const char *const *names);
 void stack_order_release(struct stack_order *order);
 /* Only sum and what is hidden; nothing to release. */
 void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o);
+uint64_t ordered_stack_metric(const struct ordered_stack *s, enum profile_metric metric);
 void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s);
 
 #endif

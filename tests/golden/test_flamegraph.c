@@ -6,7 +6,7 @@
  *
  *	test_flamegraph --render NAME [FORMAT [METRIC]]   a profile of this file, to stdout
  *	test_flamegraph --read FORMAT [METRIC]		  one read from stdin, see read_profile
- *	test_flamegraph --bench STACKS			  time, memory and size of a large one
+ *	test_flamegraph --bench STACKS [FORMAT]		  time, memory and size of a large one
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -512,8 +512,16 @@ static double cpu_s(void)
 	return (double)clock() / CLOCKS_PER_SEC;
 }
 
-static int bench(uint32_t n)
+static void count_and_forget(void *ctx, struct buf *b)
 {
+	*(size_t *)ctx += b->len;
+	buf_reset(b);
+}
+
+static int bench(uint32_t n, const char *format)
+{
+	size_t bytes = 0;
+	struct render_opts o = { .metric = METRIC_LIVE_BYTES, .drain = count_and_forget, .drain_ctx = &bytes };
 	struct buf b = BUF_INIT;
 	struct profile p;
 	double t;
@@ -522,8 +530,8 @@ static int bench(uint32_t n)
 	make_large(&p, n);
 	before = max_rss_bytes();
 	t = cpu_s();
-	drawn(&b, &p, METRIC_LIVE_BYTES);
-	printf("stacks %u seconds %.3f file_bytes %zu rss_before_mib %llu rss_peak_mib %llu\n", n, cpu_s() - t, b.len,
+	renderer_by_name(format)->render(&b, &p, &o);
+	printf("stacks %u seconds %.3f file_bytes %zu rss_before_mib %llu rss_peak_mib %llu\n", n, cpu_s() - t, bytes + b.len,
 	       (unsigned long long)(before / MIB), (unsigned long long)(max_rss_bytes() / MIB));
 	buf_release(&b);
 	profile_release(&p);
@@ -535,8 +543,8 @@ static int as_program(int argc, char **argv)
 	struct profile p;
 	size_t i;
 
-	if (argc == 3 && !strcmp(argv[1], "--bench"))
-		return bench((uint32_t)atoi(argv[2]));
+	if (argc >= 3 && !strcmp(argv[1], "--bench"))
+		return bench((uint32_t)atoi(argv[2]), argc > 3 ? argv[3] : "flamegraph");
 	if (argc >= 3 && !strcmp(argv[1], "--read")) {
 		read_profile(&p);
 		return print(&p, argv[2], argc > 3 ? argv[3] : NULL);
