@@ -27,7 +27,10 @@ def gaps_of(told, counted):
         n = counted.get(pid, 0)
         if n > len(times):
             raise ValueError(f"process {pid} called malloc {len(times)} times, {n} were counted")
-        gaps[pid] = times[len(times) - n] if n else float("inf")
+        if n == len(times):
+            gaps[pid] = 0 # not its first time, which is that of asking the clock
+        else:
+            gaps[pid] = times[len(times) - n] if n else float("inf")
     return gaps
 
 

@@ -87,13 +87,16 @@ def a_sandboxed_target(t):
         t.equal("a_sandboxed_target__ends_as_without_memprobe", target.exit(), 0)
 
 
-def hooked(t, case, rounds, what, exact=True):
+def hooked(t, case, rounds, what, exact=True, only_sessions=True):
     with Target("hooked", case, rounds) as alone:
         want = alone.ask("go").values["checksum"]
         alone.exit()
     with Target("hooked", case, rounds) as target, \
             Memprobe("-d", 0, "-p", target.pid, "-m", "live-blocks") as m:
         m.armed()
+        if only_sessions and "uprobe session" not in m.stderr:
+            raise Skip("return probes of their own (before 6.13) cannot be left out of a call: the kernel ends "
+                       "a program that switches its stack inside one")
         try:
             truth = target.ask("go")
         except Failure as why:
@@ -124,7 +127,7 @@ def an_allocator_that_never_returns(t):
 
 @test
 def an_allocator_left_by_longjmp(t):
-    hooked(t, "jump", 350000, "an_allocator_left_by_longjmp")
+    hooked(t, "jump", 350000, "an_allocator_left_by_longjmp", only_sessions=False)
 
 
 @test
