@@ -14,9 +14,15 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 
-/* For the walk of the heap, about a second per GiB. */
-#define ATTACH_BUDGET_NS NS_PER_S
-#define NOW_BUDGET_NS (3 * NS_PER_S)
+/*
+ * The walk of a heap takes 0.3 to 0.7 s per GiB. At the attach nobody waits for more than it can get: a larger
+ * heap is not begun, and the report has no column for that moment.
+ */
+#define ATTACH_BUDGET_NS (2 * NS_PER_S)
+#define ATTACH_MAX_BYTES (3 * GIB)
+#define NOW_NS_PER_GIB NS_PER_S
+#define NOW_LEAST_NS (2 * NS_PER_S)
+#define NOW_MOST_NS (10 * NS_PER_S)
 #define MAX_SINCE_BLOCKS ((size_t)4 << 20)
 
 /* ---- residency ---- */
@@ -333,7 +339,7 @@ void bridge_at_attach(struct collector *c, uint32_t proc)
 	struct bridge *b = new_bridge(&c->profile, proc);
 	struct bridge_look l = { .c = c, .b = b };
 
-	if (!b)
+	if (!b || c->profile.procs[proc].at_attach.rss_bytes > ATTACH_MAX_BYTES)
 		return;
 	l.proc = &c->profile.procs[proc];
 	l.rows = b->at_attach;
@@ -371,17 +377,27 @@ static void take_block(void *ctx, const struct mp_block_key *key, const struct m
 	}
 }
 
+static uint64_t now_budget_ns(const struct profile_proc *proc)
+{
+	uint64_t ns = proc->now.rss_bytes / MIB * (NOW_NS_PER_GIB / 1024);
+
+	return ns < NOW_LEAST_NS ? NOW_LEAST_NS : ns > NOW_MOST_NS ? NOW_MOST_NS : ns;
+}
+
 static void look_now(struct collector *c, struct bridge *b, struct since_blocks *since)
 {
 	struct bridge_look l = { .c = c, .b = b, .since = since };
+	enum bridge_heap then = b->heap;
 
 	l.proc = &c->profile.procs[b->proc];
 	l.rows = b->now;
 	b->has_now = false;
 	b->is_estimate = !since;
-	if (l.proc->state != PROC_RUNNING || !look(&l, NOW_BUDGET_NS))
+	if (l.proc->state != PROC_RUNNING || !look(&l, now_budget_ns(l.proc)))
 		return;
 	b->has_now = true;
+	if (b->heap != then) /* the same rows in both columns, or one column */
+		b->has_attach = false;
 	if (heap_is_read(&l))
 		bridge_fill_census(&l);
 	release(&l);

@@ -316,8 +316,7 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 	}
 	add_window(out, p);
 	add_marks(out, p);
-	if (p->n_procs == 1 && p->n_bridges)
-		report_bridge(out, p, &p->bridges[0]);
+	report_bridge(out, p, report_main_bridge(p));
 	report_table(out, p, o);
 	add_trust(out, p);
 	add_cost(out, p);

@@ -234,7 +234,7 @@ bool report_history(struct buf *out, const struct profile *p, const struct bridg
 	char would[16], is[16], age[24];
 	double blocks;
 
-	if (!s || !proc || !b->has_attach || !p->window_ns || proc->now.start_age_ns < 2 * p->window_ns)
+	if (!s || !proc || !p->window_ns || proc->now.start_age_ns < 2 * p->window_ns)
 		return false;
 	blocks = (double)totals_live_blocks(&s->t) / (double)p->window_ns * (double)proc->now.start_age_ns;
 	if (blocks * (double)b->site_chunk_bytes > 1e18)
@@ -266,18 +266,33 @@ static void add_advice(struct buf *out, const struct bridge *b)
 	}
 }
 
+const struct bridge *report_main_bridge(const struct profile *p)
+{
+	const struct bridge *best = NULL;
+	size_t i;
+
+	for (i = 0; i < p->n_bridges; i++)
+		if (p->bridges[i].has_now && (!best || p->bridges[i].now[BRIDGE_RSS] > best->now[BRIDGE_RSS]))
+			best = &p->bridges[i];
+	return best;
+}
+
 void report_bridge(struct buf *out, const struct profile *p, const struct bridge *b)
 {
 	struct amount_unit u;
 	char rss[16];
 	size_t at;
 
-	if (!b->has_now || b->now[BRIDGE_RSS] <= 0)
+	if (!b || !b->has_now || b->now[BRIDGE_RSS] <= 0)
 		return;
 	u = unit_for((uint64_t)b->now[BRIDGE_RSS]);
 	buf_addc(out, '\n');
 	at = out->len;
-	buf_addf(out, "WHERE %s OF RSS IS (%s)", units_format_size(rss, (uint64_t)b->now[BRIDGE_RSS]), u.name);
+	units_format_size(rss, (uint64_t)b->now[BRIDGE_RSS]);
+	if (p->n_procs > 1 && b->proc < p->n_procs)
+		buf_addf(out, "WHERE %s OF PID %d IS (%s)", rss, p->procs[b->proc].tgid, u.name);
+	else
+		buf_addf(out, "WHERE %s OF RSS IS (%s)", rss, u.name);
 	buf_pad(out, ' ', LABEL_COLUMNS > out->len - at ? LABEL_COLUMNS - (out->len - at) : 0);
 	buf_adds(out, b->has_attach ? " at attach       now    change\n" : "       now\n");
 	add_rows(out, p, b, &u);

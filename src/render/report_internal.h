@@ -44,7 +44,9 @@ uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end);
 /* Bytes per minute of the window. */
 int64_t per_minute(const struct profile *p, int64_t bytes);
 
-/* report_bridge.c: the block on where a process's memory is, with an empty line before; nothing when not known. */
+/* report_bridge.c: the bridge of the process with most resident memory, or NULL. */
+const struct bridge *report_main_bridge(const struct profile *p);
+/* The block on where a process's memory is, with an empty line before; nothing for NULL or when it is not known. */
 void report_bridge(struct buf *out, const struct profile *p, const struct bridge *b);
 /* "#1's rate times the uptime (...) is ...; in use of its size: ..."; false: it cannot be said. */
 bool report_history(struct buf *out, const struct profile *p, const struct bridge *b);
