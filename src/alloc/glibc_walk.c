@@ -62,10 +62,23 @@ static void flush(struct walk *w, bool in_use)
 /* Whole resident pages of a chunk, behind what a free one has at its start. */
 static uint64_t whole_pages(struct walk *w, uint64_t addr, uint64_t size)
 {
-	uint64_t page = w->r->o->memory->page_bytes;
-	uint64_t start = (addr + FREE_CHUNK_BYTES + page - 1) / page * page, end = (addr + size) / page * page;
+	uint64_t page = w->r->o->memory->page_bytes, start, end;
 
+	if (size < page)
+		return 0;
+	start = (addr + FREE_CHUNK_BYTES + page - 1) & ~(page - 1);
+	end = (addr + size) & ~(page - 1);
 	return end > start ? window_resident(&w->r->w, start, end - start) : 0;
+}
+
+/* Of a chunk whose header has been read: most lie within its page. */
+static uint64_t resident_of(struct walk *w, uint64_t addr, uint64_t size)
+{
+	struct memory_window *m = &w->r->w;
+
+	if (addr >> m->page_shift == (addr + size - 1) >> m->page_shift)
+		return size;
+	return window_resident(m, addr, size);
 }
 
 static void skip(struct walk *w, uint64_t from, uint64_t to)
@@ -155,7 +168,7 @@ static bool take_header(struct walk *w, uint64_t addr, const uint8_t *p, uint64_
 	w->waits = true;
 	w->addr = addr;
 	w->size = head & ~CHUNK_FLAGS;
-	w->resident = window_resident(&w->r->w, addr, w->size);
+	w->resident = resident_of(w, addr, w->size);
 	w->trim = whole_pages(w, addr, w->size);
 	w->is_since = w->r->o->since && address_set_has(w->r->o->since, mem);
 	/* the chunk's own header is read already: this does not slide the window out of order */
