@@ -71,20 +71,26 @@ def compare_arenas(t, name, *argv):
                 truth["hblks"])
         a.ask("run")
         time.sleep(2)  # the sizes settle
-        before = a.ask()
-        heap = look(a.p.pid)
-        after = a.ask()
-        mean = {k: (before[k] + after[k]) // 2 for k in before}
-        # it moves: the smaller free part is held against the whole
-        total = mean["arena"] + mean["hblkhd"]
-        used = (heap["in_use"]["bytes"] + heap["cached"]["bytes"] + heap["header"]["bytes"] +
-                heap["unread"]["bytes"] - mean["fsmblks"])
-        wander = abs(before["uordblks"] - after["uordblks"])
-        t.true(f"{name}__while_running_is_within_1_percent_and_its_own_movement",
-               abs(used - mean["uordblks"]) <= total / 100 + wander,
-               f"used {used}, glibc {before} {after}")
-        t.true(f"{name}__while_running_at_most_2_percent_are_unread",
-               heap["unread"]["bytes"] <= total / 50 and heap["trusted"], f"{heap['unread']}")
+        runs = sorted((running(a) for _ in range(5)), key=lambda r: r[0])
+        error, unread, detail = runs[2]
+        t.true(f"{name}__while_running_is_within_1_percent_in_the_median_of_5", error <= 0.01, f"{detail}")
+        t.true(f"{name}__while_running_at_most_2_percent_are_unread", unread <= 0.02, f"{detail}")
+        t.true(f"{name}__while_running_is_trusted", all(r[2]["trusted"] for r in runs), f"{detail}")
+
+
+def running(a):
+    """(error of what is in use as a part of all, part unread, detail) of a program that goes on"""
+    before = a.ask()
+    heap = look(a.p.pid)
+    after = a.ask()
+    mean = {k: (before[k] + after[k]) / 2 for k in before}
+    total = mean["arena"] + mean["hblkhd"]
+    unread = heap["unread"]["bytes"]  # in use as far as the rest is
+    used = (heap["in_use"]["bytes"] + heap["cached"]["bytes"] + heap["header"]["bytes"] +
+            unread * mean["uordblks"] / mean["arena"] - mean["fsmblks"])
+    detail = {k: v for k, v in heap.items() if k not in ("classes", "types")}
+    return (abs(used - mean["uordblks"]) / total, unread / total,
+            dict(detail, error=(used - mean["uordblks"]) / total, before=before, after=after))
 
 
 @test
