@@ -21,8 +21,11 @@
 #define UW_INNER MP_INNER_FRAMES
 #define UW_OUTER MP_OUTER_FRAMES
 #define UW_CHUNK 8		/* frames per call of the global function */
-#define UW_STRETCH 32		/* chunks per call of another */
-#define UW_MAX_STRETCHES 64	/* 16 384 frames walked at most: the far end of a deep recursion */
+/*
+ * 4096 frames walked at most: the far end of a deep recursion. Another global function around this one, for more,
+ * does not fit: "combined stack size of 5 calls is 544. Too large" (6.1).
+ */
+#define UW_MAX_CHUNKS 512
 #define UW_MEMO_BITS 16
 #define UW_MEMO_MUL 0x9e3779b97f4a7c15ULL /* odd: the low 40 bits of the product tell those of pc ^ salt */
 #define UW_MAX_FP_STEP (1ULL << 20)
@@ -367,25 +370,12 @@ __noinline __u64 uw_finish_hash(void)
 	return mp_mix(mp_hash_step(h, s->ev.end));
 }
 
-/* UW_STRETCH chunks. Global: verified once. */
-__noinline int uw_stretch_walk(void)
-{
-	int i, end = 0;
-
-	for (i = 0; i < UW_STRETCH; i++) {
-		end = uw_chunk_walk();
-		if (end)
-			break;
-	}
-	return end;
-}
-
 static __always_inline void uw_walk(struct mp_scratch *s)
 {
 	int i, end = 0;
 
-	for (i = 0; i < UW_MAX_STRETCHES; i++) {
-		end = uw_stretch_walk();
+	for (i = 0; i < UW_MAX_CHUNKS; i++) {
+		end = uw_chunk_walk();
 		if (end)
 			break;
 	}

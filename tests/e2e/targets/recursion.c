@@ -79,8 +79,8 @@ int main(void)
 	say("ready %d", (int)getpid());
 	hear("go");
 	outer_fn(200, 1009);
-	outer_fn(1500, 1013);
-	outer_fn(7000, 1019);
+	outer_fn(900, 1013);
+	outer_fn(1900, 1019);
 	deepest_fn(20000, 1021);
 	tell(&direct);
 	tell(&mutual);
