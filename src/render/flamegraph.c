@@ -20,7 +20,8 @@
  *	mp-keys	   name,module,kind * FLAME_SHADES + shade,place; by ';'. place 0 is left out. Numbers of lines
  *	           from 0, all in base 36
  *	mp-nodes   key,bytes,blocks,up,stacks; by ';', in pre-order. up: levels between the node before
- *	           and this one's parent (0, left out: its child). No key: a remainder, with its stacks
+ *	           and this one's parent (0, left out: its child). No key: a remainder, with its stacks.
+ *	           Of a comparison there is +GROWN behind: bytes are what changed, this much of it up
  *
  * Foreign text gets into the file through flame_add_clean and flame_add_xml only, and the script
  * makes text nodes of it, never markup. The same profile gives the same bytes.
@@ -69,15 +70,19 @@ static void add_rect(struct view *v, const struct flame_node *n, unsigned int de
 	flame_add_label(&label, text.data, MAX_TITLE_COLUMNS);
 	buf_adds(v->out, "<g><title>");
 	flame_add_xml(v->out, label.data, label.len);
-	buf_addf(v->out, "</title><rect class=\"k%u s%u%s\" x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\"/>",
+	buf_adds(v->out, "</title><rect class=\"");
+	if (v->f->diff && !is_rest)
+		buf_addf(v->out, "g%d ", flame_sign_of(n));
+	buf_addf(v->out, "k%u s%u%s\" x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\"/>",
 		 is_rest ? (unsigned int)FLAME_REST : (unsigned int)k->kind,
-		 is_rest ? 0 : flame_shade(flame_node_text(v->f, n)), width < NARROW ? " n" : "", x, y, width,
+		 is_rest || v->f->diff ? 0 : flame_shade(flame_node_text(v->f, n)), width < NARROW ? " n" : "", x, y, width,
 		 ROW - 1);
 	buf_reset(&label);
-	if (is_rest)
-		buf_reset(&text);
-	flame_add_label(&label, is_rest ? "smaller stacks" : flame_node_text(v->f, n),
-			width > 6 ? (unsigned int)((width - 6) / CELL) : 0);
+	buf_reset(&text);
+	if (v->f->diff && flame_sign_of(n))
+		buf_adds(&text, flame_sign_of(n) == FLAME_GREW ? "+ " : "- ");
+	buf_adds(&text, is_rest ? "smaller stacks" : flame_node_text(v->f, n));
+	flame_add_label(&label, text.data, width > 6 ? (unsigned int)((width - 6) / CELL) : 0);
 	if (label.len) {
 		buf_addf(v->out, "<text x=\"%.1f\" y=\"%u\">", x + 3, y + 13);
 		flame_add_xml(v->out, label.data, label.len);
@@ -112,6 +117,7 @@ static void draw(struct view *v, uint32_t at, unsigned int depth, double x, doub
 		}
 		rest.bytes += c->bytes;
 		rest.blocks += c->blocks;
+		rest.grown += c->grown;
 		rest.stacks += c->stacks;
 	}
 	w = (double)flame_value(f, &rest) / value * width;
@@ -196,9 +202,31 @@ static void add_header(struct buf *out, const struct flame *f, unsigned int *y)
 	*y += 8;
 }
 
+static double add_legend_entry(struct buf *out, double x, unsigned int y, const char *class, const char *text)
+{
+	buf_addf(out, "<g transform=\"translate(%.0f %u)\"><rect class=\"%s\" y=\"2\" width=\"14\" height=\"12\"/>"
+		      "<text x=\"19\" y=\"12\">%s</text></g>\n", x, y, class, text);
+	return x + 19 + TEXT_CELL * (double)strlen(text) + 18;
+}
+
+static void add_diff_legend(struct buf *out, unsigned int *y)
+{
+	double x = MARGIN;
+
+	*y += 10;
+	buf_adds(out, "<g id=\"mp-legend\" class=\"d\">\n");
+	x = add_legend_entry(out, x, *y, "g1", "+ grew");
+	x = add_legend_entry(out, x, *y, "g2", "- shrank");
+	x = add_legend_entry(out, x, *y, "g0", "as much up as down");
+	add_legend_entry(out, x, *y, "k9", flame_kind_text(FLAME_REST));
+	buf_adds(out, "</g>\n");
+	*y += LINE;
+}
+
 static void add_legend(struct buf *out, const struct flame *f, unsigned int *y)
 {
 	bool is_there[FLAME_KIND_NR] = { [FLAME_REST] = true };
+	char class[] = "k?";
 	double x = MARGIN;
 	size_t i;
 
@@ -210,10 +238,8 @@ static void add_legend(struct buf *out, const struct flame *f, unsigned int *y)
 	for (i = FLAME_PROCESS; i < FLAME_KIND_NR; i++) {
 		if (!is_there[i])
 			continue;
-		buf_addf(out, "<g transform=\"translate(%.0f %u)\"><rect class=\"k%zu\" y=\"2\" width=\"14\" height=\"12\"/>"
-			      "<text x=\"19\" y=\"12\">%s</text></g>\n",
-			 x, *y, i, flame_kind_text((enum flame_kind)i));
-		x += 19 + TEXT_CELL * (double)strlen(flame_kind_text((enum flame_kind)i)) + 18;
+		class[1] = (char)('0' + i);
+		x = add_legend_entry(out, x, *y, class, flame_kind_text((enum flame_kind)i));
 	}
 	buf_adds(out, "</g>\n");
 	*y += LINE;
@@ -366,6 +392,10 @@ static void add_nodes(struct buf *out, const struct flame *f, const uint32_t *nu
 			buf_addc(out, ',');
 			add_36(out, n->stacks);
 		}
+		if (f->diff) {
+			buf_addc(out, '+');
+			add_36(out, n->grown);
+		}
 	}
 	buf_adds(out, "</metadata>\n");
 }
@@ -374,8 +404,11 @@ static void add_data(struct buf *out, const struct flame *f)
 {
 	uint32_t *numbers = xcalloc(f->n_keys, sizeof(*numbers));
 
-	buf_addf(out, "<metadata id=\"mp-info\">metric %s\ncut %llu\nleft-out %zu</metadata>\n",
-		 metric_name(f->metric), (unsigned long long)f->cut, f->n_names_left_out);
+	buf_addf(out, "<metadata id=\"mp-info\">metric %s\ncut %llu\nleft-out %zu", metric_name(f->metric),
+		 (unsigned long long)f->cut, f->n_names_left_out);
+	if (f->diff)
+		buf_addf(out, "\nsigned yes\nper %s", f->diff->is_one_run ? "run" : "second");
+	buf_adds(out, "</metadata>\n");
 	add_names(out, f);
 	add_keys(out, f, numbers);
 	add_nodes(out, f, numbers);
@@ -411,39 +444,60 @@ static void add_opening(struct buf *out, const struct flame *f, unsigned int hei
 	add_lines(out, "style", flame_style);
 	buf_adds(out, "<defs><pattern id=\"mp-hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
 		      "patternTransform=\"rotate(45)\"><rect class=\"h0\" width=\"6\" height=\"6\"/>"
-		      "<rect class=\"h1\" width=\"2\" height=\"6\"/></pattern></defs>\n"
+		      "<rect class=\"h1\" width=\"2\" height=\"6\"/></pattern>"
+		      "<pattern id=\"mp-stripes\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">"
+		      "<rect class=\"h2\" width=\"6\" height=\"6\"/><rect class=\"h3\" width=\"2\" height=\"6\"/>"
+		      "</pattern></defs>\n"
 		      "<rect class=\"bg\" width=\"100%\" height=\"100%\"/>\n");
 	buf_release(&title);
 }
 
-void render_flamegraph(struct buf *out, const struct profile *p, const struct render_opts *o)
+static void add_file(struct buf *out, const struct flame *f)
 {
 	struct buf body = BUF_INIT;
 	unsigned int y = 0;
-	struct flame f;
 
-	flame_build(&f, p, o);
-	add_header(&body, &f, &y);
-	if (f.n_nodes) {
+	add_header(&body, f, &y);
+	if (f->n_nodes) {
 		buf_addf(&body, "<g id=\"mp-bar\" transform=\"translate(%d %u)\"><text class=\"d\" y=\"18\">"
 				"In a web browser: click to zoom, search, details of each frame.</text></g>\n",
 			 MARGIN, y);
 		y += BAR;
-		add_first_view(&body, &f, &y);
-		add_legend(&body, &f, &y);
+		add_first_view(&body, f, &y);
+		if (f->diff)
+			add_diff_legend(&body, &y);
+		else
+			add_legend(&body, f, &y);
 	} else {
 		y += 20;
-		add_words(&body, &f, "t", TITLE_CELL, flame_add_nothing, &y);
+		add_words(&body, f, "t", TITLE_CELL, flame_add_nothing, &y);
 		y += 20;
 	}
-	add_footer(&body, &f, &y);
-	add_opening(out, &f, y);
+	add_footer(&body, f, &y);
+	add_opening(out, f, y);
 	buf_add(out, body.data, body.len);
-	if (f.n_nodes) {
-		add_data(out, &f);
+	if (f->n_nodes) {
+		add_data(out, f);
 		add_lines(out, "script", flame_script);
 	}
 	buf_adds(out, "</svg>\n");
 	buf_release(&body);
+}
+
+void render_flamegraph(struct buf *out, const struct profile *p, const struct render_opts *o)
+{
+	struct flame f;
+
+	flame_build(&f, p, o);
+	add_file(out, &f);
+	flame_release(&f);
+}
+
+void render_diff_flamegraph(struct buf *out, const struct diff *d, const struct render_opts *o)
+{
+	struct flame f;
+
+	flame_build_diff(&f, d, o);
+	add_file(out, &f);
 	flame_release(&f);
 }

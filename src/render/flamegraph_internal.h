@@ -6,6 +6,7 @@
  *	        --flamegraph_text.c--> words: header, legend, footer, one line per frame
  *	        --flamegraph.c-------> the file: first view, data for the script
  *	          flamegraph_script.c  script and style sheet, as they stand in the file
+ *	          flamegraph_diff.c    words of a comparison
  */
 #ifndef MEMPROBE_RENDER_FLAMEGRAPH_INTERNAL_H
 #define MEMPROBE_RENDER_FLAMEGRAPH_INTERNAL_H
@@ -61,10 +62,12 @@ struct flame_node {
 	uint32_t end;	 /* index behind its subtree */
 	uint32_t stacks; /* different ones below it */
 	uint64_t bytes, blocks;
+	uint64_t grown; /* of a comparison: bytes and blocks are both how much changed, up or down; this much of it up */
 };
 
 struct flame {
 	const struct profile *profile;
+	const struct diff *diff; /* of a comparison; NULL: of a profile */
 	enum profile_metric metric;
 	struct intern texts; /* valid UTF-8 without control characters */
 	struct flame_key *keys; /* in order of text */
@@ -79,7 +82,18 @@ struct flame {
 };
 
 void flame_build(struct flame *f, const struct profile *p, const struct render_opts *o);
+void flame_build_diff(struct flame *f, const struct diff *d, const struct render_opts *o);
 void flame_release(struct flame *f);
+
+/* How a frame of a comparison looks: class gN of the style sheet. */
+enum flame_sign { FLAME_SAME = 0, FLAME_GREW, FLAME_SHRANK };
+
+static inline enum flame_sign flame_sign_of(const struct flame_node *n)
+{
+	uint64_t fell = n->bytes - n->grown;
+
+	return n->grown > fell ? FLAME_GREW : n->grown < fell ? FLAME_SHRANK : FLAME_SAME;
+}
 
 static inline bool flame_by_blocks(const struct flame *f)
 {
@@ -118,6 +132,13 @@ void flame_add_nothing(struct buf *out, const struct flame *f);	  /* why there i
 void flame_add_remainder(struct buf *out, const struct flame *f); /* what "smaller stacks" are; may be "" */
 void flame_add_origin(struct buf *out, const struct flame *f);	  /* version, command, host, kernel */
 const char *flame_kind_text(enum flame_kind kind);
+
+/* flamegraph_diff.c: the same of a comparison */
+void flame_diff_add_details(struct buf *out, const struct flame *f, const struct flame_node *n);
+void flame_diff_add_title(struct buf *out, const struct flame *f);
+void flame_diff_add_width(struct buf *out, const struct flame *f);
+void flame_diff_add_trust(struct buf *out, const struct flame *f);
+void flame_diff_add_nothing(struct buf *out, const struct flame *f);
 
 /* NULL-terminated lines. */
 extern const char *const flame_style[];

@@ -228,6 +228,10 @@ void flame_add_details(struct buf *out, const struct flame *f, const struct flam
 	char size[16], bytes[32], blocks[32], average[16];
 	const char *module = "";
 
+	if (f->diff) {
+		flame_diff_add_details(out, f, n);
+		return;
+	}
 	if (n->key == FLAME_NO_KEY) {
 		buf_addf(out, "%s smaller stacks", units_format_count(blocks, n->stacks));
 	} else {
@@ -289,6 +293,10 @@ void flame_add_title(struct buf *out, const struct flame *f)
 	char length[24], when[40];
 	struct tm tm;
 
+	if (f->diff) {
+		flame_diff_add_title(out, f);
+		return;
+	}
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
 	add_who(out, p);
@@ -331,6 +339,10 @@ void flame_add_width(struct buf *out, const struct flame *f)
 {
 	char size[16];
 
+	if (f->diff) {
+		flame_diff_add_width(out, f);
+		return;
+	}
 	buf_addf(out, "Width = %s. Not in the picture:",
 		 f->metric == METRIC_LIVE_BYTES	  ? "live bytes" :
 		 f->metric == METRIC_LIVE_BLOCKS  ? "live blocks" :
@@ -365,6 +377,10 @@ void flame_add_trust(struct buf *out, const struct flame *f)
 	uint64_t lost = profile_lost_events(p);
 	char n[32];
 
+	if (f->diff) {
+		flame_diff_add_trust(out, f);
+		return;
+	}
 	buf_adds(out, !watch_is_exact(p) ? "ESTIMATED: " : lost ? "INCOMPLETE: " : "EXACT: ");
 	watch_add_how(out, p);
 	buf_adds(out, !watch_is_exact(p) ? "; small frames are uncertain." : lost ? ", but for what was lost." : ".");
@@ -387,6 +403,10 @@ void flame_add_nothing(struct buf *out, const struct flame *f)
 	const struct profile *p = f->profile;
 	char n[32], length[24];
 
+	if (f->diff) {
+		flame_diff_add_nothing(out, f);
+		return;
+	}
 	units_format_duration(length, p->window_ns);
 	if (f->n_hidden)
 		buf_adds(out, "Every stack is below --min-bytes.");

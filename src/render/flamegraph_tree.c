@@ -31,7 +31,7 @@
 struct path {
 	uint32_t *keys; /* root first, without the root itself */
 	uint32_t n;
-	uint64_t bytes, blocks;
+	uint64_t bytes, blocks, grown;
 };
 
 struct child {
@@ -50,7 +50,7 @@ struct builder {
 	struct path *paths;
 	size_t n_paths;
 	uint32_t *shared; /* frames shared with the path before */
-	uint64_t *bytes_before, *blocks_before; /* prefix sums, n_paths + 1 */
+	uint64_t *bytes_before, *blocks_before, *grown_before; /* prefix sums, n_paths + 1 */
 	uint64_t *totals; /* by text */
 	struct child *children; /* a stack: those of all nodes on the way down */
 	size_t n_children, children_cap;
@@ -143,7 +143,8 @@ static uint32_t process_key(struct builder *b, const struct profile_proc *proc)
 	uint32_t key;
 
 	flame_add_clean(&name, profile_str(b->f->profile, proc->comm));
-	buf_addf(&name, "-%d", proc->tgid);
+	if (proc->tgid)
+		buf_addf(&name, "-%d", proc->tgid);
 	key = note_key(b, name.data, FLAME_PROCESS);
 	buf_release(&name);
 	return key;
@@ -186,6 +187,36 @@ static void sort_keys(struct builder *b)
 
 /* ---- paths: stacks, root first, sorted ---- */
 
+static void set_change(struct path *path, int64_t change)
+{
+	path->bytes = path->blocks = change < 0 ? -(uint64_t)change : (uint64_t)change;
+	path->grown = change > 0 ? (uint64_t)change : 0;
+}
+
+static int64_t change_of(const struct path *path)
+{
+	return (int64_t)(2 * path->grown - path->bytes);
+}
+
+/* Is the stack part of the picture, above --min-bytes? hidden: what is not drawn when it is not. */
+static bool is_large(const struct flame *f, const struct profile_stack *s, uint64_t min_bytes, uint64_t *hidden)
+{
+	int64_t change;
+
+	*hidden = s->live_bytes;
+	if (!f->diff)
+		return s->live_bytes >= min_bytes;
+	change = diff_change(f->diff, (size_t)(s - f->profile->stacks), f->metric);
+	*hidden = change < 0 ? -(uint64_t)change : (uint64_t)change;
+	return *hidden >= min_bytes;
+}
+
+static bool has_value(const struct flame *f, const struct profile_stack *s)
+{
+	return f->diff ? diff_change(f->diff, (size_t)(s - f->profile->stacks), f->metric) != 0 :
+			 stack_metric(s, f->metric) != 0;
+}
+
 static void add_path(struct builder *b, const struct profile_stack *s, const uint32_t *process_keys)
 {
 	const struct profile *p = b->f->profile;
@@ -206,8 +237,14 @@ static void add_path(struct builder *b, const struct profile_stack *s, const uin
 			b->deep_key = note_key(b, "[deeper frames not drawn]", FLAME_NOTE);
 		path->keys[path->n - 1] = b->deep_key;
 	}
-	path->bytes = allocated ? s->t.alloc_bytes : s->live_bytes;
-	path->blocks = allocated ? s->t.alloc_blocks : s->live_blocks;
+	if (b->f->diff) {
+		int64_t change = diff_change(b->f->diff, (size_t)(s - p->stacks), b->f->metric);
+
+		set_change(path, change);
+	} else {
+		path->bytes = allocated ? s->t.alloc_bytes : s->live_bytes;
+		path->blocks = allocated ? s->t.alloc_blocks : s->live_blocks;
+	}
 	b->n_path_keys += path->n;
 }
 
@@ -224,14 +261,16 @@ static void add_paths(struct builder *b, uint64_t min_bytes)
 	for (i = 0; i < p->n_stacks; i++) {
 		const struct profile_stack *s = &p->stacks[i];
 
-		if (!stack_metric(s, b->f->metric))
+		uint64_t hidden;
+
+		if (!has_value(b->f, s))
 			continue;
-		if (s->live_bytes >= min_bytes) {
+		if (is_large(b->f, s, min_bytes, &hidden)) {
 			add_path(b, s, process_keys);
 			continue;
 		}
 		b->f->n_hidden++;
-		b->f->hidden_bytes += s->live_bytes;
+		b->f->hidden_bytes += hidden;
 	}
 	free(process_keys);
 }
@@ -267,6 +306,10 @@ static void sort_paths(struct builder *b)
 		uint32_t same = n ? n_shared(&b->paths[n - 1], path) : 0;
 
 		if (n && same == path->n && same == b->paths[n - 1].n) {
+			if (b->f->diff) {
+				set_change(&b->paths[n - 1], change_of(&b->paths[n - 1]) + change_of(path));
+				continue;
+			}
 			b->paths[n - 1].bytes += path->bytes;
 			b->paths[n - 1].blocks += path->blocks;
 			continue;
@@ -277,9 +320,11 @@ static void sort_paths(struct builder *b)
 	b->n_paths = n;
 	b->bytes_before = xcalloc(n + 1, sizeof(*b->bytes_before));
 	b->blocks_before = xcalloc(n + 1, sizeof(*b->blocks_before));
+	b->grown_before = xcalloc(n + 1, sizeof(*b->grown_before));
 	for (i = 0; i < n; i++) {
 		b->bytes_before[i + 1] = b->bytes_before[i] + b->paths[i].bytes;
 		b->blocks_before[i + 1] = b->blocks_before[i] + b->paths[i].blocks;
+		b->grown_before[i + 1] = b->grown_before[i] + b->paths[i].grown;
 	}
 }
 
@@ -328,6 +373,7 @@ static void add_range(const struct builder *b, struct flame_node *n, uint32_t lo
 {
 	n->bytes += b->bytes_before[hi] - b->bytes_before[lo];
 	n->blocks += b->blocks_before[hi] - b->blocks_before[lo];
+	n->grown += b->grown_before[hi] - b->grown_before[lo];
 	n->stacks += hi - lo;
 }
 
@@ -468,18 +514,19 @@ static void release_builder(struct builder *b)
 	free(b->shared);
 	free(b->bytes_before);
 	free(b->blocks_before);
+	free(b->grown_before);
 	free(b->totals);
 	free(b->children);
 	free(b->is_used);
 }
 
-void flame_build(struct flame *f, const struct profile *p, const struct render_opts *o)
+static void build(struct flame *f, const struct render_opts *o)
 {
+	const struct profile *p = f->profile;
 	struct builder b = { .f = f, .deep_key = FLAME_NO_KEY };
 	uint32_t root_text;
 	size_t i;
 
-	*f = (struct flame){ .profile = p, .metric = o->metric };
 	b.frame_keys = xcalloc(p->n_frames, sizeof(*b.frame_keys));
 	memset(b.frame_keys, 0xff, p->n_frames * sizeof(*b.frame_keys));
 	add_paths(&b, o->min_bytes);
@@ -488,6 +535,10 @@ void flame_build(struct flame *f, const struct profile *p, const struct render_o
 		note_key(&b, "all", FLAME_ALL);
 		sort_keys(&b);
 		sort_paths(&b);
+		if (!range_value(&b, 0, (uint32_t)b.n_paths)) { /* what went up came down, in stacks that read the same */
+			release_builder(&b);
+			return;
+		}
 		sum_names(&b);
 		for (i = 0; f->keys[i].kind != FLAME_ALL || f->keys[i].name != root_text; i++)
 			;
@@ -495,6 +546,18 @@ void flame_build(struct flame *f, const struct profile *p, const struct render_o
 		choose_names(&b);
 	}
 	release_builder(&b);
+}
+
+void flame_build(struct flame *f, const struct profile *p, const struct render_opts *o)
+{
+	*f = (struct flame){ .profile = p, .metric = o->metric };
+	build(f, o);
+}
+
+void flame_build_diff(struct flame *f, const struct diff *d, const struct render_opts *o)
+{
+	*f = (struct flame){ .profile = &d->profile, .diff = d, .metric = o->metric };
+	build(f, o);
 }
 
 void flame_release(struct flame *f)

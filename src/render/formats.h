@@ -5,6 +5,7 @@
 
 #include "render/renderer.h"
 
+void render_diff_flamegraph(struct buf *out, const struct diff *d, const struct render_opts *o);
 void render_flamegraph(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_folded(struct buf *out, const struct profile *p, const struct render_opts *o);
 void render_heapprofile(struct buf *out, const struct profile *p, const struct render_opts *o);

@@ -12,7 +12,7 @@ const struct renderer renderers[] = {
 	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded,
 	  .diff = render_diff_folded },
 	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
-	  .single = true, .render = render_flamegraph },
+	  .single = true, .render = render_flamegraph, .diff = render_diff_flamegraph },
 	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",
 	  .binary = true, .single = true, .render = render_pprof },
 	{ .name = "json", .suffixes = "jsonl ndjson", .help = "JSON lines, for programs", .lines = true,

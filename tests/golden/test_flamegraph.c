@@ -6,6 +6,7 @@
  *
  *	test_flamegraph --render NAME [FORMAT [METRIC]]   a profile of this file, to stdout
  *	test_flamegraph --read FORMAT [METRIC]		  one read from stdin, see read_profile
+ *	test_flamegraph --diff FORMAT one|two		  a comparison, of lines with two figures, A and B
  *	test_flamegraph --bench STACKS [FORMAT]		  time, memory and size of a large one
  */
 #include <setjmp.h>
@@ -21,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/units.h"
+#include "base/xalloc.h"
 #include "render/flamegraph_internal.h"
 #include "tests/golden/profiles.h"
 
@@ -507,6 +509,47 @@ static int print(struct profile *p, const char *format, const char *metric)
 	return err ? 1 : 0;
 }
 
+/* Lines `PROCESS-PID;FRAME;... A B`: live bytes of two moments of a run, 10 s and 30 s, or of two runs. */
+static int print_diff(const char *format, bool is_one_run)
+{
+	struct render_opts o = { .metric = METRIC_LIVE_BYTES };
+	struct profile sides[2];
+	struct buf b = BUF_INIT;
+	char line[65536];
+	struct diff d;
+	uint64_t id;
+	int i, err;
+
+	for (i = 0; i < 2; i++) {
+		make_common(&sides[i]);
+		sides[i].run_id = is_one_run ? 1 : 1 + (uint64_t)i;
+		sides[i].window_ns = (i ? 30 : 10) * NS_PER_S;
+	}
+	for (id = 1; fgets(line, sizeof(line), stdin); id++) {
+		char *values[2], *text;
+
+		line[strcspn(line, "\n")] = '\0';
+		for (i = 1; i >= 0; i--) {
+			values[i] = strrchr(line, ' ') + 1;
+			values[i][-1] = '\0';
+		}
+		for (i = 0; i < 2; i++) {
+			text = xasprintf("%s %s 1", line, values[i]);
+			if (strcmp(values[i], "0") != 0)
+				read_stack(&sides[i], text, id);
+			free(text);
+		}
+	}
+	diff_make(&d, &sides[0], &sides[1]);
+	renderer_by_name(format)->diff(&b, &d, &o);
+	err = fwrite(b.data, 1, b.len, stdout) != b.len || fflush(stdout);
+	diff_release(&d);
+	profile_release(&sides[0]);
+	profile_release(&sides[1]);
+	buf_release(&b);
+	return err;
+}
+
 static double cpu_s(void)
 {
 	return (double)clock() / CLOCKS_PER_SEC;
@@ -545,6 +588,8 @@ static int as_program(int argc, char **argv)
 
 	if (argc >= 3 && !strcmp(argv[1], "--bench"))
 		return bench((uint32_t)atoi(argv[2]), argc > 3 ? argv[3] : "flamegraph");
+	if (argc == 4 && !strcmp(argv[1], "--diff"))
+		return print_diff(argv[2], !strcmp(argv[3], "one"));
 	if (argc >= 3 && !strcmp(argv[1], "--read")) {
 		read_profile(&p);
 		return print(&p, argv[2], argc > 3 ? argv[3] : NULL);
