@@ -2,8 +2,8 @@
 /*
  * The ledger: live blocks, and bytes and blocks per stack.
  *
- * Whoever deletes a block's entry subtracts it: a double free subtracts once. A block
- * counts only when its insert succeeded, so that a full table never makes a leak.
+ * Whoever deletes a block's entry subtracts it: a double free subtracts once. A block whose
+ * insert failed counts as allocated and as ended at once, so that a full table never makes a leak.
  *
  *	malloc 100 -> ledger_add      blocks[p] = {s, 100}   stacks[s].alloc += 100 / 1
  *	free p     -> ledger_take, ledger_subtract           stacks[s].free  += 100 / 1
@@ -105,6 +105,15 @@ static __always_inline void ledger_lost(__u32 gen, __u32 kind, __u64 bytes)
 	}
 }
 
+static __always_inline void ledger_met(const struct mp_block *b)
+{
+	__u64 hash = b->stack;
+	struct mp_stack *st = bpf_map_lookup_elem(&stacks, &hash);
+
+	if (st)
+		__sync_fetch_and_add(&st->met_blocks, block_weight(b));
+}
+
 /* Insert without touching the totals; 0 or -errno. A live entry in the way is a missed free: ended and counted. */
 static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp_block *b)
 {
@@ -116,7 +125,9 @@ static __always_inline long ledger_insert(__u32 gen, __u64 addr, const struct mp
 		return err;
 	if (ledger_take(gen, addr, &stale)) {
 		ledger_subtract(&stale);
-		if (!gate_epoch) /* else it ended between two bursts */
+		if (gate_epoch) /* it ended between two bursts */
+			ledger_met(&stale);
+		else
 			lose(MP_LOSS_MISSED_FREE, stale.size_bytes);
 	}
 	return map_update(&blocks, &key, b, BPF_NOEXIST);
@@ -134,13 +145,15 @@ static __always_inline void ledger_add(__u32 gen, __u64 addr, const struct mp_bl
 		return;
 	}
 	err = ledger_insert(gen, addr, b);
+	__sync_fetch_and_add(&st->alloc_bytes, b->size_bytes * w);
+	__sync_fetch_and_add(&st->alloc_blocks, w);
 	if (err) {
+		__sync_fetch_and_add(&st->free_bytes, b->size_bytes * w);
+		__sync_fetch_and_add(&st->free_blocks, w);
 		ledger_lost(gen, err == -MP_E2BIG ? MP_LOSS_BLOCKS_FULL : MP_LOSS_BLOCK_INSERT,
 			    b->size_bytes);
 		return;
 	}
-	__sync_fetch_and_add(&st->alloc_bytes, b->size_bytes * w);
-	__sync_fetch_and_add(&st->alloc_blocks, w);
 	__sync_fetch_and_add(&st->birth_sum_ms, b->birth_ms * w);
 	if (w > 1)
 		__sync_fetch_and_add(&st->alloc_var, block_variance(b, w));

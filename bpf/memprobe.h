@@ -196,6 +196,7 @@ struct mp_stack {
 	__u64 free_blocks;
 	__u64 birth_sum_ms;
 	__u64 alloc_var, free_var;
+	__u64 met_blocks; /* of the freed ones: ended unseen, another block was seen in their place */
 	__u32 gen;
 	__u32 sent; /* frames went through the ring buffer */
 };
@@ -343,7 +344,7 @@ MP_STATIC_ASSERT(MP_INNER_FRAMES + MP_OUTER_FRAMES == MP_MAX_FRAMES, "every slot
 MP_STATIC_ASSERT((MP_OUTER_FRAMES & (MP_OUTER_FRAMES - 1)) == 0, "the ring is a power of two");
 MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
-MP_STATIC_ASSERT(sizeof(struct mp_stack) == 64, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_stack) == 72, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
 
 #endif

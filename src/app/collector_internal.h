@@ -50,6 +50,7 @@ struct collector {
 	struct symbolizer *symbolizer;
 	struct profile profile;
 	struct checkpoint older, newer; /* survival.c; newer at least twice as late */
+	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
 	struct table gen_of_pid; /* living processes */

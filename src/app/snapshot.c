@@ -53,6 +53,8 @@ void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 
 	if (at != UINT32_MAX) {
 		c->profile.stacks[at].t = totals_of(s);
+		if (s->met_blocks)
+			*table_put(&c->met, at, 0) = s->met_blocks;
 	} else if (s->alloc_blocks) {
 		XGROW(c->unsent, c->n_unsent, c->unsent_cap);
 		c->unsent[c->n_unsent++] = (struct unsent_stack){ hash, *s };
@@ -210,7 +212,7 @@ static int fill_live(struct collector *c)
 /* Of what was counted, or of the calls that the probes saw: those come in parts, and see what was not drawn too. */
 static void fill_hits(struct profile *p)
 {
-	uint64_t counted = 0, seen = 0;
+	uint64_t counted = 0, seen = 0, lost = 0;
 	size_t i;
 
 	for (i = 0; i < p->n_stacks && watch_is_exact(p); i++)
@@ -218,9 +220,11 @@ static void fill_hits(struct profile *p)
 	for (i = 0; i < p->n_procs; i++) {
 		const struct mp_proc_totals *t = &p->procs[i].old;
 
-		counted += t->old_free_blocks + t->failed_calls + t->lost_blocks;
+		counted += t->old_free_blocks + t->failed_calls;
+		lost += t->lost_blocks; /* each with an end that was no call */
 		seen += t->alloc_calls + t->free_calls;
 	}
+	counted -= lost < counted ? lost : counted;
 	p->cost.probe_hits = counted > seen ? counted : seen;
 }
 

@@ -11,14 +11,15 @@
  *	cache, renewed		 40 000		      80 (0.2 %)	 150 000	   300
  *	leak			    400		     400 (100 %)	   1 500	 1 500
  *
- * Still too high where memory is seldom used again, never too low: a block is taken for ended on evidence only. That holds
- * for allocators that take their memory from the kernel, not from one another.
+ * Of those, some have ended nevertheless (model/ghosts.h). Still too high where memory is seldom used again. That younger
+ * blocks end older ones holds for allocators that take their memory from the kernel, not from one another.
  */
 #include <stdlib.h>
 
 #include "app/collector_internal.h"
 #include "base/units.h"
 #include "base/xalloc.h"
+#include "model/ghosts.h"
 #include "model/overlap.h"
 
 /* With fewer blocks born before the checkpoint their part says little. */
@@ -29,6 +30,7 @@ void survival_release(struct collector *c)
 {
 	free(c->older.v);
 	free(c->newer.v);
+	table_release(&c->met);
 	c->older = c->newer = (struct checkpoint){ 0 };
 }
 
@@ -125,50 +127,79 @@ static void limit_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks
 		t->free_var = t->alloc_var - part_of(t->alloc_var - t->free_var, blocks, before);
 }
 
-/* Blocks that have ended, of each stack. */
-static void limit_to_unmet(struct profile *p, const struct block_list *l)
+/* What blocks tell of their stacks. */
+struct stack_tale {
+	uint64_t ended_bytes, ended_blocks; /* still in the table, and known to have ended */
+	uint64_t old_bytes, old_blocks;	    /* born before the checkpoint and not known to have ended */
+};
+
+static void read_tales(struct stack_tale *v, size_t n, const struct block_list *l, uint64_t before_ms)
 {
-	struct checkpoint_stack *ended = xcalloc(p->n_stacks + 1, sizeof(*ended));
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
-		if (!l->v[i].has_ended || l->v[i].stack >= p->n_stacks)
-			continue;
-		ended[l->v[i].stack].bytes += l->v[i].size_bytes * l->v[i].weight;
-		ended[l->v[i].stack].blocks += l->v[i].weight;
-	}
-	for (i = 0; i < p->n_stacks; i++) {
-		uint64_t bytes = totals_live_bytes(&p->stacks[i].t), blocks = totals_live_blocks(&p->stacks[i].t);
-
-		limit_live(&p->stacks[i].t, bytes > ended[i].bytes ? bytes - ended[i].bytes : 0,
-			   blocks > ended[i].blocks ? blocks - ended[i].blocks : 0);
-	}
-	free(ended);
-}
-
-/* No more than the older blocks of each stack make likely. */
-static void limit_to_likely(struct profile *p, const struct block_list *l, const struct checkpoint *at,
-			    uint64_t weight)
-{
-	struct checkpoint_stack *old = xcalloc(at->n + 1, sizeof(*old));
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
 		const struct overlap_block *b = &l->v[i];
 
-		if (b->has_ended || b->birth_ms >= at->window_ns / NS_PER_MS || b->stack >= at->n)
+		if (b->stack >= n)
 			continue;
-		old[b->stack].bytes += b->size_bytes * b->weight;
-		old[b->stack].blocks += b->weight;
+		if (b->has_ended) {
+			v[b->stack].ended_bytes += b->size_bytes * b->weight;
+			v[b->stack].ended_blocks += b->weight;
+		} else if (b->birth_ms < before_ms) {
+			v[b->stack].old_bytes += b->size_bytes * b->weight;
+			v[b->stack].old_blocks += b->weight;
+		}
 	}
-	for (i = 0; i < at->n; i++) {
-		struct profile_totals *t = &p->stacks[i].t;
+}
 
-		if (at->v[i].blocks >= LEAST_BLOCKS * weight)
-			limit_live(t, part_of(t->alloc_bytes, old[i].bytes, at->v[i].bytes),
-				   part_of(t->alloc_blocks, old[i].blocks, at->v[i].blocks));
+static void limit_to_unmet(struct profile *p, const struct stack_tale *v)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		uint64_t bytes = totals_live_bytes(&p->stacks[i].t), blocks = totals_live_blocks(&p->stacks[i].t);
+
+		limit_live(&p->stacks[i].t, bytes > v[i].ended_bytes ? bytes - v[i].ended_bytes : 0,
+			   blocks > v[i].ended_blocks ? blocks - v[i].ended_blocks : 0);
 	}
-	free(old);
+}
+
+/* The early blocks of a stack; of those that were met it is not kept when they were born: as all that were born. */
+static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struct checkpoint_stack *early,
+				     const struct stack_tale *tale)
+{
+	const struct profile_totals *t = &c->profile.stacks[at].t;
+	const uint64_t *met = table_get(&c->met, at);
+	double blocks = (double)(met ? *met : 0) + (double)tale->ended_blocks, of = (double)t->alloc_blocks;
+
+	return (struct ghosts_stack){
+		.born = (double)early->bytes,
+		.met = of > 0 ? blocks / of * (double)early->bytes : 0,
+		.unmet = (double)tale->old_bytes,
+	};
+}
+
+/* No more than the older blocks of each stack make likely. */
+static void limit_to_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at)
+{
+	struct ghosts_stack *v = xcalloc(at->n + 1, sizeof(*v));
+	uint64_t weight = kern_burst_weight(c->kern);
+	double ratio, stay;
+	size_t i;
+
+	for (i = 0; i < at->n; i++)
+		v[i] = ghosts_of(c, i, &at->v[i], &tales[i]);
+	ratio = ghosts_ratio(v, at->n, 1 / (double)weight);
+	for (i = 0; i < at->n; i++) {
+		struct profile_totals *t = &c->profile.stacks[i].t;
+
+		if (at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
+			continue;
+		stay = v[i].unmet > 0 ? ghosts_stay(&v[i], ratio) / v[i].unmet : 1;
+		limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tales[i].old_bytes * stay), at->v[i].bytes),
+			   part_of(t->alloc_blocks, (uint64_t)((double)tales[i].old_blocks * stay), at->v[i].blocks));
+	}
+	free(v);
 }
 
 int survival_correct(struct collector *c)
@@ -176,15 +207,19 @@ int survival_correct(struct collector *c)
 	struct profile *p = &c->profile;
 	const struct checkpoint *at = 2 * c->newer.window_ns <= p->window_ns ? &c->newer : &c->older;
 	struct block_list l = { .c = c };
+	struct stack_tale *tales;
 	int err;
 
 	if (p->watch.rung < RUNG_BRIEF)
 		return 0;
 	err = read_blocks(&l);
+	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));
 	if (!err) {
-		limit_to_unmet(p, &l);
-		limit_to_likely(p, &l, at, kern_burst_weight(c->kern));
+		read_tales(tales, p->n_stacks, &l, at->window_ns / NS_PER_MS);
+		limit_to_unmet(p, tales);
+		limit_to_likely(c, tales, at);
 	}
+	free(tales);
 	free(l.v);
 	return err;
 }

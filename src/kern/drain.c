@@ -283,6 +283,7 @@ static void end_block(int blocks, int stacks, const struct mp_block_key *key)
 	others = b.size_bytes * (w - 1) < UINT32_MAX ? b.size_bytes * (w - 1) : UINT32_MAX;
 	st.free_bytes += b.size_bytes * w;
 	st.free_blocks += w;
+	st.met_blocks += w;
 	st.birth_sum_ms -= b.birth_ms * w;
 	st.free_var += all * others >> MP_VAR_SHIFT;
 	bpf_map_update_elem(stacks, &b.stack, &st, BPF_EXIST);

@@ -285,6 +285,21 @@ static void an_address_given_twice__is_a_missed_free(void **state)
 	assert_int_equal(losses(MP_LOSS_MISSED_FREE), 1);
 }
 
+static void an_address_given_twice_in_bursts__is_a_block_that_was_met_again(void **state)
+{
+	(void)state;
+	skel->bss->gate_epoch = 1;
+	skel->data->burst_weight = 7;
+	do_malloc(20, 100, 0x5000);
+	do_malloc(21, 70, 0x5000);
+	assert_live(7 * 70, 7);
+	assert_int_equal(losses(MP_LOSS_MISSED_FREE), 0);
+	assert_int_equal(all_stacks().met_blocks, 7);
+	/* one that is seen to end is not met */
+	do_free(20, 0x5000);
+	assert_int_equal(all_stacks().met_blocks, 7);
+}
+
 static void wrappers_that_tail_jump_to_free__count_once(void **state)
 {
 	(void)state;
@@ -330,6 +345,7 @@ static void a_full_table__loses_blocks_but_no_sums(void **state)
 		    MAX_BLOCKS + 100 - losses(MP_LOSS_BLOCKS_FULL));
 	assert_in_range(losses(MP_LOSS_BLOCKS_FULL), 100, 100 + 64); /* per-CPU slack of the counter */
 	assert_int_equal(totals().lost_blocks, losses(MP_LOSS_BLOCKS_FULL));
+	assert_int_equal(all_stacks().alloc_blocks, MAX_BLOCKS + 100);
 	for (i = 0; i < MAX_BLOCKS + 100; i++)
 		do_free(20, 0x100000 + i * 32);
 	assert_live(0, 0);
@@ -399,6 +415,7 @@ int main(void)
 		T(an_abandoned_realloc__puts_the_old_block_back),
 		T(a_return_of_another_frame__is_ignored),
 		T(an_address_given_twice__is_a_missed_free),
+		T(an_address_given_twice_in_bursts__is_a_block_that_was_met_again),
 		T(wrappers_that_tail_jump_to_free__count_once),
 		T(the_same_address_freed_again_after_reuse__counts),
 		T(an_address_that_another_thread_reused__counts),

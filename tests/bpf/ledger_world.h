@@ -165,6 +165,7 @@ static inline void do_malloc(int slot, uint64_t size, uint64_t addr)
 struct sums {
 	uint64_t alloc_bytes, alloc_blocks, live_bytes, live_blocks;
 	uint64_t alloc_var, live_var; /* MP_VAR_UNIT */
+	uint64_t met_blocks;
 };
 
 static inline struct sums all_stacks(void)
@@ -183,6 +184,7 @@ static inline struct sums all_stacks(void)
 		s.live_blocks += st.alloc_blocks - st.free_blocks;
 		s.alloc_var += st.alloc_var;
 		s.live_var += st.alloc_var - st.free_var;
+		s.met_blocks += st.met_blocks;
 	}
 	return s;
 }

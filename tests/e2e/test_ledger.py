@@ -37,6 +37,18 @@ def a_full_table(t):
 
 
 @test
+def totals_of_a_full_table(t):
+    with Target("full", 300200, 50000) as target, \
+            Memprobe("-d", 0, "-p", target.pid, "-m", "alloc-blocks", "--max-memory", "16M") as m:
+        m.armed()
+        truth = target.ask("go")
+        m.stop()
+        for site in ("s_keep", "s_churn"):
+            t.equal(f"with_a_full_table__all_allocations_of_{site}_are_in_the_totals", sum_of(m.stacks(), site),
+                    truth.of(site, "alloc-blocks"))
+
+
+@test
 def a_full_table_is_emptied(t):
     with Target("full", 300200, 50000) as target, \
             Memprobe("-d", 0, "-p", target.pid, "-m", "live-bytes", "--max-memory", "16M") as m:

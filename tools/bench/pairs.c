@@ -27,7 +27,7 @@ __attribute__((noinline)) static long work(long n)
 		__asm__ volatile("" ::"r"(p) : "memory");
 		free(p);
 	}
-	printf("%.0f\n", (now_ns() - begin) / (double)n);
+	printf("%.1f\n", (now_ns() - begin) / (double)n);
 	fflush(stdout);
 	return n;
 }

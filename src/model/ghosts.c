@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* See ghosts.h. */
+#include "model/ghosts.h"
+
+/* A stack whose met bytes are less than this part of all says nothing about the ratio. */
+#define TELLING_PART 0.01
+#define STEPS 50
+
+double ghosts_stay(const struct ghosts_stack *s, double ratio)
+{
+	double stay = s->unmet - ratio * s->met;
+
+	return stay > 0 ? stay : 0;
+}
+
+/* The ratio that follows from what stays when it is so much. */
+static double ratio_after(const struct ghosts_stack *v, size_t n, double seen, double ratio)
+{
+	double born = 0, stay = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		born += v[i].born;
+		stay += ghosts_stay(&v[i], ratio);
+	}
+	return born > 0 ? stay / born * (1 - seen) / seen : 0;
+}
+
+static double least_seen(const struct ghosts_stack *v, size_t n)
+{
+	double met = 0, least = -1;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		met += v[i].met;
+	for (i = 0; i < n; i++)
+		if (v[i].met > 0 && v[i].met >= met * TELLING_PART && (least < 0 || v[i].unmet < least * v[i].met))
+			least = v[i].unmet / v[i].met;
+	return least > 0 ? least : 0;
+}
+
+double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen)
+{
+	double low = 0, high = least_seen(v, n), mid;
+	int i;
+
+	if (seen <= 0 || seen >= 1 || ratio_after(v, n, seen, high) >= high)
+		return seen > 0 && seen < 1 ? high : 0;
+	/* the more ghosts, the less stays, the fewer ghosts: one ratio agrees with itself */
+	for (i = 0; i < STEPS; i++) {
+		mid = (low + high) / 2;
+		if (ratio_after(v, n, seen, mid) > mid)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}

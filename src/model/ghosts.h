@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Of blocks that are watched in bursts and never seen to end: how many have ended all the same. Pure.
+ *
+ * Most blocks that end unseen are met again: a later block is seen where they were. Not where an unseen block that
+ * stays has taken their place: then the last block that was seen there stands in the table for ever, a ghost. Where
+ * one allocation in a hundred stays, of 18 in 100 that are seen:
+ *
+ *	who takes a place next, for good or seen	1 stays, unseen 0.82	100 pass, seen 18
+ *	ghosts of 100 blocks that ended unseen		4.4 = 0.82 / (0.82 + 18)
+ *
+ * That many of a busy site outweigh the leak itself. So from the unmet blocks of each stack are taken as many as its
+ * met ones make likely. The ratio follows from what stays, and what stays from the ratio; and no more than
+ * in the stack that shows the least: an allocator that keeps sizes apart has few ghosts.
+ *
+ *	stack	born	met	unmet	- 0.046 met	stays
+ *	busy	100 000	78 000	 3 700	3 600		0.1 %
+ *	leak	  1 000	     0	 1 000	    0		100 %
+ */
+#ifndef MEMPROBE_MODEL_GHOSTS_H
+#define MEMPROBE_MODEL_GHOSTS_H
+
+#include <stddef.h>
+
+/* Of one stack, the bytes of blocks that were seen to be born a while ago. */
+struct ghosts_stack {
+	double born;
+	double met;   /* ended unseen, and another one was seen there */
+	double unmet; /* neither */
+};
+
+/* Ghosts per met block. seen: which part of all blocks is seen, above 0 to 1. */
+double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen);
+/* Of the unmet bytes, what has stayed. */
+double ghosts_stay(const struct ghosts_stack *s, double ratio);
+
+#endif
