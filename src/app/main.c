@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* Entry point: parse, run the sub-command, pass the status on. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,12 +29,26 @@ static int (*const run[])(const struct options *o) = {
 	[VERB_DIFF] = compare_run,
 };
 
+/*
+ * With one of them closed, the next file that is opened would take its number, and messages would go into a recording.
+ * Writing to a standard output that was closed stays an error.
+ */
+static void hold_standard_files(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	struct buf text = BUF_INIT;
 	struct options o;
 	int status;
 
+	hold_standard_files();
 	switch (options_parse(&o, argc, argv, &text)) {
 	case OPTIONS_EXIT_OK:
 		status = print_and_exit(&text);

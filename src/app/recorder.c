@@ -76,6 +76,14 @@ static uint64_t make_run_id(void)
 	return id ? id : 1;
 }
 
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 struct recorder *recorder_new(const struct options *o, struct output *out, struct profile *p)
 {
 	struct recorder *r = xcalloc(1, sizeof(*r));
@@ -91,6 +99,7 @@ struct recorder *recorder_new(const struct options *o, struct output *out, struc
 		return NULL;
 	}
 	r->writer = codec_writer_new(write_parts, r, p->run_id);
+	r->next_ns = clock_ns(CLOCK_MONOTONIC) + LEAST_INTERVAL_NS;
 	return r;
 }
 
@@ -106,14 +115,6 @@ void recorder_free(struct recorder *r)
 uint64_t recorder_due_ns(const struct recorder *r)
 {
 	return r ? r->next_ns : UINT64_MAX;
-}
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 static uint64_t interval_ns(uint64_t window_ns, uint64_t cost_ns)
@@ -132,9 +133,9 @@ int recorder_add(struct recorder *r, const struct profile *p, uint64_t now_ns, u
 
 	if (!r || (!p->final && codec_written_bytes(r->writer) > ENOUGH_BYTES))
 		return 0;
-	begin = cpu_ns();
+	begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	err = codec_write(r->writer, p);
-	r->next_ns = now_ns + interval_ns(p->window_ns, cost_ns + cpu_ns() - begin);
+	r->next_ns = now_ns + interval_ns(p->window_ns, cost_ns + clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin);
 	if (codec_written_bytes(r->writer) > ENOUGH_BYTES || err)
 		r->next_ns = UINT64_MAX;
 	if (err == -EOVERFLOW) {

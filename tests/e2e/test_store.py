@@ -8,10 +8,11 @@ import glob
 import os
 import re
 import stat
+import subprocess
 import tempfile
 import time
 
-from harness import Memprobe, Target, main, test
+from harness import MEMPROBE, Memprobe, Target, main, test
 
 UID = 12345
 
@@ -165,6 +166,18 @@ def under_sudo(t):
         t.true("a_link_of_his_to_where_he_must_not_write__is_a_warning",
                status == 0 and "this run is not saved" in err and not saved(err), err)
         t.equal("and_nothing_is_made_there", os.listdir(root_only), [])
+        target.exit()
+
+
+@test
+def closed_streams(t):
+    with tempfile.TemporaryDirectory() as home, Target("steps") as target:
+        record(target, home, argv0=("sh", "-c", 'exec "$@" 2>&-', "sh"))
+        record(target, home, "-o", home + "/own.memprobe", argv0=("sh", "-c", 'exec "$@" 2>&-', "sh"))
+        files = glob.glob(state(home) + "/*.memprobe") + [home + "/own.memprobe"]
+        ended = [subprocess.run([MEMPROBE, "report", f], capture_output=True, check=False) for f in files]
+        t.equal("with_stderr_closed__no_message_goes_into_a_recording",
+                [(e.returncode, b"it " in e.stderr) for e in ended], [(0, False)] * 3)
         target.exit()
 
 
