@@ -18,7 +18,7 @@
 
 #define LEAST_INTERVAL_NS NS_PER_S
 #define INTERVALS 32	 /* at t the interval is t / 32 */
-#define COST_FACTOR 100	 /* and so many times what one takes */
+#define COST_FACTOR 50	 /* and so many times what one takes */
 #define ENOUGH_BYTES (32 * MIB)
 
 struct recorder {

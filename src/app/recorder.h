@@ -3,7 +3,7 @@
  * Recording a run: snapshots into the private directory (store.h), and into -o FILE.memprobe.
  *
  * Intermediate snapshots are taken once a second at first, then less and less often: at t seconds every t/32, and
- * never so often that they take more than a hundredth of the time, reading the kernel's tables included; none when the
+ * never so often that they take more than a fiftieth of the time, reading the kernel's tables included; none when the
  * file has reached 32 MiB. The last one is always written. What goes wrong in the private directory is a warning and
  * ends the saving; in -o FILE it is an error of the run.
  */
