@@ -186,8 +186,10 @@ def limits(t):
     t.true("a_limit_of_address_space__is_told_when_it_comes_first",
            "limit 2.86 GiB (RLIMIT_AS)" in r.stdout and "malloc fails; nothing is killed" in r.stdout,
            r.stdout + r.stderr)
-    wide = [line for line in r.stdout.splitlines() if len(line) > 100]
-    t.equal("every_line_of_the_report__fits", wide, [])
+    blocks = [b for b in r.stdout.split("\n\n") if b.startswith(("WHERE", "FROM BEFORE", "target"))]
+    t.equal("the_report__has_its_blocks_on_memory", len(blocks), 3)
+    wide = [line for b in blocks for line in b.splitlines() if len(line) > 100]
+    t.equal("every_line_of_them__fits", wide, [])
 
 
 if __name__ == "__main__":
