@@ -3,6 +3,7 @@
 #include "tests/golden/profiles.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
@@ -208,6 +209,44 @@ void make_rich(struct profile *p)
 		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
 	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
 	add_rich_stacks(p);
+}
+
+/*
+ * A line of test_flamegraph --read: `PROCESS-PID;FRAME;...;FRAME BYTES BLOCKS`, root first. A frame may
+ * end in `|MODULE`. The first frame below the process may be a stack's end: [truncated: too deep].
+ */
+void make_read_stack(struct profile *p, char *line, uint64_t id)
+{
+	char *blocks = strrchr(line, ' '), *bytes, *word, *rest, *bar;
+	uint32_t frames[4096], n = 0, i, proc, t;
+	enum mp_stack_end end = MP_END_COMPLETE;
+
+	*blocks = '\0';
+	bytes = strrchr(line, ' ');
+	*bytes = '\0';
+	word = strtok_r(line, ";", &rest);
+	bar = strrchr(word, '-');
+	*bar = '\0';
+	proc = profile_proc(p, (uint32_t)atoi(bar + 1));
+	p->procs[proc].tgid = atoi(bar + 1);
+	p->procs[proc].comm = profile_string(p, word);
+	while ((word = strtok_r(NULL, ";", &rest)) && n < 4096) {
+		if (!n && !strcmp(word, stack_end_text(MP_END_DEPTH))) {
+			end = MP_END_DEPTH;
+			continue;
+		}
+		bar = strchr(word, '|');
+		if (bar)
+			*bar = '\0';
+		frames[n++] = frame(p, word, bar ? bar + 1 : "app", FRAME_APP);
+	}
+	for (i = 0; i < n / 2; i++) {
+		t = frames[i];
+		frames[i] = frames[n - 1 - i];
+		frames[n - 1 - i] = t;
+	}
+	i = profile_add_stack(p, id, proc, frames, n, end);
+	make_totals(&p->stacks[i], strtoull(bytes + 1, NULL, 10), strtoull(blocks + 1, NULL, 10), 0, 0);
 }
 
 void make_large(struct profile *p, uint32_t n)

@@ -25,5 +25,7 @@ void make_many(struct profile *p);    /* three processes, a loss */
 void make_rich(struct profile *p);
 /* n unique stacks, 24 frames in the mean, 3 000 long names; nearly no two share more than a few frames. */
 void make_large(struct profile *p, uint32_t n);
+/* A stack from text: `PROCESS-PID;FRAME;...;FRAME BYTES BLOCKS`; line is changed. */
+void make_read_stack(struct profile *p, char *line, uint64_t id);
 
 #endif

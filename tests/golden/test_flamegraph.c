@@ -5,7 +5,7 @@
  * test_flamegraph_browser.py get their pictures from:
  *
  *	test_flamegraph --render NAME [FORMAT [METRIC]]   a profile of this file, to stdout
- *	test_flamegraph --read FORMAT [METRIC]		  one read from stdin, see read_profile
+ *	test_flamegraph --read FORMAT [METRIC]		  one read from stdin: profiles.c, make_read_stack
  *	test_flamegraph --diff FORMAT one|two		  a comparison, of lines with two figures, A and B
  *	test_flamegraph --bench STACKS [FORMAT]		  time, memory and size of a large one
  */
@@ -149,44 +149,6 @@ static void make_huge_total(struct profile *p)
 	make_totals(make_stack(p, 1, 7, MP_END_COMPLETE, names), UINT64_MAX - 1, 3, 0, 0);
 }
 
-/*
- * From stdin, one line per stack: `PROCESS-PID;FRAME;...;FRAME BYTES BLOCKS`, root first. A frame may
- * end in `|MODULE`. The first frame below the process may be a stack's end: [truncated: too deep].
- */
-static void read_stack(struct profile *p, char *line, uint64_t id)
-{
-	char *blocks = strrchr(line, ' '), *bytes, *word, *rest, *bar;
-	uint32_t frames[4096], n = 0, i, proc, t;
-	enum mp_stack_end end = MP_END_COMPLETE;
-
-	*blocks = '\0';
-	bytes = strrchr(line, ' ');
-	*bytes = '\0';
-	word = strtok_r(line, ";", &rest);
-	bar = strrchr(word, '-');
-	*bar = '\0';
-	proc = profile_proc(p, (uint32_t)atoi(bar + 1));
-	p->procs[proc].tgid = atoi(bar + 1);
-	p->procs[proc].comm = profile_string(p, word);
-	while ((word = strtok_r(NULL, ";", &rest)) && n < 4096) {
-		if (!n && !strcmp(word, stack_end_text(MP_END_DEPTH))) {
-			end = MP_END_DEPTH;
-			continue;
-		}
-		bar = strchr(word, '|');
-		if (bar)
-			*bar = '\0';
-		frames[n++] = frame(p, word, bar ? bar + 1 : "app", FRAME_APP);
-	}
-	for (i = 0; i < n / 2; i++) {
-		t = frames[i];
-		frames[i] = frames[n - 1 - i];
-		frames[n - 1 - i] = t;
-	}
-	i = profile_add_stack(p, id, proc, frames, n, end);
-	make_totals(&p->stacks[i], strtoull(bytes + 1, NULL, 10), strtoull(blocks + 1, NULL, 10), 0, 0);
-}
-
 static void read_profile(struct profile *p)
 {
 	char *line = NULL;
@@ -195,7 +157,7 @@ static void read_profile(struct profile *p)
 
 	make_common(p);
 	while (getline(&line, &cap, stdin) > 0)
-		read_stack(p, line, ++id);
+		make_read_stack(p, line, ++id);
 	free(line);
 }
 
@@ -536,7 +498,7 @@ static int print_diff(const char *format, bool is_one_run)
 		for (i = 0; i < 2; i++) {
 			text = xasprintf("%s %s 1", line, values[i]);
 			if (strcmp(values[i], "0") != 0)
-				read_stack(&sides[i], text, id);
+				make_read_stack(&sides[i], text, id);
 			free(text);
 		}
 	}

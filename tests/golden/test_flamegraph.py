@@ -145,7 +145,7 @@ def hostile(t):
                 {a for e in elements for a in e.keys() if a.startswith("on") or "href" in a or a == "src"}, set())
         t.equal(f"{name}__asks_for_nothing_else",
                 [m for m in re.findall(rb"(?:https?|file):[^\"' ]*|@import|url\([^)]*\)", data)
-                 if m not in (b"http://www.w3.org/2000/svg", b"http://www.w3.org/1999/xhtml", b"url(#mp-hatch)")], [])
+                 if m not in (b"http://www.w3.org/2000/svg", b"http://www.w3.org/1999/xhtml", b"url(#mp-hatch)", b"url(#mp-stripes)")], [])
     f = FlameFile(program("--render", "hostile"))
     for text in ("<script>window.broken=1</script>", "]]><script>window.broken=3</script>", "two?lines 99",
                  "tab and?return", "semi;colon,comma;;", "invalid ??????? end", "no XML character ?? here",
