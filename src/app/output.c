@@ -204,7 +204,7 @@ int output_write_diff(struct output *out, const struct diff *d, const struct ren
 	for (i = 0; i < out->n; i++) {
 		if (out->sinks[i].renderer->diff)
 			continue;
-		log_error("format %s shows no comparison: report and folded do", out->sinks[i].renderer->name);
+		log_error("format %s shows no comparison: report, folded and flamegraph do", out->sinks[i].renderer->name);
 		return -EINVAL;
 	}
 	for (i = 0; i < out->n; i++) {

@@ -89,7 +89,11 @@ void flame_diff_add_title(struct buf *out, const struct flame *f)
 		buf_addf(out, "%zu processes", p->n_procs);
 	buf_adds(out, ": ");
 	add_net(out, f, f->n_nodes ? &f->nodes[0] : &none);
-	buf_addf(out, "%s, from ", what[f->metric]);
+	if (f->diff->is_one_run || f->metric == METRIC_ALLOC_BYTES || f->metric == METRIC_ALLOC_BLOCKS)
+		buf_adds(out, what[f->metric]);
+	else
+		buf_adds(out, " kept");
+	buf_adds(out, ", from ");
 	add_side(out, f, DIFF_A);
 	buf_adds(out, " to ");
 	add_side(out, f, DIFF_B);

@@ -94,7 +94,7 @@ def figures(t):
     even = DiffFile(diff([("srv-7;main;f", 700, 100), ("srv-7;main;f", 100, 700)]))
     t.true("what_went_up_and_down_in_one_stack__is_nothing", "Nothing changed" in even.words, even.words)
     two = DiffFile(diff(SMALL, "two"))
-    t.true("of_two_runs__figures_are_per_second", " B/s, " in "\n".join(two.titles) and "of two runs" in two.words, two.titles)
+    t.true("of_two_runs__figures_are_per_second", " B/s, " in "\n".join(two.titles) and "of two runs" in two.words and " kept, from A" in two.words, two.titles)
     t.equal("the_same_input__gives_the_same_bytes", diff(lines), diff(lines))
 
 
