@@ -173,6 +173,22 @@ static __always_inline void ledger_put_back(__u32 gen, __u64 addr, const struct 
 		    b->size_bytes);
 }
 
+static __always_inline void old_free_by_class(__u32 gen, __u64 bytes)
+{
+	struct mp_old_key key = { .gen = gen, .size_class = mp_size_class(bytes) };
+	struct mp_old_free fresh = { .blocks = 1, .bytes = bytes };
+	struct mp_old_free *o = bpf_map_lookup_elem(&old_frees, &key);
+
+	if (!o && !bpf_map_update_elem(&old_frees, &key, &fresh, BPF_NOEXIST))
+		return;
+	if (!o)
+		o = bpf_map_lookup_elem(&old_frees, &key);
+	if (!o)
+		return;
+	__sync_fetch_and_add(&o->blocks, 1);
+	__sync_fetch_and_add(&o->bytes, bytes);
+}
+
 /* The end of a block that was allocated before attach (or was lost). bytes 0: size not known. */
 static __always_inline void ledger_old_free(__u32 gen, __u64 bytes)
 {
@@ -181,10 +197,12 @@ static __always_inline void ledger_old_free(__u32 gen, __u64 bytes)
 	if (!t)
 		return;
 	__sync_fetch_and_add(&t->old_free_blocks, 1);
-	if (bytes)
-		__sync_fetch_and_add(&t->old_free_bytes, bytes);
-	else
+	if (!bytes) {
 		__sync_fetch_and_add(&t->old_free_unsized, 1);
+		return;
+	}
+	__sync_fetch_and_add(&t->old_free_bytes, bytes);
+	old_free_by_class(gen, bytes);
 }
 
 /*

@@ -89,6 +89,14 @@ struct {
 } proc_totals SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct mp_old_key);
+	__type(value, struct mp_old_free);
+} old_frees SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MP_LOSS_NR);
 	__type(key, __u32);

@@ -142,6 +142,37 @@ struct mp_proc_totals {
 	__u64 capped_bytes; /* sum of min(size, MP_SAMPLE_LEAST) over the allocation calls */
 };
 
+/*
+ * old_frees: HASH. The same by size class, so that a site that only replaces older blocks is told from one that
+ * grows. Bounded; what finds no room is in the totals only.
+ */
+struct mp_old_key {
+	__u32 gen;
+	__u32 size_class; /* mp_size_class */
+};
+
+struct mp_old_free {
+	__u64 blocks, bytes;
+};
+
+/*
+ * Of a block of so many usable bytes, below 512: 16 bytes wide up to 1 KiB (as glibc's small bins are), then eighths of
+ * a power of two.
+ *
+ *	24 -> 1, 40 -> 2, 1016 -> 63, 1032 -> 64, 1200 -> 65
+ */
+static inline __attribute__((always_inline)) __u32 mp_size_class(__u64 usable)
+{
+	__u32 power = 10, step;
+
+	if (usable < 1024)
+		return (__u32)(usable >> 4);
+	for (step = 32; step; step /= 2)
+		if (power + step < 64 && usable >> (power + step))
+			power += step;
+	return 64 + (power - 10) * 8 + ((usable >> (power - 3)) & 7);
+}
+
 /* Mean sampling intervals lie between these: the trap is what costs, and a coarse one hides leaks. */
 #define MP_SAMPLE_LEAST 8192u
 #define MP_SAMPLE_MOST 65536u

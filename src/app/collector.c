@@ -55,7 +55,7 @@ void collector_free(struct collector *c)
 	table_release(&c->recent_of_pid);
 	table_release(&c->gen_of_pid);
 	symbolizer_free(c->symbolizer);
-	survival_release(c);
+	evidence_release(c);
 	profile_release(&c->profile);
 	free(c);
 }

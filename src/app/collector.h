@@ -52,8 +52,8 @@ int collector_snapshot(struct collector *c, bool final);
 int collector_bridge(struct collector *c);
 /* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
 void collector_sweep(struct collector *c);
-/* To be called now and then while the run watches in brief bursts. */
-void collector_checkpoint(struct collector *c);
+/* To be called some ten times a second while the run watches: what the verdict needs. */
+void collector_look(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

@@ -27,7 +27,8 @@ struct recent_maps {
 struct checkpoint {
 	uint64_t window_ns;
 	struct checkpoint_stack {
-		uint64_t bytes, blocks;
+		uint64_t bytes, blocks; /* allocated */
+		uint64_t live_blocks;
 	} *v;
 	size_t n;
 };
@@ -49,7 +50,8 @@ struct collector {
 	const char *proc_root;
 	struct symbolizer *symbolizer;
 	struct profile profile;
-	struct checkpoint older, newer; /* survival.c; newer at least twice as late */
+	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
+	uint64_t next_look_ns;
 	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
@@ -84,6 +86,9 @@ void snapshot_fill_times(struct collector *c);
 int survival_correct(struct collector *c);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
 void survival_sweep(struct collector *c);
-void survival_release(struct collector *c);
+/* evidence.c: the checkpoint that is a quarter to a half of the window old; what the verdict needs, and the verdict */
+const struct checkpoint *collector_early(const struct collector *c);
+int evidence_collect(struct collector *c);
+void evidence_release(struct collector *c);
 
 #endif

@@ -302,7 +302,7 @@ static int run_loop(struct session *s)
 		}
 		if (now >= look)
 			look = budget_tick(s->budget, now);
-		collector_checkpoint(s->collector);
+		collector_look(s->collector);
 		if (now >= end || targets_ended(s))
 			break;
 		if (now >= sweep) {

@@ -318,5 +318,5 @@ int collector_snapshot(struct collector *c, bool final)
 		if (p->procs[i].state == PROC_RUNNING)
 			facts_read(c, &p->procs[i], &p->procs[i].now);
 	fill_cost(c);
-	return err;
+	return err || !final ? err : evidence_collect(c);
 }

@@ -24,38 +24,6 @@
 
 /* With fewer blocks born before the checkpoint their part says little. */
 #define LEAST_BLOCKS 50
-#define FIRST_CHECKPOINT_NS NS_PER_S
-
-void survival_release(struct collector *c)
-{
-	free(c->older.v);
-	free(c->newer.v);
-	table_release(&c->met);
-	c->older = c->newer = (struct checkpoint){ 0 };
-}
-
-void collector_checkpoint(struct collector *c)
-{
-	struct profile *p = &c->profile;
-	struct checkpoint now = { 0 };
-	size_t i;
-
-	if (p->watch.rung < RUNG_BRIEF)
-		return;
-	snapshot_fill_times(c);
-	if (p->window_ns < FIRST_CHECKPOINT_NS || p->window_ns < 2 * c->newer.window_ns)
-		return;
-	if (kern_read_stacks(c->kern, snapshot_take_stack, c))
-		return;
-	now.window_ns = p->window_ns;
-	now.n = p->n_stacks;
-	now.v = xcalloc(now.n + 1, sizeof(*now.v));
-	for (i = 0; i < now.n; i++)
-		now.v[i] = (struct checkpoint_stack){ p->stacks[i].t.alloc_bytes, p->stacks[i].t.alloc_blocks };
-	free(c->older.v);
-	c->older = c->newer;
-	c->newer = now;
-}
 
 /* All blocks of the table, those that must have ended marked. */
 struct block_list {
@@ -205,7 +173,7 @@ static void limit_to_likely(struct collector *c, const struct stack_tale *tales,
 int survival_correct(struct collector *c)
 {
 	struct profile *p = &c->profile;
-	const struct checkpoint *at = 2 * c->newer.window_ns <= p->window_ns ? &c->newer : &c->older;
+	const struct checkpoint *at = collector_early(c);
 	struct block_list l = { .c = c };
 	struct stack_tale *tales;
 	int err;

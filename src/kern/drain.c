@@ -159,6 +159,25 @@ int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx)
 	return read_map(k->skel->maps.proc_totals, one_proc, &c);
 }
 
+struct old_call {
+	kern_old_fn fn;
+	void *ctx;
+};
+
+static void one_old(void *ctx, const void *key, const void *value)
+{
+	struct old_call *c = ctx;
+
+	c->fn(c->ctx, key, value);
+}
+
+int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx)
+{
+	struct old_call c = { fn, ctx };
+
+	return read_map(k->skel->maps.old_frees, one_old, &c);
+}
+
 /*
  * Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. A fork, exec or exit is made up
  * for (bpf/task.bpf.c), so it is no loss.

@@ -194,11 +194,14 @@ typedef void (*kern_young_fn)(void *ctx, uint64_t hash, uint64_t bytes, uint64_t
 typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const struct mp_block *b);
 typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
 
+typedef void (*kern_old_fn)(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o);
+
 /* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
 int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx);
 int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
+int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);

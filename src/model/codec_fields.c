@@ -76,11 +76,13 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(t.birth_sum_ms, FIELD_NUMBER), FIGURE(t.alloc_var, FIELD_NUMBER),
 	FIGURE(t.free_var, FIELD_NUMBER),     FIGURE(live_bytes_more, FIELD_NUMBER),
 	FIGURE(live_blocks_more, FIELD_NUMBER),
+	FIGURE(early_blocks, FIELD_BYTES),    FIGURE(early_alive, FIELD_BYTES),
+	FIGURE(old_bytes, FIELD_BYTES),	      FIGURE(old_blocks, FIELD_BYTES),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 96); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 128); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -110,6 +112,22 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.slowdown, FIELD_FLOAT, 0),
 	FACT(watch.work, FIELD_FLOAT, 0),
 	FACT(watch.least_share, FIELD_FLOAT, 0),
+	FACT(has_verdict, FIELD_ENUM, 2),
+	FACT(verdict.word, FIELD_ENUM, TREND_LEAK + 1),
+	FACT(verdict.doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	FACT(verdict.is_strong, FIELD_ENUM, 2),
+	FACT(verdict.by_heap, FIELD_ENUM, 2),
+	FACT(verdict.rate, FIELD_FLOAT, 0),
+	FACT(verdict.low, FIELD_FLOAT, 0),
+	FACT(verdict.high, FIELD_FLOAT, 0),
+	FACT(verdict.level, FIELD_FLOAT, 0),
+	FACT(verdict.seconds, FIELD_FLOAT, 0),
+	FACT(verdict.ratio, FIELD_FLOAT, 0),
+	FACT(verdict.uptime_s, FIELD_FLOAT, 0),
+	FACT(verdict.site_share, FIELD_FLOAT, 0),
+	FACT(verdict.history_bytes, FIELD_FLOAT, 0),
+	FACT(verdict.why, FIELD_NUMBER, 0),
+	FACT(verdict.but, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -181,6 +199,10 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.t = s->t,
 		.live_bytes_more = s->live_bytes - totals_live_bytes(&s->t),
 		.live_blocks_more = s->live_blocks - totals_live_blocks(&s->t),
+		.early_blocks = s->early_blocks,
+		.early_alive = s->early_alive,
+		.old_bytes = s->old_bytes,
+		.old_blocks = s->old_blocks,
 	};
 }
 
@@ -189,6 +211,10 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->t = f->t;
 	s->live_bytes = f->live_bytes_more + totals_live_bytes(&f->t);
 	s->live_blocks = f->live_blocks_more + totals_live_blocks(&f->t);
+	s->early_blocks = f->early_blocks;
+	s->early_alive = f->early_alive;
+	s->old_bytes = f->old_bytes;
+	s->old_blocks = f->old_blocks;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

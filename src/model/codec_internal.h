@@ -72,6 +72,7 @@ extern const struct codec_table codec_bridges; /* struct bridge */
 struct codec_figure {
 	struct profile_totals t;
 	uint64_t live_bytes_more, live_blocks_more;
+	uint64_t early_blocks, early_alive, old_bytes, old_blocks;
 };
 
 struct codec_figure codec_figure_of(const struct profile_stack *s);

@@ -17,6 +17,8 @@ void profile_init(struct profile *p)
 
 void profile_release(struct profile *p)
 {
+	series_release(&p->heap);
+	series_release(&p->memory);
 	intern_release(&p->strings);
 	free(p->frames);
 	table_release(&p->frame_ids);

@@ -27,6 +27,8 @@
 #include "model/bridge.h"
 #include "model/ladder.h"
 #include "model/limit.h"
+#include "model/series.h"
+#include "model/verdict.h"
 
 /* What kind of code a frame is: decides the colour, and where a report line starts. */
 enum frame_class {
@@ -67,6 +69,9 @@ struct profile_stack {
 	enum mp_stack_end end;
 	struct profile_totals t;
 	uint64_t live_bytes, live_blocks; /* after the filters (--older, --min-size...); set by profile_finish */
+	/* with the verdict only: what lived at an early moment of the window, and what of that still does */
+	uint64_t early_blocks, early_alive;
+	uint64_t old_bytes, old_blocks; /* frees of older blocks of its sizes: what it only replaces */
 };
 
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
@@ -171,6 +176,9 @@ struct profile {
 	struct bridge bridges[PROFILE_MAX_BRIDGES]; /* of few processes only */
 	size_t n_bridges;
 	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */
+	struct series heap, memory; /* live less frees of older blocks; anonymous + shared + swapped; of all processes */
+	bool has_verdict;
+	struct verdict verdict;
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
@@ -194,6 +202,16 @@ const struct bridge *profile_bridge(const struct profile *p, uint32_t proc);
 /* Add a stack; frames are indices from profile_frame, innermost first. Totals start at zero. */
 uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
 			   uint32_t n_frames, enum mp_stack_end end);
+/* The stack with the most net growth (stack_net_bytes); NULL when nothing grew. */
+const struct profile_stack *profile_top_grower(const struct profile *p);
+/* Sets p->verdict from the series and the figures. */
+void profile_judge(struct profile *p);
+
+/* What a stack has grown by: live, less what it only replaced. */
+static inline uint64_t stack_net_bytes(const struct profile_stack *s)
+{
+	return s->live_bytes > s->old_bytes ? s->live_bytes - s->old_bytes : 0;
+}
 
 static inline uint64_t totals_live_bytes(const struct profile_totals *t)
 {

@@ -72,12 +72,11 @@ static void level_off(struct growth *g, double now, double half_s)
 	g->seconds = half_s * log(NEARLY) / log(g->ratio);
 }
 
-static void stands(const struct series *s, double from, double to, const struct trend *last,
-		   struct growth *g)
+static void stands(const struct series *s, const struct trend *last, struct growth *g)
 {
-	double least = fmax(TOOTH_BYTES, TOOTH_PART * g->swing), now = series_last(s);
+	double now = series_last(s);
 
-	if (series_falls(s, from, to, least) >= 2)
+	if (g->falls >= 2)
 		g->word = TREND_SAW_TOOTH;
 	else if (last->high < fmax(FLAT_RATE, fabs(now) * FLAT_PART))
 		g->word = TREND_FLAT;
@@ -86,14 +85,9 @@ static void stands(const struct series *s, double from, double to, const struct 
 }
 
 /* Parts no shorter than a tooth, if that leaves enough of them. */
-static size_t floor_parts(const struct series *s, double from, double to)
+static size_t floor_parts(const struct growth *g)
 {
-	double lowest, highest;
-	unsigned int teeth;
-
-	series_range(s, from, to, &lowest, &highest);
-	teeth = series_falls(s, from, to, fmax(TOOTH_BYTES, TOOTH_PART * (highest - lowest)));
-	return teeth >= LEAST_PARTS && teeth < FLOOR_POINTS ? teeth : FLOOR_POINTS;
+	return g->falls >= LEAST_PARTS && g->falls < FLOOR_POINTS ? g->falls : FLOOR_POINTS;
 }
 
 /* It rose in the first half, stopped, and did not fall back. */
@@ -114,7 +108,10 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 	size_t n, half;
 
 	*g = (struct growth){ .ratio = -1 };
-	n = series_floor(s, from, window_s, floor, floor_parts(s, from, window_s));
+	series_range(s, from, window_s, &lowest, &highest);
+	g->swing = highest - lowest;
+	g->falls = series_falls(s, from, window_s, fmax(TOOTH_BYTES, TOOTH_PART * g->swing));
+	n = series_floor(s, from, window_s, floor, floor_parts(g));
 	half = n / 2;
 	if (window_s < LEAST_WINDOW_S || half < 4) {
 		g->doubt = DOUBT_SHORT;
@@ -123,8 +120,6 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 	trend_of(floor, n, &all);
 	trend_of(floor, half, &first);
 	trend_of(floor + half, n - half, &last);
-	series_range(s, from, window_s, &lowest, &highest);
-	g->swing = highest - lowest;
 	g->rate = last.slope;
 	g->low = last.low;
 	g->high = last.high;
@@ -141,7 +136,7 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 		   all.slope * (window_s - from) < -TEETH_DRIFT * g->swing) {
 		g->word = TREND_SHRINKING;
 	} else {
-		stands(s, from, window_s, &last, g);
+		stands(s, &last, g);
 	}
 }
 
@@ -159,6 +154,7 @@ static void take_growth(struct verdict *v, bool by_heap)
 	v->high = g->high;
 	v->level = g->level;
 	v->seconds = g->seconds;
+	v->ratio = g->ratio;
 }
 
 static double rate_of(const struct growth *g)
@@ -221,12 +217,20 @@ static unsigned int n_bits(unsigned int bits)
 	return (unsigned int)__builtin_popcount(bits);
 }
 
+/* Without collections a heap that is collected grows as a leaking one does. */
+static bool awaits_collections(const struct verdict_input *in, const struct verdict *v)
+{
+	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
+
+	return in->is_collected && v->word == TREND_GROWING && in->collections < LEAST_COLLECTIONS &&
+	       g->falls < LEAST_COLLECTIONS;
+}
+
 void verdict_of(const struct verdict_input *in, struct verdict *v)
 {
-	*v = (struct verdict){ 0 };
+	*v = (struct verdict){ .uptime_s = in->uptime_s };
 	choose_series(in, v);
-	if (in->is_collected && in->collections < LEAST_COLLECTIONS && v->word != TREND_FLAT &&
-	    !v->by_heap) {
+	if (awaits_collections(in, v)) {
 		v->word = TREND_UNDECIDED;
 		v->doubt = DOUBT_COLLECTED;
 	}
@@ -237,8 +241,7 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 	else
 		v->but |= BUT_NO_SITE;
 	look_at_history(in, v);
-	if ((v->by_heap ? &v->heap : &v->memory)->ratio >= STRAIGHT_LOW &&
-	    (v->by_heap ? &v->heap : &v->memory)->ratio <= STRAIGHT_HIGH)
+	if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
 		v->why |= WHY_STRAIGHT;
 	if (in->lost_bytes > v->rate * in->window_s / 2)
 		v->but |= BUT_LOST;

@@ -18,7 +18,7 @@
  *evidence:
  *
  *	straight   the floor rises as fast at the end as at the beginning
- *	cohort     what one site allocated early in the window is all alive, where the blocks of
+ *	cohort     what lived of one site early in the window still does, where the blocks of
  *others have died history    that site's rate times the age of the process is about what is in use
  *from before the attach
  *
@@ -58,6 +58,7 @@ struct growth {
 			 rise */
 	double level, seconds; /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many
 				  seconds */
+	unsigned int falls;	/* after rises, as collections make them */
 	double swing;          /* highest - lowest */
 };
 
@@ -67,7 +68,7 @@ void growth_of(const struct series *s, double window_s, struct growth *g);
 struct verdict_site {
 	double net_bytes; /* live, less frees of older blocks of its size */
 	double live_bytes, old_freed_bytes;
-	double early_blocks, early_alive; /* of those allocated in the early part of the window */
+	double early_blocks, early_alive; /* that lived early in the window, and still do */
 };
 
 struct verdict_input {
@@ -100,6 +101,8 @@ struct verdict {
 	bool by_heap;   /* the heap decided, not all of the memory */
 	struct growth heap, memory;
 	double rate, low, high, level, seconds; /* of the one that decided */
+	double ratio;		/* of the one that decided, as in struct growth */
+	double uptime_s;	/* as given */
 	double site_share;                      /* of the heap's growth, 0 to 1 */
 	double history_bytes;                   /* the site's rate times the age */
 	unsigned int why, but;                  /* bits */

@@ -2,12 +2,12 @@
 /*
  * The report, for a person on call: verdict first, then who, what, where, and how far to trust it.
  *
- *	GROWING   gatewayd (pid 4242): live heap +85.8 MiB/min; 97 % is one call site:
+ *	GROWING   gatewayd (pid 4242): heap grows 85.8 MiB/min (83.0 MiB to 89.2 MiB); 97 % is one call site:
  *	          #1 SessionCache::insert
  *	...
  *	trust  lost 0; stacks complete 99.98 %
  *
- * It never says "leak": a window's growth alone is no evidence of that.
+ * What is called a leak, and why: model/verdict.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,23 +17,10 @@
 #include "base/units.h"
 #include "render/formats.h"
 #include "render/report_internal.h"
+#include "render/verdict_text.h"
 #include "render/watch_text.h"
 
-/* Net growth below both of these in the window is called flat. */
-#define FLAT_BYTES (64 * KIB)
-#define FLAT_SHARE_OF_ALLOCATED 100 /* 1 % */
-/* One stack with more than this share of the net growth is named in the verdict, percent. */
-#define SINGLE_SITE_PERCENT 50
 #define MAX_PROCESS_ROWS 8
-
-static const char *verdict_word(const struct heap_net *h)
-{
-	uint64_t size = (uint64_t)(h->bytes < 0 ? -h->bytes : h->bytes);
-
-	if (size < FLAT_BYTES || size < h->alloc_bytes / FLAT_SHARE_OF_ALLOCATED)
-		return "FLAT";
-	return h->bytes > 0 ? "GROWING" : "SHRINKING";
-}
 
 static void add_signed_size(struct buf *out, int64_t bytes)
 {
@@ -70,36 +57,6 @@ void report_add_losses(struct buf *out, const struct profile *p, const char *ind
 			buf_addf(out, " (%s)", units_format_size(bytes, l->bytes));
 		buf_addf(out, ": %s\n", loss_text((enum mp_loss)i));
 	}
-}
-
-static void verdict(struct buf *out, const struct profile *p, const struct render_opts *o)
-{
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
-	struct render_opts live = *o;
-	const struct profile_stack **s;
-	uint64_t least;
-	size_t n;
-
-	buf_addf(out, "%-9s ", verdict_word(&h));
-	if (p->n_procs == 1)
-		add_process_name(out, p, &p->procs[0]);
-	else
-		buf_addf(out, "%zu processes", p->n_procs);
-	buf_adds(out, ": live heap ");
-	add_signed_size(out, per_minute(p, h.bytes));
-	buf_adds(out, "/min");
-	live.metric = METRIC_LIVE_BYTES;
-	s = stacks_by_size(p, &live, &n);
-	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
-	least = n && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
-	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT &&
-	    strcmp(verdict_word(&h), "FLAT") != 0) {
-		buf_addf(out, "; %s%llu %% is one call site:\n          #1 ", h.old_bytes ? "at least " : "",
-			 (unsigned long long)(least * 100 / (uint64_t)h.bytes));
-		add_short_name(out, own_frame_name(p, s[0]));
-	}
-	buf_addc(out, '\n');
-	free(s);
 }
 
 static void nothing_live(struct buf *out, const struct profile *p, const struct heap_net *h)
@@ -305,9 +262,10 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 {
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
 
-	verdict(out, p, o);
+	verdict_add(out, p, o);
 	report_add_losses(out, p, "          ");
 	nothing_live(out, p, &h);
+	verdict_add_why(out, p);
 	if (p->n_procs == 1) {
 		add_target(out, p, &p->procs[0]);
 	} else if (p->n_procs) {
@@ -330,7 +288,7 @@ void report_summary(struct buf *out, const struct profile *p, const struct rende
 	struct buf b = BUF_INIT;
 	const char *line, *end;
 
-	verdict(&b, p, o);
+	verdict_add(&b, p, o);
 	nothing_live(&b, p, &h);
 	buf_addf(&b, "lost %llu\n", (unsigned long long)profile_lost_events(p));
 	report_add_losses(&b, p, "");

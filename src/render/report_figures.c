@@ -104,13 +104,15 @@ uint64_t shown_blocks(const struct profile_stack *s, const struct render_opts *o
 
 struct ranked {
 	const struct profile_stack *s;
-	uint64_t value;
+	uint64_t value, net;
 };
 
 static int by_value(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 
+	if (x->net != y->net)
+		return x->net > y->net ? -1 : 1;
 	if (x->value != y->value)
 		return x->value > y->value ? -1 : 1;
 	return x->s->id < y->s->id ? -1 : x->s->id > y->s->id;
@@ -122,9 +124,15 @@ const struct profile_stack **stacks_by_size(const struct profile *p, const struc
 	const struct profile_stack **out = xcalloc(p->n_stacks, sizeof(*out));
 	size_t i, count = 0;
 
-	for (i = 0; i < p->n_stacks; i++)
-		if (shown_blocks(&p->stacks[i], o))
-			r[count++] = (struct ranked){ &p->stacks[i], stack_metric(&p->stacks[i], o->metric) };
+	for (i = 0; i < p->n_stacks; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+
+		if (!shown_blocks(s, o))
+			continue;
+		r[count] = (struct ranked){ .s = s, .value = stack_metric(s, o->metric) };
+		r[count].net = o->metric == METRIC_LIVE_BYTES ? stack_net_bytes(s) : r[count].value;
+		count++;
+	}
 	if (count)
 		qsort(r, count, sizeof(*r), by_value);
 	for (i = 0; i < count; i++)

@@ -24,7 +24,7 @@ uint32_t first_own_frame(const struct profile *p, const struct profile_stack *s)
 /* The name of that frame. */
 const char *own_frame_name(const struct profile *p, const struct profile_stack *s);
 
-/* Stacks by the metric's bytes, largest first; the caller frees. n: those with anything to show. */
+/* Stacks by the metric, largest first, by net growth for live bytes; the caller frees. n: those with anything to show. */
 const struct profile_stack **stacks_by_size(const struct profile *p, const struct render_opts *o, size_t *n);
 /* Bytes and blocks that the report's first columns show. */
 uint64_t shown_bytes(const struct profile_stack *s, const struct render_opts *o);

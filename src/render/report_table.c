@@ -3,13 +3,15 @@
  * The report's table of stacks. Columns add up as printed: amounts are rounded once, to tenths of the
  * column's unit, and the row of smaller stacks takes what rounding left.
  *
- *	 #   LIVE MiB   MiB/min   BLOCKS     AGE  WHERE (your code first; all frames: -v)
- *	 1       41.6     +83.2   21 816    15 s  SessionCache::insert < Gateway::on_accept
- *	          0.2      +0.4    3 204          212 smaller stacks
- *	         -0.3      -0.6      -12          frees of blocks from before attach
- *	         41.5     +83.0   25 008          net
+ *	 #   LIVE MiB   MiB/min  ALIVE   BLOCKS     AGE  KIND     WHERE (your code first; all frames: -v)
+ *	 1       41.6     +83.2  100 %   21 816    15 s  leak     SessionCache::insert < Gateway::on_accept
+ *	          0.2      +0.4           3 204                   212 smaller stacks
+ *	         -0.3      -0.6             -12                   frees of blocks from before attach
+ *	         41.5     +83.0          25 008                   net
  *
- * Where blocks were sampled, a column +/- (standard deviation) stands behind the amounts.
+ * First comes what grew most, less what only replaced older blocks of its sizes. ALIVE: of the blocks that lived early
+ * in the window. It and KIND are there with a verdict only. Where blocks were sampled, a column +/- (standard
+ * deviation) stands behind the amounts.
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +20,10 @@
 
 #include "base/units.h"
 #include "render/report_internal.h"
+#include "render/verdict_text.h"
 
 #define WHERE_COLUMN 42
+#define VERDICT_COLUMNS 15 /* ALIVE and KIND */
 #define ERROR_COLUMNS 9
 
 struct column_sums {
@@ -33,12 +37,19 @@ struct stack_table {
 	struct amount_unit unit, rate_unit;
 	struct column_sums left; /* total minus rows printed so far */
 	bool has_error;		 /* amounts are estimates with a deviation */
+	bool has_verdict;	 /* ALIVE and KIND are shown */
 	double variance, left_variance; /* of the total, and of what is not printed yet */
 };
 
+/* What a row says beside its amounts; "" for nothing. */
+struct row_texts {
+	const char *number, *age, *alive, *kind;
+};
+
+static const struct row_texts no_texts = { "", "", "", "" };
+
 /* variance: of the amount, in bytes squared; 0: exact, or not known */
-static void print_row(struct stack_table *t, const char *number, struct column_sums v, double variance,
-		      const char *age)
+static void print_row(struct stack_table *t, const struct row_texts *x, struct column_sums v, double variance)
 {
 	char amount[24], rate[24], plus_rate[32], blocks[32], signed_blocks[40], error[40] = "";
 
@@ -51,10 +62,16 @@ static void print_row(struct stack_table *t, const char *number, struct column_s
 		format_tenths(rate, in_tenths((int64_t)sqrt(variance), &t->unit));
 		snprintf(error, sizeof(error), "+/- %s", rate);
 	}
-	buf_addf(t->out, "%2s %9s", number, amount);
+	buf_addf(t->out, "%2s %9s", x->number, amount);
 	if (t->has_error)
 		buf_addf(t->out, " %-*s", ERROR_COLUMNS - 1, error);
-	buf_addf(t->out, " %9s %10s %6s  ", plus_rate, signed_blocks, age);
+	buf_addf(t->out, " %9s", plus_rate);
+	if (t->has_verdict)
+		buf_addf(t->out, " %6s", x->alive);
+	buf_addf(t->out, " %10s %6s", signed_blocks, x->age);
+	if (t->has_verdict)
+		buf_addf(t->out, "  %-7s", x->kind);
+	buf_adds(t->out, t->has_verdict ? " " : "  ");
 	t->left.amount -= v.amount;
 	t->left.rate -= v.rate;
 	t->left.blocks -= v.blocks;
@@ -90,14 +107,19 @@ static void mean_age(const struct stack_table *t, const struct profile_stack *s,
 
 static void stack_row(struct stack_table *t, const struct profile_stack *s, size_t number)
 {
-	char age[24], n[24];
+	double alive = verdict_alive(t->p, s);
+	char age[24], n[24], alive_text[16] = "?";
 
 	mean_age(t, s, age);
 	snprintf(n, sizeof(n), "%zu", number);
-	print_row(t, n, sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)),
-		  variance_of(t, s), age);
+	if (alive >= 0)
+		snprintf(alive_text, sizeof(alive_text), alive > 0 && alive < 0.01 ? "<1 %%" : "%.0f %%", alive * 100);
+	print_row(t, &(struct row_texts){ n, age, alive_text, verdict_kind(t->p, s) },
+		  sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)), variance_of(t, s));
 	t->left_variance -= variance_of(t, s);
-	report_add_where(t->out, t->p, s, WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0), t->o->columns);
+	report_add_where(t->out, t->p, s,
+			 WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0) + (t->has_verdict ? VERDICT_COLUMNS : 0),
+			 t->o->columns);
 	if (t->o->all_frames)
 		report_add_frames(t->out, t->p, s);
 }
@@ -129,18 +151,18 @@ static void rows_below(struct stack_table *t, const struct heap_net *h, size_t n
 	total.amount -= n_smaller ? 0 : rest.amount; /* then what rounding left goes into the sum */
 	total.rate -= n_smaller ? 0 : rest.rate;
 	if (n_smaller) {
-		print_row(t, "", rest, t->left_variance, "");
+		print_row(t, &no_texts, rest, t->left_variance);
 		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
 	}
 	if (has_old) {
-		print_row(t, "", old, 0, "");
+		print_row(t, &no_texts, old, 0);
 		buf_adds(t->out, "frees of blocks from before attach\n");
 	}
 	if (has_lost) {
-		print_row(t, "", lost, 0, "");
+		print_row(t, &no_texts, lost, 0);
 		buf_adds(t->out, "allocated, but not in the table (see trust)\n");
 	}
-	print_row(t, "", total, t->variance, "");
+	print_row(t, &no_texts, total, t->variance);
 	buf_addf(t->out, "%s\n", shows_live(t->o) ? "net" : "allocated in the window");
 }
 
@@ -161,6 +183,21 @@ static struct column_sums total_of(const struct stack_table *t, const struct hea
 	return sums_of(t, bytes, blocks);
 }
 
+static void print_heading(struct stack_table *t)
+{
+	char amount[32], rate[32];
+
+	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o) ? "LIVE" : "ALLOC", t->unit.name);
+	snprintf(rate, sizeof(rate), "%s/min", t->rate_unit.name);
+	buf_addf(t->out, "\n%2s %9s%*s %9s", "#", amount, t->has_error ? ERROR_COLUMNS : 0, "", rate);
+	if (t->has_verdict)
+		buf_addf(t->out, " %6s", "ALIVE");
+	buf_addf(t->out, " %10s %6s  ", "BLOCKS", "AGE");
+	if (t->has_verdict)
+		buf_addf(t->out, "%-7s ", "KIND");
+	buf_addf(t->out, "%s\n", t->o->all_frames ? "WHERE" : "WHERE (your code first; all frames: -v)");
+}
+
 void report_table(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
@@ -169,7 +206,6 @@ void report_table(struct buf *out, const struct profile *p, const struct render_
 	const struct profile_stack **s = stacks_by_size(p, o, &n);
 	uint64_t largest = h.old_bytes;
 	struct column_sums total;
-	char heading[32], rate_heading[32];
 
 	for (i = 0; i < n; i++) {
 		if (shown_bytes(s[i], o) > largest)
@@ -178,13 +214,11 @@ void report_table(struct buf *out, const struct profile *p, const struct render_
 	}
 	t.left_variance = t.variance;
 	t.has_error = t.variance > 0;
+	t.has_verdict = p->has_verdict && shows_live(o);
 	t.unit = unit_for(largest);
 	t.rate_unit = unit_for((uint64_t)per_minute(p, (int64_t)largest));
 	total = t.left = total_of(&t, &h);
-	snprintf(heading, sizeof(heading), "%s %s", shows_live(o) ? "LIVE" : "ALLOC", t.unit.name);
-	snprintf(rate_heading, sizeof(rate_heading), "%s/min", t.rate_unit.name);
-	buf_addf(out, "\n%2s %9s%*s %9s %10s %6s  %s\n", "#", heading, t.has_error ? ERROR_COLUMNS : 0, "",
-		 rate_heading, "BLOCKS", "AGE", o->all_frames ? "WHERE" : "WHERE (your code first; all frames: -v)");
+	print_heading(&t);
 	for (i = 0; i < n && shown < max; i++)
 		if (shown_bytes(s[i], o) >= o->min_bytes)
 			stack_row(&t, s[i], ++shown);

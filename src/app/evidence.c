@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What a verdict needs beside the totals; part of the collector. While the run goes on: the heap and the memory of all
+ * targets over time, looked at as often as 2 % of memprobe's time pays for. At its end one pass over the live
+ * blocks: which of those that lived at an early moment still do, and which stacks only replace older blocks.
+ *
+ *	stack	live at 16 s	still at 60 s	live at 60 s	older blocks of its sizes freed
+ *	cache	    4 000	     10 %	   16 MiB		15.8 MiB
+ *	leak	      400	    100 %	    6 MiB		     0
+ *
+ * Not what was born early, but what lived then: a site may leak one block and free a thousand at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/collector_internal.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+
+/* Looks come no faster than this, and take no more than a fiftieth of the time. */
+#define LOOK_NS (100 * NS_PER_MS)
+#define LOOK_SHARE 50
+/* More processes than this are not looked at one by one so often. */
+#define MANY_PROCS 64
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+void evidence_release(struct collector *c)
+{
+	free(c->older.v);
+	free(c->newer.v);
+	table_release(&c->met);
+	c->older = c->newer = (struct checkpoint){ 0 };
+}
+
+/* ---- over time ---- */
+
+static void look_at_memory(struct collector *c, double t_s)
+{
+	const struct profile *p = &c->profile;
+	struct proc_status st;
+	double bytes = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		if (p->procs[i].state != PROC_RUNNING || proc_status_read(&st, c->proc_root, p->procs[i].tgid))
+			continue;
+		bytes += (double)(st.rss_anon_bytes + st.rss_shmem_bytes + st.swap_bytes);
+	}
+	series_add(&c->profile.memory, t_s, bytes);
+}
+
+static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+{
+	(void)hash;
+	*(double *)ctx += (double)(int64_t)(s->alloc_bytes - s->free_bytes);
+}
+
+static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
+{
+	(void)gen;
+	*(double *)ctx += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
+}
+
+/* In brief bursts what lives is known at the end only (survival.c). */
+static void look_at_heap(struct collector *c, double t_s)
+{
+	double bytes = 0;
+
+	if (c->profile.watch.rung >= RUNG_BRIEF) {
+		c->profile.heap.n = 0;
+		return;
+	}
+	if (!kern_read_stacks(c->kern, add_stack, &bytes) && !kern_read_procs(c->kern, add_proc, &bytes))
+		series_add(&c->profile.heap, t_s, bytes);
+}
+
+/* At 1, 2, 4... s: what each stack had allocated, and what of it lived. */
+static void checkpoint(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct checkpoint now = { 0 };
+	size_t i;
+
+	snapshot_fill_times(c);
+	if (p->window_ns < NS_PER_S || p->window_ns < 2 * c->newer.window_ns)
+		return;
+	if (kern_read_stacks(c->kern, snapshot_take_stack, c))
+		return;
+	now.window_ns = p->window_ns;
+	now.n = p->n_stacks;
+	now.v = xcalloc(now.n + 1, sizeof(*now.v));
+	for (i = 0; i < now.n; i++)
+		now.v[i] = (struct checkpoint_stack){
+			.bytes = p->stacks[i].t.alloc_bytes,
+			.blocks = p->stacks[i].t.alloc_blocks,
+			.live_blocks = totals_live_blocks(&p->stacks[i].t),
+		};
+	free(c->older.v);
+	c->older = c->newer;
+	c->newer = now;
+}
+
+void collector_look(struct collector *c)
+{
+	uint64_t begin = monotonic_ns(), armed = kern_armed_ns(c->kern), took, least = LOOK_NS;
+	double t_s = (double)(begin - armed) * 1e-9;
+
+	if (!armed || begin < c->next_look_ns)
+		return;
+	look_at_memory(c, t_s);
+	look_at_heap(c, t_s);
+	checkpoint(c);
+	if (c->profile.n_procs > MANY_PROCS)
+		least = NS_PER_S;
+	took = (monotonic_ns() - begin) * LOOK_SHARE;
+	c->next_look_ns = begin + (took > least ? took : least);
+}
+
+const struct checkpoint *collector_early(const struct collector *c)
+{
+	return 2 * c->newer.window_ns <= c->profile.window_ns ? &c->newer : &c->older;
+}
+
+/* ---- the pass over the blocks ---- */
+
+/* Live blocks of one stack in one size class. */
+struct class_part {
+	uint32_t stack, size_class;
+	uint64_t bytes, blocks;
+};
+
+struct pass {
+	struct collector *c;
+	const struct checkpoint *early;
+	uint64_t early_ms;
+	bool by_class;
+	struct class_part *parts;
+	size_t n_parts, parts_cap;
+	struct table part_of;  /* stack and class -> index in parts */
+	struct table live_of;  /* process and class -> bytes in parts */
+	struct table old_of;   /* ... -> bytes of older blocks that were freed */
+};
+
+static uint64_t class_key(uint32_t of, uint32_t size_class)
+{
+	return (uint64_t)of << 32 | size_class;
+}
+
+/* Of glibc: chunks of 16 bytes, with 8 of its own in each. */
+static uint32_t class_of_request(uint64_t size)
+{
+	uint64_t chunk = (size + 8 + 15) & ~15ULL;
+
+	return mp_size_class((chunk < 32 ? 32 : chunk) - 8);
+}
+
+static void add_to_part(struct pass *a, uint32_t stack, const struct mp_block *b, uint64_t weight)
+{
+	uint32_t class = class_of_request(b->size_bytes), proc = a->c->profile.stacks[stack].proc;
+	uint64_t key = class_key(stack, class), *at = table_get(&a->part_of, key);
+
+	if (!at) {
+		XGROW(a->parts, a->n_parts, a->parts_cap);
+		a->parts[a->n_parts] = (struct class_part){ .stack = stack, .size_class = class };
+		at = table_put(&a->part_of, key, a->n_parts++);
+	}
+	a->parts[*at].bytes += b->size_bytes * weight;
+	a->parts[*at].blocks += weight;
+	*table_put(&a->live_of, class_key(proc, class), 0) += b->size_bytes * weight;
+}
+
+static void look_at_block(void *ctx, const struct mp_block_key *key, const struct mp_block *b)
+{
+	struct pass *a = ctx;
+	uint32_t at = profile_find_stack(&a->c->profile, b->stack);
+	uint64_t weight = b->weight ? b->weight : 1;
+
+	(void)key;
+	if (at == UINT32_MAX)
+		return;
+	if (at < a->early->n && b->birth_ms < a->early_ms)
+		a->c->profile.stacks[at].early_alive += weight;
+	if (a->by_class)
+		add_to_part(a, at, b, weight);
+}
+
+static void note_old(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
+{
+	(void)key;
+	*(bool *)ctx |= o->blocks > 0;
+}
+
+/* Frees of a class belong to those that make blocks of it, by what lives of each. Not more than lives. */
+static void note_share(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
+{
+	struct pass *a = ctx;
+	const uint64_t *proc = table_get(&a->c->profile.proc_ids, key->gen);
+
+	if (proc)
+		*table_put(&a->old_of, class_key((uint32_t)*proc, key->size_class), 0) += o->bytes;
+}
+
+static void give_old(struct pass *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_parts; i++) {
+		const struct class_part *part = &a->parts[i];
+		struct profile_stack *s = &a->c->profile.stacks[part->stack];
+		uint64_t key = class_key(s->proc, part->size_class);
+		const uint64_t *old = table_get(&a->old_of, key), *live = table_get(&a->live_of, key);
+		double share = old && live && *live ? (double)*old / (double)*live : 0;
+
+		share = share < 1 ? share : 1;
+		s->old_bytes += (uint64_t)((double)part->bytes * share);
+		s->old_blocks += (uint64_t)((double)part->blocks * share);
+	}
+}
+
+static void begin_pass(struct pass *a)
+{
+	struct profile *p = &a->c->profile;
+	size_t i;
+
+	a->early = collector_early(a->c);
+	a->early_ms = a->early->window_ns / NS_PER_MS;
+	for (i = 0; i < p->n_stacks; i++) {
+		p->stacks[i].early_blocks = i < a->early->n ? a->early->v[i].live_blocks : 0;
+		p->stacks[i].early_alive = p->stacks[i].old_bytes = p->stacks[i].old_blocks = 0;
+	}
+}
+
+int evidence_collect(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct pass a = { .c = c };
+	size_t i;
+	int err;
+
+	begin_pass(&a);
+	err = kern_read_old_frees(c->kern, note_old, &a.by_class);
+	if (!err)
+		err = kern_read_blocks(c->kern, look_at_block, &a);
+	if (!err && a.by_class)
+		err = kern_read_old_frees(c->kern, note_share, &a);
+	if (!err && a.by_class)
+		give_old(&a);
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].early_alive > p->stacks[i].early_blocks)
+			p->stacks[i].early_alive = p->stacks[i].early_blocks; /* born while it was read */
+	if (!err)
+		profile_judge(p);
+	free(a.parts);
+	table_release(&a.part_of);
+	table_release(&a.live_of);
+	table_release(&a.old_of);
+	return err;
+}

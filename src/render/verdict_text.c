@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* See verdict_text.h. */
+#include "render/verdict_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "render/report_internal.h"
+
+/* Without a verdict: net growth below both of these in the window is called flat. */
+#define FLAT_BYTES (64 * KIB)
+#define FLAT_SHARE_OF_ALLOCATED 100 /* 1 % */
+/* One stack with more than this share of the net growth is named, percent. */
+#define SINGLE_SITE_PERCENT 50
+/* Fewer blocks than this from the early part of the window tell nothing of the rest. */
+#define LEAST_EARLY 5
+#define CHURN_ALIVE 0.5
+/* Forecasts beyond this are left out. */
+#define FAR_S (30 * 86400.0)
+#define HEAD_COLUMN 10
+
+/* ---- parts ---- */
+
+static void add_who(struct buf *out, const struct profile *p)
+{
+	const char *comm;
+
+	if (p->n_procs != 1) {
+		buf_addf(out, "%zu processes", p->n_procs);
+		return;
+	}
+	comm = profile_str(p, p->procs[0].comm);
+	buf_add_printable(out, comm, strlen(comm));
+	buf_addf(out, " (pid %d)", p->procs[0].tgid);
+}
+
+static void add_size(struct buf *out, double bytes)
+{
+	char size[16];
+
+	buf_addf(out, "%s%s", bytes < 0 ? "-" : "", units_format_size(size, (uint64_t)(bytes < 0 ? -bytes : bytes)));
+}
+
+static void add_time(struct buf *out, double seconds)
+{
+	char text[24];
+
+	buf_adds(out, units_format_duration(text, (uint64_t)(seconds * (double)NS_PER_S)));
+}
+
+/* "86.1 MiB/min (83.0 to 89.2)" */
+static void add_rate(struct buf *out, const struct verdict *v)
+{
+	struct amount_unit u = unit_for((uint64_t)(v->rate * 60));
+	double scale = 60 / (double)u.bytes;
+
+	buf_addf(out, "%.1f %s/min (%.1f to %.1f)", v->rate * scale, u.name, v->low * scale, v->high * scale);
+}
+
+/* The head's first columns are as wide as its word. */
+static size_t add_head(struct buf *out, const char *word)
+{
+	size_t width = strlen(word) + 2 > HEAD_COLUMN ? strlen(word) + 2 : HEAD_COLUMN;
+
+	buf_addf(out, "%-*s", (int)width, word);
+	return width;
+}
+
+/* ---- without a verdict ---- */
+
+static const char *growth_word(const struct heap_net *h)
+{
+	uint64_t size = (uint64_t)(h->bytes < 0 ? -h->bytes : h->bytes);
+
+	if (size < FLAT_BYTES || size < h->alloc_bytes / FLAT_SHARE_OF_ALLOCATED)
+		return "FLAT";
+	return h->bytes > 0 ? "GROWING" : "SHRINKING";
+}
+
+static void add_growth(struct buf *out, const struct profile *p, const struct render_opts *o)
+{
+	struct heap_net h = heap_net_of(p, UINT32_MAX);
+	struct render_opts live = *o;
+	const struct profile_stack **s;
+	uint64_t least;
+	size_t n;
+
+	add_head(out, growth_word(&h));
+	add_who(out, p);
+	buf_addf(out, ": live heap %s", h.bytes > 0 ? "+" : "");
+	add_size(out, (double)per_minute(p, h.bytes));
+	buf_adds(out, "/min");
+	live.metric = METRIC_LIVE_BYTES;
+	s = stacks_by_size(p, &live, &n);
+	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
+	least = n && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
+	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT && strcmp(growth_word(&h), "FLAT")) {
+		buf_addf(out, "; %s%llu %% is one call site:\n%*s#1 ", h.old_bytes ? "at least " : "",
+			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), HEAD_COLUMN, "");
+		add_short_name(out, own_frame_name(p, s[0]));
+	}
+	buf_addc(out, '\n');
+	free(s);
+}
+
+/* ---- with one ---- */
+
+static void add_site(struct buf *out, const struct profile *p, size_t column)
+{
+	const struct profile_stack *top = profile_top_grower(p);
+
+	if (!top || !p->verdict.by_heap || p->verdict.site_share * 100 < SINGLE_SITE_PERCENT) {
+		buf_addc(out, '\n');
+		return;
+	}
+	buf_addf(out, "; %.0f %% is one call site:\n%*s#1 ", p->verdict.site_share * 100, (int)column, "");
+	add_short_name(out, own_frame_name(p, top));
+	buf_addc(out, '\n');
+}
+
+static void add_grows(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	size_t column = add_head(out, v->is_strong ? "LEAK, strong evidence" : trend_name(v->word));
+
+	add_who(out, p);
+	buf_addf(out, ": %s grows ", v->by_heap ? "heap" : "memory");
+	add_rate(out, v);
+	if (v->by_heap)
+		add_site(out, p, column);
+	else
+		buf_addf(out, ",\n%*snot in the heap that was watched\n", (int)column, "");
+}
+
+static void add_levels_off(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	double now = v->by_heap ? (double)heap_net_of(p, UINT32_MAX).bytes : 0;
+
+	add_head(out, trend_name(v->word));
+	add_who(out, p);
+	if (!v->seconds) {
+		buf_addf(out, ": its %s grew, and has stopped\n", v->by_heap ? "heap" : "memory");
+		return;
+	}
+	if (v->by_heap) {
+		buf_adds(out, ": growth of its heap dies out; about ");
+		add_size(out, v->level > now ? v->level - now : 0);
+		buf_adds(out, " more in ");
+	} else {
+		buf_adds(out, ": ends near ");
+		add_size(out, v->level);
+		buf_adds(out, " in ");
+	}
+	add_time(out, v->seconds);
+	buf_addc(out, '\n');
+}
+
+static const char *doubt_text(enum trend_doubt d)
+{
+	switch (d) {
+	case DOUBT_COLLECTED:
+		return "fewer than 3 collections of garbage were seen, so that growth may be garbage: -d 5m";
+	case DOUBT_NOISE:
+		return "its ups and downs are larger than a growth that matters: -d 5m";
+	default:
+		return "the window was too short: -d 1m";
+	}
+}
+
+static void add_other(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+
+	add_head(out, trend_name(v->word));
+	add_who(out, p);
+	switch (v->word) {
+	case TREND_FLAT:
+		buf_adds(out, ": no growth; one above ");
+		add_size(out, v->high > 4096 ? v->high * 60 : 4096 * 60);
+		buf_adds(out, "/min would have shown");
+		break;
+	case TREND_SAW_TOOTH:
+		buf_addf(out, ": its %s rises and falls, and its floor stands", v->by_heap ? "heap" : "memory");
+		break;
+	case TREND_SHRINKING:
+		buf_addf(out, ": its %s shrinks ", v->by_heap ? "heap" : "memory");
+		add_size(out, -v->rate * 60);
+		buf_adds(out, "/min");
+		break;
+	default:
+		buf_addf(out, ": %s", doubt_text(v->doubt));
+		break;
+	}
+	buf_addc(out, '\n');
+}
+
+/* When the limit is reached at this rate: of the process that has least room. */
+static void add_end(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	const struct profile_facts *tight = NULL;
+	double room = 0;
+	struct buf when = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		const struct profile_facts *f = &p->procs[i].now;
+		double left = (double)f->limit_bytes - (double)f->limit_used_bytes;
+
+		if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= room))
+			continue;
+		tight = f;
+		room = left > 0 ? left : 0;
+	}
+	if (!tight || v->rate <= 0 || room / v->rate > FAR_S)
+		return;
+	buf_adds(&when, "Runs out in ");
+	add_time(&when, room / v->rate);
+	add_head(out, when.data);
+	buf_release(&when);
+	if (v->low > 0) {
+		buf_addc(out, '(');
+		add_time(out, room / v->high);
+		buf_adds(out, " to ");
+		add_time(out, room / v->low);
+		buf_adds(out, "), ");
+	}
+	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
+	add_size(out, (double)tight->limit_bytes);
+	buf_addc(out, '\n');
+}
+
+void verdict_add(struct buf *out, const struct profile *p, const struct render_opts *o)
+{
+	const struct verdict *v = &p->verdict;
+
+	if (!p->has_verdict || (v->word == TREND_UNDECIDED && v->doubt == DOUBT_SHORT)) {
+		add_growth(out, p, o);
+		return;
+	}
+	if (v->word == TREND_GROWING || v->word == TREND_LEAK) {
+		add_grows(out, p);
+		add_end(out, p);
+	} else if (v->word == TREND_LEVELS_OFF) {
+		add_levels_off(out, p);
+	} else {
+		add_other(out, p);
+	}
+}
+
+/* ---- why, and but ---- */
+
+struct reasons {
+	struct buf *out;
+	const char *label; /* of the next line */
+	char sign;
+};
+
+static struct buf *reason(struct reasons *r)
+{
+	buf_addf(r->out, "%-4s %c ", r->label, r->sign);
+	r->label = "";
+	return r->out;
+}
+
+static double early_share(uint64_t alive, uint64_t all)
+{
+	return all ? (double)alive * 100 / (double)all : 0;
+}
+
+static void add_cohort(struct reasons *r, const struct profile *p)
+{
+	const struct profile_stack *top = profile_top_grower(p);
+	uint64_t early = 0, alive = 0;
+	char n[32];
+	size_t i;
+
+	if (!top)
+		return;
+	for (i = 0; i < p->n_stacks; i++) {
+		early += p->stacks[i].early_blocks;
+		alive += p->stacks[i].early_alive;
+	}
+	buf_addf(reason(r), "of the %s blocks of #1 that lived early in the window %.0f %% still do",
+		 units_format_count(n, top->early_blocks), early_share(top->early_alive, top->early_blocks));
+	if (early > top->early_blocks)
+		buf_addf(r->out, "; of all others' %.3g %%",
+			 early_share(alive - top->early_alive, early - top->early_blocks));
+	buf_addc(r->out, '\n');
+}
+
+static void add_evidence(struct reasons *r, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	double before = 0;
+	size_t i;
+
+	if (v->why & WHY_STRAIGHT)
+		buf_addf(reason(r), "the growth is straight: second half of the window / first half %.2f\n", v->ratio);
+	if (v->why & WHY_COHORT)
+		add_cohort(r, p);
+	if (!(v->why & WHY_HISTORY))
+		return;
+	for (i = 0; i < p->n_procs; i++)
+		if (!p->procs[i].begin_ns)
+			before += (double)(p->procs[i].at_attach.rss_anon_bytes + p->procs[i].at_attach.swap_bytes +
+					   p->procs[i].at_attach.rss_shmem_bytes);
+	buf_adds(reason(r), "at this rate since its start (");
+	add_time(r->out, v->uptime_s);
+	buf_adds(r->out, ") it would hold ");
+	add_size(r->out, v->history_bytes);
+	buf_adds(r->out, "; it held ");
+	add_size(r->out, before);
+	buf_adds(r->out, " at the attach\n");
+}
+
+static void add_doubts(struct reasons *r, const struct verdict *v)
+{
+	if (v->but & BUT_YOUNG) {
+		buf_adds(reason(r), "it was started ");
+		add_time(r->out, v->uptime_s);
+		buf_adds(r->out, " before the attach: it may still be filling; look again later\n");
+	}
+	if (v->but & BUT_RECENT) {
+		buf_adds(reason(r), "at this rate since its start it would hold ");
+		add_size(r->out, v->history_bytes);
+		buf_adds(r->out, ", far more than it does: the growth is young; -d 5m\n");
+	}
+	if (v->but & BUT_REPLACES)
+		buf_adds(reason(r), "older blocks of the same sizes were freed meanwhile: #1 may only replace them\n");
+	if (v->but & BUT_LOST)
+		buf_adds(reason(r), "more was lost (see trust) than such an evidence bears\n");
+	if (v->but & BUT_NO_SITE)
+		buf_addf(reason(r), v->by_heap ? "no call site makes half of it: many things grow, as in a start-up\n" :
+						 "which code makes it grow was not seen\n");
+	if (!(v->why & WHY_STRAIGHT))
+		buf_adds(reason(r), "it does not grow straight\n");
+	if (v->word == TREND_LEAK)
+		buf_adds(reason(r), "a cache that is not full yet would look the same until it is\n");
+	else if (!v->but && v->why & WHY_STRAIGHT)
+		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later; -d 5m\n");
+}
+
+void verdict_add_why(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	struct reasons r = { out, "why", '+' };
+
+	if (!p->has_verdict || (v->word != TREND_GROWING && v->word != TREND_LEAK))
+		return;
+	buf_addc(out, '\n');
+	add_evidence(&r, p);
+	r = (struct reasons){ out, "but", '-' };
+	add_doubts(&r, v);
+}
+
+/* ---- stacks ---- */
+
+double verdict_alive(const struct profile *p, const struct profile_stack *s)
+{
+	if (!p->has_verdict || s->early_blocks < LEAST_EARLY)
+		return -1;
+	return (double)s->early_alive / (double)s->early_blocks;
+}
+
+const char *verdict_kind(const struct profile *p, const struct profile_stack *s)
+{
+	double alive = verdict_alive(p, s);
+
+	if (!p->has_verdict)
+		return "";
+	if (p->verdict.word == TREND_LEAK && s == profile_top_grower(p))
+		return "leak";
+	if (s->old_bytes > s->live_bytes / 2)
+		return "bounded";
+	if (alive >= 0 && alive < CHURN_ALIVE)
+		return "churn";
+	return "open";
+}

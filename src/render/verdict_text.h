@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The first lines of the report: is it growing and who does it, when does it end, why, and what speaks against it.
+ *
+ *	LEAK, strong evidence   gatewayd (pid 4242) grows 86 MiB/min (83 to 89); 97 % is one call site:
+ *	                        #1 SessionCache::insert
+ *	Runs out in 23 min      (22 to 24), at the limit of gateway.service, 8.0 GiB
+ *
+ * Pure. Without a verdict (a look in between, a comparison, a window of seconds) the growth alone is told.
+ */
+#ifndef MEMPROBE_RENDER_VERDICT_TEXT_H
+#define MEMPROBE_RENDER_VERDICT_TEXT_H
+
+#include "base/buf.h"
+#include "render/renderer.h"
+
+void verdict_add(struct buf *out, const struct profile *p, const struct render_opts *o);
+/* "why" and "but", nothing when there is no growth to explain. */
+void verdict_add_why(struct buf *out, const struct profile *p);
+
+/* How a stack's blocks live: "leak", "churn", "bounded", "open". "" without a verdict. */
+const char *verdict_kind(const struct profile *p, const struct profile_stack *s);
+/* Of the blocks that lived early in the window, the share that still does, 0 to 1; negative: too few to tell. */
+double verdict_alive(const struct profile *p, const struct profile_stack *s);
+
+#endif

@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+The report's word for programs whose behaviour is known: what leaks is called so, with its site and rate; what is full,
+fills, swings or stands is not. All are watched at the same time, at default options, once they are past their start.
+"""
+import contextlib
+import re
+import time
+
+from harness import Memprobe, Target, main, test
+
+WINDOW_S = 20
+PAST_START_S = 45  # and the window: a minute
+MIB = 1 << 20
+# 2 blocks of 2048 bytes in 10 ms; 1 block of 4096 in 5 steps of 10 ms
+LEAK_RATE, GARBAGE_LEAK_RATE = 2 * 2048 * 100, 4096 * 20
+FIGURE = r"([0-9.]+) (KiB|MiB)/min \(([0-9.]+) to ([0-9.]+)\)"
+
+
+def word_of(report):
+    return re.match(r"[A-Z-]+(?: [A-Z]+)*", report)[0]
+
+
+def row_of(report, site):
+    """The row of the table: (ALIVE, KIND)."""
+    found = re.search(rf"^ *\d+ +[0-9.]+ +\S+ +(\?|<?\d+ %).* (leak|churn|bounded|open) +{site}\b", report, re.M)
+    return found.groups() if found else None
+
+
+def check_leak(t, name, report, rate):
+    t.true(f"{name}__is_a_leak", word_of(report) == "LEAK", report)
+    t.true(f"{name}__is_that_of_its_site", re.search(r"^ +#1 s_forget", report, re.M), report)
+    figure = re.search(FIGURE, report)
+    told = [float(f) * (MIB if figure[2] == "MiB" else 1024) / 60 for f in figure.group(1, 3, 4)]
+    # the figures are rounded to tenths; the steps of the program come when the machine lets them
+    t.true(f"{name}__has_its_rate", abs(told[0] - rate) < 0.05 * rate, f"{told} {rate}\n{report}")
+    t.equal(f"{name}__has_its_kind", (row_of(report, "s_forget") or "?")[-1], "leak")
+    t.true(f"{name}__is_explained", len(re.findall(r"^(?:why )? +\+ ", report, re.M)) >= 2, report)
+    t.true(f"{name}__has_a_but", re.search(r"^but  - ", report, re.M), report)
+
+
+def check_full(t, name, report):
+    t.true(f"{name}__does_not_grow", word_of(report) in ("FLAT", "UNDECIDED", "SAW-TOOTH"), report)
+    t.equal(f"{name}__is_bounded", (row_of(report, "s_keep") or "?")[-1], "bounded")
+
+
+@test
+def words(t):
+    ways = ["leak", "leak_in_garbage", "steady", "full_cache", "full_cache_of_all_sizes", "teeth"]
+    with contextlib.ExitStack() as stack:
+        targets = {w: stack.enter_context(Target("behaves", w)) for w in ways}
+        started = time.monotonic()
+        with Memprobe("-p", targets["leak"].pid, "-d", 15, "-f", "report", auto=True) as young:
+            young.wait()
+            t.true("a_leak_right_after_the_start__is_a_growth", word_of(young.stdout) == "GROWING", young.stdout)
+            t.true("a_growth_right_after_the_start__says_so", "it was started" in young.stdout, young.stdout)
+        time.sleep(max(0, PAST_START_S - (time.monotonic() - started)))
+        targets["filling"] = stack.enter_context(Target("behaves", "filling"))
+        runs = {w: stack.enter_context(Memprobe("-p", target.pid, "-d", WINDOW_S, "-f", "report", auto=True))
+                for w, target in targets.items()}
+        reports = {w: m.wait().stdout for w, m in runs.items()}
+        check_leak(t, "leak", reports["leak"], LEAK_RATE)
+        check_leak(t, "leak_in_garbage", reports["leak_in_garbage"], GARBAGE_LEAK_RATE)
+        t.true("steady__is_flat", word_of(reports["steady"]) == "FLAT", reports["steady"])
+        check_full(t, "full_cache", reports["full_cache"])
+        check_full(t, "full_cache_of_all_sizes", reports["full_cache_of_all_sizes"])
+        t.true("teeth__are_a_saw_tooth", word_of(reports["teeth"]) == "SAW-TOOTH", reports["teeth"])
+        t.true("filling__levels_off", word_of(reports["filling"]) == "LEVELS OFF", reports["filling"])
+        for w, report in reports.items():
+            wide = [line for line in report.splitlines() if len(line) > 100]
+            t.equal(f"{w}__fits_in_100_columns", wide, [])
+
+
+if __name__ == "__main__":
+    main()
