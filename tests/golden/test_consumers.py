@@ -180,7 +180,7 @@ def sandwich(b, page, d, name, data):
 
 def by_speedscope(t, d, path):
     page = find_speedscope()
-    names = [f"speedscope__shows_{name}_as_{fmt}" for name in ("growing", "many", "rich")
+    names = [f"speedscope__shows_{name}_as_{fmt}" for name in ("growing", "many", "rich", "hostile")
              for fmt in ("folded", "pprof", "heapprofile")]
     if not page or not path:
         for name in names:

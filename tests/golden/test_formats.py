@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 
-from flame_file import ROOT, parse_folded, program, render # noqa: E402
+from flame_file import ROOT, FlameFile, parse_folded, program, render # noqa: E402
 from formats_file import INLINED, METRICS, HeapProfile, JsonLines, Pprof, decode_by_protobuf # noqa: E402
 from harness import Tests # noqa: E402
 
@@ -87,6 +87,21 @@ def counted_here(t):
     t.equal("the_heaviest_stack__is_first", weights, sorted(weights, reverse=True))
     tree = HeapProfile(render(stacks, "heapprofile"))
     t.equal("heapprofile__has_the_figures_of_the_input", dict(tree.own), {p: f[0] for p, f in want.items() if f[0]})
+
+
+def extremes(t):
+    """One stack, a deep one, a name of 10 kB: each format against the input."""
+    template = "std::map<" + "std::vector<int, std::allocator<int> >, " * 250 + "int>::insert"
+    for what, path in (("one_stack", ["p-7", "main"]), ("500_frames", ["p-7", *(f"f{i}" for i in range(500))]),
+                       ("a_template_of_10_kB", ["p-7", "main", template])):
+        stacks, want = [(path, 1009, 3)], {tuple(path): 1009}
+        t.equal(f"{what}__is_in_folded", parse_folded(render(stacks, "folded")), want)
+        t.equal(f"{what}__is_in_pprof", of_metric(Pprof(render(stacks, "pprof")).stacks(), "live-bytes"), want)
+        t.equal(f"{what}__is_in_json", of_metric(JsonLines(render(stacks, "json")).stacks(), "live-bytes"), want)
+        t.equal(f"{what}__is_in_heapprofile", dict(HeapProfile(render(stacks, "heapprofile")).own),
+                {as_in_tree(p): v for p, v in want.items()})
+        flame = FlameFile(render(stacks))
+        t.equal(f"{what}__is_in_the_flame_graph", (len(flame.nodes), {n.bytes for n in flame.nodes}), (len(path) + 1, {1009}))
 
 
 def pruned(t):
@@ -249,7 +264,7 @@ def hostile(t):
 def main():
     sys.setrecursionlimit(10000) # a tree of 512 rows is as deep as json goes by itself
     t = Tests("-v" in sys.argv)
-    for part in (made_by_hand, counted_here, pruned, pprof_fields, by_go, description, jq_of_the_description,
+    for part in (made_by_hand, counted_here, extremes, pruned, pprof_fields, by_go, description, jq_of_the_description,
                  tree_remarks, hostile):
         part(t)
     print(f"{t.passed} passed, {t.failed} failed, {t.skipped} skipped")
