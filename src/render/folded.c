@@ -6,8 +6,8 @@
  *	gatewayd-4242;[truncated: no unwind info in libcodec.so];decode;malloc 128
  *
  * An inlined function has "_[i]" behind its name, which flame graph tools know. ';' in a name becomes ':',
- * control bytes a blank; equal lines are one; heaviest first, then by their names, so that the same profile gives
- * the same bytes.
+ * control bytes and Unicode's line ends a blank; equal lines are one; heaviest first, then by their names,
+ * so that the same profile gives the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +19,24 @@
 
 static void add_name(struct buf *b, const char *name)
 {
-	size_t i = b->len;
+	/* line ends of Unicode, which end lines for readers in JavaScript (speedscope) and Python */
+	static const char *const line_ends[] = { "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9" };
+	size_t start = b->len, i, k, len;
 
 	buf_add_plain(b, *name ? name : "[unknown]");
-	for (; i < b->len; i++)
+	for (i = start; i < b->len; i++)
 		if (b->data[i] == ';')
 			b->data[i] = ':';
+	for (k = 0; k < 3; k++) {
+		char *at = b->data + start;
+
+		len = strlen(line_ends[k]);
+		while ((at = strstr(at, line_ends[k]))) {
+			*at++ = ' ';
+			memmove(at, at + len - 1, (size_t)(b->data + b->len - at) - len + 2);
+			b->len -= len - 1;
+		}
+	}
 }
 
 static void add_frame(struct buf *b, const struct profile *p, uint32_t frame)

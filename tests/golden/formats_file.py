@@ -7,6 +7,7 @@ numbers that are public (github.com/google/pprof, proto/profile.proto), or by py
 import collections
 import gzip
 import json
+import re
 
 INLINED = "_[i]" # behind a name in folded
 METRICS = ("live-bytes", "live-blocks", "alloc-bytes", "alloc-blocks")
@@ -169,7 +170,7 @@ class Pprof:
 
 
 def as_folded(path):
-    return tuple(name.replace(";", ":") for name in path)
+    return tuple(re.sub("[\x85\u2028\u2029]", " ", name.replace(";", ":")) for name in path)
 
 
 class JsonLines:
