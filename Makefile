@@ -241,6 +241,11 @@ check-oracle:
 check-cycles: all $(O)/tests/e2e/gate_cycles
 	$(Q)CYCLES=1000 WHOLE=1 BUILD=$(abspath $(O)) tests/e2e/test_cycles.py -v $(T)
 
+# A minute for each program that the budget is tested with; T=redis for one
+check-budget: all
+	$(Q)LONG=1 BUILD=$(abspath $(O)) tests/e2e/test_budget.py -v $(T)
+	$(Q)LONG=1 BUILD=$(abspath $(O)) tests/e2e/test_budget_steps.py -v
+
 deps:
 	$(Q)tools/deps.sh install
 
@@ -278,5 +283,6 @@ clean:
 
 # keep what implicit rules make on the way
 .SECONDARY:
-.PHONY: check-oracle check-cycles all static bpf-arches fuzz deps demo bench install clean format-check check unit \
+.PHONY: check-oracle check-cycles check-budget all static bpf-arches fuzz deps demo bench install clean \
+	format-check check unit \
 	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e build-vm

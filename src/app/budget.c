@@ -29,7 +29,7 @@
 /* Open for so long: the load has gone, and every call can be watched again. */
 #define CALM_NS (10 * NS_PER_S)
 #define CALM_SHARE 0.5
-/* Bursts have been tried for so long, so more than one: what they cost is known. */
+/* So long after the first burst, what bursts cost and what the program does without them is known. */
 #define TRIED_NS NS_PER_S
 /* What a new process has in its purse: the budget of a CPU for so long. What it uses is not yet known. */
 #define START_SECONDS 0.25
@@ -161,7 +161,7 @@ struct step {
 	struct budget *b;
 	uint64_t now_ns;
 	double dt;
-	double cpu, spent, calls; /* of all */
+	struct ladder_step all;
 };
 
 /* The work may be below 0: the clock of a running process lags by up to a tick. */
@@ -180,9 +180,10 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 		.work = cpu > spent ? (cpu - spent) / s->dt : 0,
 		.waiting = w->purse.waiting,
 	};
-	s->cpu += cpu;
-	s->spent += spent;
-	s->calls += allocs + frees;
+	s->all.cpu += cpu;
+	s->all.spent += spent;
+	s->all.calls += allocs + frees;
+	s->all.waiting += w->purse.waiting * s->dt;
 }
 
 /* One that works little may be one that gets no CPU. */
@@ -227,10 +228,11 @@ static void measure(struct budget *b, uint64_t now_ns)
 	double before = b->cost_s, spent;
 
 	kern_read_procs(b->kern, step_process, &s);
-	b->work_s += s.cpu - s.spent;
-	b->cost_s += s.spent;
+	b->work_s += s.all.cpu - s.all.spent;
+	b->cost_s += s.all.spent;
+	s.all.dt = s.dt;
 	if (b->first_burst_ns)
-		ladder_share_step(&b->share, !b->is_shut, s.dt, s.cpu, s.spent, s.calls);
+		ladder_share_step(&b->share, !b->is_shut, &s.all);
 	b->last_tick_ns = now_ns;
 	spent = b->cost_s - before;
 	if (b->machine_cpus > 0)
@@ -504,15 +506,15 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 			change_rung(b, now_ns, RUNG_BRIEF);
 			kern_gate_shut(b->kern, true);
 		}
-		if (fill < b->fill)
+		if (is_hopeless(b, now_ns, &least_cost))
+			take_away(b, now_ns, least_cost);
+		if (fill < b->fill || b->rung == RUNG_AWAY)
 			return now_ns + TICK_NS;
 		open_gate(b);
 		return now_ns + BURST_TICK_NS;
 	}
 	if (seconds < 0) {
 		shut_gate(b, now_ns);
-		if (is_hopeless(b, now_ns, &least_cost))
-			take_away(b, now_ns, least_cost);
 		return now_ns + TICK_NS;
 	}
 	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));

@@ -28,6 +28,9 @@
  */
 #define LEAST_CALL_SECONDS 25e-9
 #define MOST_WEIGHT 100000
+/* A program that sleeps for less of its bursts may be slowed by them; for so much more, and it is not. */
+#define LEAST_IDLE 0.1
+#define SURE_IDLE 0.3
 
 const char *rung_name(enum rung r)
 {
@@ -133,29 +136,43 @@ void ladder_purse_waited(struct ladder_purse *p, double dt, double seconds)
 		p->waiting += (seconds / dt - p->waiting) * (dt < of ? dt / of : 1);
 }
 
-void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls)
+void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step)
 {
-	double keep = dt < SHARE_SECONDS ? 1 - dt / SHARE_SECONDS : 0;
+	double keep = step->dt < SHARE_SECONDS ? 1 - step->dt / SHARE_SECONDS : 0;
 
-	s->all = s->all * keep + cpu - spent;
-	s->all_time = s->all_time * keep + dt;
+	s->all = s->all * keep + step->cpu - step->spent;
+	s->all_time = s->all_time * keep + step->dt;
 	s->open_time *= keep;
 	s->open *= keep;
 	s->calls *= keep;
 	s->spent *= keep;
+	s->busy *= keep;
 	if (!is_open)
 		return;
-	s->spent += spent;
-	s->open += cpu - spent;
-	s->open_time += dt;
-	s->calls += calls;
+	s->open_time += step->dt;
+	s->spent += step->spent;
+	s->open += step->cpu - step->spent;
+	s->calls += step->calls;
+	s->busy += step->cpu + step->waiting;
+}
+
+/* How sure it is that the program sleeps in bursts. */
+static double is_paced(const struct ladder_share *s)
+{
+	double idle = s->open_time > 0 ? 1 - s->busy / s->open_time : 0, sure = (idle - LEAST_IDLE) / SURE_IDLE;
+
+	return sure < 0 ? 0 : sure > 1 ? 1 : sure;
 }
 
 static double open_work(const struct ladder_share *s)
 {
-	double least = s->calls * LEAST_CALL_SECONDS;
+	double least = s->calls * LEAST_CALL_SECONDS, by_work = s->open > least ? s->open : least;
+	double by_time = s->all_time > 0 ? s->all * s->open_time / s->all_time : 0;
 
-	return s->open > least ? s->open : least;
+	/* in a burst no program does more than else */
+	if (by_time <= by_work)
+		return by_work;
+	return by_work + (by_time - by_work) * is_paced(s);
 }
 
 double ladder_share_least_cost(const struct ladder_share *s)

@@ -90,14 +90,24 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
  * is slower in them:
  *
  *	10 ms in a burst, of which the probes took 9, then 89 ms alone: 90 ms of work / 1 ms = 90, not 99 / 10
+ *
+ * But one that sleeps in bursts, too, keeps its pace: what it does there is as much as in any other time. That is
+ * better known than a small difference of two large estimates.
  */
 struct ladder_share {
 	double all, open; /* seconds, fading with time */
 	double calls, spent; /* in bursts */
 	double all_time, open_time;
+	double busy; /* in bursts: it ran, or waited for a CPU */
 };
 
-void ladder_share_step(struct ladder_share *s, bool is_open, double dt, double cpu, double spent, double calls);
+/* What a program did in a step, in seconds and calls. */
+struct ladder_step {
+	double dt, cpu, spent, calls;
+	double waiting; /* for a CPU */
+};
+
+void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);
 uint32_t ladder_share_weight(const struct ladder_share *s); /* at least 1 */
 /*
  * The probes' cost by the program's work if it were watched 1 % of the time: less than that is not worth having. 0 while

@@ -321,16 +321,36 @@ static void a_block_of_a_burst__stands_for_the_work_between_bursts(void **state)
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, 0.010, 0.010, 0.009, 3600);
-		ladder_share_step(&s, false, 0.089, 0.089, 0, 0);
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.009, 3600, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.089, 0.089, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 89, 93); /* fading favours what came last */
 	assert_near(ladder_share_slowdown(&s), 10);
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, 0.010, 0.003, 0.001, 400); /* a server: half of it is waiting */
-		ladder_share_step(&s, false, 0.090, 0.018, 0, 0);
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.003, 0.001, 400, 0 }); /* a server: half of it is waiting */
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.090, 0.018, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 10, 11);
+}
+
+static void one_that_sleeps_in_bursts_too__keeps_its_pace(void **state)
+{
+	struct ladder_share s = { 0 };
+	int i;
+
+	(void)state;
+	/* 200 ms in bursts, of which it sleeps 150; the probes cost 38 ms, and are taken to cost 45 */
+	for (i = 0; i < 50; i++) {
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0 });
+	}
+	assert_in_range(ladder_share_weight(&s), 5, 6); /* fading; not 10 */
+	/* one that waits for a CPU instead of sleeping does not */
+	for (i = 0; i < 50; i++) {
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.14 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0 });
+	}
+	assert_in_range(ladder_share_weight(&s), 10, 15);
 }
 
 static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(void **state)
@@ -340,9 +360,9 @@ static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(voi
 	(void)state;
 	assert_int_equal(ladder_share_weight(&s), 1);
 	assert_near(ladder_share_slowdown(&s), 1);
-	ladder_share_step(&s, true, 0.010, 0.010, 0.0101, 4000); /* 4000 calls take 100 us at least */
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.0101, 4000, 0 }); /* 4000 calls take 100 us at least */
 	assert_int_equal(ladder_share_weight(&s), 1);
-	ladder_share_step(&s, false, 0.080, 0.080, 0, 0);
+	ladder_share_step(&s, false, &(struct ladder_step){ 0.080, 0.080, 0, 0, 0 });
 	assert_in_range(ladder_share_weight(&s), 780, 825); /* 79.9 ms / 100 us */
 	assert_near(ladder_share_slowdown(&s), 102);
 }
@@ -354,7 +374,7 @@ static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **
 
 	(void)state;
 	for (i = 0; i < 10; i++)
-		ladder_share_step(&s, true, 0.010, 0.010, 0.002, 1000);
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.002, 1000, 0 });
 	assert_int_equal(ladder_share_weight(&s), 1);
 }
 
@@ -418,6 +438,7 @@ int main(void)
 		cmocka_unit_test(a_filled_purse__is_full_and_bursts_have_a_larger_one_that_fills_slower),
 		cmocka_unit_test(a_step_of_no_time__changes_nothing),
 		cmocka_unit_test(a_block_of_a_burst__stands_for_the_work_between_bursts),
+		cmocka_unit_test(one_that_sleeps_in_bursts_too__keeps_its_pace),
 		cmocka_unit_test(an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls),
 		cmocka_unit_test(without_a_gate_that_was_ever_shut__a_block_stands_for_itself),
 		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
