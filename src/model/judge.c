@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* From a profile with its series to its verdict. Pure; see verdict.h. */
+#include <math.h>
 #include <string.h>
 
 #include "base/units.h"
@@ -88,6 +89,12 @@ void profile_judge(struct profile *p)
 
 	take_before(&in, p);
 	take_stacks(&in, p);
+	for (i = 0; i < p->n_stacks; i++) {
+		double d = totals_deviation(&p->stacks[i].t, METRIC_LIVE_BYTES);
+
+		in.heap_deviation += d * d;
+	}
+	in.heap_deviation = sqrt(in.heap_deviation);
 	for (i = 0; i < MP_LOSS_NR; i++)
 		in.lost_bytes += (double)p->losses[i].bytes;
 	verdict_of(&in, &p->verdict);

@@ -8,6 +8,7 @@
 #define LEAST_WINDOW_S 8
 /* The first part of the window is warm-up. */
 #define WARM_UP 0.1
+#define Z_95 1.96
 /* Slower than this is not told from nothing. Bytes per second. */
 #define LEAST_RATE 4096.0
 #define LEAST_TAU 0.6
@@ -162,6 +163,22 @@ static double rate_of(const struct growth *g)
 	return g->word == TREND_GROWING || g->word == TREND_LEVELS_OFF ? g->rate : 0;
 }
 
+/*
+ * What was drawn by chance in the last half of the window adds to the interval: half of the variance, over half of the
+ * window.
+ */
+static void widen(struct growth *g, double deviation, double window_s)
+{
+	double more = Z_95 * deviation * sqrt(0.5) / (window_s * (1 - WARM_UP) / 2);
+
+	g->low -= more;
+	g->high += more;
+	if (g->word != TREND_GROWING || g->low > 0)
+		return;
+	g->word = TREND_UNDECIDED;
+	g->doubt = DOUBT_NOISE;
+}
+
 /* The heap tells more (what is freed there may stay resident), unless most of the growth is
  * elsewhere. */
 static void choose_series(const struct verdict_input *in, struct verdict *v)
@@ -170,6 +187,8 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 
 	if (has_heap)
 		growth_of(in->heap, in->window_s, &v->heap);
+	if (has_heap && in->heap_deviation > 0 && in->window_s > 0)
+		widen(&v->heap, in->heap_deviation, in->window_s);
 	if (has_memory)
 		growth_of(in->memory, in->window_s, &v->memory);
 	take_growth(v, has_heap && (!has_memory || rate_of(&v->memory) < 2 * rate_of(&v->heap) ||

@@ -78,6 +78,7 @@ struct verdict_input {
 	double uptime_s;     /* of the process, at attach; 0: not known */
 	double before_bytes; /* in use from before the attach: anonymous memory then */
 	double lost_bytes;
+	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
 	struct verdict_site site;
 	double others_early, others_alive; /* blocks of all other sites, as early_blocks */
 	bool is_collected;                 /* by a runtime */

@@ -2,8 +2,8 @@
 /*
  * The report, for a person on call: verdict first, then who, what, where, and how far to trust it.
  *
- *	GROWING   gatewayd (pid 4242): heap grows 85.8 MiB/min (83.0 MiB to 89.2 MiB); 97 % is one call site:
- *	          #1 SessionCache::insert
+ *	GROWING   gatewayd (pid 4242): heap grows 85.8 MiB/min (83.0 to 89.2)
+ *	          97 % of it at one call site: #1 SessionCache::insert
  *	...
  *	trust  lost 0; stacks complete 99.98 %
  *
@@ -225,11 +225,11 @@ static void add_cost(struct buf *out, const struct profile *p)
 		watch_add_outside(out, p);
 		buf_addc(out, '\n');
 	}
-	buf_addf(out, "%s%s allocator calls/s; %u probes (%s, %s); memprobe used %s of CPU,\n",
+	buf_addf(out, "%s%s allocator calls/s; %u probes (%s, %s)\n",
 		 p->watch.share > 0 ? "        " : "cost    ", rate,
-		 c->n_probes, profile_str(p, c->attach_kind), profile_str(p, c->unwinder),
-		 units_format_duration(cpu, c->own_cpu_ns));
-	buf_addf(out, "        %s in the kernel and %s itself (--max-memory %s)\n",
+		 c->n_probes, profile_str(p, c->attach_kind), profile_str(p, c->unwinder));
+	buf_addf(out, "        memprobe used %s of CPU, %s in the kernel and %s itself (bound: %s)\n",
+		 units_format_duration(cpu, c->own_cpu_ns),
 		 units_format_size(kernel, c->kernel_memory_bytes),
 		 units_format_size(user, c->user_memory_bytes), units_format_size(max, c->max_memory_bytes));
 }

@@ -195,7 +195,8 @@ static void print_heading(struct stack_table *t)
 	buf_addf(t->out, " %10s %6s  ", "BLOCKS", "AGE");
 	if (t->has_verdict)
 		buf_addf(t->out, "%-7s ", "KIND");
-	buf_addf(t->out, "%s\n", t->o->all_frames ? "WHERE" : "WHERE (your code first; all frames: -v)");
+	buf_addf(t->out, "%s\n", t->o->all_frames || (t->has_verdict && t->has_error) ?
+				 "WHERE" : "WHERE (your code first; all frames: -v)");
 }
 
 void report_table(struct buf *out, const struct profile *p, const struct render_opts *o)

@@ -111,11 +111,9 @@ static void add_site(struct buf *out, const struct profile *p, size_t column)
 {
 	const struct profile_stack *top = profile_top_grower(p);
 
-	if (!top || !p->verdict.by_heap || p->verdict.site_share * 100 < SINGLE_SITE_PERCENT) {
-		buf_addc(out, '\n');
+	if (!top || p->verdict.site_share * 100 < SINGLE_SITE_PERCENT)
 		return;
-	}
-	buf_addf(out, "; %.0f %% is one call site:\n%*s#1 ", p->verdict.site_share * 100, (int)column, "");
+	buf_addf(out, "%*s%.0f %% of it at one call site: #1 ", (int)column, "", p->verdict.site_share * 100);
 	add_short_name(out, own_frame_name(p, top));
 	buf_addc(out, '\n');
 }
@@ -128,10 +126,11 @@ static void add_grows(struct buf *out, const struct profile *p)
 	add_who(out, p);
 	buf_addf(out, ": %s grows ", v->by_heap ? "heap" : "memory");
 	add_rate(out, v);
+	buf_addc(out, '\n');
 	if (v->by_heap)
 		add_site(out, p, column);
 	else
-		buf_addf(out, ",\n%*snot in the heap that was watched\n", (int)column, "");
+		buf_addf(out, "%*snot in the heap that was watched\n", (int)column, "");
 }
 
 static void add_levels_off(struct buf *out, const struct profile *p)

@@ -131,16 +131,16 @@ static void filling(long step)
 /* Rises by 1 MiB in each step of 0.1 s, and falls to nothing every 2 s. */
 static void teeth(long step)
 {
-	size_t i = (size_t)(step / 10 % 20);
+	size_t tooth = (size_t)(step / 10 % 20), i;
 
 	churn();
 	if (step % 10)
 		return;
-	for (; !i && table[i]; i++) {
+	for (i = 0; !tooth && table[i]; i++) {
 		free(table[i]);
 		table[i] = NULL;
 	}
-	s_keep((size_t)(step / 10 % 20), MIB);
+	s_keep(tooth, MIB);
 }
 
 static const struct {
