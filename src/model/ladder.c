@@ -142,6 +142,7 @@ void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder
 
 	s->all = s->all * keep + step->cpu - step->spent;
 	s->all_time = s->all_time * keep + step->dt;
+	s->waiting = s->waiting * keep + step->waiting;
 	s->open_time *= keep;
 	s->open *= keep;
 	s->calls *= keep;
@@ -177,7 +178,7 @@ static double open_work(const struct ladder_share *s)
 
 double ladder_share_least_cost(const struct ladder_share *s)
 {
-	double work = s->all_time > 0 ? ladder_counted_work(s->all / s->all_time, 0) : 0;
+	double time = s->all_time, work = time > 0 ? ladder_counted_work(s->all / time, s->waiting / time) : 0;
 
 	return s->open_time > 0 && work > 0 ? LADDER_LEAST_OPEN * s->spent / s->open_time / work : 0;
 }

@@ -98,6 +98,7 @@ struct ladder_share {
 	double all, open; /* seconds, fading with time */
 	double calls, spent; /* in bursts */
 	double all_time, open_time;
+	double waiting; /* for a CPU, at any time */
 	double busy; /* in bursts: it ran, or waited for a CPU */
 };
 

@@ -378,6 +378,33 @@ static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **
 	assert_int_equal(ladder_share_weight(&s), 1);
 }
 
+/* ---- the least that bursts can cost ---- */
+
+static void one_percent_of_the_time__costs_a_saturated_program_one_percent(void **state)
+{
+	struct ladder_share s = { 0 };
+	int i;
+
+	(void)state;
+	assert_near(ladder_share_least_cost(&s), 0);
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.02, 0.0196, 8000, 0 });
+	for (i = 0; i < 100; i++)
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.02, 0, 0, 0 });
+	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
+	/* and the same when it gets a quarter of a CPU: in bursts, too */
+	s = (struct ladder_share){ 0 };
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.0049, 2000, 0.015 });
+	for (i = 0; i < 100; i++)
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.005, 0, 0, 0.015 });
+	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
+	/* a light one: its calls come as they come, and it has time to spare */
+	s = (struct ladder_share){ 0 };
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.003, 1000, 0 });
+	for (i = 0; i < 100; i++)
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.002, 0, 0, 0 });
+	assert_near(ladder_share_least_cost(&s), 0.01 * 0.15 / 0.5);
+}
+
 /* ---- changes ---- */
 
 static void down__is_allowed_at_once_and_four_times_at_most(void **state)
@@ -440,6 +467,7 @@ int main(void)
 		cmocka_unit_test(a_block_of_a_burst__stands_for_the_work_between_bursts),
 		cmocka_unit_test(one_that_sleeps_in_bursts_too__keeps_its_pace),
 		cmocka_unit_test(an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls),
+		cmocka_unit_test(one_percent_of_the_time__costs_a_saturated_program_one_percent),
 		cmocka_unit_test(without_a_gate_that_was_ever_shut__a_block_stands_for_itself),
 		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
 		cmocka_unit_test(up__waits_ten_seconds_after_a_change),
