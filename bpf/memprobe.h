@@ -295,6 +295,7 @@ struct mp_ev_stack {
 	 * that a recursion has one stack at every depth.
 	 */
 	__u32 left_out;
+	__u64 thread[2]; /* its name, with --threads; then part of the identity (mp_hash_thread) */
 	__u64 ips[MP_MAX_FRAMES]; /* innermost first; only n_frames are sent */
 };
 
@@ -364,6 +365,14 @@ static inline __attribute__((always_inline)) __u64 mp_hash_step(__u64 h, __u64 p
 static inline __attribute__((always_inline)) __u64 mp_hash_start(__u32 gen)
 {
 	return MP_HASH_SEED ^ gen;
+}
+
+/* The identity of a stack of a thread of that name; no name: as it was. */
+static inline __attribute__((always_inline)) __u64 mp_hash_thread(__u64 hash, const __u64 thread[2])
+{
+	if (!thread[0])
+		return hash;
+	return mp_mix(mp_hash_step(mp_hash_step(hash, thread[0]), thread[1]));
 }
 
 #ifdef __cplusplus

@@ -99,11 +99,19 @@ static __noinline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first
 	return true;
 }
 
+/* With --threads: stacks of threads of different names are different ones. */
+const volatile __u32 cfg_threads = 0;
+
 /* Hash of the captured stack; afterwards user space has, or will get, its frames. */
 static __always_inline __u64 stack_intern(struct mp_scratch *s, __u32 first, __u64 hash)
 {
-	__u64 *known = &known_stacks[hash & ((1 << KNOWN_BITS) - 1)];
+	__u64 *known;
 
+	if (cfg_threads) {
+		bpf_get_current_comm(s->ev.thread, sizeof(s->ev.thread));
+		hash = mp_hash_thread(hash, s->ev.thread);
+	}
+	known = &known_stacks[hash & ((1 << KNOWN_BITS) - 1)];
 	if (*known == hash)
 		return hash;
 	s->ev.tgid = current_tgid();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -273,7 +274,7 @@ void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *fra
 
 	for (i = 0; i < n; i++)
 		h = mp_hash_step(h, frames[i]);
-	if (mp_mix(mp_hash_step(h, e->end)) != e->hash) {
+	if (mp_hash_thread(mp_mix(mp_hash_step(h, e->end)), e->thread) != e->hash) {
 		c->hash_mismatches++;
 		kern_resend_stack(c->kern, e->hash);
 		return;
@@ -281,6 +282,7 @@ void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *fra
 	r = xmalloc(sizeof(*r) + n * sizeof(r->frames[0]));
 	*r = (struct raw_stack){ .hash = e->hash, .gen = e->gen, .n = n, .end = e->end,
 				   .has_gap = e->left_out != 0 };
+	memcpy(r->thread, e->thread, sizeof(r->thread));
 	memcpy(r->frames, frames, n * sizeof(r->frames[0]));
 	XGROW(c->raw, c->n_raw, c->raw_cap);
 	c->raw[c->n_raw++] = r;
@@ -360,9 +362,17 @@ uint32_t note_frame(struct collector *c, const char *text)
 	return profile_frame(&c->profile, &f);
 }
 
+static uint32_t thread_frame(struct collector *c, const struct raw_stack *r)
+{
+	char name[sizeof(PROFILE_THREAD_FRAME) + sizeof(r->thread) + 1];
+
+	snprintf(name, sizeof(name), PROFILE_THREAD_FRAME "%.*s]", (int)sizeof(r->thread), r->thread);
+	return note_frame(c, name);
+}
+
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
-	uint32_t frames[MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 1], i, n = 0;
+	uint32_t frames[MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 2], i, n = 0;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
 		return; /* sent twice */
@@ -371,6 +381,8 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 			frames[n++] = note_frame(c, "[frames left out]");
 		n += add_frames(c, r->gen, r->frames[i], i > 0, &frames[n]);
 	}
+	if (r->thread[0])
+		frames[n++] = thread_frame(c, r);
 	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), frames, n, r->end);
 }
 

@@ -12,6 +12,7 @@ struct raw_stack {
 	uint64_t hash;
 	uint32_t gen, n;
 	enum mp_stack_end end;
+	char thread[16]; /* name, "" when not asked for */
 	bool has_gap; /* frames were left out after the MP_INNER_FRAMES innermost */
 	uint64_t frames[];
 };

@@ -143,6 +143,7 @@ int session_open(struct session *s)
 		.shapes = shapes,
 		.n_shapes = n,
 		.frame_pointers = wants_frame_pointers(),
+		.threads = o->threads,
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	targets_select(s, &ko);

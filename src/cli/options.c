@@ -258,6 +258,7 @@ TAKE_FLAG(no_lines)
 TAKE_FLAG(no_save)
 TAKE_FLAG(quiet)
 TAKE_FLAG(strict)
+TAKE_FLAG(threads)
 TAKE_FLAG(verbose)
 
 static enum options_result take_version(struct parser *p, const char *arg)
@@ -313,6 +314,7 @@ static const struct option_row {
 	{ 0, "min-size", "SIZE", take_min_size, NULL, "only live blocks of at least SIZE" },
 	{ 0, "max-size", "SIZE", take_max_size, NULL, "only live blocks of at most SIZE" },
 	{ 0, "min-bytes", "SIZE", take_min_bytes, NULL, "only stacks that hold at least SIZE" },
+	{ 0, "threads", NULL, take_threads, NULL, "stacks of threads with different names apart" },
 	{ 0, "sample", "BYTES", take_sample, "Limits",
 	  "auto (default: exact while the budget lasts), off (exact), 8K to 64K" },
 	{ 0, "max-overhead", "PCT", take_max_overhead, NULL,

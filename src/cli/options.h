@@ -73,6 +73,7 @@ struct options {
 	struct file_option files[OPTIONS_MAX_FILES]; /* of report and diff */
 	size_t n_files;
 	bool no_save; /* no recording in the private directory */
+	bool threads; /* stacks by thread name too */
 	bool no_lines; /* no DWARF is read */
 	bool debuginfod; /* DWARF from servers too */
 	bool strict, at_entry;

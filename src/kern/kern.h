@@ -39,6 +39,7 @@ struct kern_opts {
 	enum kern_verify verify;
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
+	bool threads;		   /* a thread's name is part of its stacks' identity */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
 	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;

@@ -101,6 +101,7 @@ static void fill_rodata(struct kern *k, const struct kern_opts *o)
 
 	memcpy((void *)r->shapes, o->shapes, n * sizeof(o->shapes[0]));
 	r->cfg_scope_all = o->scope_all;
+	r->cfg_threads = o->threads;
 	r->cfg_verify_every = o->verify_every ? o->verify_every : 1;
 	r->cfg_own_tgid = (uint32_t)getpid();
 	r->cfg_n_patterns = (uint32_t)o->n_patterns;

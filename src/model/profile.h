@@ -74,6 +74,9 @@ struct profile_stack {
 	uint64_t old_bytes, old_blocks; /* frees of older blocks of its sizes: what it only replaces */
 };
 
+/* The outermost frame of a stack when threads are told apart: "[thread worker]". */
+#define PROFILE_THREAD_FRAME "[thread "
+
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
 
 /* Facts of a process from /proc and cgroups; 0 or "" where unknown. */

@@ -222,6 +222,21 @@ static void add_value(struct writer *w, uint64_t n)
 	pb_add_varint(&w->ids, n < INT64_MAX ? n : INT64_MAX);
 }
 
+/* The name in "[thread worker]", if the outermost frame is one. */
+static void add_thread(struct writer *w, const struct profile_stack *s)
+{
+	const struct profile_frame *f = s->n_frames ? frame_at(w->p, s->first_frame + s->n_frames - 1) : NULL;
+	const char *name = f ? profile_str(w->p, f->name) : "";
+	size_t head = strlen(PROFILE_THREAD_FRAME), len = strlen(name);
+	struct buf text = BUF_INIT;
+
+	if (!f || f->class != FRAME_NOTE || strncmp(name, PROFILE_THREAD_FRAME, head) || len <= head)
+		return;
+	buf_add(&text, name + head, len - head - 1);
+	add_label(w, "thread", text_id(w, text.data), 0);
+	buf_release(&text);
+}
+
 static void put_sample(struct writer *w, const struct ordered_stack *o)
 {
 	const struct profile_stack *s = o->s;
@@ -245,6 +260,7 @@ static void put_sample(struct writer *w, const struct ordered_stack *o)
 	pb_add_buf(&w->message, SAMPLE_VALUE, &w->ids);
 	add_label(w, "process", string_id(w, proc->comm), 0);
 	add_label(w, "pid", 0, (uint64_t)proc->tgid);
+	add_thread(w, s);
 	put(w, PROFILE_SAMPLE);
 }
 
