@@ -242,6 +242,11 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);
 	}
+	if (p->has_verdict) {
+		json_add_uint(out, "early_blocks", s->early_blocks);
+		json_add_uint(out, "early_alive_blocks", s->early_alive);
+		json_add_uint(out, "replaced_bytes", s->old_bytes);
+	}
 	json_add_some_text(out, "cut", stack_mark(p, s, &mark));
 	buf_release(&mark);
 	json_add_text(out, "where", own_frame_name(p, s));
@@ -319,6 +324,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	json_add_bridges(out, p);
 	add_stacks(out, p, &order, o);
 	add_losses(out, p);
+	json_add_verdict(out, p);
 	add_summary(out, p, &order);
 	stack_order_release(&order);
 }

@@ -52,6 +52,7 @@ void report_bridge(struct buf *out, const struct profile *p, const struct bridge
 bool report_history(struct buf *out, const struct profile *p, const struct bridge *b);
 /* json_bridge.c: the lines on bridges; the limit's members of a line. */
 void json_add_bridges(struct buf *out, const struct profile *p);
+void json_add_verdict(struct buf *out, const struct profile *p);
 void json_add_limit(struct buf *out, const struct profile_facts *f);
 /* Lines on the limit that is met first, and what happens there. */
 void report_limit(struct buf *out, const struct profile *p, const struct profile_facts *f);

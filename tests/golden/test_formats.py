@@ -180,6 +180,7 @@ KINDS = {"integer": lambda v: isinstance(v, int) and not isinstance(v, bool) and
          "signed": lambda v: isinstance(v, int) and not isinstance(v, bool) and abs(v) < 1 << 63,
          "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
          "text": lambda v: isinstance(v, str), "boolean": lambda v: isinstance(v, bool),
+         "texts": lambda v: isinstance(v, list) and all(isinstance(n, str) for n in v),
          "numbers": lambda v: isinstance(v, list) and all(isinstance(n, int) for n in v)}
 
 
@@ -201,7 +202,7 @@ def undescribed(doc, what, line, seen):
 
 def description(t):
     doc, seen, wrong = documented(), set(), []
-    t.true("the_description__has_all_types_of_lines", len(doc) == 12, f"{list(doc)}")
+    t.true("the_description__has_all_types_of_lines", len(doc) == 13, f"{list(doc)}")
     for name in PROFILES:
         for line in JsonLines(program("--render", name, "json")).lines:
             wrong += list(undescribed(doc, line["type"], line, seen))
