@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* New code in any process, by perf events; see mapwatch.h. Record layout: perf_event_open(2), MMAP2 and COMM. */
+/*
+ * New code in any process, by perf events; see mapwatch.h. Record layout: perf_event_open(2), MMAP2 and COMM.
+ *
+ * Each CPU has a ring of its own, and a process moves between them: the rings are read as one, by the records' times.
+ * Otherwise the mappings of a program would come before the exec of the shell that started it.
+ */
 #include "kern/mapwatch.h"
 
 #include <errno.h>
@@ -8,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,6 +24,8 @@
 struct cpu_ring {
 	int fd;
 	struct perf_event_mmap_page *page;
+	uint64_t tail, head; /* of what is read now */
+	uint64_t time_ns;    /* of the record at tail; UINT64_MAX: there is none */
 };
 
 struct mapwatch {
@@ -57,6 +65,10 @@ static int open_cpu(struct mapwatch *w, struct cpu_ring *c, int cpu)
 		.mmap2 = 1,
 		.comm = 1,
 		.comm_exec = 1,
+		.sample_type = PERF_SAMPLE_TIME,
+		.sample_id_all = 1, /* each record ends with its time */
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
 		.wakeup_watermark = 1, /* at once: new code wants its unwind table before it runs */
 	};
@@ -166,30 +178,66 @@ static void copy_out(char *to, const char *ring, uint64_t size, uint64_t at, siz
 	memcpy(to + first, ring, len - first);
 }
 
-static void poll_cpu(struct mapwatch *w, struct cpu_ring *c, const struct mapwatch_handlers *h)
+/* Header and time of the ring's next record. */
+static void look_at_next(const struct mapwatch *w, struct cpu_ring *c, struct perf_event_header *hdr)
 {
-	uint64_t size = RING_PAGES * w->page_bytes, tail, head;
+	uint64_t size = RING_PAGES * w->page_bytes;
 	const char *ring = (const char *)c->page + w->page_bytes;
+
+	c->time_ns = UINT64_MAX;
+	if (c->tail + sizeof(*hdr) > c->head)
+		return;
+	copy_out((char *)hdr, ring, size, c->tail, sizeof(*hdr));
+	if (hdr->size < sizeof(*hdr) + sizeof(c->time_ns) || c->tail + hdr->size > c->head) {
+		c->tail = c->head; /* makes no sense */
+		return;
+	}
+	copy_out((char *)&c->time_ns, ring, size, c->tail + hdr->size - sizeof(c->time_ns), sizeof(c->time_ns));
+}
+
+static void handle_next(struct mapwatch *w, struct cpu_ring *c, const struct mapwatch_handlers *h)
+{
 	struct perf_event_header hdr;
 
-	tail = c->page->data_tail;
-	head = __atomic_load_n(&c->page->data_head, __ATOMIC_ACQUIRE);
-	while (tail + sizeof(hdr) <= head) {
-		copy_out((char *)&hdr, ring, size, tail, sizeof(hdr));
-		if (hdr.size < sizeof(hdr) || tail + hdr.size > head)
-			break;
-		copy_out(w->record, ring, size, tail, hdr.size);
-		handle_record((const void *)w->record, h);
-		tail += hdr.size;
-	}
-	__atomic_store_n(&c->page->data_tail, head, __ATOMIC_RELEASE);
+	look_at_next(w, c, &hdr);
+	if (c->time_ns == UINT64_MAX)
+		return;
+	copy_out(w->record, (const char *)c->page + w->page_bytes, RING_PAGES * w->page_bytes, c->tail, hdr.size);
+	((struct perf_event_header *)(void *)w->record)->size = (uint16_t)(hdr.size - sizeof(c->time_ns));
+	c->tail += hdr.size;
+	handle_record((const void *)w->record, h);
+	look_at_next(w, c, &hdr);
+}
+
+static struct cpu_ring *earliest(struct mapwatch *w)
+{
+	struct cpu_ring *first = NULL;
+	unsigned int i;
+
+	for (i = 0; i < w->n; i++)
+		if (w->cpus[i].page && w->cpus[i].time_ns != UINT64_MAX &&
+		    (!first || w->cpus[i].time_ns < first->time_ns))
+			first = &w->cpus[i];
+	return first;
 }
 
 void mapwatch_poll(struct mapwatch *w, const struct mapwatch_handlers *h)
 {
+	struct perf_event_header hdr;
+	struct cpu_ring *c;
 	unsigned int i;
 
+	for (i = 0; w && i < w->n; i++) {
+		c = &w->cpus[i];
+		if (!c->page)
+			continue;
+		c->tail = c->page->data_tail;
+		c->head = __atomic_load_n(&c->page->data_head, __ATOMIC_ACQUIRE);
+		look_at_next(w, c, &hdr);
+	}
+	while (w && (c = earliest(w)))
+		handle_next(w, c, h);
 	for (i = 0; w && i < w->n; i++)
 		if (w->cpus[i].page)
-			poll_cpu(w, &w->cpus[i], h);
+			__atomic_store_n(&w->cpus[i].page->data_tail, w->cpus[i].tail, __ATOMIC_RELEASE);
 }
