@@ -5,13 +5,17 @@ Numbers of processes: in a PID namespace of its own memprobe takes and shows tha
 from outside it shows both; a number that is given again is not the target; -p of a thread.
 """
 import os
-import re
 import signal
 import subprocess
 import time
 
 from harness import MEMPROBE, Failure, Memprobe, Skip, Target, build, main, run, sum_of, test
 from test_follow import by_process, told
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(child) for child in f.read().split()]
 
 
 class Inside(Target):
@@ -26,16 +30,12 @@ class Inside(Target):
         self.host = self.host_pid(name)
 
     def host_pid(self, name):
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/status") as f:
-                    numbers = re.search(r"^NSpid:\s+(.*)$", f.read(), re.M).group(1).split()
-                with open(f"/proc/{pid}/stat") as f:
-                    comm = f.read().split(")")[0].split("(")[1]
-            except (OSError, AttributeError):
-                continue
-            if len(numbers) == 2 and int(numbers[1]) == self.inner and comm == name:
-                return int(numbers[0])
+        """Below our own unshare: the processes of the namespace before this one may still be dying."""
+        for first in children(self.process.pid):
+            for pid in children(first):
+                with open(f"/proc/{pid}/comm") as f:
+                    if f.read().strip() == name:
+                        return pid
         raise Failure("the target is not to be found from outside")
 
     def enter(self):
