@@ -13,34 +13,7 @@ dir=${GLIBC_DIR:-${HOME:-/tmp}/.cache/memprobe-glibc}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 apt=$dir/apt
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
-private_root() {
-	local suite signed=
-	mkdir -p "$apt"/{state/lists/partial,cache/archives/partial,etc/preferences.d}
-	: >"$apt/status"
-	for suite in trusted.gpg.d apt.conf.d auth.conf auth.conf.d; do
-		[ ! -e "/etc/apt/$suite" ] || cp -r "/etc/apt/$suite" "$apt/etc/"
-	done
-	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
-	for suite; do
-		echo "deb ${signed}http://deb.debian.org/debian $suite main"
-	done >"$apt/etc/sources.list"
-	cat >"$apt/apt.conf" <<-C
-	Dir::State "$apt/state";
-	Dir::State::status "$apt/status";
-	Dir::Cache "$apt/cache";
-	Dir::Etc "$apt/etc";
-	APT::Architecture "amd64";
-	APT::Architectures { "amd64"; };
-	APT::Sandbox::User "root";
-	Acquire::Languages "none";
-	Acquire::http::Timeout "20";
-	Acquire::Retries "1";
-	C
-	export APT_CONFIG=$apt/apt.conf
-	apt-get -q update >"$apt/log" 2>&1 || :
-}
+. "$(dirname "$0")/apt-root.sh"
 
 fetch() { # SUITE
 	local new=$dir/$1.new file
@@ -62,7 +35,7 @@ for suite; do
 	[ -d "$dir/$suite" ] || missing=1
 done
 if [ $missing = 1 ]; then
-	private_root "$@"
+	apt_root "$apt" amd64 "${@/#/debian }" || :
 	for suite; do
 		[ -d "$dir/$suite" ] || fetch "$suite" || {
 			echo "glibc-fetch: no glibc of $suite to be had ($(tail -n 1 "$apt/log"))" >&2

@@ -10,7 +10,7 @@
 # Old builds vanish from the archive, so none is named here: the newest of a version is taken. What
 # is there and younger than a week is not looked for again, and without a network any age will do.
 #
-# A private apt root is used: the mirror that this machine's apt sources name, else Debian's own.
+# A private apt root is used (apt-root.sh).
 set -eu
 arch=amd64 dir=${VM_DIR:-${HOME:-/tmp}/.cache/memprobe-vm}
 while getopts d:a: o; do
@@ -25,50 +25,11 @@ shift $((OPTIND - 1))
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 apt=$dir/apt-$arch
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+. "$(dirname "$0")/apt-root.sh"
 
 give_up() {
 	echo "vm-fetch: $*" >&2
 	exit 1
-}
-
-# The machine's mirror of an archive; third parties' have other paths.
-mirror() { # debian, debian-security
-	local uri
-	uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-		grep -v '^[[:space:]]*#' | grep -oE "(https?|file):/[^] ]*/$1/?([[:space:]]|\$)" |
-		head -n 1) || :
-	uri=${uri%%[[:space:]]*}
-	echo "${uri:-http://deb.debian.org/$1}"
-}
-
-private_root() {
-	local suite part signed=
-	mkdir -p "$apt"/{state/lists/partial,cache/archives/partial,download,etc/preferences.d}
-	: >"$apt/status"
-	for part in trusted.gpg.d apt.conf.d auth.conf auth.conf.d; do
-		[ ! -e "/etc/apt/$part" ] || cp -r "/etc/apt/$part" "$apt/etc/"
-	done
-	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
-	for suite in bookworm bookworm-backports trixie-backports; do
-		echo "deb $signed$(mirror debian) $suite main"
-	done >"$apt/etc/sources.list"
-	echo "deb $signed$(mirror debian-security) bookworm-security main" >>"$apt/etc/sources.list"
-	cat >"$apt/apt.conf" <<-C
-	Dir::State "$apt/state";
-	Dir::State::status "$apt/status";
-	Dir::Cache "$apt/cache";
-	Dir::Etc "$apt/etc";
-	APT::Architecture "$arch";
-	APT::Architectures { "$arch"; };
-	APT::Sandbox::User "root";
-	Acquire::Languages "none";
-	Acquire::http::Timeout "20";
-	Acquire::Retries "1";
-	C
-	export APT_CONFIG=$apt/apt.conf
-	# one suite that cannot be had leaves the others
-	apt-get -q update >"$apt/log" 2>&1 || :
 }
 
 # The newest package of a kernel version. It may be split into linux-binary and linux-modules.
@@ -123,10 +84,11 @@ if [ $old = 1 ]; then
 	for need in apt-get dpkg; do
 		command -v $need >/dev/null 2>&1 || give_up "no $need on this machine"
 	done
-	private_root
+	apt_root "$apt" "$arch" "debian bookworm" "debian bookworm-backports" "debian trixie-backports" \
+		"debian-security bookworm-security" || give_up "$(tail -n 1 "$apt/log")"
 	for version; do
 		fetch "$version" "$dir/$version-$arch" || [ -d "$dir/$version-$arch" ] ||
-			give_up "no Debian cloud kernel $version for $arch to be had from $(mirror debian)" \
+			give_up "no Debian cloud kernel $version for $arch to be had from $(apt_mirror debian)" \
 				"($(grep -E '^(E|W):' "$apt/log" | tail -n 1))"
 	done
 fi

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# shellcheck shell=bash
+# A private apt root, so that packages of other Debian releases can be fetched without touching this
+# machine's. Sourced by the fetchers.
+#
+#	apt_root DIR ARCH "debian bookworm" "debian-security bookworm-security" ...
+#
+# Each entry is an archive and a suite. The mirror is the one that this machine's apt sources name for that
+# archive, or $DEBIAN_MIRROR/ARCHIVE. Sets APT_CONFIG; output goes to DIR/log. Fails when no mirror is known.
+# One suite that cannot be had leaves the others.
+
+# The machine's mirror of an archive; third parties' have other paths.
+apt_mirror() { # debian, debian-security
+	local uri
+	if [ -n "${DEBIAN_MIRROR-}" ]; then
+		echo "$DEBIAN_MIRROR/$1"
+		return
+	fi
+	uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+		grep -v '^[[:space:]]*#' | grep -oE "(https?|file):/[^] ]*/$1/?([[:space:]]|\$)" |
+		head -n 1) || :
+	uri=${uri%%[[:space:]]*}
+	[ -n "$uri" ] && echo "$uri"
+}
+
+apt_root() { # DIR ARCH ENTRY...
+	local apt=$1 arch=$2 part entry uri signed=
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	shift 2
+	mkdir -p "$apt"/{state/lists/partial,cache/archives/partial,download,etc/preferences.d}
+	: >"$apt/status"
+	: >"$apt/log"
+	for part in trusted.gpg.d apt.conf.d auth.conf auth.conf.d; do
+		[ ! -e "/etc/apt/$part" ] || cp -r "/etc/apt/$part" "$apt/etc/"
+	done
+	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
+	: >"$apt/etc/sources.list"
+	for entry; do
+		uri=$(apt_mirror "${entry% *}") || {
+			echo "no mirror of ${entry% *} in this machine's apt sources; set DEBIAN_MIRROR" >>"$apt/log"
+			continue
+		}
+		echo "deb $signed$uri ${entry#* } main" >>"$apt/etc/sources.list"
+	done
+	[ -s "$apt/etc/sources.list" ] || return 1
+	cat >"$apt/apt.conf" <<-C
+	Dir::State "$apt/state";
+	Dir::State::status "$apt/status";
+	Dir::Cache "$apt/cache";
+	Dir::Etc "$apt/etc";
+	APT::Architecture "$arch";
+	APT::Architectures { "$arch"; };
+	APT::Sandbox::User "root";
+	Acquire::Languages "none";
+	Acquire::http::Timeout "20";
+	Acquire::Retries "1";
+	C
+	export APT_CONFIG=$apt/apt.conf
+	apt-get -q update >>"$apt/log" 2>&1 || :
+}
