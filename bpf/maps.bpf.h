@@ -165,6 +165,7 @@ struct mp_scratch {
 	__u64 slack[1]; /* ips[127]: a masked index may reach it; the kernel's walk may start one slot late */
 	struct uw_regs regs;
 	__u64 window[UW_WINDOW / 8];
+	struct mp_ev_runtime rt;
 };
 
 struct {

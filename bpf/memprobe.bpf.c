@@ -16,6 +16,7 @@
 #include "process.bpf.h"
 #include "call.bpf.h"
 #include "unwind.bpf.h"
+#include "runtime.bpf.h"
 #include "stack.bpf.h"
 #include "ledger.bpf.h"
 #include "sample.bpf.h"

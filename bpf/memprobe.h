@@ -16,6 +16,7 @@
 #ifndef __bpf__
 #include <linux/types.h>
 #endif
+#include "bpf/runtime_abi.h"
 
 /* A deeper stack keeps its innermost and its outermost frames; what lies between is left out. */
 #define MP_MAX_FRAMES 127
@@ -263,6 +264,7 @@ enum mp_event_kind {
 	MP_EV_PROC = 2,	 /* struct mp_ev_proc */
 	MP_EV_OBJECT = 3, /* struct mp_ev_object, code without an unwind table */
 	MP_EV_MAPS = 4,	  /* struct mp_ev_object with tgid only: its mappings are wanted (vma.bpf.h) */
+	MP_EV_RUNTIME = 5, /* struct mp_ev_runtime, before its stack */
 };
 
 /* How a stack ended; everything but END is shown as a root frame. */
@@ -295,6 +297,8 @@ struct mp_ev_stack {
 	 * that a recursion has one stack at every depth.
 	 */
 	__u32 left_out;
+	__u32 n_runtime; /* frames in the mp_ev_runtime before this; part of the hash (mp_hash_runtime) */
+	__u32 pad;
 	__u64 thread[2]; /* its name, with --threads; then part of the identity (mp_hash_thread) */
 	__u64 ips[MP_MAX_FRAMES]; /* innermost first; only n_frames are sent */
 };
@@ -365,6 +369,16 @@ static inline __attribute__((always_inline)) __u64 mp_hash_step(__u64 h, __u64 p
 static inline __attribute__((always_inline)) __u64 mp_hash_start(__u32 gen)
 {
 	return MP_HASH_SEED ^ gen;
+}
+
+/* The identity of a stack with frames of a managed runtime; none: as it was. */
+static inline __attribute__((always_inline)) __u64 mp_hash_runtime(__u64 hash, const struct mp_rt_frame *v, __u32 n)
+{
+	__u32 i;
+
+	for (i = 0; i < n; i++)
+		hash = mp_hash_step(mp_hash_step(hash, v[i].code), v[i].at);
+	return n ? mp_mix(hash) : hash;
 }
 
 /* The identity of a stack of a thread of that name; no name: as it was. */

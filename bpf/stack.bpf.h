@@ -92,7 +92,7 @@ static __noinline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first
 		resend_stack = 0;
 	st->sent = 1;
 	s->ev.hash = hash;
-	if (stack_send(s, first)) {
+	if (rt_send(s) || stack_send(s, first)) {
 		st->sent = 0; /* the next hit tries again */
 		lose(MP_LOSS_STACK_UNSENT, 0);
 	}
@@ -107,6 +107,9 @@ static __always_inline __u64 stack_intern(struct mp_scratch *s, __u32 first, __u
 {
 	__u64 *known;
 
+	s->ev.n_runtime = 0;
+	if (n_runtimes)
+		hash = rt_frames(hash);
 	if (cfg_threads) {
 		bpf_get_current_comm(s->ev.thread, sizeof(s->ev.thread));
 		hash = mp_hash_thread(hash, s->ev.thread);

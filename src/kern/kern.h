@@ -79,6 +79,11 @@ void kern_ended(struct kern *k, pid_t pid, uint32_t gen);
 /* COMMAND's process before its exec: stopped there, and a target from there on. */
 int kern_hold(struct kern *k, pid_t pid);
 
+/*
+ * From now on stacks of this generation carry the frames of its managed runtime (bpf/runtime_abi.h). 0 or -errno.
+ */
+int kern_set_runtime(struct kern *k, uint32_t gen, const struct mp_runtime *r);
+
 /* ---- probes ---- */
 
 struct probe_site {
@@ -167,6 +172,8 @@ void kern_unwind_stats(const struct kern *k, struct kern_unwind_stats *st);
 
 struct kern_handlers {
 	void *ctx;
+	/* Frames of a managed runtime, innermost first; its stack's record follows. May be NULL. */
+	void (*runtime)(void *ctx, const struct mp_ev_runtime *e);
 	/* frames[0..n): innermost first */
 	void (*stack)(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
 	void (*proc)(void *ctx, const struct mp_ev_proc *e);

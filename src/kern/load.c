@@ -310,6 +310,15 @@ void kern_ended(struct kern *k, pid_t pid, uint32_t gen)
 		bpf_map_delete_elem(fd, &tgid);
 }
 
+int kern_set_runtime(struct kern *k, uint32_t gen, const struct mp_runtime *r)
+{
+	int err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.runtimes), &gen, r, BPF_ANY);
+
+	if (!err)
+		__atomic_add_fetch(&k->skel->bss->n_runtimes, 1, __ATOMIC_RELEASE);
+	return err;
+}
+
 int kern_hold(struct kern *k, pid_t pid)
 {
 	struct mp_proc p = { .gen = 0, .flags = MP_PROC_HELD | MP_PROC_FOLLOW };
@@ -355,6 +364,14 @@ static void hand_on_stack(const struct kern_handlers *h, const struct mp_ev_stac
 	h->stack(h->ctx, e, frames, n);
 }
 
+static void hand_on_runtime(const struct kern_handlers *h, const struct mp_ev_runtime *e, size_t len)
+{
+	size_t room = (len - offsetof(struct mp_ev_runtime, frames)) / sizeof(e->frames[0]);
+
+	if (h->runtime && e->n <= MP_RT_FRAMES && e->n <= room)
+		h->runtime(h->ctx, e);
+}
+
 /* Records are read-only in place. */
 static int on_event(void *ctx, void *data, size_t len)
 {
@@ -368,6 +385,8 @@ static int on_event(void *ctx, void *data, size_t len)
 		h->object(h->ctx, data);
 	else if (kind == MP_EV_MAPS && len >= sizeof(struct mp_ev_object))
 		h->maps(h->ctx, (pid_t)((const struct mp_ev_object *)data)->tgid);
+	else if (kind == MP_EV_RUNTIME && len >= offsetof(struct mp_ev_runtime, frames))
+		hand_on_runtime(h, data, len);
 	else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips))
 		hand_on_stack(h, data, len);
 	return 0;

@@ -16,6 +16,7 @@
 #include "call.bpf.h"
 #include "select.bpf.h"
 #include "unwind.bpf.h"
+#include "runtime.bpf.h"
 #include "stack.bpf.h"
 
 __u64 hits = 0, frames = 0, incomplete = 0;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Frames of managed runtimes, as the kernel side takes them: what a reader is told of a process, and what it sends.
+ * Plain data, included by both sides (memprobe.h includes it). A runtime that has frames is one kind, one list of words
+ * below, one reader (bpf/NAME.bpf.h, one line in runtime.bpf.h), and one file in src/runtime.
+ *
+ *	runtimes  gen 7 -> {CPYTHON, words: where the thread state lies, offsets of its fields}
+ *	one stack of it: record MP_EV_RUNTIME {hash, frames {code, at} ...}, then MP_EV_STACK {hash, ips ...}
+ */
+#ifndef MEMPROBE_ABI_RUNTIME_H
+#define MEMPROBE_ABI_RUNTIME_H
+
+#define MP_RT_FRAMES 64
+#define MP_RT_WORDS 30
+
+enum mp_rt_kind {
+	MP_RT_NONE = 0,
+	MP_RT_CPYTHON = 1,
+	MP_RT_RUBY = 2,
+	MP_RT_BEAM = 3,
+	MP_RT_V8 = 4,
+};
+
+/* runtimes: HASH, key __u32 gen. Meaning of the words: each runtime's own enum, below. */
+struct mp_runtime {
+	__u32 kind; /* enum mp_rt_kind */
+	__u32 pad;
+	__u64 w[MP_RT_WORDS];
+};
+
+/*
+ * A frame: two words that the runtime's resolver understands, as they were in the target. With MP_RT_ENTRY the native
+ * frame of the interpreter's loop was entered for this one: outer frames belong to an outer loop.
+ */
+struct mp_rt_frame {
+	__u64 code;
+	__u64 at; /* bit 63: MP_RT_ENTRY */
+};
+
+#define MP_RT_ENTRY (1ULL << 63)
+
+/* Sent just before the stack that it belongs to. */
+struct mp_ev_runtime {
+	__u32 kind; /* MP_EV_RUNTIME */
+	__u32 gen;
+	__u64 hash; /* of the whole stack, as in the stack's record */
+	__u32 n;    /* frames, innermost first; only these are sent */
+	__u32 is_cut; /* there were more */
+	struct mp_rt_frame frames[MP_RT_FRAMES];
+};
+
+#endif

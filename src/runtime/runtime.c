@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The table of managed runtimes, and what they share; see runtime.h. */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "runtime/runtimes.h"
+
+/* In this order; a process has one. */
+static const struct runtime_ops *const table[] = {
+#define RUNTIME(ops) &ops,
+#include "runtime/runtimes.def"
+#undef RUNTIME
+	NULL,
+};
+
+int runtime_open(struct runtime **out, const char *proc_root, pid_t pid)
+{
+	struct runtime *r = xcalloc(1, sizeof(*r));
+	int err = runtime_process_open(&r->process, proc_root, pid);
+	size_t i;
+
+	if (err) {
+		free(r);
+		return err;
+	}
+	err = -ENOENT;
+	for (i = 0; table[i] && err == -ENOENT; i++) {
+		r->ops = table[i];
+		err = table[i]->open(r);
+	}
+	if (!err) {
+		*out = r;
+		return 0;
+	}
+	runtime_process_close(&r->process);
+	free(r);
+	return err;
+}
+
+void runtime_close(struct runtime *r)
+{
+	if (!r)
+		return;
+	r->ops->close(r);
+	runtime_process_close(&r->process);
+	free(r);
+}
+
+bool runtime_may_be(const char *module)
+{
+	size_t i;
+
+	for (i = 0; table[i]; i++)
+		if (table[i]->is_own_object(module))
+			return true;
+	return false;
+}
+
+const struct runtime_ops *runtime_ops_named(const char *name)
+{
+	size_t i;
+
+	for (i = 0; table[i]; i++)
+		if (!strcmp(table[i]->name, name))
+			return table[i];
+	return NULL;
+}
+
+void runtime_name_release(struct runtime_name *n)
+{
+	buf_release(&n->function);
+	buf_release(&n->file);
+}
+
+void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes)
+{
+	XGROW(c->v, c->n, c->cap);
+	c->v[c->n++] = (struct runtime_type){ .name = xstrdup(name), .objects = objects, .bytes = bytes };
+}
+
+void runtime_census_release(struct runtime_census *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		free(c->v[i].name);
+	free(c->v);
+	*c = (struct runtime_census){ 0 };
+}
+
+void runtime_merge(const bool *eval, size_t n_native, const struct mp_rt_frame *v, size_t n, uint32_t *before)
+{
+	size_t i, at = 0;
+
+	memset(before, 0, (n_native + 1) * sizeof(*before));
+	for (i = 0; i < n_native && at < n; i++) {
+		if (!eval[i])
+			continue;
+		while (at < n) {
+			before[i]++;
+			if (v[at++].at & MP_RT_ENTRY)
+				break;
+		}
+	}
+	before[n_native] = (uint32_t)(n - at);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Managed runtimes: who runs in a process, the lines of its language, its objects.
+ *
+ * A runtime is one file (struct runtime_ops) and one row of the table in runtime.c; one with frames also has a
+ * reader on the kernel side (bpf/runtime_abi.h). Each checks itself on the living process before it is trusted:
+ * what does not look as its tables say is not named, and the reason is stated. All reads are from
+ * outside, without a stop. Nothing here prints, nor knows of probes.
+ *
+ *	runtime_open      which one is it? version, self-check -> struct runtime
+ *	ops->config       words for the kernel side's reader
+ *	ops->resolve      {code, at} of a frame -> "handler", app.py, 12
+ *	ops->census       objects and bytes by type
+ */
+#ifndef MEMPROBE_RUNTIME_RUNTIME_H
+#define MEMPROBE_RUNTIME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "bpf/memprobe.h"
+#include "runtime/runtime_process.h"
+
+/* A frame's name. Texts are appended to buffers that the caller empties. */
+struct runtime_name {
+	struct buf function; /* "Journal#append"; never empty when resolved */
+	struct buf file;     /* "lib/journal.rb", "" if unknown */
+	uint32_t line;	     /* 0 if unknown */
+	bool is_internal;    /* the runtime's own code in its own language: <frozen importlib> */
+};
+
+struct runtime_type {
+	char *name; /* "dict", "String", "binary" */
+	uint64_t objects, bytes; /* bytes 0: not told */
+};
+
+struct runtime_census {
+	struct runtime_type *v; /* in no order; runtime_census_release */
+	size_t n, cap;
+	bool is_partial;  /* a walk was cut: something changed under it */
+	const char *what; /* "objects that the collector tracks"; static */
+};
+
+struct runtime {
+	const struct runtime_ops *ops;
+	struct runtime_process process;
+	void *state;
+	char version[32];  /* "3.11.2" */
+	char reason[128];  /* "": frames have names; else why not: "CPython 3.14: its layout is not known here" */
+	bool has_frames, has_census;
+};
+
+struct runtime_ops {
+	const char *name; /* "CPython" */
+	enum mp_rt_kind kind; /* MP_RT_NONE: no frames */
+	/*
+	 * Is it this one? r->process is open. 0: yes; version, reason, has_frames and has_census are set, state is the runtime's
+	 * own; -ENOENT: no; -EAGAIN: it is, but not yet begun (call again later); -errno.
+	 */
+	int (*open)(struct runtime *r);
+	void (*close)(struct runtime *r);
+	void (*config)(const struct runtime *r, struct mp_runtime *words);
+	/* 0, or -errno: no name (it was checked, and is not what it should be) */
+	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
+	/* A native function whose frames run the language's code: the language's frames stand before it. */
+	bool (*is_eval)(const char *symbol);
+	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
+	bool (*is_own_object)(const char *module);
+	/* May be NULL. 0 or -errno. */
+	int (*census)(struct runtime *r, struct runtime_census *out);
+	/* Full collections so far, from the runtime's own count. May be NULL. 0 or -errno. */
+	int (*collections)(struct runtime *r, uint64_t *full);
+};
+
+/*
+ * The runtime of a process. 0; -ENOENT: none that is known; -EAGAIN: later; -ESRCH, -EACCES, -errno. A
+ * runtime that is known but cannot be read is there, with its reason.
+ */
+int runtime_open(struct runtime **out, const char *proc_root, pid_t pid);
+void runtime_close(struct runtime *r);
+/* Could an object of this base name bring a runtime with it? Cheap; for mappings that appear. */
+bool runtime_may_be(const char *module);
+/* By name ("CPython"), or NULL. */
+const struct runtime_ops *runtime_ops_named(const char *name);
+
+void runtime_name_release(struct runtime_name *n);
+void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes);
+void runtime_census_release(struct runtime_census *c);
+
+/*
+ * Where the frames of the language stand among the native ones. eval[i]: native frame i (innermost first)
+ * runs the language's code. before[i]: how many of the n runtime frames stand before native frame i, in order; before
+ * has n_native + 1 entries, the last for what is left over. Groups end with MP_RT_ENTRY; the first
+ * goes to the innermost eval frame, and so on.
+ *
+ *	native  malloc rb_str_new vm_exec rb_yield vm_exec main    runtime  b [a ENTRY] [main ENTRY]
+ *	order   malloc rb_str_new b a vm_exec rb_yield main vm_exec main
+ */
+void runtime_merge(const bool *eval, size_t n_native, const struct mp_rt_frame *v, size_t n, uint32_t *before);
+
+#endif
