@@ -20,9 +20,8 @@
  *	v 1..510    x29 at CFA - 8*v, return address in the 8 bytes above it (stp x29, x30)
  *	511 + k     return address at CFA - 8*k, x29 unchanged; k 1..511
  *
- * 511 and 1023 are not used. All else (frames with more than 4 KiB of locals keep the pair below
- *them, x29 saved without x30) is in the exotic table. Return addresses may carry a pointer
- *authentication code: strip it.
+ * 511 and 1023 are not used. All else (frames with more than 4 KiB of locals keep the pair below them, x29 saved
+ * without x30) is in the exotic table. Return addresses may carry a pointer authentication code: strip it.
  */
 #ifndef MEMPROBE_UNWIND_ABI_H
 #define MEMPROBE_UNWIND_ABI_H

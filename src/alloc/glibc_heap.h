@@ -11,9 +11,9 @@
  *	system_bytes = in use + cached + free + top + unread + headers of heaps
  *
  * The target runs meanwhile. A chain that breaks (the chunk was split, joined or given back while
- *it was read, or its page is swapped out) is taken up again where eight chunks fit together; what
- *lay between is `unread`. Before the result is trusted it is compared with what the allocator
- *itself counts: system_mem of each arena, and mp_.mmapped_mem. reason tells why it is not.
+ * it was read, or its page is swapped out) is taken up again where eight chunks fit together; what
+ * lay between is `unread`. Before the result is trusted it is compared with what the allocator
+ * itself counts: system_mem of each arena, and mp_.mmapped_mem. reason tells why it is not.
  *
  * Pure; depends on base. Errors: -ENOENT no heap of glibc's, -ENOMEM too many arenas.
  */

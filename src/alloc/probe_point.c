@@ -4,9 +4,10 @@
  *
  * A shifted probe must be hit once per call, with the caller's arguments: no more, no less.
  *	no less	the skipped instructions follow one another, none of them jumps or returns. One may
- *read memory: if that faults the call does not come to be, in a program that ends or jumps away no
- *more	no jump or call within the function leads behind its entry up to the probe. A jump to the
- *		entry itself is another call. A computed jump could lead anywhere: no shift
+ *		read memory: if that faults the call does not come to be, in a program that ends or
+ *		jumps away
+ *	no more	no jump or call within the function leads behind its entry up to the probe. A jump to
+ *		the entry itself is another call. A computed jump could lead anywhere: no shift
  *	intact	each argument is in a register that the probe reads, its own or one that it was
  *		copied to; rbp, rbx, r12 to r15 are not written, as the caller's values are needed
  *		to unwind; rsp only by a known amount, and never under a return probe

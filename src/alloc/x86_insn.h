@@ -7,7 +7,7 @@
  *	74 33              je +0x35               2 bytes, direct, emulated
  *
  * Refuses what it does not know, undefined and privileged forms among it. It does not name
- *instructions and looks at no operand that does not matter here. Pure; works on every machine.
+ * instructions and looks at no operand that does not matter here. Pure; works on every machine.
  */
 #ifndef MEMPROBE_ALLOC_X86_INSN_H
 #define MEMPROBE_ALLOC_X86_INSN_H

@@ -2,14 +2,14 @@
 /*
  * A figure over time, and what its floor does: rises straight, dies out, stands. Pure arithmetic.
  *
- * Memory of a program that collects garbage, or that works in rounds, is a saw-tooth; what stays is
- *its floor. So all tests are made on the lowest point of each of 24 parts of the window:
+ * Memory of a program that collects garbage, or that works in rounds, is a saw-tooth; what stays is its floor. So all
+ * tests are made on the lowest point of each of 24 parts of the window:
  *
  *	 /|  /| /|        the floor, not the teeth: 40 41 42 43 ... MiB
  *	/ |_/ |/ |_
  *
- * Slopes are Theil-Sen's (the median of the slopes between all pairs), with the 95 % interval of
- *Sen (1968); tau is Kendall's. Units: seconds of the window, bytes, bytes per second.
+ * Slopes are Theil-Sen's (the median of the slopes between all pairs), with the 95 % interval of Sen (1968); tau is
+ * Kendall's. Units: seconds of the window, bytes, bytes per second.
  */
 #ifndef MEMPROBE_MODEL_SERIES_H
 #define MEMPROBE_MODEL_SERIES_H
@@ -27,8 +27,8 @@ struct series_point {
 struct series {
 	struct series_point *v;
 	size_t n;
-	unsigned int every,
-		skipped; /* of the points that were offered, each so-manieth is begun anew */
+	unsigned int every; /* of the points that were offered, each so-manieth is begun anew */
+	unsigned int skipped;
 };
 
 void series_add(struct series *s, double t_s, double bytes);
@@ -41,8 +41,7 @@ void series_range(const struct series *s, double from_s, double to_s, double *lo
 
 #define FLOOR_POINTS 24
 
-/* Lowest points of `n` (at most FLOOR_POINTS) equal parts of the time; empty parts are left out.
- * How many there are. */
+/* Lowest points of `n` (at most FLOOR_POINTS) equal parts of the time; empty parts are left out. How many there are. */
 size_t series_floor(const struct series *s, double from_s, double to_s, struct series_point *out,
 		    size_t n);
 
@@ -57,8 +56,7 @@ void trend_of(const struct series_point *v, size_t n, struct trend *t);
 /* Least squares; 0 of less than two points. */
 double slope_of(const struct series_point *v, size_t n);
 
-/* Up-and-down movements of more than `least` bytes: how often the series fell by so much after
- * having risen by it. */
+/* How often the series fell by more than `least` bytes after having risen by so much. */
 unsigned int series_falls(const struct series *s, double from_s, double to_s, double least);
 
 #endif

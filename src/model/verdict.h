@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Is it growing, and is that a leak? Pure: series and figures of one run in, a word with its
- *reasons out. It says when it does not know.
+ * Is it growing, and is that a leak? Pure: series and figures of one run in, a word with its reasons out. It says when
+ * it does not know.
  *
- * The word of a series comes from its floor (series.h) after the first tenth of the window, by the
- *last half of it:
+ * The word of a series comes from its floor (series.h) after the first tenth of the window, by the last half of it:
  *
  *	rises for certain    Sen's slope above 4 KiB/s at 95 %, and tau above 0.6
  *	... as fast as in the first half (ratio above 0.5)	growing
- *	... slower (at most 0.5)				levels off: what is left dies out by the
- *ratio rose in the first half only				levels off: there no rise, but falls
- *after rises				saw-tooth no rise, and none could hide
- *flat else							undecided
+ *	... slower (at most 0.5)				levels off: what is left dies out by the ratio
+ *	rose in the first half only				levels off: there
+ *	no rise, but falls after rises				saw-tooth
+ *	no rise, and none could hide				flat
+ *	else							undecided
  *
- * Measured on 34 programs for 60 s: 21 leaks had ratios of 0.51 to 1.23, filling caches 0.06 to
- *0.33. All caches rise, so the rise alone is no leak. That word needs two independent kinds of
- *evidence:
+ * Measured on 34 programs for 60 s: 21 leaks had ratios of 0.51 to 1.23, filling caches 0.06 to 0.33. All caches rise,
+ * so the rise alone is no leak. That word needs two independent kinds of evidence:
  *
  *	straight   the floor rises as fast at the end as at the beginning
- *	cohort     what lived of one site early in the window still does, where the blocks of
- *others have died history    that site's rate times the age of the process is about what is in use
- *from before the attach
+ *	cohort     what lived of one site early in the window still does, where the blocks of others have died
+ *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
- * and nothing that speaks against it: a process too young, older blocks of the same size being
- *freed, losses.
+ * and nothing that speaks against it: a process too young, older blocks of the same size being freed, losses.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H
@@ -54,12 +51,10 @@ struct growth {
 	enum trend_word word; /* never TREND_LEAK */
 	enum trend_doubt doubt;
 	double rate, low, high; /* of the floor in the last half, bytes per second, 95 % */
-	double ratio; /* slope of the last half by that of the first; negative: the first did not
-			 rise */
-	double level, seconds; /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many
-				  seconds */
-	unsigned int falls;	/* after rises, as collections make them */
-	double swing;          /* highest - lowest */
+	double ratio;           /* slope of the last half by that of the first; negative: the first did not rise */
+	double level, seconds;  /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many seconds */
+	unsigned int falls;     /* after rises, as collections make them */
+	double swing;           /* highest - lowest */
 };
 
 void growth_of(const struct series *s, double window_s, struct growth *g);
@@ -92,7 +87,7 @@ enum verdict_but {
 	BUT_RECENT = 2,
 	BUT_REPLACES = 4,
 	BUT_LOST = 8,
-	BUT_NO_SITE = 16
+	BUT_NO_SITE = 16,
 };
 
 struct verdict {
@@ -102,11 +97,11 @@ struct verdict {
 	bool by_heap;   /* the heap decided, not all of the memory */
 	struct growth heap, memory;
 	double rate, low, high, level, seconds; /* of the one that decided */
-	double ratio;		/* of the one that decided, as in struct growth */
-	double uptime_s;	/* as given */
-	double site_share;                      /* of the heap's growth, 0 to 1 */
-	double history_bytes;                   /* the site's rate times the age */
-	unsigned int why, but;                  /* bits */
+	double ratio;         /* of the one that decided, as in struct growth */
+	double uptime_s;      /* as given */
+	double site_share;    /* of the heap's growth, 0 to 1 */
+	double history_bytes; /* the site's rate times the age */
+	unsigned int why, but; /* bits */
 };
 
 void verdict_of(const struct verdict_input *in, struct verdict *v);

@@ -5,8 +5,7 @@
  *	START SIZE NAME		(hexadecimal; the name may hold blanks)
  *
  * Code is moved and overwritten while the file only grows: the last line that covers an address
- * is the true one. Malformed lines are skipped. The file belongs to the target, which is not
- *trusted.
+ * is the true one. Malformed lines are skipped. The file belongs to the target: it is not trusted.
  */
 #ifndef MEMPROBE_SYMBOL_PERF_MAP_H
 #define MEMPROBE_SYMBOL_PERF_MAP_H

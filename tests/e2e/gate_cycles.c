@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Heap probes put on running processes and taken away again, many times: the kernel side is loaded
- *once, which is what makes up most of a run's start.
+ * Heap probes put on running processes and taken away again, many times: the kernel side is loaded once, which is
+ * what makes up most of a run's start.
  *
- *	gate_cycles CYCLES OPEN_MS PID...     prints "CYCLES OPEN_MS SHUT_MS CALLS": the longest
- *opening and closing, and how many allocator calls were seen
+ *	gate_cycles CYCLES OPEN_MS PID...     prints "CYCLES OPEN_MS SHUT_MS CALLS": the longest opening and
+ *	                                      closing, and how many allocator calls were seen
  *
- * One process: links of its own. More: links for all. Between cycles the probes are gone for
- *OPEN_MS, too.
+ * One process: links of its own. More: links for all. Between cycles the probes are gone for OPEN_MS, too.
  */
 #include <stdio.h>
 #include <stdlib.h>

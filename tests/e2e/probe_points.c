@@ -6,14 +6,14 @@
  *	probe_points [-a] PROGRAM [LIBRARY]
  *
  * PROGRAM is tests/e2e/targets/shapes, run with LIBRARY preloaded; -a: only the allocator's
- *functions. For each function the place must be where the assembler put it, if that is known; and
- *there as at the entry the hits, the sums of the arguments and the stack pointers must be those of
- *the calls that the target counts itself; and so must the results of a return probe at that place.
- *Results are the same as without probes. Last line `N passed, N failed, N skipped`; exit 0, 1, or
- *77 (skipped).
+ * functions. For each function the place must be where the assembler put it, if that is known; and
+ * there as at the entry the hits, the sums of the arguments and the stack pointers must be those of
+ * the calls that the target counts itself; and so must the results of a return probe at that place.
+ * Results are the same as without probes. Last line `N passed, N failed, N skipped`; exit 0, 1, or
+ * 77 (skipped).
  *
  * Loads its three programs as instructions and attaches them by bpf(2), so that nothing of memprobe
- *but the decoder, the allocator table's masks and the ELF and maps readers is under test.
+ * but the decoder, the allocator table's masks and the ELF and maps readers is under test.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -10,8 +10,7 @@
  *	posix_memalign 7f4c43ebd280 arguments 7 return 4 place -1
  *	end
  *
- * Then, for each line `NAME CALLS` of its input, it makes the calls and says how many there were,
- *the sums of their first three arguments and of their results, modulo 2^64:
+ * Then, for each line `NAME CALLS` of its input, it makes the calls and says how many there were, the sums of their first three arguments and of their results, modulo 2^64:
  *
  *	20011 5028491 4410033 0 918273
  *
