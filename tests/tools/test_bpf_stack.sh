@@ -23,20 +23,22 @@ size_of() {
 
 bad=0
 check() { # FUNCTION...: each called by the one before
-	local f sum=0 text=
+	local f bytes sum=0 text=
 	for f; do
-		sum=$((sum + $(size_of "$f")))
-		text+="${text:+ + }$f $(size_of "$f")"
+		bytes=$(size_of "$f") || { bad=1; return; }
+		sum=$((sum + bytes))
+		text+="${text:+ + }$f $bytes"
 	done
 	echo "$text = $sum"
 	[ "$sum" -le 512 ] || bad=1
 }
 for entry in heap_entry stack_verify fault_verify; do
-	check $entry uw_stretch_walk uw_chunk_walk uw_rule uw_search
-	check $entry uw_stretch_walk uw_chunk_walk uw_rule uw_vma_callback
-	check $entry uw_stretch_walk uw_chunk_walk uw_rule current_tgid_in_ns
-	check $entry uw_stretch_walk uw_chunk_walk uw_step_special
+	check $entry uw_chunk_walk uw_rule uw_search
+	check $entry uw_chunk_walk uw_rule uw_vma_callback
+	check $entry uw_chunk_walk uw_rule current_tgid_in_ns
+	check $entry uw_chunk_walk uw_step_special
 	check $entry uw_finish_hash
+	check $entry rt_frames
 done
 for entry in heap_entry heap_entry_fp heap_return heap_free_entry; do
 	check $entry proc_gen proc_exec proc_begin
