@@ -12,6 +12,7 @@
 #include "alloc/allocator.h"
 #include "app/collector_internal.h"
 #include "app/debuginfod.h"
+#include "app/managed.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -35,8 +36,15 @@ struct collector *collector_new(const struct collector_opts *o)
 	c->options = o->options;
 	c->proc_root = o->proc_root;
 	c->symbolizer = symbolizer_new(&so);
+	c->managed = managed_new();
 	profile_init(&c->profile);
 	return c;
+}
+
+static void free_raw(struct raw_stack *r)
+{
+	free(r->runtime);
+	free(r);
 }
 
 void collector_free(struct collector *c)
@@ -46,7 +54,7 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	for (i = c->first_raw; i < c->n_raw; i++)
-		free(c->raw[i]);
+		free_raw(c->raw[i]);
 	free(c->raw);
 	free(c->unsent);
 	table_release(&c->unsent_at);
@@ -56,6 +64,7 @@ void collector_free(struct collector *c)
 	table_release(&c->recent_of_pid);
 	table_release(&c->gen_of_pid);
 	symbolizer_free(c->symbolizer);
+	managed_free(c->managed);
 	evidence_release(c);
 	profile_release(&c->profile);
 	free(c);
@@ -120,6 +129,7 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 		return;
 	p = begin_process(c, gen, pid, st.comm, 0);
 	symbolizer_add_process(c->symbolizer, gen, pid);
+	managed_add(c, gen, pid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 	if (!options_whole_machine(c->options))
@@ -135,6 +145,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 		return;
 	p = &c->profile.procs[*at];
 	p->state = state;
+	managed_end(c, gen);
 	c->n_ended++;
 	p->end_ns = window_time(c, time_ns);
 	if (collector_gen_of(c, p->tgid) == gen)
@@ -217,6 +228,7 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
 	else
 		add_mappings(c, e->gen, (pid_t)e->tgid);
+	managed_add(c, e->gen, (pid_t)e->tgid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 }
@@ -261,27 +273,47 @@ void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m)
 
 	if (r)
 		proc_maps_add(&r->maps, m);
-	if (gen)
-		symbolizer_add_map(c->symbolizer, gen, m);
+	if (!gen)
+		return;
+	symbolizer_add_map(c->symbolizer, gen, m);
+	if (m->exec)
+		managed_on_map(c, gen, pid, m->path);
+}
+
+void collector_on_runtime(void *ctx, const struct mp_ev_runtime *e)
+{
+	managed_on_frames(ctx, e);
+}
+
+/* As the kernel side made it. */
+static uint64_t hash_of_stack(const struct mp_ev_stack *e, const __u64 *frames, uint32_t n,
+			      const struct mp_rt_frame *runtime)
+{
+	uint64_t h = mp_hash_start(e->gen);
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		h = mp_hash_step(h, frames[i]);
+	h = mp_hash_runtime(mp_mix(mp_hash_step(h, e->end)), runtime, e->n_runtime);
+	return mp_hash_thread(h, e->thread);
 }
 
 void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
 {
 	struct collector *c = ctx;
-	uint64_t h = mp_hash_start(e->gen);
+	struct mp_rt_frame *runtime;
 	struct raw_stack *r;
-	uint32_t i;
 
-	for (i = 0; i < n; i++)
-		h = mp_hash_step(h, frames[i]);
-	if (mp_hash_thread(mp_mix(mp_hash_step(h, e->end)), e->thread) != e->hash) {
+	if (!managed_take_frames(c, e->hash, e->n_runtime, &runtime) ||
+	    hash_of_stack(e, frames, n, runtime) != e->hash) {
+		free(runtime);
 		c->hash_mismatches++;
 		kern_resend_stack(c->kern, e->hash);
 		return;
 	}
 	r = xmalloc(sizeof(*r) + n * sizeof(r->frames[0]));
 	*r = (struct raw_stack){ .hash = e->hash, .gen = e->gen, .n = n, .end = e->end,
-				   .has_gap = e->left_out != 0 };
+				   .has_gap = e->left_out != 0, .runtime = runtime, .n_runtime = e->n_runtime };
 	memcpy(r->thread, e->thread, sizeof(r->thread));
 	memcpy(r->frames, frames, n * sizeof(r->frames[0]));
 	XGROW(c->raw, c->n_raw, c->raw_cap);
@@ -305,8 +337,10 @@ static bool is_of_cxx_library(const char *name)
 	return !strncmp(start, "std::", 5) || !strncmp(start, "__gnu_cxx::", 11);
 }
 
-static enum frame_class classify(const struct symbol *s)
+static enum frame_class classify(const struct symbol *s, const struct runtime *runtime)
 {
+	if (runtime && runtime->ops->is_own_object(s->module) && !alloc_is_entry_name(s->name))
+		return FRAME_RUNTIME;
 	if (!s->has_name)
 		return FRAME_UNKNOWN;
 	if (alloc_is_entry_name(s->name) || alloc_is_allocator_library(s->module))
@@ -318,7 +352,7 @@ static enum frame_class classify(const struct symbol *s)
 	return FRAME_APP;
 }
 
-static uint32_t frame_of(struct collector *c, const struct symbol *s)
+static uint32_t frame_of(struct collector *c, uint32_t gen, const struct symbol *s)
 {
 	struct profile_frame f = {
 		.name = profile_string(&c->profile, s->name),
@@ -328,7 +362,7 @@ static uint32_t frame_of(struct collector *c, const struct symbol *s)
 		.build_id = profile_string(&c->profile, s->build_id),
 		.inlined = s->inlined,
 		.vaddr = s->has_name ? 0 : s->vaddr,
-		.class = classify(s),
+		.class = classify(s, managed_runtime(c, gen)),
 	};
 
 	return profile_frame(&c->profile, &f);
@@ -341,7 +375,7 @@ static uint32_t add_frames(struct collector *c, uint32_t gen, uint64_t addr, boo
 	size_t n = symbolizer_frames(c->symbolizer, gen, addr, is_return, s), i;
 
 	for (i = 0; i < n; i++)
-		frames[i] = frame_of(c, &s[i]);
+		frames[i] = frame_of(c, gen, &s[i]);
 	if (!c->told_of_lines && symbolizer_lines_stopped(c->symbolizer)) {
 		log_warn("source lines: so much to read in the debug information that the rest has names only (--no-lines: none)");
 		c->told_of_lines = true;
@@ -370,29 +404,49 @@ static uint32_t thread_frame(struct collector *c, const struct raw_stack *r)
 	return note_frame(c, name);
 }
 
-static void resolve_one(struct collector *c, const struct raw_stack *r)
+/* The names of its native frames, and where those of each begin. Their number. */
+static uint32_t name_native(struct collector *c, const struct raw_stack *r, uint32_t *frames, uint32_t *first)
 {
-	uint32_t frames[MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 2], i, n = 0;
+	uint32_t i, n = 0;
 
-	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
-		return; /* sent twice */
 	for (i = 0; i < r->n && i < MP_MAX_FRAMES; i++) {
+		first[i] = n;
 		if (r->has_gap && i == MP_INNER_FRAMES)
 			frames[n++] = note_frame(c, "[frames left out]");
 		n += add_frames(c, r->gen, r->frames[i], i > 0, &frames[n]);
 	}
+	first[i] = n;
+	return n;
+}
+
+#define MAX_NAMES (MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 2)
+
+static void resolve_one(struct collector *c, const struct raw_stack *r)
+{
+	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MP_RT_FRAMES], first[MP_MAX_FRAMES + 1], n;
+	uint32_t *all = frames;
+
+	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
+		return; /* sent twice */
+	n = name_native(c, r, frames, first);
+	if (r->n_runtime) {
+		n = managed_merge(c, r->gen, r->runtime, r->n_runtime, frames, first,
+				  r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES, merged);
+		all = merged;
+	}
 	if (r->thread[0])
-		frames[n++] = thread_frame(c, r);
-	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), frames, n, r->end);
+		all[n++] = thread_frame(c, r);
+	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, r->end);
 }
 
 bool collector_resolve(struct collector *c, uint64_t budget_ns)
 {
 	uint64_t start = now_ns();
 
+	managed_poll(c);
 	while (c->first_raw < c->n_raw) {
 		resolve_one(c, c->raw[c->first_raw]);
-		free(c->raw[c->first_raw++]);
+		free_raw(c->raw[c->first_raw++]);
 		if (budget_ns != UINT64_MAX && now_ns() - start > budget_ns)
 			return false;
 	}

@@ -34,6 +34,7 @@ struct collector *collector_new(const struct collector_opts *o);
 void collector_free(struct collector *c);
 /* Kernel events; contexts for struct kern_handlers. */
 void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
+void collector_on_runtime(void *ctx, const struct mp_ev_runtime *e);
 void collector_on_proc(struct collector *c, const struct mp_ev_proc *e);
 /* A target that was there from the start. */
 void collector_add_process(struct collector *c, uint32_t gen, pid_t pid);

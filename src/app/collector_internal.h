@@ -13,6 +13,8 @@ struct raw_stack {
 	uint32_t gen, n;
 	enum mp_stack_end end;
 	char thread[16]; /* name, "" when not asked for */
+	struct mp_rt_frame *runtime; /* owned */
+	uint32_t n_runtime;
 	bool has_gap; /* frames were left out after the MP_INNER_FRAMES innermost */
 	uint64_t frames[];
 };
@@ -50,6 +52,7 @@ struct collector {
 	const struct options *options;
 	const char *proc_root;
 	struct symbolizer *symbolizer;
+	struct managed *managed;
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	uint64_t next_look_ns;

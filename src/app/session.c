@@ -46,6 +46,13 @@ static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames
 	collector_on_stack(s->collector, e, frames, n);
 }
 
+static void on_runtime(void *ctx, const struct mp_ev_runtime *e)
+{
+	struct session *s = ctx;
+
+	collector_on_runtime(s->collector, e);
+}
+
 static void on_object(void *ctx, const struct mp_ev_object *e)
 {
 	struct session *s = ctx;
@@ -112,7 +119,7 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 
 void session_poll(struct session *s)
 {
-	const struct kern_handlers h = { .ctx = s, .stack = on_stack, .proc = on_proc,
+	const struct kern_handlers h = { .ctx = s, .runtime = on_runtime, .stack = on_stack, .proc = on_proc,
 					.object = on_object, .maps = on_maps_wanted };
 
 	kern_poll(s->kern, &h);

@@ -20,6 +20,7 @@ static const struct codec_field frame_rows[] = {
 	FRAME(name, FIELD_STRING, 0), FRAME(module, FIELD_STRING, 0), FRAME(file, FIELD_STRING, 0),
 	FRAME(line, FIELD_NUMBER, 0), FRAME(class, FIELD_ENUM, FRAME_NOTE + 1),
 	FRAME(build_id, FIELD_STRING, 0), FRAME(inlined, FIELD_ENUM, 2),  FRAME(vaddr, FIELD_NUMBER, 0),
+	FRAME(is_managed, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_frames = TABLE(struct profile_frame, frame_rows);
@@ -61,12 +62,14 @@ static const struct codec_field proc_rows[] = {
 	PROC(ns_tgid, FIELD_NUMBER, 0),
 	LIMIT_FACTS(at_attach),
 	LIMIT_FACTS(now),
+	PROC(runtime, FIELD_STRING, 0),
+	PROC(runtime_reason, FIELD_STRING, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
 IS_AS_LISTED(struct mp_proc_totals, 80);
 IS_AS_LISTED(struct profile_facts, 120);
-IS_AS_LISTED(struct profile_proc, 360);
+IS_AS_LISTED(struct profile_proc, 368);
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

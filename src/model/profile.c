@@ -45,7 +45,7 @@ const char *profile_str(const struct profile *p, uint32_t id)
 static bool same_frame(const struct profile_frame *a, const struct profile_frame *b)
 {
 	return a->name == b->name && a->module == b->module && a->file == b->file && a->line == b->line &&
-	       a->class == b->class && a->build_id == b->build_id && a->vaddr == b->vaddr &&
+	       a->class == b->class && a->build_id == b->build_id && a->vaddr == b->vaddr && a->is_managed == b->is_managed &&
 	       a->inlined == b->inlined;
 }
 

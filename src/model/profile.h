@@ -49,6 +49,7 @@ struct profile_frame {
 	uint32_t line;	 /* 0 if unknown */
 	uint32_t build_id; /* of the object, in hex; "" if unknown */
 	bool inlined;	   /* part of the next frame's code: one address, and that one's function called it */
+	bool is_managed;   /* a line of a managed runtime's language, not native code */
 	enum frame_class class;
 	uint64_t vaddr; /* of code without a name, in the object's own terms: for tools that find one later; else 0 */
 };
@@ -105,6 +106,8 @@ struct profile_proc {
 	uint64_t begin_ns, end_ns; /* of being profiled, in the window */
 	struct mp_proc_totals old; /* frees of blocks from before attach; lost calls */
 	struct profile_facts at_attach, now;
+	uint32_t runtime;	 /* string id: "CPython 3.11.2", "" if none that is known */
+	uint32_t runtime_reason; /* why its frames have no names, "" if they have; string id */
 };
 
 struct profile_loss {

@@ -64,8 +64,11 @@ struct runtime_ops {
 	void (*config)(const struct runtime *r, struct mp_runtime *words);
 	/* 0, or -errno: no name (it was checked, and is not what it should be) */
 	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
-	/* A native function whose frames run the language's code: the language's frames stand before it. */
-	bool (*is_eval)(const char *symbol);
+	/*
+	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its name, or
+	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0.
+	 */
+	bool (*is_eval)(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
 	bool (*is_own_object)(const char *module);
 	/* May be NULL. 0 or -errno. */

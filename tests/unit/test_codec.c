@@ -380,7 +380,7 @@ static void tables_of_other_versions__give_the_columns_that_both_know(void **sta
 	(void)state;
 	codec_add_number(&b, codec_frames.n + 2);
 	for (k = 0; k < codec_frames.n + 2; k++) {
-		bool is_small = k == 4 || k == 6; /* class, inlined: 0 or so */
+		bool is_small = k == 4 || k == 6 || k == 8; /* class, inlined, is_managed: 0 or so */
 
 		memcpy(codec_column_room(&c, 3), is_small ? (uint64_t[3]){ 0 } : column, sizeof(column));
 		codec_column_add(&c, &b, 3);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The managed runtimes of the targets; see managed.h. */
+#include "app/managed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+
+/* An interpreter that starts is looked at again after 0.1 s, 0.2 s, 0.4 s ... */
+#define FIRST_WAIT_NS (100 * NS_PER_MS)
+#define MOST_TRIES 8
+
+struct managed_process {
+	uint32_t gen;
+	pid_t pid;
+	struct runtime *runtime; /* NULL: not known yet, or none */
+	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
+	unsigned int tries;
+	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
+};
+
+struct waiting_frames {
+	uint64_t hash;
+	uint32_t n;
+	struct mp_rt_frame *v;
+};
+
+struct managed {
+	struct managed_process *procs;
+	size_t n_procs, procs_cap, n_waiting_looks;
+	struct table by_gen; /* gen -> index in procs */
+	struct waiting_frames *waiting; /* their stacks have not come yet; few */
+	size_t n_waiting, waiting_cap;
+	uint64_t n_unnamed;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+struct managed *managed_new(void)
+{
+	return xcalloc(1, sizeof(struct managed));
+}
+
+void managed_free(struct managed *m)
+{
+	size_t i;
+
+	if (!m)
+		return;
+	for (i = 0; i < m->n_procs; i++) {
+		runtime_close(m->procs[i].runtime);
+		table_release(&m->procs[i].names);
+	}
+	for (i = 0; i < m->n_waiting; i++)
+		free(m->waiting[i].v);
+	free(m->waiting);
+	free(m->procs);
+	table_release(&m->by_gen);
+	free(m);
+}
+
+/* ---- processes ---- */
+
+static struct managed_process *find_process(struct managed *m, uint32_t gen)
+{
+	const uint64_t *at = table_get(&m->by_gen, gen);
+
+	return at ? &m->procs[*at] : NULL;
+}
+
+/* Tell the profile, the kernel side, and whoever watches the log. */
+static void found(struct collector *c, struct managed_process *p)
+{
+	const struct runtime *r = p->runtime;
+	struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+	struct mp_runtime words = { 0 };
+	char *name = xasprintf("%s %s", r->ops->name, r->version);
+
+	proc->runtime = profile_string(&c->profile, name);
+	proc->runtime_reason = profile_string(&c->profile, r->reason);
+	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
+	free(name);
+	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
+		return;
+	words.kind = r->ops->kind;
+	r->ops->config(r, &words);
+	if (kern_set_runtime(c->kern, p->gen, &words))
+		log_warn("process %d: no room for its %s frames: native stacks only", (int)p->pid, r->ops->name);
+}
+
+static void look(struct collector *c, struct managed_process *p)
+{
+	int err = runtime_open(&p->runtime, c->proc_root, p->pid);
+
+	p->look_ns = 0;
+	c->managed->n_waiting_looks--;
+	if (!err)
+		found(c, p);
+	if (err != -EAGAIN || ++p->tries == MOST_TRIES)
+		return;
+	p->look_ns = monotonic_ns() + (FIRST_WAIT_NS << p->tries);
+	c->managed->n_waiting_looks++;
+}
+
+static void look_soon(struct managed *m, struct managed_process *p, uint64_t wait_ns)
+{
+	if (!p->look_ns)
+		m->n_waiting_looks++;
+	p->look_ns = monotonic_ns() + wait_ns;
+	p->tries = 0;
+}
+
+void managed_add(struct collector *c, uint32_t gen, pid_t pid)
+{
+	struct managed *m = c->managed;
+
+	if (find_process(m, gen))
+		return;
+	XGROW(m->procs, m->n_procs, m->procs_cap);
+	m->procs[m->n_procs] = (struct managed_process){ .gen = gen, .pid = pid };
+	*table_put(&m->by_gen, gen, 0) = m->n_procs;
+	look_soon(m, &m->procs[m->n_procs++], 0);
+}
+
+void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+	const char *slash = strrchr(path, '/');
+
+	(void)pid;
+	if (p && !p->runtime && slash && runtime_may_be(slash + 1))
+		look_soon(c->managed, p, FIRST_WAIT_NS);
+}
+
+void managed_end(struct collector *c, uint32_t gen)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+
+	if (!p || !p->look_ns)
+		return;
+	p->look_ns = 0;
+	c->managed->n_waiting_looks--;
+}
+
+void managed_poll(struct collector *c)
+{
+	struct managed *m = c->managed;
+	uint64_t now;
+	size_t i;
+
+	if (!m->n_waiting_looks)
+		return;
+	now = monotonic_ns();
+	for (i = 0; i < m->n_procs; i++)
+		if (m->procs[i].look_ns && m->procs[i].look_ns <= now)
+			look(c, &m->procs[i]);
+}
+
+struct runtime *managed_runtime(struct collector *c, uint32_t gen)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+
+	return p ? p->runtime : NULL;
+}
+
+/* ---- frames ---- */
+
+void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
+{
+	struct managed *m = c->managed;
+	struct waiting_frames *w;
+	size_t i;
+
+	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
+		;
+	if (i == m->n_waiting) {
+		XGROW(m->waiting, m->n_waiting, m->waiting_cap);
+		m->waiting[m->n_waiting++] = (struct waiting_frames){ .hash = e->hash };
+	}
+	w = &m->waiting[i];
+	free(w->v);
+	w->n = e->n;
+	w->v = xmalloc((e->n + 1) * sizeof(*w->v));
+	memcpy(w->v, e->frames, e->n * sizeof(*w->v));
+}
+
+bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct mp_rt_frame **v)
+{
+	struct managed *m = c->managed;
+	size_t i;
+
+	*v = NULL;
+	if (!n)
+		return true;
+	for (i = 0; i < m->n_waiting && m->waiting[i].hash != hash; i++)
+		;
+	if (i == m->n_waiting || m->waiting[i].n != n)
+		return false;
+	*v = m->waiting[i].v;
+	m->waiting[i] = m->waiting[--m->n_waiting];
+	return true;
+}
+
+static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f)
+{
+	uint64_t key = hash_u64(hash_u64(f->code) ^ (f->at & ~MP_RT_ENTRY));
+	uint64_t *known = table_get(&p->names, key);
+	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
+	struct profile_frame frame = { .is_managed = true };
+	uint32_t at;
+
+	if (known)
+		return (uint32_t)*known;
+	if (p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name) || !name.function.len) {
+		c->managed->n_unnamed++;
+		runtime_name_release(&name);
+		at = note_frame(c, "[frame without a name]");
+	} else {
+		frame.name = profile_string(&c->profile, name.function.data);
+		frame.file = profile_string(&c->profile, name.file.data);
+		frame.line = name.line;
+		frame.module = frame.build_id = profile_string(&c->profile, "");
+		frame.class = name.is_internal ? FRAME_RUNTIME : FRAME_APP;
+		at = profile_frame(&c->profile, &frame);
+		runtime_name_release(&name);
+	}
+	*table_put(&p->names, key, 0) = at;
+	return at;
+}
+
+/* The outermost function of native frame i decides; what is inlined into it does not. */
+static bool is_eval(const struct collector *c, const struct runtime *r, const uint32_t *frames, uint32_t last)
+{
+	const struct profile_frame *f = &c->profile.frames[frames[last]];
+
+	return r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
+}
+
+uint32_t managed_merge(struct collector *c, uint32_t gen, const struct mp_rt_frame *v, uint32_t n,
+		       const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+	uint32_t before[MP_MAX_FRAMES + 1], i, j, at = 0, n_out = 0;
+	bool eval[MP_MAX_FRAMES];
+
+	if (!p || !p->runtime) {
+		memcpy(out, frames, first[n_native] * sizeof(*out));
+		return first[n_native];
+	}
+	for (i = 0; i < n_native; i++)
+		eval[i] = is_eval(c, p->runtime, frames, first[i + 1] - 1);
+	runtime_merge(eval, n_native, v, n, before);
+	for (i = 0; i <= n_native; i++) {
+		for (j = 0; j < before[i]; j++)
+			out[n_out++] = name_frame(c, p, &v[at++]);
+		if (i == n_native)
+			break;
+		memcpy(&out[n_out], &frames[first[i]], (first[i + 1] - first[i]) * sizeof(*out));
+		n_out += first[i + 1] - first[i];
+	}
+	return n_out;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The managed runtimes of the targets; part of the collector. Finds out who runs in a process (again and again while
+ * an interpreter starts), tells the kernel side how to read its frames, and names them as they come.
+ */
+#ifndef MEMPROBE_APP_MANAGED_H
+#define MEMPROBE_APP_MANAGED_H
+
+#include "app/collector_internal.h"
+#include "runtime/runtime.h"
+
+struct managed;
+
+struct managed *managed_new(void);
+void managed_free(struct managed *m);
+
+/* A process has become a target, under a generation; look at it soon. */
+void managed_add(struct collector *c, uint32_t gen, pid_t pid);
+/* It mapped code that may bring a runtime. */
+void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path);
+void managed_end(struct collector *c, uint32_t gen);
+/* To be called often: looks at those that wait for it. */
+void managed_poll(struct collector *c);
+/* The runtime of a generation, or NULL. */
+struct runtime *managed_runtime(struct collector *c, uint32_t gen);
+
+/* Frames as they came, before their stack. */
+void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e);
+/* Those of the stack of that hash, into *v (malloc'ed); how many. False: n were sent and are not here. */
+bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct mp_rt_frame **v);
+
+/*
+ * Put the n frames of a runtime between the native ones, where they belong. first[i] is where the names of native frame i
+ * begin in frames, first[n_native] is their number; out has room for both.  Returns how many are in out.
+ */
+uint32_t managed_merge(struct collector *c, uint32_t gen, const struct mp_rt_frame *v, uint32_t n,
+		       const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out);
+
+#endif
