@@ -22,12 +22,18 @@ static void halve(struct series *s)
 	s->every *= 2;
 }
 
+/* Doubles from 16 points on: most series are short. */
+static void make_room(struct series *s)
+{
+	if (!s->v)
+		s->every = 1;
+	if (!s->v || (s->n >= 16 && s->n < SERIES_MOST && !(s->n & (s->n - 1))))
+		s->v = xreallocarray(s->v, s->n < 16 ? 16 : 2 * s->n, sizeof(*s->v));
+}
+
 void series_add(struct series *s, double t_s, double bytes)
 {
-	if (!s->v) {
-		s->v = xcalloc(SERIES_MOST, sizeof(*s->v));
-		s->every = 1;
-	}
+	make_room(s);
 	if (s->skipped && s->n) {
 		if (bytes < s->v[s->n - 1].bytes)
 			s->v[s->n - 1] = (struct series_point){ t_s, bytes };
