@@ -45,12 +45,13 @@ static __always_inline bool rt_put(struct mp_scratch *s, __u64 code, __u64 at)
 	return true;
 }
 
-/* The readers. */
-static __always_inline void rt_read(__u32 kind)
+/* The readers: a file, and a line below, for each kind. */
+#include "v8.bpf.h"
+
+static __always_inline void rt_read(struct mp_scratch *s, __u32 kind)
 {
 	switch (kind) {
-	default:
-		break;
+	case MP_RT_V8: v8_read(s); break;
 	}
 }
 
@@ -68,7 +69,7 @@ __noinline __u64 rt_frames(__u64 hash)
 	r = rt_words(s);
 	if (!r)
 		return hash;
-	rt_read(r->kind);
+	rt_read(s, r->kind);
 	for (i = 0; i < MP_RT_FRAMES; i++) {
 		if (i >= s->rt.n)
 			break;

@@ -28,6 +28,17 @@ struct mp_runtime {
 	__u64 w[MP_RT_WORDS];
 };
 
+/* MP_RT_V8: offsets from the frame pointer, as two's complement, and in objects; instance types */
+enum mp_v8_word {
+	MP_V8_FP_CONTEXT,
+	MP_V8_FP_FUNCTION,
+	MP_V8_FP_BYTECODE,
+	MP_V8_FP_OFFSET,
+	MP_V8_FUNCTION_SHARED,
+	MP_V8_MAP_TYPE,
+	MP_V8_SHARED_TYPE,
+};
+
 /*
  * A frame: two words that the runtime's resolver understands, as they were in the target. With MP_RT_ENTRY the native
  * frame of the interpreter's loop was entered for this one: outer frames belong to an outer loop.

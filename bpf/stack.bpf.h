@@ -171,6 +171,7 @@ static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 		capture_tables(c, s, gen);
 		return stack_intern(s, 0, uw_finish_hash());
 	}
+	s->jit_fp = 0;
 	if (walker == WALK_KERNEL)
 		capture_kernel(ctx, c, s, &first);
 	else

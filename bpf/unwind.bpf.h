@@ -317,6 +317,10 @@ static __always_inline int uw_step(struct mp_scratch *s, struct uw_regs *u)
 		r = uw_step_special(rule & 0x3fffff);
 		*u = s->regs;
 	} else {
+		if (!s->jit_fp) {
+			s->jit_fp = u->fp;
+			s->jit_pc = u->pc;
+		}
 		r = uw_step_frame_pointer(s, u);
 	}
 	if (!r && !u->pc)
@@ -395,6 +399,7 @@ static __always_inline void capture_tables(struct call *c, struct mp_scratch *s,
 		.hash = mp_hash_start(gen),
 		.salt = mp_mix((__u64)gen << 32 | uw_epoch),
 	};
+	s->jit_fp = 0;
 	uw_store(s, &s->regs);
 	if (uw_entry_frame(c, s, &s->regs)) {
 		s->ev.end = MP_END_UNREADABLE;
@@ -422,6 +427,7 @@ static __always_inline void capture_tables_at(const struct call *c, struct mp_sc
 		.own_ra = own_ra,
 		.exact = 1,
 	};
+	s->jit_fp = 0;
 	uw_walk(s);
 }
 

@@ -430,8 +430,7 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 		return; /* sent twice */
 	n = name_native(c, r, frames, first);
 	if (r->n_runtime) {
-		n = managed_merge(c, r->gen, r->runtime, r->n_runtime, frames, first,
-				  r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES, merged);
+		n = managed_merge(c, r, frames, first, r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES, merged);
 		all = merged;
 	}
 	if (r->thread[0])

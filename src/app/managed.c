@@ -247,10 +247,31 @@ static bool is_eval(const struct collector *c, const struct runtime *r, const ui
 	return r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
 }
 
-uint32_t managed_merge(struct collector *c, uint32_t gen, const struct mp_rt_frame *v, uint32_t n,
-		       const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out)
+/* Each frame of the runtime in the place of the native one at its address. */
+static uint32_t replace(struct collector *c, struct managed_process *p, const struct raw_stack *r,
+			const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out)
 {
-	struct managed_process *p = find_process(c->managed, gen);
+	uint32_t i, j, at = 0, n, n_out = 0;
+
+	for (i = 0; i < n_native; i++) {
+		for (j = at; j < r->n_runtime && (r->runtime[j].at & ~MP_RT_ENTRY) != r->frames[i]; j++)
+			;
+		if (j < r->n_runtime) {
+			out[n_out++] = name_frame(c, p, &r->runtime[j]);
+			at = j + 1;
+			continue;
+		}
+		n = first[i + 1] - first[i];
+		memcpy(&out[n_out], &frames[first[i]], n * sizeof(*out));
+		n_out += n;
+	}
+	return n_out;
+}
+
+uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first,
+		       uint32_t n_native, uint32_t *out)
+{
+	struct managed_process *p = find_process(c->managed, r->gen);
 	uint32_t before[MP_MAX_FRAMES + 1], i, j, at = 0, n_out = 0;
 	bool eval[MP_MAX_FRAMES];
 
@@ -258,12 +279,14 @@ uint32_t managed_merge(struct collector *c, uint32_t gen, const struct mp_rt_fra
 		memcpy(out, frames, first[n_native] * sizeof(*out));
 		return first[n_native];
 	}
+	if (p->runtime->ops->frames_are_native)
+		return replace(c, p, r, frames, first, n_native, out);
 	for (i = 0; i < n_native; i++)
 		eval[i] = is_eval(c, p->runtime, frames, first[i + 1] - 1);
-	runtime_merge(eval, n_native, v, n, before);
+	runtime_merge(eval, n_native, r->runtime, r->n_runtime, before);
 	for (i = 0; i <= n_native; i++) {
 		for (j = 0; j < before[i]; j++)
-			out[n_out++] = name_frame(c, p, &v[at++]);
+			out[n_out++] = name_frame(c, p, &r->runtime[at++]);
 		if (i == n_native)
 			break;
 		memcpy(&out[n_out], &frames[first[i]], (first[i + 1] - first[i]) * sizeof(*out));

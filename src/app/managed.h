@@ -30,10 +30,10 @@ void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e);
 bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct mp_rt_frame **v);
 
 /*
- * Put the n frames of a runtime between the native ones, where they belong. first[i] is where the names of native frame i
+ * Put the runtime's frames of a stack between the native ones, where they belong. first[i] is where the names of native frame i
  * begin in frames, first[n_native] is their number; out has room for both.  Returns how many are in out.
  */
-uint32_t managed_merge(struct collector *c, uint32_t gen, const struct mp_rt_frame *v, uint32_t n,
-		       const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out);
+uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first,
+		       uint32_t n_native, uint32_t *out);
 
 #endif

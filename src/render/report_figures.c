@@ -65,10 +65,13 @@ void add_short_name(struct buf *b, const char *name)
 
 uint32_t first_own_frame(const struct profile *p, const struct profile_stack *s)
 {
-	uint32_t i;
+	uint32_t i, runtime = 0; /* where all else is a runtime's: its own function */
 
 	for (i = 0; i < s->n_frames; i++) {
 		switch (p->frames[p->stack_frames[s->first_frame + i]].class) {
+		case FRAME_RUNTIME:
+			runtime = runtime ? runtime : i;
+			continue;
 		case FRAME_ALLOCATOR:
 		case FRAME_LIBC:
 		case FRAME_CXX:
@@ -77,7 +80,7 @@ uint32_t first_own_frame(const struct profile *p, const struct profile_stack *s)
 			return i;
 		}
 	}
-	return 0;
+	return runtime;
 }
 
 const char *own_frame_name(const struct profile *p, const struct profile_stack *s)

@@ -55,6 +55,8 @@ struct runtime {
 struct runtime_ops {
 	const char *name; /* "CPython" */
 	enum mp_rt_kind kind; /* MP_RT_NONE: no frames */
+	/* Each frame stands for the native one whose address is `at`, and takes its place; else see is_eval. */
+	bool frames_are_native;
 	/*
 	 * Is it this one? r->process is open. 0: yes; version, reason, has_frames and has_census are set, state is the runtime's
 	 * own; -ENOENT: no; -EAGAIN: it is, but not yet begun (call again later); -errno.

@@ -38,7 +38,7 @@ for entry in heap_entry stack_verify fault_verify; do
 	check $entry uw_chunk_walk uw_rule current_tgid_in_ns
 	check $entry uw_chunk_walk uw_step_special
 	check $entry uw_finish_hash
-	check $entry rt_frames
+	check $entry rt_frames v8_frame
 done
 for entry in heap_entry heap_entry_fp heap_return heap_free_entry; do
 	check $entry proc_gen proc_exec proc_begin
