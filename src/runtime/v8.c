@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * V8 in node: names and lines of JavaScript frames from the heap's own metadata, without flags or perf maps.
+ *
+ * The line is that of the call in an interpreted frame, that of the function's beginning in compiled code (what a
+ * compiler inlined is not seen). A build without the v8dbg_ symbols, or with compressed pointers, has native stacks only.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "runtime/runtimes.h"
+#include "runtime/v8_heap.h"
+
+/* Sources are read as far as a position, up to this; what lies behind has no line. */
+#define MOST_SOURCE (4u << 20)
+
+/* Where the lines of one source end, as far as they were needed. */
+struct v8_source {
+	uint64_t string;
+	int64_t length;
+	uint32_t *ends;
+	size_t n, cap;
+	uint32_t read; /* characters that were looked at */
+};
+
+struct v8 {
+	struct v8_layout layout;
+	struct v8_source *sources;
+	size_t n_sources, sources_cap;
+};
+
+static bool v8_is_own_object(const char *module)
+{
+	return !strcmp(module, "node") || !strcmp(module, "nodejs") || !strncmp(module, "libnode.so", 10);
+}
+
+static bool read_version(struct runtime *r, struct runtime_object *o)
+{
+	uint32_t v[3];
+	static const char *const names[3] = { "_ZN2v88internal7Version6major_E", "_ZN2v88internal7Version6minor_E",
+					      "_ZN2v88internal7Version6build_E" };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		uint64_t addr = runtime_symbol(&r->process, o, names[i]);
+
+		if (!addr || !runtime_read(&r->process, addr, &v[i], sizeof(v[i])))
+			return false;
+	}
+	snprintf(r->version, sizeof(r->version), "%u.%u.%u", v[0], v[1], v[2]);
+	return true;
+}
+
+/* All that the kernel side reads of a frame lies within 40 bytes below the frame pointer. */
+static bool frame_is_near(const struct v8_layout *l)
+{
+	return l->fp_context >= -40 && l->fp_function >= -40 && l->fp_bytecode >= -40 && l->fp_offset >= -40 &&
+	       l->fp_context < 0 && l->fp_function < 0 && l->fp_bytecode < 0 && l->fp_offset < 0;
+}
+
+static int v8_open(struct runtime *r)
+{
+	struct runtime_object *o = runtime_find_object(&r->process, "node");
+	const char *missing = "";
+	struct v8 *v;
+
+	if (!o)
+		o = runtime_find_object(&r->process, "nodejs");
+	if (!o)
+		o = runtime_find_object(&r->process, "libnode");
+	if (!o)
+		return -ENOENT;
+	v = xcalloc(1, sizeof(*v));
+	r->state = v;
+	if (!read_version(r, o))
+		snprintf(r->version, sizeof(r->version), "(unknown)");
+	if (!v8_layout_read(&v->layout, &r->process, o, &missing))
+		snprintf(r->reason, sizeof(r->reason), "its binary does not export %s", missing);
+	else if (!frame_is_near(&v->layout) || v->layout.fixed_array_data != 16)
+		snprintf(r->reason, sizeof(r->reason), "its frames or objects are not laid out as known here");
+	else
+		r->has_frames = true;
+	return 0;
+}
+
+static void v8_close(struct runtime *r)
+{
+	struct v8 *v = r->state;
+	size_t i;
+
+	for (i = 0; i < v->n_sources; i++)
+		free(v->sources[i].ends);
+	free(v->sources);
+	free(v);
+}
+
+static void v8_config(const struct runtime *r, struct mp_runtime *words)
+{
+	const struct v8 *v = r->state;
+
+	words->w[MP_V8_FP_CONTEXT] = (uint64_t)(int64_t)v->layout.fp_context;
+	words->w[MP_V8_FP_FUNCTION] = (uint64_t)(int64_t)v->layout.fp_function;
+	words->w[MP_V8_FP_BYTECODE] = (uint64_t)(int64_t)v->layout.fp_bytecode;
+	words->w[MP_V8_FP_OFFSET] = (uint64_t)(int64_t)v->layout.fp_offset;
+	words->w[MP_V8_FUNCTION_SHARED] = (uint64_t)v->layout.function_shared;
+	words->w[MP_V8_MAP_TYPE] = (uint64_t)v->layout.map_type;
+	words->w[MP_V8_SHARED_TYPE] = (uint64_t)v->layout.type_shared;
+}
+
+/* ---- lines ---- */
+
+static struct v8_source *source_of(struct v8 *v, uint64_t string, int64_t length)
+{
+	size_t i;
+
+	for (i = 0; i < v->n_sources; i++)
+		if (v->sources[i].string == string && v->sources[i].length == length)
+			return &v->sources[i];
+	XGROW(v->sources, v->n_sources, v->sources_cap);
+	v->sources[v->n_sources] = (struct v8_source){ .string = string, .length = length };
+	return &v->sources[v->n_sources++];
+}
+
+/* Read on to the position. */
+static bool source_read(struct runtime *r, struct v8_source *s, uint32_t position)
+{
+	struct v8 *v = r->state;
+	struct buf text = BUF_INIT;
+	bool ok = true;
+	size_t i;
+
+	if (position < s->read)
+		return true;
+	ok = v8_text(&r->process, &v->layout, s->string, s->read, position - s->read + 1, &text);
+	for (i = 0; ok && i < text.len; i++) {
+		if (text.data[i] != '\n')
+			continue;
+		XGROW(s->ends, s->n, s->cap);
+		s->ends[s->n++] = s->read + (uint32_t)i;
+	}
+	if (ok)
+		s->read += (uint32_t)text.len;
+	buf_release(&text);
+	return ok && position < s->read;
+}
+
+/* The line of a position, from 1; 0 unknown. */
+static uint32_t line_of(struct runtime *r, uint64_t string, int64_t position)
+{
+	struct v8 *v = r->state;
+	int64_t length = v8_length(&r->process, &v->layout, string);
+	struct v8_source *s;
+	size_t low = 0, high;
+
+	if (position < 0 || length <= 0 || position >= length || position >= MOST_SOURCE)
+		return 0;
+	s = source_of(v, string, length);
+	if (!source_read(r, s, (uint32_t)position))
+		return 0;
+	for (high = s->n; low < high;) {
+		size_t middle = (low + high) / 2;
+
+		if (s->ends[middle] < position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (uint32_t)low + 1;
+}
+
+static int v8_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
+{
+	struct v8 *v = r->state;
+	struct v8_function f = { .name = BUF_INIT, .script = BUF_INIT };
+	const char *file;
+
+	(void)at;
+	if (!v8_function_read(&r->process, &v->layout, code & 0xffffffffffff, (uint32_t)(code >> 48), &f)) {
+		buf_release(&f.name);
+		buf_release(&f.script);
+		return -ESTALE;
+	}
+	file = f.script.data;
+	if (!strncmp(file, "file://", 7))
+		file += 7;
+	if (f.name.len)
+		buf_add_plain(&name->function, f.name.data);
+	else
+		buf_adds(&name->function, "(anonymous)");
+	buf_add_plain(&name->file, file);
+	name->is_internal = !strncmp(file, "node:", 5) || !*file;
+	if (f.source)
+		name->line = line_of(r, f.source, f.position);
+	buf_release(&f.name);
+	buf_release(&f.script);
+	return 0;
+}
+
+static bool v8_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
+{
+	(void)r;
+	(void)symbol;
+	(void)module;
+	(void)vaddr;
+	return false; /* its frames are native ones */
+}
+
+const struct runtime_ops v8_runtime = {
+	.name = "V8",
+	.kind = MP_RT_V8,
+	.frames_are_native = true,
+	.open = v8_open,
+	.close = v8_close,
+	.config = v8_config,
+	.resolve = v8_resolve,
+	.is_eval = v8_is_eval,
+	.is_own_object = v8_is_own_object,
+};

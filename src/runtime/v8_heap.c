@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Objects in V8's heap; see v8_heap.h. */
+#include "runtime/v8_heap.h"
+
+#include <string.h>
+
+/* ---- constants ---- */
+
+static const struct {
+	const char *name;
+	size_t at;
+} constants[] = {
+#define CONSTANT(field, name) { "v8dbg_" name, offsetof(struct v8_layout, field) }
+	CONSTANT(fp_context, "off_fp_context_or_frame_type"),
+	CONSTANT(fp_function, "off_fp_function"),
+	CONSTANT(fp_bytecode, "off_fp_bytecode_array"),
+	CONSTANT(fp_offset, "off_fp_bytecode_offset"),
+	CONSTANT(map_type, "class_Map__instance_type__uint16_t"),
+	CONSTANT(function_shared, "class_JSFunction__shared__SharedFunctionInfo"),
+	CONSTANT(shared_data, "class_SharedFunctionInfo__function_data__Object"),
+	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Object"),
+	CONSTANT(shared_script, "class_SharedFunctionInfo__script_or_debug_info__HeapObject"),
+	CONSTANT(script_name, "class_Script__name__Object"),
+	CONSTANT(script_source, "class_Script__source__Object"),
+	CONSTANT(string_length, "class_String__length__int32_t"),
+	CONSTANT(one_byte_chars, "class_SeqOneByteString__chars__char"),
+	CONSTANT(two_byte_chars, "class_SeqTwoByteString__chars__char"),
+	CONSTANT(cons_first, "class_ConsString__first__String"),
+	CONSTANT(cons_second, "class_ConsString__second__String"),
+	CONSTANT(sliced_parent, "class_SlicedString__parent__String"),
+	CONSTANT(sliced_offset, "class_SlicedString__offset__SMI"),
+	CONSTANT(thin_actual, "class_ThinString__actual__String"),
+	CONSTANT(representation_mask, "StringRepresentationMask"),
+	CONSTANT(encoding_mask, "StringEncodingMask"),
+	CONSTANT(one_byte_tag, "OneByteStringTag"),
+	CONSTANT(cons_tag, "ConsStringTag"),
+	CONSTANT(external_tag, "ExternalStringTag"),
+	CONSTANT(sliced_tag, "SlicedStringTag"),
+	CONSTANT(thin_tag, "ThinStringTag"),
+	CONSTANT(first_nonstring, "FirstNonstringType"),
+	CONSTANT(type_shared, "type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE"),
+	CONSTANT(type_script, "type_Script__SCRIPT_TYPE"),
+	CONSTANT(type_scope_info, "type_ScopeInfo__SCOPE_INFO_TYPE"),
+	CONSTANT(type_bytecode, "type_BytecodeArray__BYTECODE_ARRAY_TYPE"),
+	CONSTANT(bytecode_data, "class_BytecodeArray__data__uintptr_t"),
+	CONSTANT(uncompiled_start, "class_UncompiledData__start_position__int32_t"),
+	CONSTANT(type_uncompiled, "type_UncompiledDataWithoutPreparseData__UNCOMPILED_DATA_WITHOUT_PREPARSE_DATA_TYPE"),
+	CONSTANT(type_uncompiled_preparse, "type_UncompiledDataWithPreparseData__UNCOMPILED_DATA_WITH_PREPARSE_DATA_TYPE"),
+	CONSTANT(map_constructor, "class_Map__constructor_or_back_pointer__Object"),
+	CONSTANT(fixed_array_data, "class_FixedArray__data__uintptr_t"),
+#undef CONSTANT
+};
+
+bool v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o, const char **missing)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+		uint64_t addr = runtime_symbol(p, o, constants[i].name);
+
+		if (!addr || !runtime_read(p, addr, (char *)l + constants[i].at, sizeof(int32_t))) {
+			*missing = constants[i].name;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- objects ---- */
+
+static bool is_object(uint64_t word)
+{
+	return (word & 3) == 1 && !(word >> 47);
+}
+
+/* Small integers are the upper half of a word on these builds (no pointer compression). */
+static bool is_smi(uint64_t word)
+{
+	return !(uint32_t)word;
+}
+
+static uint64_t field(const struct runtime_process *p, uint64_t object, int32_t offset)
+{
+	return runtime_word(p, object - 1 + (uint64_t)(int64_t)offset);
+}
+
+int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object)
+{
+	uint64_t map;
+	uint16_t type;
+
+	if (!is_object(object))
+		return -1;
+	map = field(p, object, 0);
+	if (!is_object(map) || !runtime_read(p, map - 1 + (uint64_t)l->map_type, &type, sizeof(type)))
+		return -1;
+	return type;
+}
+
+static int string_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t string)
+{
+	int type = v8_type(p, l, string);
+
+	return type >= 0 && type < l->first_nonstring ? type : -1;
+}
+
+int64_t v8_length(const struct runtime_process *p, const struct v8_layout *l, uint64_t string)
+{
+	int32_t length;
+
+	if (string_type(p, l, string) < 0 ||
+	    !runtime_read(p, string - 1 + (uint64_t)l->string_length, &length, sizeof(length)))
+		return -1;
+	return length;
+}
+
+/* Where the data of an external string lies is not exported: behind its resource (src/objects/string.h, V8 8 to 12). */
+#define EXTERNAL_DATA 24
+
+/* Characters at addr, of one byte or two. */
+static bool add_chars(const struct runtime_process *p, uint64_t addr, bool is_wide, size_t n, struct buf *out)
+{
+	uint8_t part[4096];
+	size_t i, len = is_wide ? 2 : 1, take;
+
+	for (; n; n -= take, addr += take * len) {
+		take = n < sizeof(part) / len ? n : sizeof(part) / len;
+		if (!runtime_read(p, addr, part, take * len))
+			return false;
+		for (i = 0; i < take; i++) {
+			uint32_t c = is_wide ? part[2 * i] | (uint32_t)part[2 * i + 1] << 8 : part[i];
+
+			buf_addc(out, c && c < 0x80 ? (char)c : '?');
+		}
+	}
+	return true;
+}
+
+#define MOST_PARTS 64 /* of a string that was put together */
+
+static bool add_string(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from,
+		       size_t max, unsigned int parts, struct buf *out)
+{
+	int type = string_type(p, l, string), form;
+	int64_t length = v8_length(p, l, string), first;
+	size_t n, before = out->len;
+	uint64_t left;
+	bool wide;
+
+	if (type < 0 || length < 0 || !parts)
+		return false;
+	n = (size_t)length > from ? (size_t)length - from : 0;
+	n = n < max ? n : max;
+	form = type & l->representation_mask;
+	wide = (type & l->encoding_mask) != l->one_byte_tag;
+	if (form == l->thin_tag)
+		return add_string(p, l, field(p, string, l->thin_actual), from, max, parts - 1, out);
+	if (form == l->sliced_tag)
+		return add_string(p, l, field(p, string, l->sliced_parent),
+				  from + (field(p, string, l->sliced_offset) >> 32), n, parts - 1, out);
+	if (form == l->external_tag)
+		return add_chars(p, field(p, string, EXTERNAL_DATA + 1) + from * (wide ? 2 : 1), wide, n, out);
+	if (form != l->cons_tag)
+		return add_chars(p, string - 1 + (uint64_t)(wide ? l->two_byte_chars : l->one_byte_chars) +
+					    from * (wide ? 2 : 1), wide, n, out);
+	left = field(p, string, l->cons_first);
+	first = v8_length(p, l, left);
+	if (first < 0)
+		return false;
+	if ((int64_t)from < first && !add_string(p, l, left, from, n, parts - 1, out))
+		return false;
+	n -= out->len - before;
+	from = (int64_t)from < first ? 0 : from - (size_t)first;
+	return !n || add_string(p, l, field(p, string, l->cons_second), from, n, parts - 1, out);
+}
+
+bool v8_text(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from, size_t max,
+	     struct buf *out)
+{
+	return add_string(p, l, string, from, max, MOST_PARTS, out);
+}
+
+/* ---- positions ---- */
+
+/* Seven bits a byte, low ones first, then zigzag; false at the end of the table. */
+static bool next_int(const uint8_t **at, const uint8_t *end, int64_t *value)
+{
+	uint64_t v = 0;
+	unsigned int shift = 0;
+
+	for (; *at < end && shift < 64; shift += 7) {
+		uint8_t b = *(*at)++;
+
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (b & 0x80)
+			continue;
+		*value = (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Pairs of differences: of the bytecode offset (-1 - d for an expression's), of the position, which is kept as
+ * (position + 1) << 1 with other fields above bit 31 (src/codegen/source-position-table.cc, source-position.h; V8 7 to 12).
+ */
+int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
+{
+	const uint8_t *at = table, *end = table + len;
+	int64_t code = 0, raw = 0, found = -1, d;
+
+	while (next_int(&at, end, &d)) {
+		code += d < 0 ? -(d + 1) : d;
+		if (code > offset || !next_int(&at, end, &d))
+			break;
+		raw += d;
+		found = (raw >> 1 & 0x3fffffff) - 1;
+	}
+	return found;
+}
+
+/*
+ * Not exported: the position table's place in a bytecode array whose data begin at 54 (V8 11.3), and where the bytes
+ * of a byte array are (as a fixed array's).
+ */
+#define BYTECODE_DATA_KNOWN 54
+#define BYTECODE_POSITIONS 32
+#define MOST_POSITION_BYTES (256 << 10)
+
+static int64_t position_of_offset(const struct runtime_process *p, const struct v8_layout *l, uint64_t bytecode,
+				  uint32_t slot)
+{
+	uint32_t header = (uint32_t)l->bytecode_data - 1;
+	uint64_t table, length;
+	struct buf b = BUF_INIT;
+	int64_t position = -1;
+
+	if (l->bytecode_data != BYTECODE_DATA_KNOWN || slot < header)
+		return -1;
+	table = field(p, bytecode, BYTECODE_POSITIONS);
+	length = field(p, table, 8);
+	if (!is_object(table) || !is_smi(length) || length >> 32 > MOST_POSITION_BYTES)
+		return -1;
+	buf_reserve(&b, length >> 32);
+	if (runtime_read(p, table - 1 + (uint64_t)l->fixed_array_data, b.data, length >> 32))
+		position = v8_position((uint8_t *)b.data, length >> 32, slot - header);
+	buf_release(&b);
+	return position;
+}
+
+/* ---- functions ---- */
+
+#define SCOPE_FIRST 8	   /* flags, number of parameters, of context locals; then their names and infos */
+#define SCOPE_LOCALS 24
+#define SCOPE_NAMES 32
+#define SCOPE_TAIL 10 /* words after the locals that may hold the name and the position */
+
+/*
+ * A ScopeInfo's tail: which of its fields are there stands in flags that differ between versions, but their order does
+ * not: a saved variable, the function's name and its slot, an inferred name, start and end. So the name is the
+ * first string, and the position the last two small integers of the first run of two or more.
+ */
+static void read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
+		       struct v8_function *f)
+{
+	uint64_t n = field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
+	size_t i, run = 0;
+
+	if (!is_smi(n) || n >> 32 >= 75) /* more: their names are in a table of their own, as one word */
+		n = is_smi(n) && n >> 32 < 10000 ? (n >> 32) + 1 : 0;
+	else
+		n = 2 * (n >> 32);
+	if (!runtime_read(p, scope - 1 + SCOPE_NAMES + 8 * n, w, sizeof(w)))
+		return;
+	for (i = 0; i < SCOPE_TAIL; i++) {
+		if (is_smi(w[i])) {
+			run++;
+			continue;
+		}
+		if (run >= 2)
+			break;
+		run = 0;
+		if (!f->name.len && string_type(p, l, w[i]) >= 0)
+			v8_text(p, l, w[i], 0, 120, &f->name);
+	}
+	if (run >= 2 && w[i - 2] < w[i - 1] && f->position < 0)
+		f->position = (int64_t)(w[i - 2] >> 32);
+}
+
+static void read_script(const struct runtime_process *p, const struct v8_layout *l, uint64_t script,
+			struct v8_function *f)
+{
+	if (v8_type(p, l, script) != l->type_script)
+		return;
+	f->source = field(p, script, l->script_source);
+	v8_text(p, l, field(p, script, l->script_name), 0, 512, &f->script);
+}
+
+bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l, uint64_t shared, uint32_t offset,
+		      struct v8_function *f)
+{
+	uint64_t name, data;
+	int type;
+
+	if (v8_type(p, l, shared) != l->type_shared)
+		return false;
+	f->position = -1;
+	f->source = 0;
+	data = field(p, shared, l->shared_data);
+	type = v8_type(p, l, data);
+	if (type == l->type_bytecode && offset != 0xffff)
+		f->position = position_of_offset(p, l, data, offset);
+	name = field(p, shared, l->shared_name);
+	if (v8_type(p, l, name) == l->type_scope_info)
+		read_scope(p, l, name, f);
+	else
+		v8_text(p, l, name, 0, 120, &f->name);
+	if (f->position < 0 && (type == l->type_uncompiled || type == l->type_uncompiled_preparse)) {
+		int32_t start;
+
+		if (runtime_read(p, data - 1 + (uint64_t)l->uncompiled_start, &start, sizeof(start)))
+			f->position = start;
+	}
+	read_script(p, l, field(p, shared, l->shared_script), f);
+	return true;
+}

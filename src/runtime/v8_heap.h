@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Objects in V8's heap, read from outside: strings, functions, scripts, positions. Part of the V8 runtime.
+ *
+ * Offsets and instance types come from the process's own binary, which exports them for debuggers (v8dbg_*), so
+ * they fit its version; the few that are not exported stand in struct v8_layout with what they are checked by.
+ * Objects move while collections run: everything that is read is checked by its instance type.
+ */
+#ifndef MEMPROBE_RUNTIME_V8_HEAP_H
+#define MEMPROBE_RUNTIME_V8_HEAP_H
+
+#include "runtime/runtime.h"
+
+struct v8_layout {
+	/* exported, in the order of the names in v8_heap.c */
+	int32_t fp_context, fp_function, fp_bytecode, fp_offset;
+	int32_t map_type, function_shared;
+	int32_t shared_data, shared_name, shared_script;
+	int32_t script_name, script_source;
+	int32_t string_length, one_byte_chars, two_byte_chars;
+	int32_t cons_first, cons_second, sliced_parent, sliced_offset, thin_actual;
+	int32_t representation_mask, encoding_mask, one_byte_tag;
+	int32_t cons_tag, external_tag, sliced_tag, thin_tag;
+	int32_t first_nonstring, type_shared, type_script, type_scope_info, type_bytecode;
+	int32_t bytecode_data, uncompiled_start, type_uncompiled, type_uncompiled_preparse;
+	int32_t map_constructor, fixed_array_data;
+};
+
+/* How a function is known. */
+struct v8_function {
+	struct buf name, script; /* "" if unknown */
+	int64_t position;	 /* in the source; -1 unknown */
+	uint64_t source;	 /* the script's source, a string */
+};
+
+/* Reads the constants. False when one is not there: *missing is its name. */
+bool v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o, const char **missing);
+/* Instance type of a tagged pointer; -1 when it is none. */
+int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object);
+/* Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'. False: no string. */
+bool v8_text(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from, size_t max,
+	     struct buf *out);
+/* Length in characters, -1: no string. */
+int64_t v8_length(const struct runtime_process *p, const struct v8_layout *l, uint64_t string);
+/*
+ * The function of a SharedFunctionInfo; offset: the slot of an interpreted frame, 0xffff: none, then position is where
+ * the function begins. False: it is no function (any more).
+ */
+bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l, uint64_t shared, uint32_t offset,
+		      struct v8_function *f);
+/*
+ * Position in the source for a bytecode offset, by a source position table as V8 encodes it; -1: none. Pure.
+ */
+int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset);
+
+#endif
