@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "model/profile.h"
 #include "proc/same_file.h"
 #include "symbol/elf_file.h"
 
@@ -171,6 +172,8 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
+	if (!(a->o.planes & PLANE_HEAP))
+		sites.n = 0;
 	if (sites.n)
 		err = kern_attach(a->o.kern, path, fd, sites.v, sites.n, o->scope, &a->n_probes);
 	if (sites.loader_hook)
@@ -218,7 +221,7 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 	struct elf_file *f;
 	int fd, attach_fd, err;
 
-	if (!m->exec || !m->ino || is_known(a, m, scope))
+	if (!a->o.planes || !m->exec || !m->ino || is_known(a, m, scope))
 		return 0;
 	kern_unwind_add(a->o.kern, pid, m); /* before arming, or as soon as the code is mapped */
 	fd = proc_map_open(a->o.proc_root, pid, m);

@@ -23,6 +23,7 @@ struct attacher_opts {
 	const char *proc_root;
 	bool at_entry;	 /* no shifted probes */
 	bool pid_scoped; /* links see one process only */
+	unsigned int planes; /* without PLANE_HEAP no allocator is probed; none: nothing is done at all */
 };
 
 struct attacher *attacher_new(const struct attacher_opts *o);

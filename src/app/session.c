@@ -362,6 +362,7 @@ static void describe_run(struct session *s)
 	p->host = profile_string(p, u.nodename);
 	p->kernel = profile_string(p, u.release);
 	p->command_line = profile_string(p, line.data);
+	p->planes = s->o->planes;
 	buf_release(&line);
 	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
 	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));

@@ -47,7 +47,8 @@ int session_open(struct session *s);	      /* load the kernel side */
 int session_attach(struct session *s);	      /* probes, COMMAND, arming */
 void session_new_attacher(struct session *s, bool pid_scoped);
 int session_arm(struct session *s);
-int session_no_probes(struct session *s, const char *who); /* says so */
+/* With the heap plane there must be one; else it says why there is none. */
+int session_has_probes(struct session *s, const char *who);
 
 /* targets.c: running processes; what is to be done when one begins, forks or execs. */
 int targets_find(struct session *s);   /* before anything is loaded: an exit status */

@@ -164,6 +164,7 @@ void session_new_attacher(struct session *s, bool pid_scoped)
 		.proc_root = PROC_ROOT,
 		.at_entry = s->o->at_entry,
 		.pid_scoped = pid_scoped,
+		.planes = s->o->planes,
 	};
 
 	s->attacher = attacher_new(&ao);
@@ -174,7 +175,7 @@ static const char *count_calls(struct session *s)
 {
 	uint64_t end = session_now_ns() + COUNT_NS;
 
-	if (s->o->command || !s->o->sample_auto)
+	if (s->o->command || !s->o->sample_auto || !(s->o->planes & PLANE_HEAP))
 		return "";
 	budget_count_begin(s->budget, session_now_ns());
 	while (session_now_ns() < end && !s->n_interrupts && collector_n_running(s->collector)) {
@@ -204,10 +205,12 @@ int session_arm(struct session *s)
 	return STATUS_OK;
 }
 
-int session_no_probes(struct session *s, const char *who)
+int session_has_probes(struct session *s, const char *who)
 {
 	const char *path;
 
+	if (attacher_n_probes(s->attacher) || !(s->o->planes & PLANE_HEAP))
+		return STATUS_OK;
 	if (attacher_error(s->attacher))
 		return attacher_error(s->attacher) == -EPERM ? STATUS_PRIVILEGE : STATUS_FAILED;
 	if (attacher_n_denied(s->attacher, &path)) {
@@ -324,9 +327,9 @@ static int attach_command(struct session *s)
 		kern_detach_loader(s->kern);
 	}
 	attacher_add_process(s->attacher, s->command.pid);
-	if (!attacher_n_probes(s->attacher))
-		return session_no_probes(s, s->o->command[0]);
-	status = session_arm(s);
+	status = session_has_probes(s, s->o->command[0]);
+	if (!status)
+		status = session_arm(s);
 	if (!status)
 		command_continue(&s->command);
 	return status;

@@ -121,7 +121,7 @@ static int attach_members(struct session *s, const struct members *m)
 			return STATUS_PRIVILEGE;
 		}
 	}
-	return attacher_n_probes(s->attacher) ? STATUS_OK : session_no_probes(s, "-p");
+	return session_has_probes(s, "-p");
 }
 
 static bool is_member(const struct members *m, pid_t pid)
@@ -302,16 +302,15 @@ static int attach_selected(struct session *s)
 		return status;
 	if (!n)
 		return no_member(s);
-	if (!attacher_n_probes(s->attacher))
-		return session_no_probes(s, s->o->n_comms ? "-n" : "-c");
-	return session_arm(s);
+	status = session_has_probes(s, s->o->n_comms ? "-n" : "-c");
+	return status ? status : session_arm(s);
 }
 
 static int attach_all(struct session *s)
 {
 	pid_t *pids;
 	size_t n, i;
-	int err;
+	int err, status;
 
 	session_new_attacher(s, false);
 	if (proc_list(&pids, &n, PROC_ROOT))
@@ -325,9 +324,8 @@ static int attach_all(struct session *s)
 			break;
 	}
 	free(pids);
-	if (!attacher_n_probes(s->attacher))
-		return session_no_probes(s, "whole machine");
-	return session_arm(s);
+	status = session_has_probes(s, "whole machine");
+	return status ? status : session_arm(s);
 }
 
 int targets_attach(struct session *s)

@@ -191,6 +191,30 @@ static enum options_result take_max_overhead(struct parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+static enum options_result take_planes(struct parser *p, const char *arg)
+{
+	static const struct {
+		const char *name;
+		unsigned int plane;
+	} planes[] = { { "heap", PLANE_HEAP }, { "vm", PLANE_VM }, { "rss", PLANE_RSS } };
+	const char *s = arg;
+	size_t len, i;
+
+	p->o->planes = 0;
+	for (; strcmp(arg, "none") != 0; s += len + 1) {
+		len = strcspn(s, ",");
+		for (i = 0; i < 3; i++)
+			if (strlen(planes[i].name) == len && !strncmp(planes[i].name, s, len))
+				break;
+		if (i == 3)
+			return fail(p, "%s: heap, vm, rss, or none: '%s'", p->given, arg);
+		p->o->planes |= planes[i].plane;
+		if (!s[len])
+			break;
+	}
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_user(struct parser *p, const char *arg)
 {
 	p->o->user = arg;
@@ -295,6 +319,8 @@ static const struct option_row {
 	  "those of a control group: a path, or the first digits of a container's id" },
 	{ 0, "user", "NAME", take_user, NULL,
 	  "run COMMAND as this user (default under sudo: the invoking user)" },
+	{ 'P', "planes", "LIST", take_planes, NULL,
+	  "what is watched: heap, vm, rss (default: all); none = look only" },
 	{ 'd', "duration", "TIME", take_duration, "Time",
 	  "stop after TIME: 30, 5m, 8h; 0 = until Ctrl-C (default 30 s, COMMAND: all)" },
 	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },
@@ -480,7 +506,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
 	int i;
 
 	*o = (struct options){ .max_size_bytes = UINT64_MAX, .argv = argv, .sample_auto = true,
-			       .max_overhead = 0.1 };
+			       .max_overhead = 0.1, .planes = PLANES_ALL };
 	if (argc > 1)
 		o->verb = verb_find(argv[1]);
 	for (i = o->verb ? 2 : 1; i < argc && !res; i++) {

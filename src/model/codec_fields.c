@@ -131,6 +131,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(verdict.history_bytes, FIELD_FLOAT, 0),
 	FACT(verdict.why, FIELD_NUMBER, 0),
 	FACT(verdict.but, FIELD_NUMBER, 0),
+	FACT(planes, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);

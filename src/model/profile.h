@@ -189,6 +189,7 @@ struct profile {
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
 	uint32_t command_line; /* memprobe's own, as it was typed; string id */
+	uint32_t planes;       /* enum plane: what was watched */
 	bool final;	       /* the last snapshot of the run */
 };
 
@@ -240,6 +241,15 @@ const char *stack_end_text(enum mp_stack_end end); /* "[truncated: no unwind inf
 const char *stack_mark(const struct profile *p, const struct profile_stack *s, struct buf *mark);
 /* Sum of all losses' events that change figures. */
 uint64_t profile_lost_events(const struct profile *p);
+
+/* What a run watches: bits. None: only what /proc and the heaps tell. */
+enum plane {
+	PLANE_HEAP = 1, /* calls of allocators */
+	PLANE_VM = 2,	/* mappings that the program makes itself */
+	PLANE_RSS = 4,	/* page faults, and what is given back */
+};
+
+#define PLANES_ALL (PLANE_HEAP | PLANE_VM | PLANE_RSS)
 
 /* What a picture or a folded file is drawn from. */
 enum profile_metric {

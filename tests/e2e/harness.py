@@ -207,12 +207,15 @@ def sum_of(stacks, function, process=None):
 class Memprobe:
     """
     One run of memprobe, its output in files, so that no pipe can fill. Exact (--sample off) unless auto: what is
-    compared to the byte must not step down the ladder, however hard a target allocates.
+    compared to the byte must not step down the ladder, however hard a target allocates. And the heap alone
+    (-P heap) unless auto, or the test names the planes.
     """
 
     def __init__(self, *args, stdin=subprocess.DEVNULL, stdout=None, argv0=(), env=None, auto=False):
-        exact = [] if auto or "--sample" in args or (args and str(args[0])[:1] != "-") else ["--sample", "off"]
-        self.args = [*argv0, MEMPROBE, *exact, *map(str, args)]
+        plain = auto or (args and str(args[0])[:1] != "-")
+        exact = [] if plain or "--sample" in args else ["--sample", "off"]
+        planes = [] if plain or "-P" in args else ["-P", "heap"]
+        self.args = [*argv0, MEMPROBE, *exact, *planes, *map(str, args)]
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.started = time.monotonic()
         self.process = subprocess.Popen(self.args, stdin=stdin, stdout=stdout or self.out,

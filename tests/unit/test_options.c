@@ -293,6 +293,49 @@ static void help__fits_the_screen_and_the_man_page_has_each_option(void **state)
 	buf_release(&man);
 }
 
+static void planes__are_all_but_those_that_are_left_out(void **state)
+{
+	static const struct {
+		const char *list;
+		unsigned int planes;
+	} t[] = { { "heap", PLANE_HEAP }, { "vm,heap", PLANE_HEAP | PLANE_VM }, { "rss", PLANE_RSS }, { "none", 0 } };
+	static char memprobe[] = "memprobe", letter[] = "-P";
+	char *argv[] = { memprobe, letter, NULL, NULL };
+	struct buf out = BUF_INIT;
+	struct options o;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(options_parse(&o, 1, argv, &out), OPTIONS_RUN);
+	assert_int_equal(o.planes, PLANES_ALL);
+	options_release(&o);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		argv[2] = (char *)(uintptr_t)t[i].list;
+		assert_int_equal(options_parse(&o, 3, argv, &out), OPTIONS_RUN);
+		assert_int_equal(o.planes, t[i].planes);
+		options_release(&o);
+	}
+	buf_release(&out);
+}
+
+static void an_unknown_plane__is_a_usage_error(void **state)
+{
+	static const char *const bad[] = { "", "heaps", "heap,", "none,heap", "he" };
+	static char memprobe[] = "memprobe", letter[] = "-P";
+	char *argv[] = { memprobe, letter, NULL, NULL };
+	struct buf out = BUF_INIT;
+	struct options o;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		argv[2] = (char *)(uintptr_t)bad[i];
+		assert_int_equal(options_parse(&o, 3, argv, &out), OPTIONS_USAGE);
+		options_release(&o);
+	}
+	buf_release(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +344,8 @@ int main(void)
 		cmocka_unit_test(a_sub_command__takes_its_own_options_only),
 		cmocka_unit_test(a_recording__is_a_file_and_perhaps_a_time),
 		cmocka_unit_test(the_command_line__can_be_pasted_into_a_shell),
+		cmocka_unit_test(planes__are_all_but_those_that_are_left_out),
+		cmocka_unit_test(an_unknown_plane__is_a_usage_error),
 		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
 	};
 
