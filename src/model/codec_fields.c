@@ -89,6 +89,15 @@ IS_AS_LISTED(struct profile_stack, 128); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
+#define MACHINE_MEMORY(when)                                                                                      \
+	FACT(when.total_bytes, FIELD_NUMBER, 0), FACT(when.available_bytes, FIELD_NUMBER, 0),                     \
+	FACT(when.swap_total_bytes, FIELD_NUMBER, 0), FACT(when.swap_free_bytes, FIELD_NUMBER, 0),                \
+	FACT(when.shmem_bytes, FIELD_NUMBER, 0), FACT(when.slab_bytes, FIELD_NUMBER, 0),                          \
+	FACT(when.slab_cache_bytes, FIELD_NUMBER, 0), FACT(when.page_table_bytes, FIELD_NUMBER, 0),               \
+	FACT(when.stack_bytes, FIELD_NUMBER, 0), FACT(when.other_kernel_bytes, FIELD_NUMBER, 0),                  \
+	FACT(when.hugetlb_bytes, FIELD_NUMBER, 0), FACT(when.kept_free_bytes, FIELD_NUMBER, 0),                   \
+	FACT(when.oom_kills, FIELD_NUMBER, 0), FACT(when.stall_10s, FIELD_FLOAT, 0)
+
 static const struct codec_field fact_rows[] = {
 	FACT(host, FIELD_STRING, 0),
 	FACT(kernel, FIELD_STRING, 0),
@@ -132,6 +141,23 @@ static const struct codec_field fact_rows[] = {
 	FACT(verdict.why, FIELD_NUMBER, 0),
 	FACT(verdict.but, FIELD_NUMBER, 0),
 	FACT(planes, FIELD_NUMBER, 0),
+	FACT(machine.is_there, FIELD_ENUM, 2),
+	FACT(machine.window_s, FIELD_FLOAT, 0),
+	FACT(machine.rate, FIELD_FLOAT, 0),
+	FACT(machine.low, FIELD_FLOAT, 0),
+	FACT(machine.high, FIELD_FLOAT, 0),
+	FACT(machine.full_s, FIELD_FLOAT, 0),
+	FACT(machine.full_low_s, FIELD_FLOAT, 0),
+	FACT(machine.full_high_s, FIELD_FLOAT, 0),
+	FACT(machine.used.word, FIELD_ENUM, TREND_LEAK + 1),
+	FACT(machine.used.doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	FACT(machine.n_processes, FIELD_NUMBER, 0),
+	FACT(machine.n_came, FIELD_NUMBER, 0),
+	FACT(machine.n_went, FIELD_NUMBER, 0),
+	FACT(machine.n_probed, FIELD_NUMBER, 0),
+	FACT(machine.cpu_share, FIELD_FLOAT, 0),
+	MACHINE_MEMORY(machine.first),
+	MACHINE_MEMORY(machine.now),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -196,6 +222,52 @@ static const struct codec_field bridge_rows[] = {
 const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);
 IS_AS_LISTED(struct bridge_size, 32);
 IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 32 * BRIDGE_MAX_SIZES + 64);
+
+#define MACHINE_ROW(member, kind, less) ROW(struct machine_row, member, kind, less)
+
+static const struct codec_field machine_row_rows[] = {
+	MACHINE_ROW(kind, FIELD_ENUM, MACHINE_KIND_NR),
+	MACHINE_ROW(pid, FIELD_NUMBER, 0),
+	MACHINE_ROW(name, FIELD_STRING, 0),
+	MACHINE_ROW(group, FIELD_STRING, 0),
+	MACHINE_ROW(n_procs, FIELD_NUMBER, 0),
+	MACHINE_ROW(seen, FIELD_ENUM, MACHINE_SEEN_NR),
+	MACHINE_ROW(bytes, FIELD_NUMBER, 0),
+	MACHINE_ROW(growth_bytes, FIELD_NUMBER, 0),
+	MACHINE_ROW(rate, FIELD_FLOAT, 0),
+	MACHINE_ROW(low, FIELD_FLOAT, 0),
+	MACHINE_ROW(high, FIELD_FLOAT, 0),
+	MACHINE_ROW(full_s, FIELD_FLOAT, 0),
+	MACHINE_ROW(age_s, FIELD_FLOAT, 0),
+	MACHINE_ROW(word, FIELD_ENUM, TREND_LEAK + 1),
+	MACHINE_ROW(doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	MACHINE_ROW(has_ended, FIELD_ENUM, 2),
+	MACHINE_ROW(worker_pid, FIELD_NUMBER, 0),
+	MACHINE_ROW(worker_growth, FIELD_NUMBER, 0),
+	MACHINE_ROW(worker_private, FIELD_NUMBER, 0),
+};
+
+const struct codec_table codec_machine_rows = TABLE(struct machine_row, machine_row_rows);
+IS_AS_LISTED(struct machine_row, 112);
+
+#define MACHINE_GROUP(member, kind, less) ROW(struct machine_group, member, kind, less)
+
+static const struct codec_field machine_group_rows[] = {
+	MACHINE_GROUP(name, FIELD_STRING, 0),
+	MACHINE_GROUP(limit_bytes, FIELD_NUMBER, 0),
+	MACHINE_GROUP(used_bytes, FIELD_NUMBER, 0),
+	MACHINE_GROUP(oom_kills, FIELD_NUMBER, 0),
+	MACHINE_GROUP(growth_bytes, FIELD_NUMBER, 0),
+	MACHINE_GROUP(new_kills, FIELD_NUMBER, 0),
+	MACHINE_GROUP(full_s, FIELD_FLOAT, 0),
+	MACHINE_GROUP(full_low_s, FIELD_FLOAT, 0),
+	MACHINE_GROUP(full_high_s, FIELD_FLOAT, 0),
+	MACHINE_GROUP(kills_group, FIELD_ENUM, 2),
+};
+
+const struct codec_table codec_machine_groups = TABLE(struct machine_group, machine_group_rows);
+IS_AS_LISTED(struct machine_group, 80);
+IS_AS_LISTED(struct machine_memory, 112);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

@@ -210,6 +210,21 @@ static void read_bridges(struct reader *r, struct codec_in *in, const struct cod
 	codec_records_read(&r->column, in, &codec_bridges, p->bridges, p->n_bridges, bounds);
 }
 
+static void read_machine(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
+{
+	struct machine *m = &r->p->machine;
+
+	memset(m->rows, 0, sizeof(m->rows));
+	memset(m->groups, 0, sizeof(m->groups));
+	m->n_rows = m->n_groups = 0;
+	if (in->p == in->end)
+		return;
+	m->n_rows = read_count(in, MACHINE_MOST_ROWS);
+	codec_records_read(&r->column, in, &codec_machine_rows, m->rows, m->n_rows, bounds);
+	m->n_groups = read_count(in, MACHINE_MOST_GROUPS);
+	codec_records_read(&r->column, in, &codec_machine_groups, m->groups, m->n_groups, bounds);
+}
+
 static void read_facts(struct reader *r, struct codec_in *in)
 {
 	struct codec_bounds bounds = bounds_of(r);
@@ -228,6 +243,7 @@ static void read_facts(struct reader *r, struct codec_in *in)
 	codec_records_read(&r->column, in, &codec_marks, p->marks, p->n_marks, &bounds);
 	read_losses(p, in);
 	read_bridges(r, in, &bounds);
+	read_machine(r, in, &bounds);
 	p->window_ns = r->snap.window_ns;
 	p->wall_time_ns = r->snap.wall_time_ns;
 	p->final = r->snap.final;

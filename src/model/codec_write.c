@@ -357,6 +357,10 @@ static void put_facts(struct codec_writer *w, const struct profile *p)
 	}
 	codec_add_number(&w->plain, p->n_bridges);
 	codec_records_add(&w->column, &w->plain, &codec_bridges, NULL, p->bridges, p->n_bridges);
+	codec_add_number(&w->plain, p->machine.n_rows);
+	codec_records_add(&w->column, &w->plain, &codec_machine_rows, NULL, p->machine.rows, p->machine.n_rows);
+	codec_add_number(&w->plain, p->machine.n_groups);
+	codec_records_add(&w->column, &w->plain, &codec_machine_groups, NULL, p->machine.groups, p->machine.n_groups);
 	put_section(w, KIND_FACT);
 }
 

@@ -171,7 +171,8 @@ struct machine {
 	struct machine_group groups[MACHINE_MOST_GROUPS]; /* by growth */
 	size_t n_groups;
 	double window_s;
-	struct growth used;			/* of RAM and swap in use */
+	struct growth used;	/* of RAM and swap in use */
+	double rate, low, high; /* that fills RAM: of used, or of what grows where that is drowned in noise */
 	double full_s, full_low_s, full_high_s; /* until RAM (and swap) is full; negative: not so */
 	uint64_t n_processes, n_came, n_went;
 	uint32_t n_probed;

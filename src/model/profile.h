@@ -27,6 +27,7 @@
 #include "model/bridge.h"
 #include "model/ladder.h"
 #include "model/limit.h"
+#include "model/machine.h"
 #include "model/series.h"
 #include "model/verdict.h"
 
@@ -185,6 +186,7 @@ struct profile {
 	struct series heap, memory; /* live less frees of older blocks; anonymous + shared + swapped; of all processes */
 	bool has_verdict;
 	struct verdict verdict;
+	struct machine machine; /* of a run that looks at all processes */
 	uint64_t window_ns;    /* from arming to this moment */
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
