@@ -320,11 +320,14 @@ const char *budget_choose(struct budget *b, uint64_t now_ns)
 	return b->text;
 }
 
+/* What was before counts as a burst: the next ones last about as long, if as much is left for them. */
 static void begin_bursts(struct budget *b, uint64_t now_ns)
 {
 	kern_gate_begin(b->kern);
-	if (!b->first_burst_ns)
-		b->first_burst_ns = now_ns;
+	if (b->first_burst_ns)
+		return;
+	b->first_burst_ns = now_ns;
+	b->share.last_burst = (double)(now_ns - b->armed_ns) * 1e-9;
 }
 
 /* How the targets did before: since they were started. */

@@ -148,8 +148,12 @@ void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder
 	s->calls *= keep;
 	s->spent *= keep;
 	s->busy *= keep;
-	if (!is_open)
+	if (!is_open) {
+		s->last_burst = s->burst > 0 ? s->burst : s->last_burst;
+		s->burst = 0;
 		return;
+	}
+	s->burst += step->dt;
 	s->open_time += step->dt;
 	s->spent += step->spent;
 	s->open += step->cpu - step->spent;
@@ -190,13 +194,33 @@ double ladder_share_slowdown(const struct ladder_share *s)
 	return open > 0 ? (open + s->spent) / open : 1;
 }
 
+/* How it will be when this burst has lasted as long as the last, if it goes on as it began. */
+static struct ladder_share when_over(const struct ladder_share *s)
+{
+	double more = s->last_burst - s->burst, by;
+	struct ladder_share e = *s;
+
+	if (!s->burst || more <= 0 || s->open_time <= 0)
+		return e;
+	by = more / s->open_time;
+	e.all += s->open * by;
+	e.all_time += more;
+	e.open += s->open * by;
+	e.calls += s->calls * by;
+	e.spent += s->spent * by;
+	e.busy += s->busy * by;
+	e.open_time += more;
+	return e;
+}
+
 uint32_t ladder_share_weight(const struct ladder_share *s)
 {
-	double open = open_work(s);
+	struct ladder_share e = when_over(s);
+	double open = open_work(&e);
 
-	if (open <= 0 || s->all <= open)
+	if (open <= 0 || e.all <= open)
 		return 1;
-	return s->all / open < MOST_WEIGHT ? (uint32_t)(s->all / open + 0.5) : MOST_WEIGHT;
+	return e.all / open < MOST_WEIGHT ? (uint32_t)(e.all / open + 0.5) : MOST_WEIGHT;
 }
 
 bool ladder_may_step_down(unsigned int n_changes)

@@ -93,6 +93,9 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
  *
  * But one that sleeps in bursts, too, keeps its pace: what it does there is as much as in any other time. That is
  * better known than a small difference of two large estimates.
+ *
+ * A burst is expected to last as long as the one before: else the first blocks of a long one, by a share that
+ * knows only its beginning, would stand for all the time since the last, and the later ones for it once more.
  */
 struct ladder_share {
 	double all, open; /* seconds, fading with time */
@@ -100,6 +103,7 @@ struct ladder_share {
 	double all_time, open_time;
 	double waiting; /* for a CPU, at any time */
 	double busy; /* in bursts: it ran, or waited for a CPU */
+	double burst, last_burst; /* seconds: of this one so far, of the one before */
 };
 
 /* What a program did in a step, in seconds and calls. */

@@ -443,6 +443,25 @@ static void up__is_never_the_last_change(void **state)
 	}
 }
 
+/* A program at a steady pace, 5 % of a CPU: what its bursts stand for adds up to all of the time, from the first burst on. */
+static void long_bursts_of_a_paced_program__stand_for_all_of_the_time_and_not_for_more(void **state)
+{
+	struct ladder_share s = { .last_burst = 1 };
+	double seen = 0, time = 0;
+	int i, k;
+
+	(void)state;
+	for (k = 0; k < 5; k++) {
+		for (i = 0; i < 60; i++, time += 0.05)
+			ladder_share_step(&s, false, &(struct ladder_step){ 0.05, 0.0025, 0, 0, 0 });
+		for (i = 0; i < 100; i++, time += 0.01) {
+			ladder_share_step(&s, true, &(struct ladder_step){ 0.01, 0.001, 0.0005, 20, 0 });
+			seen += 0.01 * ladder_share_weight(&s);
+		}
+		assert_true(seen > 0.6 * time && seen < 1.4 * time);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +491,7 @@ int main(void)
 		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
 		cmocka_unit_test(up__waits_ten_seconds_after_a_change),
 		cmocka_unit_test(up__is_never_the_last_change),
+		cmocka_unit_test(long_bursts_of_a_paced_program__stand_for_all_of_the_time_and_not_for_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
