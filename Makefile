@@ -52,7 +52,7 @@ EDGE_SRC := $(sort $(filter-out src/app/main.c,$(wildcard $(EDGE_DIRS:%=src/%/*.
 PURE_OBJ := $(PURE_SRC:%.c=$(O)/%.o)
 EDGE_OBJ := $(EDGE_SRC:%.c=$(O)/%.o)
 PURE_LIBS := -ldw -lelf -lz -llzma -liberty -lm
-EDGE_LIBS := -lbpf $(PURE_LIBS)
+EDGE_LIBS := -lbpf $(PURE_LIBS) -lncursesw -ltinfo
 PROGRAM := $(if $(filter build,$(O)),memprobe,$(O)/memprobe)
 STATIC_PROGRAM := $(PROGRAM)-static
 

@@ -32,6 +32,7 @@ build hdr:lzma.h               liblzma-dev
 build hdr:bzlib.h              libbz2-dev
 build hdr:zstd.h               libzstd-dev
 build hdr:libiberty/demangle.h libiberty-dev
+build hdr:curses.h             libncurses-dev
 test  hdr:cmocka.h             libcmocka-dev
 test  cmd:g++                  g++
 test  cmd:python3              python3
@@ -50,6 +51,7 @@ test  hdr:mimalloc.h           libmimalloc-dev
 test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
+test  cmd:tmux                 tmux
 extra py:google.protobuf       python3-protobuf
 extra cmd:jq                   jq
 extra cmd:go                   golang-go

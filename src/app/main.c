@@ -8,6 +8,7 @@
 #include "app/doctor.h"
 #include "app/replay.h"
 #include "app/session.h"
+#include "app/top.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "cli/options.h"
@@ -27,6 +28,7 @@ static int (*const run[])(const struct options *o) = {
 	[VERB_DOCTOR] = doctor_run,
 	[VERB_REPORT] = replay_run,
 	[VERB_DIFF] = compare_run,
+	[VERB_TOP] = top_run,
 };
 
 /*

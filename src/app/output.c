@@ -79,7 +79,7 @@ int output_open(struct output **res, const struct options *o)
 	size_t i;
 	int err = 0;
 
-	out->is_run = o->verb == VERB_PROFILE;
+	out->is_run = o->verb == VERB_PROFILE || o->verb == VERB_TOP;
 	out->n = o->n_outputs ? o->n_outputs : 1;
 	out->sinks = xcalloc(out->n, sizeof(*out->sinks));
 	for (i = 0; i < out->n; i++)

@@ -158,6 +158,13 @@ static int snapshot(struct session *s, bool final)
 	return err;
 }
 
+int session_look(struct session *s)
+{
+	collector_profile(s->collector)->cost.n_probes = attacher_n_probes(s->attacher);
+	budget_report(s->budget, session_now_ns());
+	return collector_snapshot(s->collector, false);
+}
+
 /* A snapshot for the recording alone. */
 static int record(struct session *s, bool final)
 {
@@ -250,7 +257,7 @@ void session_wait(struct session *s, uint64_t deadline_ns)
 	session_read_signals(s);
 }
 
-static int watch(struct session *s, int fd)
+int session_watch(struct session *s, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 
@@ -265,11 +272,11 @@ static int open_epoll(struct session *s)
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0)
 		return -errno;
-	err = watch(s, s->signal_fd);
+	err = session_watch(s, s->signal_fd);
 	if (!err)
-		err = watch(s, kern_event_fd(s->kern));
+		err = session_watch(s, kern_event_fd(s->kern));
 	for (i = 0; !err && (fd = mapwatch_fd(s->mapwatch, i)) >= 0; i++)
-		err = watch(s, fd);
+		err = session_watch(s, fd);
 	return err;
 }
 
@@ -278,7 +285,7 @@ static uint64_t end_of_run(const struct session *s)
 	const struct options *o = s->o;
 	uint64_t duration = o->has_duration ? o->duration_ns : DEFAULT_DURATION_NS;
 
-	if (o->has_duration ? !o->duration_ns : (o->command || o->interval_ns))
+	if (o->has_duration ? !o->duration_ns : (o->command || o->interval_ns || s->ui))
 		return UINT64_MAX;
 	return duration > UINT64_MAX - s->armed_ns ? UINT64_MAX : s->armed_ns + duration;
 }
@@ -291,15 +298,16 @@ static bool targets_ended(struct session *s)
 	return s->o->n_pids && !collector_n_running(s->collector);
 }
 
-static int run_loop(struct session *s)
+/* Until the run ends; what it saw last is not told yet. */
+static int loop(struct session *s)
 {
 	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS;
 	uint64_t reap = s->armed_ns + NS_PER_S, now, look = 0;
 	int err = 0;
 
-	if (s->o->interval_ns)
+	if (s->o->interval_ns && !s->ui)
 		next = s->armed_ns + s->o->interval_ns;
-	while (!err && !s->n_interrupts) {
+	while (!err && !s->n_interrupts && !s->want_end) {
 		session_wait(s, look < end && look < next ? look : end < next ? end : next);
 		session_poll(s);
 		now = session_now_ns();
@@ -320,6 +328,8 @@ static int run_loop(struct session *s)
 			s->want_mark = false;
 			err = set_mark(s);
 		}
+		if (!err && s->ui)
+			err = s->ui->tick(s->ui->ctx, s);
 		if (!err && (now >= next || s->want_snapshot)) {
 			s->want_snapshot = false;
 			err = snapshot(s, false);
@@ -329,6 +339,17 @@ static int run_loop(struct session *s)
 		if (!err && now >= recorder_due_ns(s->recorder) && !s->names_wait)
 			err = record(s, false);
 	}
+	return err;
+}
+
+static int run_loop(struct session *s)
+{
+	int err = s->ui ? s->ui->begin(s->ui->ctx, s) : 0;
+
+	if (!err)
+		err = loop(s);
+	if (s->ui)
+		s->ui->end(s->ui->ctx);
 	session_poll(s);
 	if (err && err != -EPIPE)
 		return err;
@@ -389,7 +410,12 @@ static void close_session(struct session *s)
 
 int session_run(const struct options *o)
 {
-	struct session s = { .o = o, .epoll_fd = -1, .signal_fd = -1 };
+	return session_run_ui(o, NULL);
+}
+
+int session_run_ui(const struct options *o, const struct session_ui *ui)
+{
+	struct session s = { .o = o, .ui = ui, .epoll_fd = -1, .signal_fd = -1 };
 	int status, err, rec_err;
 
 	status = session_check_targets(&s);

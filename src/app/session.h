@@ -21,4 +21,16 @@ enum exit_status {
 /* Runs to its end and returns the exit status; with COMMAND its own, unless memprobe failed. */
 int session_run(const struct options *o);
 
+struct session;
+
+/* Somebody who watches a run while it goes on (top.c). A NULL ui is nobody. */
+struct session_ui {
+	void *ctx;
+	int (*begin)(void *ctx, struct session *s); /* armed; fd's to wait for are added. 0 or -errno */
+	int (*tick)(void *ctx, struct session *s);  /* some twenty times a second. 0 or -errno */
+	void (*end)(void *ctx);			    /* before the last report, also when begin failed */
+};
+
+int session_run_ui(const struct options *o, const struct session_ui *ui);
+
 #endif

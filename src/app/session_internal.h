@@ -34,12 +34,18 @@ struct session {
 	unsigned int n_interrupts;
 	bool names_wait; /* stacks that have no names yet */
 	bool want_snapshot, want_mark;
+	bool want_end;
+	const struct session_ui *ui; /* NULL: nobody watches */
 };
 
 uint64_t session_now_ns(void);
 void session_poll(struct session *s);
 void session_read_signals(struct session *s);
 void session_wait(struct session *s, uint64_t deadline_ns);
+/* Wake session_wait when there is something to read. 0 or -errno. */
+int session_watch(struct session *s, int fd);
+/* Fill in the figures of this moment, for the user interface. 0 or -errno. */
+int session_look(struct session *s);
 
 /* start.c: each returns an exit status, 0 to go on; failures have been logged. */
 int session_check_targets(struct session *s); /* before anything is loaded */

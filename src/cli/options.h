@@ -27,6 +27,7 @@ enum verb {
 	VERB_DOCTOR,
 	VERB_REPORT,
 	VERB_DIFF,
+	VERB_TOP,
 };
 
 /* FILE or FILE@TIME */

@@ -18,6 +18,7 @@ const struct verb_row verbs[] = {
 		"       memprobe [OPTION...] -- COMMAND [ARG...] a command, and what it starts\n"
 		"       memprobe report FILE[@TIME]              any format from a recording, no root needed\n"
 		"       memprobe diff A[@TIME] B[@TIME]          two moments of a recording, or two runs\n"
+		"       memprobe top [OPTION...]                 live view: processes, their stacks, as they grow\n"
 		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
 		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
 		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
@@ -50,6 +51,19 @@ const struct verb_row verbs[] = {
 		"  memprobe diff before.memprobe after.memprobe\n\n"
 		"Usage: memprobe diff [OPTION...] A[@TIME] B[@TIME]\n",
 		"\nFolded has two columns, A and B. Exit status: 0 ok, 1 failed, or a recording is cut or damaged, 2 usage.\n",
+	},
+	[VERB_TOP] = {
+		"top", " pid no-follow comm cgroup duration interval output no-save min-bytes threads sample max-overhead "
+		       "max-memory debuginfod no-lines strict at-entry quiet verbose help ", 0,
+		"memprobe top shows on the terminal which processes and which of their stacks grow, while they do.\n\n"
+		"  sudo memprobe top -p 4242       a process and what it starts\n"
+		"  sudo memprobe top               the whole machine\n\n"
+		"Usage: memprobe top [OPTION...] [-p PID[,PID...] | -n PATTERN | -c GROUP]\n\n"
+		"Keys: ? shows them all. enter opens a process, then a stack; esc goes back; g b a c sort by growth, bytes,\n"
+		"share alive, count (pressed twice: since the start); / filters, p pauses, m marks, s saves a recording, f a\n"
+		"flame graph; q quits and prints the report.\n",
+		"\n-i is the time between two looks (default 1 s). Without a terminal a report is printed each 5 s, or -i.\n"
+		"Exit status: as without top.\n",
 	},
 };
 

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * memprobe top: looks at the run's figures once a second, keeps their history, and lets the view draw it; see top.h.
+ * Owns the choice of terminal or reports, the time between looks, and what keys ask of the run.
+ */
+#include "app/top.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/session_internal.h"
+#include "app/top_files.h"
+#include "app/top_guard.h"
+#include "app/top_screen.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "model/history.h"
+#include "render/top_view.h"
+
+#define LOOK_NS NS_PER_S
+/* Looks take no more than a twentieth of the time. */
+#define LOOK_SHARE 20
+#define REPORT_NS (5 * NS_PER_S)
+/* A message stays in its line for so long. */
+#define MESSAGE_NS (60 * NS_PER_S)
+
+struct top {
+	const struct options *o;
+	struct top_state state;
+	struct top_canvas canvas;
+	struct history history;
+	struct buf who, message;
+	uint64_t next_ns, message_ns;
+	int signal_fd;
+	bool is_open;
+};
+
+/* ---- what is said ---- */
+
+static void say(struct top *t, const char *text)
+{
+	buf_reset(&t->message);
+	buf_adds(&t->message, text);
+	t->message_ns = session_now_ns();
+}
+
+static void look_for_messages(struct top *t)
+{
+	char line[256];
+
+	if (top_guard_message(line, sizeof(line)))
+		say(t, line);
+	else if (t->message.len && session_now_ns() - t->message_ns > MESSAGE_NS)
+		say(t, "");
+}
+
+static void name_target(struct top *t, const struct profile *p)
+{
+	const struct options *o = t->o;
+
+	buf_reset(&t->who);
+	if (p->n_procs == 1)
+		buf_addf(&t->who, "%s %d", profile_str(p, p->procs[0].comm), p->procs[0].tgid);
+	else if (o->n_comms)
+		buf_addf(&t->who, "-n %s", o->comms[0].text);
+	else if (o->n_cgroups)
+		buf_addf(&t->who, "-c %s", o->cgroups[0]);
+	else if (o->n_pids)
+		buf_addf(&t->who, "%d and its children", (int)o->pids[0]);
+	else
+		buf_adds(&t->who, profile_str(p, p->host));
+}
+
+/* ---- looks ---- */
+
+static int look(struct top *t, struct session *s)
+{
+	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, took;
+	int err = session_look(s);
+
+	if (err)
+		return err;
+	history_add(&t->history, collector_profile(s->collector));
+	name_target(t, collector_profile(s->collector));
+	took = (session_now_ns() - begin) * LOOK_SHARE;
+	t->next_ns = begin + (took > least ? took : least);
+	return 0;
+}
+
+static void draw(struct top *t, struct session *s)
+{
+	const struct top_data d = { .p = collector_profile(s->collector), .h = &t->history, .who = t->who.data,
+				    .message = t->message.data };
+
+	top_screen_size(&t->canvas.width, &t->canvas.height);
+	top_view_draw(&t->canvas, &d, &t->state);
+}
+
+/* ---- keys ---- */
+
+static void act(struct top *t, struct session *s, enum top_action action)
+{
+	const struct profile *p = collector_profile(s->collector);
+	struct buf said = BUF_INIT;
+
+	switch (action) {
+	case TOP_QUIT:
+		s->want_end = true;
+		break;
+	case TOP_MARK:
+		history_set_mark(&t->history);
+		s->want_mark = true;
+		break;
+	case TOP_SAVE:
+		top_save_recording(p, &said);
+		break;
+	case TOP_FLAME:
+		top_save_flame(p, &said);
+		break;
+	case TOP_HEAP:
+	case TOP_TREE:
+		buf_adds(&said, "this key is for the whole machine");
+		break;
+	default:
+		break;
+	}
+	if (said.len)
+		say(t, said.data);
+	buf_release(&said);
+}
+
+/* All that were pressed; true: there were some. */
+static bool take_keys(struct top *t, struct session *s)
+{
+	bool any = false;
+	int key;
+
+	while ((key = top_screen_key()) >= 0 && !s->want_end) {
+		act(t, s, top_key(&t->state, (unsigned int)key));
+		draw(t, s); /* the next key is meant for what the last one shows */
+		any = true;
+	}
+	return any;
+}
+
+/* The terminal is gone: nobody will press q. */
+static bool has_hung_up(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* ---- signals ---- */
+
+static int open_signals(struct top *t, struct session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGTSTP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	t->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return t->signal_fd < 0 ? -errno : session_watch(s, t->signal_fd);
+}
+
+/* True: the screen must be drawn again. */
+static bool take_signals(struct top *t)
+{
+	struct signalfd_siginfo si;
+	bool any = false;
+
+	while (read(t->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGTSTP)
+			top_screen_suspend();
+		else
+			top_screen_resize();
+		any = true;
+	}
+	return any;
+}
+
+/* ---- a run's user interface ---- */
+
+static int begin(void *ctx, struct session *s)
+{
+	struct top *t = ctx;
+	int err = open_signals(t, s);
+
+	if (!err)
+		err = session_watch(s, STDIN_FILENO);
+	if (!err)
+		err = top_screen_open();
+	if (err) {
+		log_error("top: the terminal cannot be used: %s", strerror(-err));
+		return err;
+	}
+	t->is_open = true;
+	t->canvas.utf8 = top_screen_is_utf8();
+	return 0;
+}
+
+static int tick(void *ctx, struct session *s)
+{
+	struct top *t = ctx;
+	bool changed = take_signals(t);
+	int err = 0;
+
+	if (has_hung_up())
+		s->want_end = true;
+	if (!t->history.now.v || (!t->state.is_paused && session_now_ns() >= t->next_ns)) {
+		err = look(t, s);
+		changed = true;
+	}
+	if (s->want_snapshot) { /* SIGUSR1: there is no place for a report now */
+		s->want_snapshot = false;
+		act(t, s, TOP_SAVE);
+		changed = true;
+	}
+	changed |= take_keys(t, s);
+	if (!changed)
+		return err;
+	look_for_messages(t);
+	draw(t, s);
+	top_screen_draw(&t->canvas);
+	return err;
+}
+
+static void end(void *ctx)
+{
+	struct top *t = ctx;
+
+	if (t->is_open)
+		top_screen_close();
+	if (t->signal_fd >= 0)
+		close(t->signal_fd);
+	t->is_open = false;
+	t->signal_fd = -1;
+}
+
+static int reports_instead(const struct options *o, const char *why)
+{
+	struct options as_reports = *o;
+	char time[24];
+
+	as_reports.verb = VERB_PROFILE;
+	as_reports.renderer = renderer_by_name("report");
+	if (!as_reports.interval_ns)
+		as_reports.interval_ns = REPORT_NS;
+	log_warn("top: %s: a report each %s instead", why, units_format_duration(time, as_reports.interval_ns));
+	return session_run(&as_reports);
+}
+
+int top_run(const struct options *o)
+{
+	struct top t = { .o = o, .state = TOP_STATE_INIT, .who = BUF_INIT, .message = BUF_INIT, .signal_fd = -1 };
+	const struct session_ui ui = { .ctx = &t, .begin = begin, .tick = tick, .end = end };
+	const char *why;
+	int status;
+
+	if (!top_guard_open(&why))
+		return reports_instead(o, why);
+	status = session_run_ui(o, &ui);
+	top_guard_close();
+	history_release(&t.history);
+	top_canvas_release(&t.canvas);
+	buf_release(&t.who);
+	buf_release(&t.message);
+	return status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What the files of the live view share. Not for others. */
+#ifndef MEMPROBE_RENDER_TOP_INTERNAL_H
+#define MEMPROBE_RENDER_TOP_INTERNAL_H
+
+#include "render/top_rows.h"
+#include "render/top_view.h"
+
+/* Rows [row, row + height) of the canvas. */
+struct top_area {
+	unsigned int row, height;
+};
+
+/* One column of a table: shown from this screen width on. The last one takes what is left. */
+struct top_column {
+	const char *title;
+	unsigned int width, least;
+	bool is_left; /* else its text stands at the right */
+	void (*add)(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r);
+	bool is_spark, is_trend;
+};
+
+/* A table with a heading; rows from `first` on. cursor: index of the chosen row, or SIZE_MAX. */
+void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
+	       const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor);
+
+extern const struct top_column top_process_columns[], top_stack_columns[];
+
+/* "SessionCache::insert session_cache.cc:118 < Gateway::on_accept": the caller's code first. */
+void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s);
+/* "+86.0", in MiB per minute */
+void top_add_rate(struct buf *out, double bytes_per_s);
+/* "41.6 MiB"; with a sign: "+41.6 MiB" */
+void top_add_size(struct buf *out, double bytes, bool with_sign);
+/* Until a process meets its limit, seconds; negative: not so. */
+double top_full_in(const struct history *h, uint32_t proc);
+struct growth top_growth(const struct history *h, const struct series *s);
+
+/* top_frames.c: one stack, frame by frame; the help. */
+void top_frames(struct top_canvas *c, struct top_area a, const struct top_data *d, struct top_state *st);
+void top_help(struct top_canvas *c, struct top_area a);
+
+#endif

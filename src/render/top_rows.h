@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The rows of `memprobe top`: which processes or stacks are listed, with what figures, in what order. Pure.
+ *
+ * Figures come from a history, names from its profile. Rates are those of the last minute, or since the last mark or the
+ * start. ALIVE of stacks: what the blocks have grown by, by those that were made meanwhile: 100 % when nothing was
+ * freed.
+ */
+#ifndef MEMPROBE_RENDER_TOP_ROWS_H
+#define MEMPROBE_RENDER_TOP_ROWS_H
+
+#include "model/history.h"
+#include "render/top_state.h"
+
+struct top_row {
+	uint32_t id;	 /* index in the profile */
+	double bytes;	 /* now: a stack's live heap; anonymous, shared and swapped memory of a process */
+	double change;	 /* since the base */
+	double rate;	 /* bytes per second */
+	double heap_rate; /* of a process */
+	double blocks;	 /* now, or their change */
+	double made;	 /* blocks since the base */
+	double alive;	 /* 0 to 1; negative: nothing was made */
+	double age_s;	 /* mean, of live blocks; negative: none */
+	double deviation; /* of bytes */
+	uint32_t site;	 /* of a process: the stack that grew most; TOP_NONE: none */
+	double site_rate;
+};
+
+struct top_rows {
+	struct top_row *v;
+	size_t n;
+	struct top_row sum; /* of all that is listed, id TOP_NONE */
+};
+
+/* Stacks of a process, or of all (TOP_NONE), that hold or made anything; filter and order as in st. */
+void top_rows_stacks(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st,
+		     uint32_t proc);
+/* Processes that run; all that ran when none does. */
+void top_rows_procs(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st);
+void top_rows_release(struct top_rows *r);
+
+/* Has a stack, or its process, a name that the filter is part of? Case does not count. */
+bool top_stack_matches(const struct profile *p, const struct profile_stack *s, const char *filter);
+
+#endif
