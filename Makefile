@@ -246,6 +246,12 @@ check-budget: all
 	$(Q)LONG=1 BUILD=$(abspath $(O)) tests/e2e/test_budget.py -v $(T)
 	$(Q)LONG=1 BUILD=$(abspath $(O)) tests/e2e/test_budget_steps.py -v
 
+# The verdict on programs that leak and that do not, into doc/verdicts.md: hours; goes on where it was stopped
+check-corpus: all $(addprefix $(O)/tests/e2e/targets/corpus_,leaks steady throws)
+	$(Q)export BUILD=$(abspath $(O)); tests/e2e/corpus/run.py -v --seconds 60 && \
+	tests/e2e/corpus/run.py -v --seconds 300 --seeds 2 --loads 10 && \
+	tests/e2e/corpus/run.py --table doc/verdicts.md && tests/e2e/corpus/run.py --check
+
 deps:
 	$(Q)tools/deps.sh install
 
@@ -283,6 +289,6 @@ clean:
 
 # keep what implicit rules make on the way
 .SECONDARY:
-.PHONY: check-oracle check-cycles check-budget all static bpf-arches fuzz deps demo bench install clean \
+.PHONY: check-corpus check-oracle check-cycles check-budget all static bpf-arches fuzz deps demo bench install clean \
 	format-check check unit \
 	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e build-vm

@@ -5,6 +5,7 @@
 
 #include "app/collector.h"
 #include "base/table.h"
+#include "model/windows.h"
 #include "symbol/symbolizer.h"
 
 /* A stack as the kernel sent it, waiting for its names. */
@@ -55,6 +56,7 @@ struct collector {
 	struct managed *managed;
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
+	struct windows windows;
 	uint64_t next_look_ns;
 	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */

@@ -38,6 +38,7 @@ void evidence_release(struct collector *c)
 	free(c->older.v);
 	free(c->newer.v);
 	table_release(&c->met);
+	windows_release(&c->windows);
 	c->older = c->newer = (struct checkpoint){ 0 };
 }
 
@@ -109,6 +110,24 @@ static void checkpoint(struct collector *c)
 	c->newer = now;
 }
 
+/* In brief bursts what lives is not known meanwhile. */
+static void keep_windows(struct collector *c, double t_s)
+{
+	struct profile *p = &c->profile;
+	float *live;
+	size_t i;
+
+	if (p->watch.rung >= RUNG_BRIEF)
+		windows_release(&c->windows);
+	if (p->watch.rung >= RUNG_BRIEF || !windows_is_due(&c->windows, t_s) ||
+	    kern_read_stacks(c->kern, snapshot_take_stack, c))
+		return;
+	live = xcalloc(p->n_stacks + 1, sizeof(*live));
+	for (i = 0; i < p->n_stacks; i++)
+		live[i] = (float)totals_live_bytes(&p->stacks[i].t);
+	windows_add(&c->windows, t_s, live, p->n_stacks);
+}
+
 void collector_look(struct collector *c)
 {
 	uint64_t begin = monotonic_ns(), armed = kern_armed_ns(c->kern), took, least = LOOK_NS;
@@ -119,6 +138,7 @@ void collector_look(struct collector *c)
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
 	checkpoint(c);
+	keep_windows(c, t_s);
 	if (c->profile.n_procs > MANY_PROCS)
 		least = NS_PER_S;
 	took = (monotonic_ns() - begin) * LOOK_SHARE;
@@ -239,11 +259,41 @@ static void begin_pass(struct pass *a)
 	}
 }
 
+/*
+ * In brief bursts the ends of early blocks are not all seen; what survival.c makes of it is the part of all blocks of a
+ * stack that stayed. That is asked then, of the whole window.
+ */
+static void take_stayed(struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		p->stacks[i].early_blocks = p->stacks[i].t.alloc_blocks;
+		p->stacks[i].early_alive = totals_live_blocks(&p->stacks[i].t);
+	}
+}
+
+static void end_pass(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	size_t i;
+
+	if (p->watch.rung >= RUNG_BRIEF)
+		take_stayed(p);
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_stack *s = &p->stacks[i];
+
+		if (s->early_alive > s->early_blocks)
+			s->early_alive = s->early_blocks; /* born while it was read */
+		s->grew_in = windows_grown(&c->windows, i, (double)p->window_ns / NS_PER_S,
+					   (double)totals_live_bytes(&s->t));
+	}
+}
+
 int evidence_collect(struct collector *c)
 {
 	struct profile *p = &c->profile;
 	struct pass a = { .c = c };
-	size_t i;
 	int err;
 
 	begin_pass(&a);
@@ -254,9 +304,7 @@ int evidence_collect(struct collector *c)
 		err = kern_read_old_frees(c->kern, note_share, &a);
 	if (!err && a.by_class)
 		give_old(&a);
-	for (i = 0; i < p->n_stacks; i++)
-		if (p->stacks[i].early_alive > p->stacks[i].early_blocks)
-			p->stacks[i].early_alive = p->stacks[i].early_blocks; /* born while it was read */
+	end_pass(c);
 	if (!err)
 		profile_judge(p);
 	free(a.parts);

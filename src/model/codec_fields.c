@@ -81,11 +81,12 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(live_blocks_more, FIELD_NUMBER),
 	FIGURE(early_blocks, FIELD_BYTES),    FIGURE(early_alive, FIELD_BYTES),
 	FIGURE(old_bytes, FIELD_BYTES),	      FIGURE(old_blocks, FIELD_BYTES),
+	FIGURE(grew_in, FIELD_NUMBER),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 128); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 136); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -279,6 +280,7 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.early_alive = s->early_alive,
 		.old_bytes = s->old_bytes,
 		.old_blocks = s->old_blocks,
+		.grew_in = s->grew_in,
 	};
 }
 
@@ -291,6 +293,7 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->early_alive = f->early_alive;
 	s->old_bytes = f->old_bytes;
 	s->old_blocks = f->old_blocks;
+	s->grew_in = f->grew_in;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

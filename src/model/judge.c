@@ -75,6 +75,7 @@ static void take_stacks(struct verdict_input *in, const struct profile *p)
 		.old_freed_bytes = (double)top->old_bytes,
 		.early_blocks = (double)top->early_blocks,
 		.early_alive = (double)top->early_alive,
+		.grew_in = (unsigned int)top->grew_in,
 	};
 }
 

@@ -74,6 +74,7 @@ struct profile_stack {
 	/* with the verdict only: what lived at an early moment of the window, and what of that still does */
 	uint64_t early_blocks, early_alive;
 	uint64_t old_bytes, old_blocks; /* frees of older blocks of its sizes: what it only replaces */
+	uint64_t grew_in; /* of WINDOWS_NR separate parts of the window */
 };
 
 /* The outermost frame of a stack when threads are told apart: "[thread worker]". */

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "model/windows.h"
+
 /* Below this window no slope is told. */
 #define LEAST_WINDOW_S 8
 /* The first part of the window is warm-up. */
@@ -38,6 +40,8 @@
 #define HISTORY_LOW 0.67
 #define HISTORY_HIGH 1.5
 #define HISTORY_RECENT 0.25
+/* A site that is told to hold more than so many times what the memory grew by is not told rightly. */
+#define BELIEVABLE 2
 /* A process is past its start when it is so old at the end of the window. */
 #define START_SECONDS 60
 #define SITE_SHARE 0.5
@@ -73,13 +77,19 @@ static void level_off(struct growth *g, double now, double half_s)
 	g->seconds = half_s * log(NEARLY) / log(g->ratio);
 }
 
-static void stands(const struct series *s, const struct trend *last, struct growth *g)
+/* In few and large steps: between them it is flat, and yet it does not stand. */
+static double stepped(const struct series_point *floor, size_t n)
 {
-	double now = series_last(s);
+	return (floor[n - 1].bytes - floor[0].bytes) / (floor[n - 1].t_s - floor[0].t_s);
+}
+
+static void stands(const struct series_point *floor, size_t n, const struct trend *last, struct growth *g)
+{
+	double most = fmax(FLAT_RATE, fabs(floor[n - 1].bytes) * FLAT_PART);
 
 	if (g->falls >= 2)
 		g->word = TREND_SAW_TOOTH;
-	else if (last->high < fmax(FLAT_RATE, fabs(now) * FLAT_PART))
+	else if (last->high < most && stepped(floor, n) < most)
 		g->word = TREND_FLAT;
 	else
 		g->doubt = DOUBT_NOISE;
@@ -137,7 +147,7 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 		   all.slope * (window_s - from) < -TEETH_DRIFT * g->swing) {
 		g->word = TREND_SHRINKING;
 	} else {
-		stands(s, &last, g);
+		stands(floor, n, &last, g);
 	}
 }
 
@@ -199,11 +209,11 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 static void look_at_site(const struct verdict_input *in, struct verdict *v)
 {
 	const struct verdict_site *s = &in->site;
-	double growth = v->heap.rate * in->window_s, others;
+	double growth = v->rate * in->window_s, others;
 
 	if (growth > 0)
 		v->site_share = fmin(1, fmax(0, s->net_bytes) / growth);
-	if (v->site_share < SITE_SHARE) {
+	if (v->site_share < SITE_SHARE || (!v->by_heap && s->net_bytes > BELIEVABLE * growth)) {
 		v->but |= BUT_NO_SITE;
 		return;
 	}
@@ -211,6 +221,8 @@ static void look_at_site(const struct verdict_input *in, struct verdict *v)
 	if (s->early_blocks >= COHORT_BLOCKS && s->early_alive >= COHORT_ALIVE * s->early_blocks &&
 	    (others <= OTHERS_ALIVE || in->others_early < COHORT_BLOCKS))
 		v->why |= WHY_COHORT;
+	if (s->grew_in >= WINDOWS_NR)
+		v->why |= WHY_WINDOWS;
 	if (s->old_freed_bytes > s->live_bytes * (1 - COHORT_ALIVE))
 		v->but |= BUT_REPLACES;
 }
@@ -255,17 +267,14 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 	}
 	if (v->word != TREND_GROWING)
 		return;
-	if (v->by_heap)
-		look_at_site(in, v);
-	else
-		v->but |= BUT_NO_SITE;
+	look_at_site(in, v);
 	look_at_history(in, v);
 	if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
 		v->why |= WHY_STRAIGHT;
 	if (in->lost_bytes > v->rate * in->window_s / 2)
 		v->but |= BUT_LOST;
-	if (n_bits(v->why) < 2 || !(v->why & WHY_STRAIGHT) || v->but)
+	if (!(v->why & (WHY_STRAIGHT | WHY_WINDOWS)) || !(v->why & (WHY_COHORT | WHY_HISTORY)) || v->but)
 		return;
 	v->word = TREND_LEAK;
-	v->is_strong = n_bits(v->why) == 3;
+	v->is_strong = n_bits(v->why) >= 3;
 }

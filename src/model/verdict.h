@@ -17,10 +17,12 @@
  * so the rise alone is no leak. That word needs two independent kinds of evidence:
  *
  *	straight   the floor rises as fast at the end as at the beginning
+ *	windows    that site grew in each of six separate parts of the window (windows.h)
  *	cohort     what lived of one site early in the window still does, where the blocks of others have died
  *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
- * and nothing that speaks against it: a process too young, older blocks of the same size being freed, losses.
+ * one of the first two and one of the last two, as the pairs go together; and nothing that speaks against it: a
+ * process too young, older blocks of the same size being freed, losses.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H
@@ -64,6 +66,7 @@ struct verdict_site {
 	double net_bytes; /* live, less frees of older blocks of its size */
 	double live_bytes, old_freed_bytes;
 	double early_blocks, early_alive; /* that lived early in the window, and still do */
+	unsigned int grew_in;             /* of WINDOWS_NR parts of the window */
 };
 
 struct verdict_input {
@@ -80,7 +83,7 @@ struct verdict_input {
 	unsigned int collections;          /* full ones that were seen */
 };
 
-enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4 };
+enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8 };
 /* What keeps a growth that looks like a leak from being called one. */
 enum verdict_but {
 	BUT_YOUNG = 1,

@@ -9,7 +9,8 @@ struct named_bit {
 };
 
 static const struct named_bit whys[] = {
-	{ WHY_STRAIGHT, "straight" }, { WHY_COHORT, "cohort" }, { WHY_HISTORY, "history" }, { 0, NULL },
+	{ WHY_STRAIGHT, "straight" }, { WHY_COHORT, "cohort" }, { WHY_HISTORY, "history" },
+	{ WHY_WINDOWS, "windows" },   { 0, NULL },
 };
 
 static const struct named_bit buts[] = {

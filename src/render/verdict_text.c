@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "model/windows.h"
 #include "render/report_internal.h"
 
 /* Without a verdict: net growth below both of these in the window is called flat. */
@@ -299,6 +300,8 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 
 	if (v->why & WHY_STRAIGHT)
 		buf_addf(reason(r), "the growth is straight: second half of the window / first half %.2f\n", v->ratio);
+	if (v->why & WHY_WINDOWS)
+		buf_addf(reason(r), "#1 grew in each of %d separate parts of the window\n", WINDOWS_NR);
 	if (v->why & WHY_COHORT)
 		add_cohort(r, p);
 	if (!(v->why & WHY_HISTORY))

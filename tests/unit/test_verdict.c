@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "model/verdict.h"
+#include "model/windows.h"
 
 #define MIB 1048576.0
 #define SEEDS 20
@@ -65,6 +66,14 @@ static double shrinking(double t, double w)
 	(void)w;
 	return 200 * MIB - t * MIB;
 }
+static double speeding_up(double t, double w)
+{
+	return 100 * MIB + 60 * MIB * (t / w) * (t / w);
+}
+static double in_steps(double t, double w)
+{
+	return 20 * MIB + 5 * MIB * floor(t / (w / 2.5));
+}
 static double doubling(double t, double w)
 {
 	(void)w;
@@ -97,6 +106,23 @@ static const struct {
 	{ "filled", filled, 0.1 * MIB, TREND_LEVELS_OFF, TREND_LEVELS_OFF },
 	{ "shrinking", shrinking, 0.5 * MIB, TREND_SHRINKING, TREND_SHRINKING },
 };
+
+/* Flat between them, but not on the whole. */
+static void a_growth_in_few_steps__is_not_flat(void **state)
+{
+	struct growth g;
+	struct series s;
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= SEEDS; seed++) {
+		draw(&s, in_steps, 60, 10000, seed);
+		growth_of(&s, 60, &g);
+		series_release(&s);
+		assert_int_equal(g.word, TREND_UNDECIDED);
+		assert_int_equal(g.doubt, DOUBT_NOISE);
+	}
+}
 
 static void a_shape__has_its_word(void **state)
 {
@@ -347,6 +373,7 @@ static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
 	a_leak_scene(&c);
 	series_release(&c.heap);
 	draw(&c.heap, steady, 60, 1000, 1);
+	c.in.site = (struct verdict_site){ 0 };
 	verdict_of(&c.in, &v);
 	assert_false(v.by_heap);
 	assert_int_equal(v.word, TREND_GROWING);
@@ -355,6 +382,49 @@ static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_UNDECIDED);
 	assert_int_equal(v.doubt, DOUBT_COLLECTED);
+	end_scene(&c);
+}
+
+/* In brief bursts: what lives meanwhile is not known, but what stayed of each stack in the end. */
+static void without_a_series_of_the_heap__the_site_is_that_of_the_memory(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.heap);
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_int_equal(v.word, TREND_LEAK);
+	c.in.site.net_bytes = 200 * MIB; /* three times what the memory grew by: not to be believed */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_int_equal(v.but, BUT_NO_SITE);
+	end_scene(&c);
+}
+
+/* Faster and faster, twice in the window: not straight, but in every part of it. */
+static void a_growth_that_speeds_up__is_a_leak_by_its_site(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	draw(&c.heap, speeding_up, 60, 0.1 * MIB, 1);
+	draw(&c.memory, speeding_up, 60, 0.1 * MIB, 2);
+	c.in.before_bytes = 20000 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	c.in.site.grew_in = WINDOWS_NR;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why, WHY_COHORT | WHY_WINDOWS);
+	c.in.site.early_alive = 10; /* that it grows is told twice, but not that it stays */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
 	end_scene(&c);
 }
 
@@ -412,6 +482,9 @@ int main(void)
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
+		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
+		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
+		cmocka_unit_test(a_growth_in_few_steps__is_not_flat),
 		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),
 	};
 
