@@ -155,6 +155,10 @@ static int append(const struct sink *s, struct buf *b, const struct profile *p, 
 	struct draining d = { .fd = s->fd };
 	struct render_opts with = *r;
 
+	if (s->path) { /* no screen's */
+		with.columns = 0;
+		with.color = with.ascii = false;
+	}
 	with.drain = drain;
 	with.drain_ctx = &d;
 	s->renderer->render(b, p, &with);
@@ -327,9 +331,36 @@ static unsigned int terminal_columns(void)
 {
 	struct winsize w;
 
-	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col >= 60)
+	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col)
 		return w.ws_col;
-	return 100;
+	return 0;
+}
+
+static bool has_value(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value;
+}
+
+/* no-color.org; a dumb terminal has none. */
+static bool wants_color(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !has_value("NO_COLOR") && term && *term && strcmp(term, "dumb") != 0;
+}
+
+/* The first of the three that is set counts, as in setlocale(3). */
+static bool is_utf8(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (has_value(names[i]))
+			return strcasestr(getenv(names[i]), "UTF-8") || strcasestr(getenv(names[i]), "utf8");
+	return false;
 }
 
 void output_render_options(const struct options *o, struct render_opts *r)
@@ -337,6 +368,8 @@ void output_render_options(const struct options *o, struct render_opts *r)
 	*r = (struct render_opts){
 		.metric = o->metric,
 		.columns = terminal_columns(),
+		.color = wants_color(),
+		.ascii = isatty(STDOUT_FILENO) && !is_utf8(),
 		.all_frames = o->verbose,
 		.min_bytes = o->min_bytes,
 	};

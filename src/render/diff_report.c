@@ -205,7 +205,7 @@ static void add_table(struct buf *out, const struct diff *d, const struct render
 		struct cells c = cells_of(&t, &d->figures[DIFF_A][rows[i].stack], &d->figures[DIFF_B][rows[i].stack]);
 
 		snprintf(number, sizeof(number), "%zu", ++shown);
-		report_add_where(out, &d->profile, s, add_cells(&t, number, &c), o->columns);
+		report_add_where(out, &d->profile, s, add_cells(&t, number, &c), o->columns, 2);
 		if (o->all_frames)
 			report_add_frames(out, &d->profile, s);
 	}

@@ -21,6 +21,7 @@ struct render_opts {
 	unsigned int columns;	 /* 0 = 100 */
 	unsigned int max_stacks; /* report rows; 0 = 10 */
 	bool all_frames;	 /* report: whole stacks (-v) */
+	bool color, ascii;	 /* report: for a terminal; one that knows no UTF-8 */
 	uint64_t min_bytes;	 /* --min-bytes: leave out smaller stacks (they go to the remainder) */
 	void (*drain)(void *ctx, struct buf *b); /* takes what is in b and empties it; may be NULL: all stays in b */
 	void *drain_ctx;

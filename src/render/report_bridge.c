@@ -11,7 +11,7 @@
  *	FROM BEFORE ATTACH, BY SIZE (glibc's heap read from outside, no stop, approximate)
  *	  5.25 GiB  2 804 551 chunks of 2016 B, #1's size; 98 % begin with the vtable of Session
  *
- * Printed rows add up: what rounding leaves goes to `unexplained`. Pure.
+ * Printed rows add up, in each column and across. Where room is scarce the small rows are one. Pure.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,13 +19,14 @@
 #include "base/units.h"
 #include "render/report_internal.h"
 
-#define LABEL_COLUMNS 36
+#define LABEL_COLUMNS 36u
 #define LEAST_SHARE_OF_SIZES 1 /* percent: smaller sizes are summed up */
 #define MAX_SIZES 4
+#define SMALL_SHARE 50 /* rows below this part of RSS are put together when there is little room */
 
 /* ---- limits ---- */
 
-static const char *end_text(enum limit_end e)
+const char *report_limit_end(enum limit_end e)
 {
 	switch (e) {
 	case LIMIT_ENDS_KILLED:
@@ -61,7 +62,7 @@ void report_limit(struct buf *out, const struct profile *p, const struct profile
 	buf_adds(out, "        there ");
 	if (f->limit_swap_bytes && f->limit_swap_bytes != UINT64_MAX && f->limit_end != LIMIT_ENDS_MALLOC_FAILS)
 		buf_addf(out, "%s of swap fill up, then ", units_format_size(more, f->limit_swap_bytes));
-	buf_adds(out, end_text(f->limit_end));
+	buf_adds(out, report_limit_end(f->limit_end));
 	if (f->limit_slowed_bytes)
 		buf_addf(out, ";\n        slowed down from %s on (memory.high)",
 			 units_format_size(more, f->limit_slowed_bytes));
@@ -70,9 +71,24 @@ void report_limit(struct buf *out, const struct profile *p, const struct profile
 
 /* ---- rows ---- */
 
-static void add_label(struct buf *out, const struct profile *p, const struct bridge *b, enum bridge_row row)
+#define ROW_SMALLER BRIDGE_NR /* several rows in one */
+
+struct bridge_table {
+	struct buf *out;
+	const struct report *r;
+	const struct bridge *b;
+	struct amount_unit unit;
+	unsigned int label_columns;
+	struct bridge_line {
+		int row;
+		int64_t then, now; /* bytes */
+	} lines[BRIDGE_NR + 1];
+	size_t n;
+};
+
+static void add_label(const struct bridge_table *t, int row)
 {
-	static const char *const labels[BRIDGE_NR] = {
+	static const char *const labels[BRIDGE_NR + 1] = {
 		[BRIDGE_HEAP_BEFORE] = "heap, allocated before attach",
 		[BRIDGE_HEAP_SINCE] = "heap, allocated since",
 		[BRIDGE_HEAP_KEPT] = "glibc: freed but kept, headers",
@@ -82,21 +98,26 @@ static void add_label(struct buf *out, const struct profile *p, const struct bri
 		[BRIDGE_SHARED] = "shared memory",
 		[BRIDGE_UNEXPLAINED] = "unexplained",
 		[BRIDGE_RSS] = "RSS",
+		[ROW_SMALLER] = "smaller rows together",
 	};
-	const char *allocator = profile_str(p, b->allocator);
-	uint32_t threads = b->proc < p->n_procs ? p->procs[b->proc].now.n_threads : 0;
-	size_t before = out->len;
+	const struct profile *p = t->r->p;
+	const char *allocator = profile_str(p, t->b->allocator);
+	uint32_t threads = t->b->proc < p->n_procs ? p->procs[t->b->proc].now.n_threads : 0;
+	struct buf label = BUF_INIT;
+	size_t len;
 
 	if (row == BRIDGE_OTHER_HEAP && *allocator)
-		buf_addf(out, "%.16s: mapped, less what is seen", allocator);
+		buf_addf(&label, "%.16s: mapped, less what is seen", allocator);
 	else if (row == BRIDGE_OTHER_HEAP)
-		buf_adds(out, "heap and mmap, less what is seen");
+		buf_adds(&label, "heap and mmap, less what is seen");
 	else if (row == BRIDGE_STACKS)
-		buf_addf(out, "%u thread stack%s", threads, threads == 1 ? "" : "s");
+		buf_addf(&label, "%u thread stack%s", threads, threads == 1 ? "" : "s");
 	else
-		buf_adds(out, labels[row]);
-	if (out->len - before < LABEL_COLUMNS)
-		buf_pad(out, ' ', LABEL_COLUMNS - (out->len - before));
+		buf_adds(&label, labels[row] ? labels[row] : "other");
+	len = text_cut(label.data, label.len, t->label_columns);
+	buf_add(t->out, label.data, len);
+	buf_pad(t->out, ' ', t->label_columns - text_width(label.data, len));
+	buf_release(&label);
 }
 
 static void add_kept_note(struct buf *out, const struct bridge *b, const struct amount_unit *u)
@@ -108,9 +129,11 @@ static void add_kept_note(struct buf *out, const struct bridge *b, const struct 
 		 format_tenths(trim, in_tenths((int64_t)b->trim_bytes, u)));
 }
 
-static void add_note(struct buf *out, const struct profile *p, const struct bridge *b, enum bridge_row row,
-		     const struct amount_unit *u)
+static void add_note(struct buf *out, const struct bridge_table *t, int row)
 {
+	const struct profile *p = t->r->p;
+	const struct bridge *b = t->b;
+	const struct amount_unit *u = &t->unit;
 	const char *reason = profile_str(p, b->reason);
 	int64_t rss = b->now[BRIDGE_RSS], rest = b->now[BRIDGE_UNEXPLAINED];
 	char text[24];
@@ -137,43 +160,84 @@ static void add_change(struct buf *out, int64_t change)
 	buf_addf(out, " %9s", sign);
 }
 
-static bool is_shown(const struct bridge *b, enum bridge_row row)
+/* A row's note, if all of it fits. */
+static void add_note_that_fits(const struct bridge_table *t, int row)
+{
+	unsigned int used = t->label_columns + (t->b->has_attach ? 30 : 10);
+	struct buf note = BUF_INIT;
+
+	add_note(&note, t, row);
+	if (used + text_width(note.data, note.len) <= t->r->columns)
+		buf_add(t->out, note.data, note.len);
+	buf_release(&note);
+}
+
+static bool is_shown(const struct bridge *b, int row)
 {
 	return row >= BRIDGE_N_MEASURED || b->now[row] || (b->has_attach && b->at_attach[row]);
 }
 
-/* Tenths of the unit; unexplained takes up what rounding leaves. */
-static void round_rows(int64_t *tenths, const int64_t *rows, const struct amount_unit *u)
+static bool is_small(const struct bridge_table *t, int row)
 {
-	size_t i;
+	int64_t rss = t->b->now[BRIDGE_RSS], now = t->b->now[row], then = t->b->has_attach ? t->b->at_attach[row] : 0;
+	bool is_of_heap = row == BRIDGE_HEAP_SINCE || row == BRIDGE_HEAP_BEFORE;
 
-	tenths[BRIDGE_RSS] = tenths[BRIDGE_UNEXPLAINED] = in_tenths(rows[BRIDGE_RSS], u);
-	for (i = 0; i < BRIDGE_N_MEASURED; i++) {
-		tenths[i] = in_tenths(rows[i], u);
-		tenths[BRIDGE_UNEXPLAINED] -= tenths[i];
+	return t->r->terse >= 2 && !t->r->o->all_frames && row < BRIDGE_N_MEASURED && !is_of_heap &&
+	       now < rss / SMALL_SHARE && then < rss / SMALL_SHARE;
+}
+
+static void take_rows(struct bridge_table *t)
+{
+	struct bridge_line small = { .row = ROW_SMALLER };
+	bool has_small = false;
+	int row;
+
+	for (row = 0; row < BRIDGE_RSS; row++) {
+		const struct bridge_line line = { row, t->b->at_attach[row], t->b->now[row] };
+
+		if (row == BRIDGE_UNEXPLAINED && has_small)
+			t->lines[t->n++] = small;
+		if (!is_shown(t->b, row))
+			continue;
+		if (!is_small(t, row)) {
+			t->lines[t->n++] = line;
+			continue;
+		}
+		has_small = true;
+		small.then += line.then;
+		small.now += line.now;
 	}
 }
 
-static void add_rows(struct buf *out, const struct profile *p, const struct bridge *b, const struct amount_unit *u)
+static void add_row(const struct bridge_table *t, int row, int64_t then, int64_t now)
 {
-	int64_t now[BRIDGE_NR], then[BRIDGE_NR];
 	char text[24];
-	int row;
 
-	round_rows(now, b->now, u);
-	round_rows(then, b->at_attach, u);
-	for (row = 0; row < BRIDGE_NR; row++) {
-		if (!is_shown(b, (enum bridge_row)row))
-			continue;
-		add_label(out, p, b, (enum bridge_row)row);
-		if (b->has_attach)
-			buf_addf(out, " %9s", format_tenths(text, then[row]));
-		buf_addf(out, " %9s", format_tenths(text, now[row]));
-		if (b->has_attach)
-			add_change(out, now[row] - then[row]);
-		add_note(out, p, b, (enum bridge_row)row, u);
-		buf_addc(out, '\n');
-	}
+	add_label(t, row);
+	if (t->b->has_attach)
+		buf_addf(t->out, " %9s", format_tenths(text, then));
+	buf_addf(t->out, " %9s", format_tenths(text, now));
+	if (t->b->has_attach)
+		add_change(t->out, now - then);
+	add_note_that_fits(t, row);
+	buf_addc(t->out, '\n');
+}
+
+static void add_rows(struct bridge_table *t)
+{
+	int64_t now[BRIDGE_NR + 1], then[BRIDGE_NR + 1], v[BRIDGE_NR + 1], sum_now, sum_then;
+	size_t i;
+
+	take_rows(t);
+	for (i = 0; i < t->n; i++)
+		v[i] = t->lines[i].now;
+	sum_now = round_to_sum(now, v, t->n, &t->unit);
+	for (i = 0; i < t->n; i++)
+		v[i] = t->lines[i].then;
+	sum_then = round_to_sum(then, v, t->n, &t->unit);
+	for (i = 0; i < t->n; i++)
+		add_row(t, t->lines[i].row, then[i], now[i]);
+	add_row(t, BRIDGE_RSS, sum_then, sum_now);
 }
 
 /* ---- what is from before ---- */
@@ -202,18 +266,18 @@ static void add_size(struct buf *out, const struct profile *p, const struct brid
 	buf_addc(out, '\n');
 }
 
-static void add_sizes(struct buf *out, const struct profile *p, const struct bridge *b)
+static void add_sizes(struct buf *out, const struct profile *p, const struct bridge *b, unsigned int most)
 {
 	uint64_t bytes = b->other_bytes, sizes = b->other_sizes, largest = b->largest_other_bytes, i;
-	char sum[16], most[16], n[32];
+	char sum[16], top[16], n[32];
 
-	if (b->heap != BRIDGE_HEAP_GLIBC || !b->before_blocks)
+	if (b->heap != BRIDGE_HEAP_GLIBC || !b->before_blocks || !most)
 		return;
 	buf_adds(out, "\nFROM BEFORE ATTACH, BY SIZE (glibc's heap read from outside, no stop, approximate)\n");
 	for (i = 0; i < b->n_sizes && i < BRIDGE_MAX_SIZES; i++) {
 		uint64_t this = b->sizes[i].chunk_bytes * b->sizes[i].blocks;
 
-		if (i < MAX_SIZES && this * 100 >= b->before_bytes * LEAST_SHARE_OF_SIZES) {
+		if (i < most && this * 100 >= b->before_bytes * LEAST_SHARE_OF_SIZES) {
 			add_size(out, p, b, &b->sizes[i]);
 			continue;
 		}
@@ -224,7 +288,7 @@ static void add_sizes(struct buf *out, const struct profile *p, const struct bri
 	if (sizes)
 		buf_addf(out, "%10s  %s other size%s, %s above %s\n", units_format_size(sum, bytes),
 			 units_format_count(n, sizes), sizes == 1 ? "" : "s", sizes == 1 ? "not" : "none",
-			 units_format_size(most, largest));
+			 units_format_size(top, largest));
 }
 
 bool report_history(struct buf *out, const struct profile *p, const struct bridge *b)
@@ -277,30 +341,45 @@ const struct bridge *report_main_bridge(const struct profile *p)
 	return best;
 }
 
-void report_bridge(struct buf *out, const struct profile *p, const struct bridge *b)
+static void add_heading(const struct bridge_table *t)
 {
-	struct amount_unit u;
+	const struct profile *p = t->r->p;
+	struct buf *out = t->out;
+	size_t at;
 	char rss[16];
+
+	buf_addc(out, '\n');
+	at = out->len;
+	units_format_size(rss, (uint64_t)t->b->now[BRIDGE_RSS]);
+	if (p->n_procs > 1 && t->b->proc < p->n_procs)
+		buf_addf(out, "WHERE %s OF PID %d IS (%s)", rss, p->procs[t->b->proc].tgid, t->unit.name);
+	else
+		buf_addf(out, "WHERE %s OF RSS IS (%s)", rss, t->unit.name);
+	buf_pad(out, ' ', t->label_columns > out->len - at ? t->label_columns - (out->len - at) : 0);
+	buf_adds(out, t->b->has_attach ? " at attach       now    change\n" : "       now\n");
+}
+
+void report_bridge(struct buf *out, const struct report *r)
+{
+	const struct bridge *b = report_main_bridge(r->p);
+	struct bridge_table t = { .out = out, .r = r, .b = b };
+	unsigned int most = r->o->all_frames ? BRIDGE_MAX_SIZES : MAX_SIZES >> r->terse;
 	size_t at;
 
 	if (!b || !b->has_now || b->now[BRIDGE_RSS] <= 0)
 		return;
-	u = unit_for((uint64_t)b->now[BRIDGE_RSS]);
-	buf_addc(out, '\n');
-	at = out->len;
-	units_format_size(rss, (uint64_t)b->now[BRIDGE_RSS]);
-	if (p->n_procs > 1 && b->proc < p->n_procs)
-		buf_addf(out, "WHERE %s OF PID %d IS (%s)", rss, p->procs[b->proc].tgid, u.name);
-	else
-		buf_addf(out, "WHERE %s OF RSS IS (%s)", rss, u.name);
-	buf_pad(out, ' ', LABEL_COLUMNS > out->len - at ? LABEL_COLUMNS - (out->len - at) : 0);
-	buf_adds(out, b->has_attach ? " at attach       now    change\n" : "       now\n");
-	add_rows(out, p, b, &u);
-	add_advice(out, b);
-	add_sizes(out, p, b);
+	t.unit = unit_for((uint64_t)b->now[BRIDGE_RSS]);
+	t.label_columns = r->columns - 30 < LABEL_COLUMNS ? r->columns - 30 : LABEL_COLUMNS;
+	add_heading(&t);
+	add_rows(&t);
+	if (r->terse < REPORT_TERSEST || r->o->all_frames)
+		add_advice(out, b);
+	add_sizes(out, r->p, b, r->terse == REPORT_TERSEST ? 0 : most);
+	if (r->terse >= 2 && !r->o->all_frames)
+		return;
 	at = out->len;
 	buf_adds(out, "  ");
-	if (report_history(out, p, b))
+	if (report_history(out, r->p, b))
 		buf_addc(out, '\n');
 	else
 		out->data[out->len = at] = '\0';

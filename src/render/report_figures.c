@@ -24,6 +24,43 @@ int64_t in_tenths(int64_t bytes, const struct amount_unit *u)
 	return (bytes * 10 + (bytes < 0 ? -half : half)) / (int64_t)u->bytes;
 }
 
+static int64_t floor_tenths(int64_t bytes, const struct amount_unit *u, int64_t *rest)
+{
+	int64_t unit = (int64_t)u->bytes, left = bytes % unit * 10, t = bytes / unit * 10 + left / unit;
+
+	*rest = left % unit;
+	if (*rest < 0) {
+		*rest += unit;
+		t--;
+	}
+	return t;
+}
+
+/* Largest remainders: all are rounded down, and those that lost most by it get back what the sum lacks. */
+int64_t round_to_sum(int64_t *tenths, const int64_t *bytes, size_t n, const struct amount_unit *u)
+{
+	int64_t *rest = xcalloc(n + 1, sizeof(*rest)), lacks, left, all;
+	uint64_t sum = 0; /* a recording may say anything: it wraps */
+	size_t i, most;
+
+	for (i = 0; i < n; i++)
+		sum += (uint64_t)bytes[i];
+	all = lacks = floor_tenths((int64_t)sum + (int64_t)(u->bytes / 20), u, &left);
+	for (i = 0; i < n; i++) {
+		tenths[i] = floor_tenths(bytes[i], u, &rest[i]);
+		lacks -= tenths[i];
+	}
+	for (; n && lacks > 0; lacks--) {
+		for (most = i = 0; i < n; i++)
+			if (rest[i] > rest[most])
+				most = i;
+		tenths[most]++;
+		rest[most] = -1;
+	}
+	free(rest);
+	return all;
+}
+
 char *format_tenths(char out[24], int64_t tenths)
 {
 	uint64_t a = (uint64_t)(tenths < 0 ? -tenths : tenths);

@@ -5,6 +5,8 @@
 
 #include "render/renderer.h"
 
+struct report;
+
 /* A column's amounts are integers in tenths of one unit, so that printed rows add up exactly. */
 struct amount_unit {
 	const char *name; /* "MiB" */
@@ -14,6 +16,8 @@ struct amount_unit {
 /* The unit in which `largest` has one to four digits before the point. */
 struct amount_unit unit_for(uint64_t largest);
 int64_t in_tenths(int64_t bytes, const struct amount_unit *u);
+/* Amounts as tenths whose sum is the rounded sum of the amounts; each is off by less than one. The sum. */
+int64_t round_to_sum(int64_t *tenths, const int64_t *bytes, size_t n, const struct amount_unit *u);
 /* "-0.3" from -3; out holds 24 characters. */
 char *format_tenths(char out[24], int64_t tenths);
 
@@ -46,8 +50,8 @@ int64_t per_minute(const struct profile *p, int64_t bytes);
 
 /* report_bridge.c: the bridge of the process with most resident memory, or NULL. */
 const struct bridge *report_main_bridge(const struct profile *p);
-/* The block on where a process's memory is, with an empty line before; nothing for NULL or when it is not known. */
-void report_bridge(struct buf *out, const struct profile *p, const struct bridge *b);
+/* The block on where that process's memory is, with an empty line before; nothing when it is not known. */
+void report_bridge(struct buf *out, const struct report *r);
 /* "#1's rate times the uptime (...) is ...; in use of its size: ..."; false: it cannot be said. */
 bool report_history(struct buf *out, const struct profile *p, const struct bridge *b);
 /* json_bridge.c: the lines on bridges; the limit's members of a line. */
@@ -56,17 +60,56 @@ void json_add_verdict(struct buf *out, const struct profile *p);
 void json_add_limit(struct buf *out, const struct profile_facts *f);
 /* Lines on the limit that is met first, and what happens there. */
 void report_limit(struct buf *out, const struct profile *p, const struct profile_facts *f);
+/* "the kernel kills it; malloc does not fail first" */
+const char *report_limit_end(enum limit_end end);
+
+/* report_screen.c: how wide a text is, where its first `width` characters end, how many lines it has. */
+size_t text_width(const char *s, size_t len);
+size_t text_cut(const char *s, size_t len, size_t width);
+unsigned int text_lines(const char *s);
+/* Lines of at most `width`, longer ones go on at column `hang`; hang 0: they are cut. */
+void text_fit(struct buf *out, const char *text, size_t width, size_t hang);
+/* No more than the first so many. */
+void text_keep_lines(struct buf *b, unsigned int lines);
+/* The words that matter, in colour. */
+void text_paint(struct buf *out, const char *text);
+void text_to_ascii(struct buf *b);
+
+/* A report that is being made. A section shows less the terser it is; nothing is left out at 0. */
+#define REPORT_TERSEST 3
+#define REPORT_LINES 40u
+#define REPORT_COLUMNS 100u
+#define REPORT_LEAST_COLUMNS 50u
+#define REPORT_NARROW 72u /* below: no BLOCKS, no AGE */
+
+struct report {
+	const struct profile *p;
+	const struct render_opts *o;
+	unsigned int columns;
+	unsigned int terse;
+	unsigned int lines; /* that the table of stacks may have */
+};
+
+/* report_trust.c: the sections below the table */
+void report_trust(struct buf *out, const struct report *r);
+void report_cost(struct buf *out, const struct report *r);
+void report_blind(struct buf *out, const struct report *r);
+/* report_target.c: who was watched, for how long */
+void report_targets(struct buf *out, const struct report *r);
+void report_window(struct buf *out, const struct report *r);
 
 /* A line per kind of loss that happened. */
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent);
 /* What could not be seen: memory from before the attach. */
 void report_add_blind(struct buf *out, const struct profile *p, const char *prefix);
-/* A stack beside a row's figures, in at most two lines, from `column` on; columns 0: 100. */
+/* A stack beside a row's figures, in at most so many lines, from `column` on; columns 0: 100. */
 void report_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s, size_t column,
-		      unsigned int columns);
+		      unsigned int columns, unsigned int lines);
 /* All frames, a line each. */
 void report_add_frames(struct buf *out, const struct profile *p, const struct profile_stack *s);
-/* The table of stacks with its remainder, older frees, losses and net rows. */
-void report_table(struct buf *out, const struct profile *p, const struct render_opts *o);
+/* The table of stacks with its remainder, older frees, losses and net rows; no more than r->lines. */
+void report_table(struct buf *out, const struct report *r);
+/* Lines that it should have at this terseness. */
+unsigned int report_table_wants(const struct report *r);
 
 #endif

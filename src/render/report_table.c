@@ -19,26 +19,39 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "base/xalloc.h"
 #include "render/report_internal.h"
 #include "render/verdict_text.h"
 
-#define WHERE_COLUMN 42
-#define VERDICT_COLUMNS 15 /* ALIVE and KIND */
 #define ERROR_COLUMNS 9
+#define MAX_ROWS 10
+#define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
+#define NARROWEST 60u /* below: no KIND either */
 
-struct column_sums {
-	int64_t amount, rate, blocks;
+enum row_kind { ROW_STACK, ROW_SMALLER, ROW_OLD, ROW_LOST, ROW_NET };
+
+struct table_row {
+	enum row_kind kind;
+	const struct profile_stack *s; /* of ROW_STACK */
+	int64_t bytes, blocks;
+	int64_t amount, rate; /* tenths, rounded so that the column adds up */
+	double variance;      /* of the amount, in bytes squared; 0: exact, or not known */
 };
 
 struct stack_table {
 	struct buf *out;
+	const struct report *r;
 	const struct profile *p;
 	const struct render_opts *o;
 	struct amount_unit unit, rate_unit;
-	struct column_sums left; /* total minus rows printed so far */
 	bool has_error;		 /* amounts are estimates with a deviation */
-	bool has_verdict;	 /* ALIVE and KIND are shown */
-	double variance, left_variance; /* of the total, and of what is not printed yet */
+	bool has_alive, has_kind, has_blocks, has_age;
+	const struct profile_stack **stacks; /* largest first */
+	size_t n_stacks;		     /* with anything to show */
+	size_t n_large;			     /* of them, not below --min-bytes */
+	struct heap_net h;
+	struct table_row *rows; /* net last */
+	size_t n_rows;
 };
 
 /* What a row says beside its amounts; "" for nothing. */
@@ -48,33 +61,35 @@ struct row_texts {
 
 static const struct row_texts no_texts = { "", "", "", "" };
 
-/* variance: of the amount, in bytes squared; 0: exact, or not known */
-static void print_row(struct stack_table *t, const struct row_texts *x, struct column_sums v, double variance)
+/* The column at which its text goes on. */
+static size_t print_row(const struct stack_table *t, const struct row_texts *x, const struct table_row *v)
 {
 	char amount[24], rate[24], plus_rate[32], blocks[32], signed_blocks[40], error[40] = "";
+	size_t begin = t->out->len;
 
-	format_tenths(amount, v.amount);
-	format_tenths(rate, v.rate);
-	snprintf(plus_rate, sizeof(plus_rate), "%s%s", v.rate > 0 ? "+" : "", rate);
-	units_format_count(blocks, (uint64_t)(v.blocks < 0 ? -v.blocks : v.blocks));
-	snprintf(signed_blocks, sizeof(signed_blocks), "%s%s", v.blocks < 0 ? "-" : "", blocks);
-	if (t->has_error && variance > 0) {
-		format_tenths(rate, in_tenths((int64_t)sqrt(variance), &t->unit));
+	format_tenths(amount, v->amount);
+	format_tenths(rate, v->rate);
+	snprintf(plus_rate, sizeof(plus_rate), "%s%s", v->rate > 0 ? "+" : "", rate);
+	units_format_count(blocks, (uint64_t)(v->blocks < 0 ? -v->blocks : v->blocks));
+	snprintf(signed_blocks, sizeof(signed_blocks), "%s%s", v->blocks < 0 ? "-" : "", blocks);
+	if (t->has_error && v->variance > 0) {
+		format_tenths(rate, in_tenths((int64_t)sqrt(v->variance), &t->unit));
 		snprintf(error, sizeof(error), "+/- %s", rate);
 	}
 	buf_addf(t->out, "%2s %9s", x->number, amount);
 	if (t->has_error)
 		buf_addf(t->out, " %-*s", ERROR_COLUMNS - 1, error);
 	buf_addf(t->out, " %9s", plus_rate);
-	if (t->has_verdict)
-		buf_addf(t->out, " %6s", x->alive);
-	buf_addf(t->out, " %10s %6s", signed_blocks, x->age);
-	if (t->has_verdict)
+	if (t->has_alive)
+		buf_addf(t->out, " %5s", x->alive);
+	if (t->has_blocks)
+		buf_addf(t->out, " %9s", signed_blocks);
+	if (t->has_age)
+		buf_addf(t->out, " %6s", x->age);
+	if (t->has_kind)
 		buf_addf(t->out, "  %-7s", x->kind);
-	buf_adds(t->out, t->has_verdict ? " " : "  ");
-	t->left.amount -= v.amount;
-	t->left.rate -= v.rate;
-	t->left.blocks -= v.blocks;
+	buf_adds(t->out, t->has_kind ? " " : "  ");
+	return t->out->len - begin;
 }
 
 /* Of the amount shown, in bytes squared. */
@@ -83,15 +98,6 @@ static double variance_of(const struct stack_table *t, const struct profile_stac
 	double d = totals_deviation(&s->t, t->o->metric);
 
 	return d * d;
-}
-
-static struct column_sums sums_of(const struct stack_table *t, int64_t bytes, int64_t blocks)
-{
-	return (struct column_sums){
-		.amount = in_tenths(bytes, &t->unit),
-		.rate = in_tenths(per_minute(t->p, bytes), &t->rate_unit),
-		.blocks = blocks,
-	};
 }
 
 static void mean_age(const struct stack_table *t, const struct profile_stack *s, char out[24])
@@ -105,124 +111,232 @@ static void mean_age(const struct stack_table *t, const struct profile_stack *s,
 	units_format_duration(out, (now_ms > birth ? now_ms - birth : 0) * NS_PER_MS);
 }
 
-static void stack_row(struct stack_table *t, const struct profile_stack *s, size_t number)
+static void stack_row(const struct stack_table *t, const struct table_row *row, size_t number, unsigned int lines)
 {
+	const struct profile_stack *s = row->s;
 	double alive = verdict_alive(t->p, s);
 	char age[24], n[24], alive_text[16] = "?";
+	size_t column;
 
 	mean_age(t, s, age);
 	snprintf(n, sizeof(n), "%zu", number);
 	if (alive >= 0)
 		snprintf(alive_text, sizeof(alive_text), alive > 0 && alive < 0.01 ? "<1 %%" : "%.0f %%", alive * 100);
-	print_row(t, &(struct row_texts){ n, age, alive_text, verdict_kind(t->p, s) },
-		  sums_of(t, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o)), variance_of(t, s));
-	t->left_variance -= variance_of(t, s);
-	report_add_where(t->out, t->p, s,
-			 WHERE_COLUMN + (t->has_error ? ERROR_COLUMNS : 0) + (t->has_verdict ? VERDICT_COLUMNS : 0),
-			 t->o->columns);
+	column = print_row(t, &(struct row_texts){ n, age, alive_text, verdict_kind(t->p, s) }, row);
+	report_add_where(t->out, t->p, s, column, t->r->columns, lines);
 	if (t->o->all_frames)
 		report_add_frames(t->out, t->p, s);
 }
 
-/* ---- the rows below the stacks ---- */
+/* ---- what is in it ---- */
 
 static bool shows_live(const struct render_opts *o)
 {
 	return o->metric == METRIC_LIVE_BYTES || o->metric == METRIC_LIVE_BLOCKS;
 }
 
-static void rows_below(struct stack_table *t, const struct heap_net *h, size_t n_smaller, struct column_sums total)
+static void add(struct stack_table *t, enum row_kind kind, const struct profile_stack *s, int64_t bytes, int64_t blocks)
 {
-	struct column_sums old = sums_of(t, -(int64_t)h->old_bytes, -(int64_t)h->old_blocks);
-	struct column_sums lost = sums_of(t, (int64_t)h->lost_bytes, (int64_t)h->lost_blocks);
-	struct column_sums rest = t->left;
-	bool has_old = shows_live(t->o) && h->old_blocks, has_lost = shows_live(t->o) && h->lost_blocks;
+	struct table_row *net = &t->rows[t->n_rows];
 
-	if (has_old) {
-		rest.amount -= old.amount;
-		rest.rate -= old.rate;
-		rest.blocks -= old.blocks;
-	}
-	if (has_lost) {
-		rest.amount -= lost.amount;
-		rest.rate -= lost.rate;
-		rest.blocks -= lost.blocks;
-	}
-	total.amount -= n_smaller ? 0 : rest.amount; /* then what rounding left goes into the sum */
-	total.rate -= n_smaller ? 0 : rest.rate;
-	if (n_smaller) {
-		print_row(t, &no_texts, rest, t->left_variance);
-		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
-	}
-	if (has_old) {
-		print_row(t, &no_texts, old, 0);
-		buf_adds(t->out, "frees of blocks from before attach\n");
-	}
-	if (has_lost) {
-		print_row(t, &no_texts, lost, 0);
-		buf_adds(t->out, "allocated, but not in the table (see trust)\n");
-	}
-	print_row(t, &no_texts, total, t->variance);
-	buf_addf(t->out, "%s\n", shows_live(t->o) ? "net" : "allocated in the window");
+	net[1] = net[0];
+	net[1].bytes += bytes;
+	net[1].blocks += blocks;
+	net[0] = (struct table_row){ .kind = kind, .s = s, .bytes = bytes, .blocks = blocks };
+	t->n_rows++;
 }
 
-/* Sum of all columns: live with its corrections, or allocated. Filters leave out part of live. */
-static struct column_sums total_of(const struct stack_table *t, const struct heap_net *h)
+/* The first `n` stacks, and the others in one row: filters leave out part of what is live. */
+static void take_rows(struct stack_table *t, size_t n)
 {
 	int64_t bytes = 0, blocks = 0;
+	double variance = 0;
 	size_t i;
 
-	for (i = 0; i < t->p->n_stacks; i++) {
-		bytes += (int64_t)shown_bytes(&t->p->stacks[i], t->o);
-		blocks += (int64_t)shown_blocks(&t->p->stacks[i], t->o);
+	t->rows = xcalloc(n + ROWS_BELOW + 1, sizeof(*t->rows));
+	t->rows[0].kind = ROW_NET;
+	for (i = 0; i < t->n_stacks; i++) {
+		const struct profile_stack *s = t->stacks[i];
+
+		variance += variance_of(t, s);
+		if (i < n) {
+			add(t, ROW_STACK, s, (int64_t)shown_bytes(s, t->o), (int64_t)shown_blocks(s, t->o));
+			t->rows[i].variance = variance_of(t, s);
+			continue;
+		}
+		bytes += (int64_t)shown_bytes(s, t->o);
+		blocks += (int64_t)shown_blocks(s, t->o);
 	}
-	if (shows_live(t->o)) {
-		bytes += (int64_t)h->lost_bytes - (int64_t)h->old_bytes;
-		blocks += (int64_t)h->lost_blocks - (int64_t)h->old_blocks;
-	}
-	return sums_of(t, bytes, blocks);
+	if (n < t->n_stacks)
+		add(t, ROW_SMALLER, NULL, bytes, blocks);
+	if (shows_live(t->o) && t->h.old_blocks)
+		add(t, ROW_OLD, NULL, -(int64_t)t->h.old_bytes, -(int64_t)t->h.old_blocks);
+	if (shows_live(t->o) && t->h.lost_blocks)
+		add(t, ROW_LOST, NULL, (int64_t)t->h.lost_bytes, (int64_t)t->h.lost_blocks);
+	t->rows[t->n_rows++].variance = variance;
+	t->has_error = variance > 0;
+	for (i = n; n < t->n_stacks && i < t->n_stacks; i++)
+		t->rows[n].variance += variance_of(t, t->stacks[i]);
 }
 
-static void print_heading(struct stack_table *t)
+static void round_rows(struct stack_table *t)
 {
+	int64_t *v = xcalloc(2 * t->n_rows, sizeof(*v)), *tenths = v + t->n_rows, most = 0, most_rate = 0;
+	size_t i, n = t->n_rows - 1;
+
+	for (i = 0; i < n; i++) {
+		most = llabs(t->rows[i].bytes) > most ? llabs(t->rows[i].bytes) : most;
+		v[i] = t->rows[i].bytes;
+	}
+	t->unit = unit_for((uint64_t)most);
+	t->rows[n].amount = round_to_sum(tenths, v, n, &t->unit);
+	for (i = 0; i < n; i++) {
+		t->rows[i].amount = tenths[i];
+		v[i] = per_minute(t->p, t->rows[i].bytes);
+		most_rate = llabs(v[i]) > most_rate ? llabs(v[i]) : most_rate;
+	}
+	t->rate_unit = unit_for((uint64_t)most_rate);
+	t->rows[n].rate = round_to_sum(tenths, v, n, &t->rate_unit);
+	for (i = 0; i < n; i++)
+		t->rows[i].rate = tenths[i];
+	free(v);
+}
+
+static void row_below(const struct stack_table *t, const struct table_row *row, size_t n_smaller)
+{
+	print_row(t, &no_texts, row);
+	switch (row->kind) {
+	case ROW_SMALLER:
+		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
+		break;
+	case ROW_OLD:
+		buf_adds(t->out, "frees of blocks from before attach\n");
+		break;
+	case ROW_LOST:
+		buf_adds(t->out, "allocated, but not in the table (see trust)\n");
+		break;
+	default:
+		buf_adds(t->out, shows_live(t->o) ? "net" : "allocated in the window");
+		if (shows_live(t->o) && t->h.alloc_bytes && t->p->n_stacks) {
+			char made[16], gone[16];
+
+			buf_addf(t->out, " (%s allocated, %s freed again)", units_format_size(made, t->h.alloc_bytes),
+				 units_format_size(gone, t->h.free_bytes));
+		}
+		buf_addc(t->out, '\n');
+	}
+}
+
+static void print_heading(const struct stack_table *t)
+{
+	static const char *const texts[] = { "WHERE (your code first; all frames: -v)", "WHERE (all frames: -v)", "WHERE" };
 	char amount[32], rate[32];
+	size_t begin = t->out->len + 1, i = 0;
 
 	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o) ? "LIVE" : "ALLOC", t->unit.name);
 	snprintf(rate, sizeof(rate), "%s/min", t->rate_unit.name);
 	buf_addf(t->out, "\n%2s %9s%*s %9s", "#", amount, t->has_error ? ERROR_COLUMNS : 0, "", rate);
-	if (t->has_verdict)
-		buf_addf(t->out, " %6s", "ALIVE");
-	buf_addf(t->out, " %10s %6s  ", "BLOCKS", "AGE");
-	if (t->has_verdict)
-		buf_addf(t->out, "%-7s ", "KIND");
-	buf_addf(t->out, "%s\n", t->o->all_frames || (t->has_verdict && t->has_error) ?
-				 "WHERE" : "WHERE (your code first; all frames: -v)");
+	if (t->has_alive)
+		buf_addf(t->out, " %5s", "ALIVE");
+	if (t->has_blocks)
+		buf_addf(t->out, " %9s", "BLOCKS");
+	if (t->has_age)
+		buf_addf(t->out, " %6s", "AGE");
+	if (t->has_kind)
+		buf_addf(t->out, "  %-7s", "KIND");
+	buf_adds(t->out, t->has_kind ? " " : "  ");
+	while (i < 2 && (t->o->all_frames || t->out->len - begin + strlen(texts[i]) > t->r->columns))
+		i++;
+	buf_addf(t->out, "%s\n", texts[i]);
 }
 
-void report_table(struct buf *out, const struct profile *p, const struct render_opts *o)
-{
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
-	struct stack_table t = { .out = out, .p = p, .o = o };
-	size_t n, i, shown = 0, max = o->max_stacks ? o->max_stacks : 10;
-	const struct profile_stack **s = stacks_by_size(p, o, &n);
-	uint64_t largest = h.old_bytes;
-	struct column_sums total;
+/* ---- how much of it ---- */
 
-	for (i = 0; i < n; i++) {
-		if (shown_bytes(s[i], o) > largest)
-			largest = shown_bytes(s[i], o);
-		t.variance += variance_of(&t, s[i]);
+static unsigned int lines_below(const struct stack_table *t)
+{
+	return 1 + (shows_live(t->o) && t->h.old_blocks) + (shows_live(t->o) && t->h.lost_blocks);
+}
+
+static size_t most_stacks(const struct stack_table *t)
+{
+	size_t most = t->o->max_stacks ? t->o->max_stacks : MAX_ROWS;
+
+	return t->n_large < most ? t->n_large : most;
+}
+
+/* Stacks for which there is room, a line each, beside heading, the rows below and the empty line. */
+static size_t fitting_stacks(const struct stack_table *t)
+{
+	size_t most = most_stacks(t), room = t->r->lines, other = 2 + lines_below(t);
+
+	if (room >= other + most + (most < t->n_stacks))
+		return most;
+	return room > other + 2 ? room - other - 1 : 1; /* and a row for the rest */
+}
+
+/* --min-bytes: smaller ones come last, in their order. */
+static void put_small_last(struct stack_table *t)
+{
+	const struct profile_stack **small = xcalloc(t->n_stacks + 1, sizeof(*small));
+	size_t i, n_small = 0;
+
+	for (i = 0; i < t->n_stacks; i++) {
+		if (shown_bytes(t->stacks[i], t->o) >= t->o->min_bytes)
+			t->stacks[t->n_large++] = t->stacks[i];
+		else
+			small[n_small++] = t->stacks[i];
 	}
-	t.left_variance = t.variance;
-	t.has_error = t.variance > 0;
-	t.has_verdict = p->has_verdict && shows_live(o);
-	t.unit = unit_for(largest);
-	t.rate_unit = unit_for((uint64_t)per_minute(p, (int64_t)largest));
-	total = t.left = total_of(&t, &h);
+	for (i = 0; i < n_small; i++)
+		t->stacks[t->n_large + i] = small[i];
+	free(small);
+}
+
+static void open_table(struct stack_table *t, struct buf *out, const struct report *r)
+{
+	*t = (struct stack_table){ .out = out, .r = r, .p = r->p, .o = r->o, .h = heap_net_of(r->p, UINT32_MAX) };
+	t->stacks = stacks_by_size(r->p, r->o, &t->n_stacks);
+	put_small_last(t);
+	t->has_alive = r->p->has_verdict && shows_live(r->o);
+	t->has_kind = t->has_alive && r->columns >= NARROWEST;
+	t->has_blocks = t->has_age = r->columns >= REPORT_NARROW;
+}
+
+unsigned int report_table_wants(const struct report *r)
+{
+	static const unsigned int stacks[] = { 6, 5, 4, 3 }; /* by terseness; the first in two lines */
+	unsigned int wants = stacks[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST];
+	struct stack_table t;
+
+	open_table(&t, NULL, r);
+	if (most_stacks(&t) < wants)
+		wants = (unsigned int)most_stacks(&t);
+	wants += 2 + lines_below(&t) + 1 + (wants < t.n_stacks);
+	free(t.stacks);
+	return wants;
+}
+
+void report_table(struct buf *out, const struct report *r)
+{
+	struct stack_table t;
+	size_t i, n, spare;
+
+	open_table(&t, out, r);
+	n = fitting_stacks(&t);
+	n = n < t.n_stacks ? n : t.n_stacks;
+	take_rows(&t, n);
+	round_rows(&t);
 	print_heading(&t);
-	for (i = 0; i < n && shown < max; i++)
-		if (shown_bytes(s[i], o) >= o->min_bytes)
-			stack_row(&t, s[i], ++shown);
-	rows_below(&t, &h, n - shown, total);
-	free(s);
+	spare = r->lines > 2 + t.n_rows ? r->lines - 2 - t.n_rows : 0;
+	for (i = 0; i < t.n_rows; i++) {
+		size_t begin = out->len;
+
+		if (t.rows[i].kind == ROW_STACK)
+			stack_row(&t, &t.rows[i], i + 1, spare ? 2 : 1);
+		else
+			row_below(&t, &t.rows[i], t.n_stacks - n);
+		if (t.rows[i].kind == ROW_STACK && !r->o->all_frames && text_lines(out->data + begin) > 1)
+			spare--;
+	}
+	free(t.rows);
+	free(t.stacks);
 }

@@ -7,13 +7,13 @@
 
 #include "render/report_internal.h"
 
-#define WHERE_LINES 2
+#define LEAST_WIDTH 10
 
 struct where {
 	struct buf text; /* finished lines */
 	size_t column; /* where it begins */
 	size_t width, used;
-	unsigned int line;
+	unsigned int line, lines;
 	bool full;
 };
 
@@ -21,12 +21,12 @@ struct where {
 static void where_add(struct where *w, const char *piece, size_t len)
 {
 	const char *separator = w->text.len ? " < " : "";
-	size_t need = strlen(separator) + len;
+	size_t need = strlen(separator) + text_width(piece, len);
 
 	if (w->full)
 		return;
 	if (w->used + need > w->width && w->used) {
-		if (++w->line >= WHERE_LINES) {
+		if (++w->line >= w->lines) {
 			w->full = true;
 			return;
 		}
@@ -34,13 +34,13 @@ static void where_add(struct where *w, const char *piece, size_t len)
 		buf_pad(&w->text, ' ', w->column);
 		separator = "< ";
 		w->used = 0;
-		need = 2 + len;
+		need = 2 + text_width(piece, len);
 	}
 	buf_adds(&w->text, separator);
 	if (w->used + need > w->width) {
 		size_t room = w->width - w->used - strlen(separator) - 3;
 
-		buf_add(&w->text, piece, room);
+		buf_add(&w->text, piece, text_cut(piece, len, room));
 		buf_adds(&w->text, "...");
 		w->used = w->width;
 		return;
@@ -74,15 +74,15 @@ static void add_place(struct buf *out, const struct profile *p, const struct pro
 }
 
 void report_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s, size_t column,
-		      unsigned int columns)
+		      unsigned int columns, unsigned int lines)
 {
-	struct where w = { .text = BUF_INIT };
+	struct where w = { .text = BUF_INIT, .lines = lines };
 	struct buf name = BUF_INIT, mark = BUF_INIT;
 	uint32_t i;
 
 	columns = columns ? columns : 100;
 	w.column = column;
-	w.width = columns > w.column + 20 ? columns - w.column : 20;
+	w.width = columns > w.column + LEAST_WIDTH ? columns - w.column : LEAST_WIDTH;
 	for (i = first_own_frame(p, s); i < s->n_frames && !w.full; i++) {
 		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
 		uint32_t again = equal_frames(p, s, i);

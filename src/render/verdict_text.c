@@ -230,6 +230,11 @@ static void add_end(struct buf *out, const struct profile *p)
 	}
 	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
 	add_size(out, (double)tight->limit_bytes);
+	if (tight->limit_end != LIMIT_ENDS_NOT)
+		buf_addf(out, ".\n%*sThere %s", HEAD_COLUMN, "", report_limit_end(tight->limit_end));
+	if (tight->oom_kills)
+		buf_addf(out, "; %llu OOM kill%s so far", (unsigned long long)tight->oom_kills,
+			 tight->oom_kills == 1 ? "" : "s");
 	buf_addc(out, '\n');
 }
 
