@@ -129,7 +129,7 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 		return;
 	p = begin_process(c, gen, pid, st.comm, 0);
 	symbolizer_add_process(c->symbolizer, gen, pid);
-	managed_add(c, gen, pid);
+	managed_add(c, gen, pid, !options_whole_machine(c->options));
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 	if (!options_whole_machine(c->options))
@@ -228,7 +228,7 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
 	else
 		add_mappings(c, e->gen, (pid_t)e->tgid);
-	managed_add(c, e->gen, (pid_t)e->tgid);
+	managed_add(c, e->gen, (pid_t)e->tgid, false);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 }

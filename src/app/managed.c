@@ -101,8 +101,11 @@ static void found(struct collector *c, struct managed_process *p)
 
 static void look(struct collector *c, struct managed_process *p)
 {
+	uint64_t begin = monotonic_ns();
 	int err = runtime_open(&p->runtime, c->proc_root, p->pid);
 
+	log_debug("process %d: looked for a managed runtime in %llu us", (int)p->pid,
+		  (unsigned long long)((monotonic_ns() - begin) / 1000));
 	p->look_ns = 0;
 	c->managed->n_waiting_looks--;
 	if (!err)
@@ -121,7 +124,7 @@ static void look_soon(struct managed *m, struct managed_process *p, uint64_t wai
 	p->tries = 0;
 }
 
-void managed_add(struct collector *c, uint32_t gen, pid_t pid)
+void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now)
 {
 	struct managed *m = c->managed;
 
@@ -131,6 +134,8 @@ void managed_add(struct collector *c, uint32_t gen, pid_t pid)
 	m->procs[m->n_procs] = (struct managed_process){ .gen = gen, .pid = pid };
 	*table_put(&m->by_gen, gen, 0) = m->n_procs;
 	look_soon(m, &m->procs[m->n_procs++], 0);
+	if (now)
+		look(c, &m->procs[m->n_procs - 1]);
 }
 
 void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path)
@@ -162,9 +167,13 @@ void managed_poll(struct collector *c)
 	if (!m->n_waiting_looks)
 		return;
 	now = monotonic_ns();
-	for (i = 0; i < m->n_procs; i++)
-		if (m->procs[i].look_ns && m->procs[i].look_ns <= now)
-			look(c, &m->procs[i]);
+	/* one at a time: a look takes up to 50 ms, and the events wait */
+	for (i = 0; i < m->n_procs; i++) {
+		if (!m->procs[i].look_ns || m->procs[i].look_ns > now)
+			continue;
+		look(c, &m->procs[i]);
+		break;
+	}
 }
 
 struct runtime *managed_runtime(struct collector *c, uint32_t gen)

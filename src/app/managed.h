@@ -14,8 +14,8 @@ struct managed;
 struct managed *managed_new(void);
 void managed_free(struct managed *m);
 
-/* A process has become a target, under a generation; look at it soon. */
-void managed_add(struct collector *c, uint32_t gen, pid_t pid);
+/* A process has become a target, under a generation; looked at now, or by managed_poll. */
+void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now);
 /* It mapped code that may bring a runtime. */
 void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path);
 void managed_end(struct collector *c, uint32_t gen);

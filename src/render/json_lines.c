@@ -161,6 +161,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_uint(out, "gen", proc->gen);
 	json_add_uint(out, "pid", (uint64_t)proc->tgid);
 	json_add_text(out, "comm", profile_str(p, proc->comm));
+	json_add_some_text(out, "runtime", profile_str(p, proc->runtime));
+	json_add_some_text(out, "runtime_reason", profile_str(p, proc->runtime_reason));
 	if (proc->parent < p->n_procs)
 		json_add_uint(out, "parent_gen", p->procs[proc->parent].gen);
 	json_add_text(out, "state", states[proc->state]);
@@ -220,6 +222,8 @@ static void add_frame(struct buf *out, const struct profile *p, const struct pro
 		json_add_uint(out, "line", f->line);
 	if (f->inlined)
 		json_add_bool(out, "inlined", true);
+	if (f->is_managed)
+		json_add_bool(out, "managed", true);
 	json_add_text(out, "kind", class_text(f->class));
 	end(out);
 }
