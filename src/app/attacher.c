@@ -14,6 +14,7 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "model/profile.h"
+#include "proc/process.h"
 #include "proc/same_file.h"
 #include "symbol/elf_file.h"
 
@@ -164,6 +165,66 @@ static void remember(struct attacher *a, const struct alloc_sites *sites, const 
 	}
 }
 
+/* ---- others ---- */
+
+static void describe(const struct attacher *a, const struct kern_other *other, char *out, size_t len)
+{
+	struct proc_status st = { .comm = "" };
+	size_t n = 0;
+
+	if (!other->holder || proc_status_read(&st, a->o.proc_root, other->holder))
+		n = (size_t)snprintf(out, len, "another tracer");
+	else
+		n = (size_t)snprintf(out, len, "process %d (%s)", (int)other->holder, st.comm);
+	if (other->pid && other->pid != other->holder && n < len)
+		snprintf(out + n, len - n, ", for process %d,", (int)other->pid);
+}
+
+static void widen_for(struct attacher *a, const struct kern_other *other)
+{
+	char who[128];
+
+	attacher_widen(a);
+	describe(a, other, who, sizeof(who));
+	log_info("%s also probes an object that we probe: our probes are now for every process that maps it (1 us a "
+		 "call in those that are no targets), as the kernel would take returns of either in the other's processes",
+		 who);
+}
+
+void attacher_watch_others(struct attacher *a)
+{
+	struct kern_other other;
+
+	if (a && a->o.pid_scoped && kern_others_came(a->o.kern, &other))
+		widen_for(a, &other);
+}
+
+/* Before the first probe on a file. */
+static void meet_others(struct attacher *a, int fd, const char *path, struct alloc_sites *sites, struct object *o)
+{
+	struct kern_other other;
+	size_t entry = 0;
+	char who[128];
+
+	if (o->scope && kern_others_on(a->o.kern, fd, o->scope, &other)) {
+		widen_for(a, &other);
+		o->scope = 0;
+		table_put(&a->seen, o->map_key, 1);
+		if (find_object(a, a->n_objs, &o->id, 0)) /* of another process, until now */
+			sites->n = 0;
+	}
+	while (entry + 1 < sites->n && !sites->v[entry].entry_only)
+		entry++;
+	if (o->scope || !sites->n || !kern_others_wait(a->o.kern, fd, &sites->v[entry], &other))
+		return;
+	describe(a, &other, who, sizeof(who));
+	log_warn("%s: %s has probes on it for a single process; if they take returns, a target of ours that switches "
+		 "stacks inside its allocator (some coroutine libraries) can end by SIGILL: stop the other one first",
+		 path, who);
+}
+
+/* ---- objects ---- */
+
 static int attach_object(struct attacher *a, struct elf_file *f, const char *path, int fd,
 			 const struct proc_map *m, struct object *o)
 {
@@ -174,6 +235,8 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
 	if (!(a->o.planes & PLANE_HEAP))
 		sites.n = 0;
+	if (sites.n)
+		meet_others(a, fd, path, &sites, o);
 	if (sites.n)
 		err = kern_attach(a->o.kern, path, fd, sites.v, sites.n, o->scope, &a->n_probes);
 	if (sites.loader_hook)

@@ -41,6 +41,11 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m);
  * attached anew at once, without a gap and without counting twice. 0 or -errno, which has been logged.
  */
 int attacher_widen(struct attacher *a);
+/*
+ * Others' probes on the same files: where there are some, we widen, so that nobody's returns are taken in processes
+ * that are not his (kern.h says why). Looks when a file is probed, and here, for those that came since: 1 us.
+ */
+void attacher_watch_others(struct attacher *a);
 bool attacher_is_wide(const struct attacher *a);
 unsigned int attacher_n_probes(const struct attacher *a);
 /* What was looked at in vain, for the message of a run that found no allocator. */

@@ -317,6 +317,7 @@ static int loop(struct session *s)
 		}
 		if (now >= look)
 			look = budget_tick(s->budget, now);
+		attacher_watch_others(s->attacher);
 		collector_look(s->collector);
 		if (now >= end || targets_ended(s))
 			break;

@@ -44,7 +44,7 @@ const struct verb_row verbs[] = {
 		"cut or damaged (what can be read is shown), 2 usage.\n",
 	},
 	[VERB_DIFF] = {
-		"diff", " format folded report output metric min-bytes quiet verbose help ", 2,
+		"diff", " format folded flamegraph report output metric min-bytes quiet verbose help ", 2,
 		"memprobe diff tells what changed: between two moments of one run how the levels did, between two\n"
 		"runs what each did per second. Levels of two runs are never subtracted.\n\n"
 		"  memprobe diff FILE@10s FILE@30s           what grew from 10 s to 30 s\n"

@@ -106,6 +106,28 @@ int kern_attach(struct kern *k, const char *path, int file_fd, const struct prob
  */
 int kern_widen(struct kern *k);
 /*
+ * Links of others (another memprobe's, another tracer's) on files that we probe. The kernel runs through all
+ * links of a place at each hit, and arms a return for a session link of a single process in any process: there
+ * nobody takes care that this drops no return that is pending on another stack, and the target ends by SIGILL. Links for
+ * every process decide each call by their program, and do no harm. Hence: no links of single processes on a file that
+ * others probe. Seen: uprobe_multi links and links of perf events, with CAP_SYS_ADMIN. Only where we have sessions.
+ */
+struct kern_other {
+	uint32_t link_id;
+	pid_t pid;    /* the only process that it sees, 0: every process */
+	pid_t holder; /* 0: unknown */
+};
+
+/* Has a link come since the last call on a file that we probe for single processes, which is not for the same one? */
+bool kern_others_came(struct kern *k, struct kern_other *other);
+/* Is there one on the file behind fd, which is not for the process pid (0: ours see all)? */
+bool kern_others_on(struct kern *k, int fd, pid_t pid, struct kern_other *other);
+/*
+ * Before our first probe on it: let another memprobe see that we come (a link at `entry` that sees memprobe itself), and
+ * wait up to 3 s until no link there is for a single process. True: there is still one.
+ */
+bool kern_others_wait(struct kern *k, int fd, const struct probe_site *entry, struct kern_other *other);
+/*
  * Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: at the nth call (1 or 2)
  * of _dl_debug_state, which is at offset.
  */

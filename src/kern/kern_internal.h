@@ -46,6 +46,7 @@ struct kern {
 	bool gate_shut, frees_shut;
 	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
 	struct scoped_closer *scoped_closer;
+	struct others *others;	 /* what links there were at the last look (others.c) */
 	struct closing *closing; /* links that are being closed, or NULL */
 	struct kern_link loader;
 	const struct kern_handlers *handlers; /* during kern_poll */
@@ -94,6 +95,9 @@ void links_close(struct kern_link *links, size_t n);
 /* widen.c: close the narrow links when it is time; wait for that to end. */
 void widen_poll(struct kern *k);
 void widen_close(struct kern *k);
+
+/* others.c */
+void others_release(struct kern *k);
 
 /* gate.c: attach a set, now or when the gate opens; owns its fd and sites from here on. 0 or -errno. */
 int gate_add(struct kern *k, const struct probe_set *s);

@@ -255,6 +255,7 @@ void kern_close(struct kern *k)
 	links_close(k->links, k->n_links);
 	free(k->links);
 	widen_close(k);
+	others_release(k);
 	kern_detach_loader(k);
 	ring_buffer__free(k->ring);
 	unwinder_close(k);

@@ -123,6 +123,55 @@ def left_by_longjmp_under_two(t):
     hooked_under_two(t, "jump", 500000, "an_allocator_left_by_longjmp")
 
 
+def switching_beside(t, comes_first):
+    """Stacks are switched under one memprobe, and another one has links for another process on the same library."""
+    what = f"a_target_that_switches_stacks_{'before' if comes_first else 'after'}_another_memprobe_came_for_another_process"
+    want = checksum("switch", SWITCHES)
+    with Target("hooked", "switch", SWITCHES) as target, Target("server") as other:
+        other.ask("quiet")
+        mine, theirs = (Memprobe("-d", 0, "-p", p.pid, "-m", "live-blocks") for p in (target, other))
+        with mine, theirs:
+            first, second = (mine, theirs) if comes_first else (theirs, mine)
+            if comes_first:
+                first.armed()
+                if "uprobe session" not in first.stderr:
+                    raise Skip("only sessions can leave a return out")
+                target.say("go")
+            first.armed()
+            second.armed()
+            if not comes_first:
+                target.say("go")
+            try:
+                t.true(f"{what}__is_at_work_under_both",
+                       not select.select([target.process.stdout], [], [], 0)[0], "it was done before: more rounds")
+                truth = target.until("done")
+            except Failure as why:
+                t.fail(f"{what}__survives", f"{why}\n{first.stderr}{second.stderr}")
+                return
+            t.equal(f"{what}__computes_the_same", truth.values["checksum"], want)
+            answer = other.ask("go")
+            for m in (mine, theirs):
+                m.stop()
+            t.equal(f"{what}__and_the_other_is_exact", sum_of(theirs.stacks(), "s_marked"),
+                    answer.of("s_marked", "live-blocks"))
+            t.true(f"{what}__each_says_why_it_probes_all", all("also probes an object" in m.stderr for m in (mine, theirs)),
+                   f"{mine.stderr}{theirs.stderr}")
+        t.equal(f"{what}__ends_as_ever", target.exit(), 0)
+
+
+SWITCHES = 500000 # some seconds under memprobe
+
+
+@test
+def stack_switching_beside_another_that_came_later(t):
+    switching_beside(t, True)
+
+
+@test
+def stack_switching_beside_another_that_was_there(t):
+    switching_beside(t, False)
+
+
 def libc_of(pid):
     with open(f"/proc/{pid}/maps") as f:
         return next(line.split()[-1] for line in f if "/libc.so.6" in line)
