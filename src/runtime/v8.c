@@ -13,7 +13,7 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "runtime/runtimes.h"
-#include "runtime/v8_heap.h"
+#include "runtime/v8_census.h"
 
 /* Sources are read as far as a position, up to this; what lies behind has no line. */
 #define MOST_SOURCE (4u << 20)
@@ -83,7 +83,7 @@ static int v8_open(struct runtime *r)
 	else if (!frame_is_near(&v->layout) || v->layout.fixed_array_data != 16)
 		snprintf(r->reason, sizeof(r->reason), "its frames or objects are not laid out as known here");
 	else
-		r->has_frames = true;
+		r->has_frames = r->has_census = true;
 	return 0;
 }
 
@@ -200,6 +200,13 @@ static int v8_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runt
 	return 0;
 }
 
+static int v8_count(struct runtime *r, struct runtime_census *out)
+{
+	struct v8 *v = r->state;
+
+	return r->has_census ? v8_census(r, &v->layout, out) : -ENOTSUP;
+}
+
 static bool v8_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
 {
 	(void)r;
@@ -219,4 +226,5 @@ const struct runtime_ops v8_runtime = {
 	.resolve = v8_resolve,
 	.is_eval = v8_is_eval,
 	.is_own_object = v8_is_own_object,
+	.census = v8_count,
 };
