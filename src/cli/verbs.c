@@ -53,7 +53,7 @@ const struct verb_row verbs[] = {
 		"\nFolded has two columns, A and B. Exit status: 0 ok, 1 failed, or a recording is cut or damaged, 2 usage.\n",
 	},
 	[VERB_TOP] = {
-		"top", " pid no-follow comm cgroup duration interval output no-save min-bytes threads sample max-overhead "
+		"top", " pid no-follow comm cgroup planes duration interval output no-save min-bytes threads sample max-overhead "
 		       "max-memory debuginfod no-lines strict at-entry quiet verbose help ", 0,
 		"memprobe top shows on the terminal which processes and which of their stacks grow, while they do.\n\n"
 		"  sudo memprobe top -p 4242       a process and what it starts\n"

@@ -32,6 +32,8 @@ void top_add_where(struct buf *out, const struct profile *p, const struct profil
 void top_add_rate(struct buf *out, double bytes_per_s);
 /* "41.6 MiB"; with a sign: "+41.6 MiB" */
 void top_add_size(struct buf *out, double bytes, bool with_sign);
+/* "4.1 s", "62 s", "76 min", "6 h", "12 d": at most 7 characters */
+void top_add_time(struct buf *out, double seconds);
 /* Until a process meets its limit, seconds; negative: not so. */
 double top_full_in(const struct history *h, uint32_t proc);
 struct growth top_growth(const struct history *h, const struct series *s);

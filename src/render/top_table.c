@@ -33,6 +33,22 @@ void top_add_size(struct buf *out, double bytes, bool with_sign)
 	buf_adds(out, units_format_size(size, (uint64_t)fabs(bytes)));
 }
 
+void top_add_time(struct buf *out, double seconds)
+{
+	if (seconds < 9.95)
+		buf_addf(out, "%.1f s", seconds);
+	else if (seconds < 100)
+		buf_addf(out, "%.0f s", seconds);
+	else if (seconds < 100 * 60)
+		buf_addf(out, "%.0f min", seconds / 60);
+	else if (seconds < 48 * 3600)
+		buf_addf(out, "%.0f h", seconds / 3600);
+	else if (seconds < 999 * 86400.0)
+		buf_addf(out, "%.0f d", seconds / 86400);
+	else
+		buf_adds(out, "> 999 d");
+}
+
 struct growth top_growth(const struct history *h, const struct series *s)
 {
 	struct growth g;
@@ -100,9 +116,10 @@ static void add_bytes(struct buf *out, const struct top_data *d, const struct to
 
 static void add_alive(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
-	(void)d;
 	(void)st;
-	if (r->alive >= 0)
+	if (d->h->watch.rung >= RUNG_BRIEF) /* what lives is known at the end only */
+		buf_addc(out, '?');
+	else if (r->alive >= 0)
 		buf_addf(out, r->alive > 0 && r->alive < 0.01 ? "<1 %%" : "%.0f %%", r->alive * 100);
 }
 
@@ -129,12 +146,10 @@ static void add_blocks(struct buf *out, const struct top_data *d, const struct t
 
 static void add_age(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
-	char text[24];
-
 	(void)d;
 	(void)st;
 	if (r->age_s >= 0)
-		buf_adds(out, units_format_duration(text, (uint64_t)(r->age_s * (double)NS_PER_S)));
+		top_add_time(out, r->age_s);
 }
 
 static void add_where(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
@@ -150,12 +165,12 @@ static void add_where(struct buf *out, const struct top_data *d, const struct to
 }
 
 const struct top_column top_stack_columns[] = {
-	{ "LIVE", 11, 0, false, add_bytes, false, false },
+	{ "LIVE", 10, 0, false, add_bytes, false, false },
 	{ "MiB/min", 9, 0, false, add_rate, false, false },
 	{ "ALIVE", 7, 50, false, add_alive, false, false },
 	{ "BLOCKS", 10, 72, false, add_blocks, false, false },
-	{ "AGE", 9, 90, false, add_age, false, false },
-	{ "MADE/s", 9, 80, false, add_made, false, false },
+	{ "AGE", 7, 90, false, add_age, false, false },
+	{ "MADE/s", 8, 80, false, add_made, false, false },
 	{ "WHERE", 0, 0, true, add_where, false, false },
 	{ NULL, 0, 0, false, NULL, false, false },
 };
@@ -185,18 +200,13 @@ static void add_heap_rate(struct buf *out, const struct top_data *d, const struc
 
 static void add_full_in(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
-	double s = top_full_in(d->h, r->id);
-	char text[24];
+	double seconds = top_full_in(d->h, r->id);
 
 	(void)st;
-	if (s < 0)
+	if (seconds < 0)
 		buf_addc(out, '-');
-	else if (s > 99 * 86400.0)
-		buf_adds(out, "> 99 d");
-	else if (s > 2 * 86400.0)
-		buf_addf(out, "%.0f d", s / 86400);
 	else
-		buf_adds(out, units_format_duration(text, (uint64_t)(s * (double)NS_PER_S)));
+		top_add_time(out, seconds);
 }
 
 static void add_site(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
@@ -219,7 +229,7 @@ const struct top_column top_process_columns[] = {
 	{ "MiB/min", 9, 0, false, add_rate, false, false },
 	{ "HEAP/min", 9, 110, false, add_heap_rate, false, false },
 	{ "MADE/s", 9, 120, false, add_made, false, false },
-	{ "10 min", 10, 76, true, NULL, true, false },
+	{ "TIME", 10, 76, true, NULL, true, false },
 	{ "TREND", 12, 58, true, add_trend, false, true },
 	{ "FULL IN", 9, 90, false, add_full_in, false, false },
 	{ "TOP GROWING SITE", 0, 76, true, add_site, false, false },
@@ -260,7 +270,9 @@ static void draw_row(struct top_canvas *c, unsigned int row, const struct top_da
 		if (r && columns->is_spark)
 			draw_spark(c, row, at + 2, width - 2, d->h, r->id);
 		buf_reset(&text);
-		if (!r)
+		if (!r && columns->is_spark) /* so far back it goes */
+			top_add_time(&text, fmin(SPARK_S, (double)d->h->now.time_ns * 1e-9));
+		else if (!r)
 			buf_adds(&text, columns->title);
 		else if (columns->add)
 			columns->add(&text, d, st, r);

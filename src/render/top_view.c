@@ -12,7 +12,6 @@
 #include "base/xalloc.h"
 #include "render/report_internal.h"
 #include "render/top_internal.h"
-#include "render/watch_text.h"
 
 /* A small screen has fewer lines around its table. */
 #define TALL 20
@@ -105,18 +104,31 @@ static uint32_t first_full(const struct history *h, double *seconds)
 	return best;
 }
 
-static void add_limit(struct buf *b, const struct top_data *d)
+static void add_limit(struct buf *b, const struct top_data *d, bool with_limit)
 {
 	double seconds;
 	uint32_t full = first_full(d->h, &seconds);
 	const struct profile_facts *f;
-	char time[24], size[16];
+	char size[16];
 
 	if (full == TOP_NONE || seconds > 86400.0 * 365)
 		return;
 	f = &d->h->procs[full].facts;
-	buf_addf(b, "   full in %s", units_format_duration(time, ns_of(seconds)));
-	buf_addf(b, " (%s of %s)", units_format_size(size, f->limit_bytes), profile_str(d->p, f->limit_name));
+	buf_adds(b, "   full in ");
+	top_add_time(b, seconds);
+	if (with_limit)
+		buf_addf(b, " (%s, %s)", units_format_size(size, f->limit_bytes), profile_str(d->p, f->limit_name));
+}
+
+/* As the report has it: of its CPU, or of one where it has little work. */
+static void add_cost(struct buf *b, const struct profile_watch *w)
+{
+	double counted = ladder_counted_work(w->work, w->delay_armed > 0 ? w->delay_armed : 0);
+	bool is_light = w->work < 0.8 * counted;
+	double share = is_light ? w->share * w->work : w->share;
+
+	if (w->share > 0)
+		buf_addf(b, "   cost %.*f %% of %s", share < 0.095 ? 1 : 0, share * 100, is_light ? "a CPU" : "its CPU");
 }
 
 static void draw_summary(struct top_canvas *c, unsigned int row, const struct top_data *d, const struct top_state *st)
@@ -134,10 +146,10 @@ static void draw_summary(struct top_canvas *c, unsigned int row, const struct to
 		top_add_rate(&b, heap);
 		buf_adds(&b, c->width >= 76 ? " MiB/min" : "");
 	}
-	if (c->width >= 76 && d->h->watch.share > 0)
-		buf_addf(&b, "   cost est. %.*f %%", d->h->watch.share < 0.095 ? 1 : 0, d->h->watch.share * 100);
-	if (c->width >= 90)
-		add_limit(&b, d);
+	if (c->width >= 72)
+		add_limit(&b, d, c->width >= 126);
+	if (c->width >= 96)
+		add_cost(&b, &d->h->watch);
 	top_put(c, row, 0, c->width, TOP_PLAIN, b.data);
 	buf_release(&b);
 }
@@ -229,14 +241,15 @@ static void draw_separator(struct top_canvas *c, unsigned int row, const char *t
 static void add_process(struct buf *b, const struct top_data *d, uint32_t proc)
 {
 	const struct profile_facts *f = &d->h->procs[proc].facts;
-	char used[16], limit[16];
+	struct amount_unit unit = unit_for(f->limit_bytes);
 
 	buf_addf(b, "%d %s", d->p->procs[proc].tgid, profile_str(d->p, d->p->procs[proc].comm));
 	if (d->h->procs[proc].state != PROC_RUNNING)
 		buf_adds(b, " has ended");
 	if (f->limit_bytes && f->limit_bytes != UINT64_MAX)
-		buf_addf(b, " --- %s of %s (%s)", units_format_size(used, f->limit_used_bytes),
-			 units_format_size(limit, f->limit_bytes), profile_str(d->p, f->limit_name));
+		buf_addf(b, " --- %s %.1f of %.1f %s", profile_str(d->p, f->limit_name),
+			 (double)f->limit_used_bytes / (double)unit.bytes, (double)f->limit_bytes / (double)unit.bytes,
+			 unit.name);
 }
 
 /* "heap since attach 173.2 MiB, of older blocks -0.3 MiB, 391 stacks" */
@@ -252,7 +265,7 @@ static void add_heap(struct buf *b, const struct top_data *d, uint32_t proc, con
 	top_add_size(b, r->sum.bytes, false);
 	buf_adds(b, " live");
 	if (old) {
-		buf_adds(b, ", older blocks ");
+		buf_adds(b, ", older ");
 		top_add_size(b, (double)old, true);
 	}
 }
