@@ -55,6 +55,8 @@ int collector_bridge(struct collector *c);
 void collector_sweep(struct collector *c);
 /* To be called some ten times a second while the run watches: what the verdict needs. */
 void collector_look(struct collector *c);
+/* The verdict so far, and what it needs of each stack: reads the block table; after collector_snapshot. 0 or -errno. */
+int collector_judge(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

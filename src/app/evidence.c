@@ -313,3 +313,8 @@ int evidence_collect(struct collector *c)
 	table_release(&a.old_of);
 	return err;
 }
+
+int collector_judge(struct collector *c)
+{
+	return evidence_collect(c);
+}

@@ -21,10 +21,14 @@
 #include "base/units.h"
 #include "model/history.h"
 #include "render/top_view.h"
+#include "render/verdict_text.h"
 
 #define LOOK_NS NS_PER_S
 /* Looks take no more than a twentieth of the time. */
 #define LOOK_SHARE 20
+/* The verdict needs a look at every block: seldom, and no more than a fiftieth. */
+#define VERDICT_NS (5 * NS_PER_S)
+#define VERDICT_SHARE 50
 #define REPORT_NS (5 * NS_PER_S)
 /* A message stays in its line for so long. */
 #define MESSAGE_NS (60 * NS_PER_S)
@@ -34,8 +38,8 @@ struct top {
 	struct top_state state;
 	struct top_canvas canvas;
 	struct history history;
-	struct buf who, message;
-	uint64_t next_ns, message_ns;
+	struct buf who, verdict, message;
+	uint64_t next_ns, next_verdict_ns, message_ns;
 	int signal_fd;
 	bool is_open;
 };
@@ -78,11 +82,36 @@ static void name_target(struct top *t, const struct profile *p)
 
 /* ---- looks ---- */
 
+/* The first line of what the report would say. */
+static int judge(struct top *t, struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	uint64_t begin = session_now_ns(), took;
+	struct buf b = BUF_INIT;
+	struct render_opts r;
+	int err = collector_judge(s->collector);
+
+	if (err)
+		return err;
+	history_add_evidence(&t->history, p);
+	output_render_options(t->o, &r);
+	verdict_add(&b, p, &r);
+	buf_reset(&t->verdict);
+	buf_add(&t->verdict, b.data, strcspn(b.data, "\n"));
+	buf_release(&b);
+	p->has_verdict = false; /* it is of this moment: not for a recording of a later one */
+	took = (session_now_ns() - begin) * VERDICT_SHARE;
+	t->next_verdict_ns = begin + (took > VERDICT_NS ? took : VERDICT_NS);
+	return 0;
+}
+
 static int look(struct top *t, struct session *s)
 {
 	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, took;
 	int err = session_look(s);
 
+	if (!err && begin >= t->next_verdict_ns)
+		err = judge(t, s);
 	if (err)
 		return err;
 	history_add(&t->history, collector_profile(s->collector));
@@ -94,8 +123,8 @@ static int look(struct top *t, struct session *s)
 
 static void draw(struct top *t, struct session *s)
 {
-	const struct top_data d = { .p = collector_profile(s->collector), .h = &t->history, .who = t->who.data,
-				    .message = t->message.data };
+	const struct top_data d = { .p = collector_profile(s->collector), .h = &t->history,
+				    .who = t->who.data, .verdict = t->verdict.data, .message = t->message.data };
 
 	top_screen_size(&t->canvas.width, &t->canvas.height);
 	top_view_draw(&t->canvas, &d, &t->state);
@@ -259,7 +288,8 @@ static int reports_instead(const struct options *o, const char *why)
 
 int top_run(const struct options *o)
 {
-	struct top t = { .o = o, .state = TOP_STATE_INIT, .who = BUF_INIT, .message = BUF_INIT, .signal_fd = -1 };
+	struct top t = { .o = o, .state = TOP_STATE_INIT, .who = BUF_INIT, .verdict = BUF_INIT,
+			 .message = BUF_INIT, .signal_fd = -1 };
 	const struct session_ui ui = { .ctx = &t, .begin = begin, .tick = tick, .end = end };
 	const char *why;
 	int status;
@@ -271,6 +301,7 @@ int top_run(const struct options *o)
 	history_release(&t.history);
 	top_canvas_release(&t.canvas);
 	buf_release(&t.who);
+	buf_release(&t.verdict);
 	buf_release(&t.message);
 	return status;
 }

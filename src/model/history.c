@@ -100,6 +100,27 @@ void history_add(struct history *h, const struct profile *p)
 	h->watch = p->watch;
 }
 
+/* Fewer early blocks than this tell nothing. */
+#define LEAST_EARLY 5
+
+void history_add_evidence(struct history *h, const struct profile *p)
+{
+	size_t i;
+
+	h->alive = xreallocarray(h->alive, p->n_stacks + 1, sizeof(*h->alive));
+	h->n_alive = p->n_stacks;
+	for (i = 0; i < p->n_stacks; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+
+		h->alive[i] = s->early_blocks < LEAST_EARLY ? -1 : (double)s->early_alive / (double)s->early_blocks;
+	}
+}
+
+double history_alive(const struct history *h, size_t stack)
+{
+	return stack < h->n_alive ? h->alive[stack] : -1;
+}
+
 void history_set_mark(struct history *h)
 {
 	free(h->mark.v);
@@ -122,6 +143,7 @@ void history_release(struct history *h)
 	free(h->procs);
 	free(h->now.v);
 	free(h->mark.v);
+	free(h->alive);
 	*h = (struct history)HISTORY_INIT;
 }
 

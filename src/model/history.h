@@ -51,12 +51,18 @@ struct history {
 	struct series memory, heap; /* sums over the processes */
 	uint64_t wall_time_ns, lost_events;
 	struct profile_watch watch;
+	double *alive; /* by stack: of the blocks that lived early, the share that still does; negative: too few */
+	size_t n_alive;
 };
 
 #define HISTORY_INIT { 0 }
 
 /* After a snapshot; times do not go back. */
 void history_add(struct history *h, const struct profile *p);
+/* After a verdict: what blocks of each stack tell. */
+void history_add_evidence(struct history *h, const struct profile *p);
+/* The share of a stack's early blocks that still live; negative: not known. */
+double history_alive(const struct history *h, size_t stack);
 /* The present figures become what HISTORY_START compares with. */
 void history_set_mark(struct history *h);
 void history_release(struct history *h);

@@ -126,7 +126,7 @@ static const char *const help[] = {
 	"",
 	"MEMORY  anonymous, shared and swapped      TREND  of it, since memprobe is armed",
 	"LIVE    allocated since memprobe is armed and not freed      AGE  mean, of those",
-	"ALIVE   of the blocks made in that time, less frees: 100 % when none was freed",
+	"ALIVE   of the blocks that lived early in the run, the share that still does: 100 % of a leak",
 	"MADE/s  blocks allocated per second: what the probes cost goes with it",
 };
 

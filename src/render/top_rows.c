@@ -110,13 +110,6 @@ static double mean_age(const struct history *h, const struct history_stack *now)
 	return now_ms > birth_ms ? (double)(now_ms - birth_ms) * 1e-3 : 0;
 }
 
-static double alive_of(double change, double made)
-{
-	double alive = made > 0 ? change / made : -1;
-
-	return made <= 0 ? -1 : alive < 0 ? 0 : alive > 1 ? 1 : alive;
-}
-
 static struct top_row stack_row(const struct history *h, const struct history_moment *base, double seconds, bool since,
 				uint32_t id)
 {
@@ -134,7 +127,7 @@ static struct top_row stack_row(const struct history *h, const struct history_mo
 	};
 
 	r.rate = seconds > 0 ? r.change / seconds : 0;
-	r.alive = alive_of(blocks, r.made);
+	r.alive = history_alive(h, id);
 	return r;
 }
 
@@ -182,7 +175,7 @@ static void add_stacks(struct top_row *rows, size_t n, const struct profile *p, 
 		       const struct top_state *st)
 {
 	const struct history_moment *base = history_moment(h, base_of(st));
-	double seconds = history_seconds(h, base_of(st)), *blocks = xcalloc(n + 1, sizeof(*blocks));
+	double seconds = history_seconds(h, base_of(st));
 	size_t i;
 
 	for (i = 0; i < h->now.n && i < p->n_stacks; i++) {
@@ -191,17 +184,14 @@ static void add_stacks(struct top_row *rows, size_t n, const struct profile *p, 
 		if (p->stacks[i].proc >= n)
 			continue;
 		r = &rows[p->stacks[i].proc];
-		blocks[p->stacks[i].proc] += s.blocks;
 		r->made += s.made;
 		r->heap_rate += s.rate;
 		if (s.change > 0 && (r->site == TOP_NONE || s.rate > r->site_rate)) {
 			r->site = (uint32_t)i;
 			r->site_rate = s.rate;
+			r->alive = s.alive;
 		}
 	}
-	for (i = 0; i < n; i++)
-		rows[i].alive = alive_of(blocks[i], rows[i].made);
-	free(blocks);
 }
 
 static bool matches(const struct profile *p, uint32_t proc, uint32_t site, const char *filter)
@@ -224,7 +214,7 @@ void top_rows_procs(struct top_rows *r, const struct profile *p, const struct hi
 		const struct history_proc *hp = &h->procs[i];
 
 		n_running += hp->state == PROC_RUNNING;
-		rows[i] = (struct top_row){ .id = (uint32_t)i, .site = TOP_NONE, .age_s = -1 };
+		rows[i] = (struct top_row){ .id = (uint32_t)i, .site = TOP_NONE, .age_s = -1, .alive = -1 };
 		rows[i].bytes = series_last(&hp->memory);
 		rows[i].rate = hp->state == PROC_RUNNING ? history_rate(h, &hp->memory, base_of(st)) : 0;
 		rows[i].change = rows[i].rate * seconds;

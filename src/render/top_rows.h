@@ -3,8 +3,8 @@
  * The rows of `memprobe top`: which processes or stacks are listed, with what figures, in what order. Pure.
  *
  * Figures come from a history, names from its profile. Rates are those of the last minute, or since the last mark or the
- * start. ALIVE of stacks: what the blocks have grown by, by those that were made meanwhile: 100 % when nothing was
- * freed.
+ * start. ALIVE is the report's: of the blocks that lived early in the run, the share that still does; of a process, that
+ * of its stack that grew most.
  */
 #ifndef MEMPROBE_RENDER_TOP_ROWS_H
 #define MEMPROBE_RENDER_TOP_ROWS_H
@@ -20,7 +20,7 @@ struct top_row {
 	double heap_rate; /* of a process */
 	double blocks;	 /* now, or their change */
 	double made;	 /* blocks since the base */
-	double alive;	 /* 0 to 1; negative: nothing was made */
+	double alive;	 /* 0 to 1; negative: not known */
 	double age_s;	 /* mean, of live blocks; negative: none */
 	double deviation; /* of bytes */
 	uint32_t site;	 /* of a process: the stack that grew most; TOP_NONE: none */

@@ -63,7 +63,8 @@ double top_full_in(const struct history *h, uint32_t proc)
 	struct growth g = top_growth(h, &h->procs[proc].memory);
 	double room = (double)f->limit_bytes - (double)f->limit_used_bytes + (double)f->limit_swap_bytes;
 
-	if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || g.word != TREND_GROWING || g.rate <= 0)
+	if (h->procs[proc].state != PROC_RUNNING || !f->limit_bytes || f->limit_bytes == UINT64_MAX ||
+	    g.word != TREND_GROWING || g.rate <= 0)
 		return -1;
 	return room > 0 ? room / g.rate : 0;
 }
@@ -116,10 +117,11 @@ static void add_bytes(struct buf *out, const struct top_data *d, const struct to
 
 static void add_alive(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
+	(void)d;
 	(void)st;
-	if (d->h->watch.rung >= RUNG_BRIEF) /* what lives is known at the end only */
+	if (r->alive < 0)
 		buf_addc(out, '?');
-	else if (r->alive >= 0)
+	else
 		buf_addf(out, r->alive > 0 && r->alive < 0.01 ? "<1 %%" : "%.0f %%", r->alive * 100);
 }
 
@@ -187,8 +189,6 @@ static void add_name(struct buf *out, const struct top_data *d, const struct top
 {
 	(void)st;
 	buf_adds(out, profile_str(d->p, d->p->procs[r->id].comm));
-	if (d->h->procs[r->id].state != PROC_RUNNING)
-		buf_adds(out, " (ended)");
 }
 
 static void add_heap_rate(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
@@ -219,17 +219,20 @@ static void add_site(struct buf *out, const struct top_data *d, const struct top
 static void add_trend(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
 	(void)st;
-	buf_adds(out, trend_name(top_growth(d->h, &d->h->procs[r->id].memory).word));
+	if (d->h->procs[r->id].state != PROC_RUNNING)
+		buf_adds(out, "ended");
+	else
+		buf_adds(out, trend_name(top_growth(d->h, &d->h->procs[r->id].memory).word));
 }
 
 const struct top_column top_process_columns[] = {
 	{ "PID", 8, 0, false, add_pid, false, false },
 	{ "PROCESS", 17, 0, true, add_name, false, false },
-	{ "MEMORY", 10, 0, false, add_bytes, false, false },
+	{ "MEMORY", 10, 48, false, add_bytes, false, false },
 	{ "MiB/min", 9, 0, false, add_rate, false, false },
 	{ "HEAP/min", 9, 110, false, add_heap_rate, false, false },
 	{ "MADE/s", 9, 120, false, add_made, false, false },
-	{ "TIME", 10, 76, true, NULL, true, false },
+	{ "TIME", 10, 88, true, NULL, true, false },
 	{ "TREND", 12, 58, true, add_trend, false, true },
 	{ "FULL IN", 9, 90, false, add_full_in, false, false },
 	{ "TOP GROWING SITE", 0, 76, true, add_site, false, false },
@@ -273,7 +276,7 @@ static void draw_row(struct top_canvas *c, unsigned int row, const struct top_da
 		if (!r && columns->is_spark) /* so far back it goes */
 			top_add_time(&text, fmin(SPARK_S, (double)d->h->now.time_ns * 1e-9));
 		else if (!r)
-			buf_adds(&text, columns->title);
+			buf_adds(&text, st->since_start && columns->add == add_bytes ? "GROWN" : columns->title);
 		else if (columns->add)
 			columns->add(&text, d, st, r);
 		if (columns->is_left)

@@ -15,6 +15,7 @@
 
 /* A small screen has fewer lines around its table. */
 #define TALL 20
+#define MIDDLE 14
 #define SHORT 12
 /* Stacks of the process under the cursor are shown from this many rows of the middle on. */
 #define LEAST_PANE 5
@@ -208,6 +209,13 @@ static void draw_over_time(struct top_canvas *c, unsigned int row, const struct 
 	buf_release(&b);
 }
 
+static void draw_verdict(struct top_canvas *c, unsigned int row, const char *verdict)
+{
+	bool is_bad = !strncmp(verdict, "LEAK", 4) || !strncmp(verdict, "GROWING", 7);
+
+	top_put(c, row, 0, c->width, is_bad ? TOP_BAD : TOP_BOLD, verdict);
+}
+
 /* ---- the middle ---- */
 
 static uint32_t *ids_of(const struct top_rows *r)
@@ -238,21 +246,18 @@ static void draw_separator(struct top_canvas *c, unsigned int row, const char *t
 		top_put(c, row, at, 1, TOP_DIM, "-");
 }
 
-static void add_process(struct buf *b, const struct top_data *d, uint32_t proc)
+static void add_limit_of(struct buf *b, const struct top_data *d, uint32_t proc)
 {
 	const struct profile_facts *f = &d->h->procs[proc].facts;
 	struct amount_unit unit = unit_for(f->limit_bytes);
 
-	buf_addf(b, "%d %s", d->p->procs[proc].tgid, profile_str(d->p, d->p->procs[proc].comm));
-	if (d->h->procs[proc].state != PROC_RUNNING)
-		buf_adds(b, " has ended");
 	if (f->limit_bytes && f->limit_bytes != UINT64_MAX)
 		buf_addf(b, " --- %s %.1f of %.1f %s", profile_str(d->p, f->limit_name),
 			 (double)f->limit_used_bytes / (double)unit.bytes, (double)f->limit_bytes / (double)unit.bytes,
 			 unit.name);
 }
 
-/* "heap since attach 173.2 MiB, of older blocks -0.3 MiB, 391 stacks" */
+/* "4242 gatewayd --- 391 stacks, 173.2 MiB live, older -0.3 MiB --- gateway.service 6.0 of 8.0 GiB" */
 static void add_heap(struct buf *b, const struct top_data *d, uint32_t proc, const struct top_rows *r)
 {
 	int64_t old = 0;
@@ -261,13 +266,20 @@ static void add_heap(struct buf *b, const struct top_data *d, uint32_t proc, con
 	for (i = 0; i < d->h->n_procs; i++)
 		if (proc == TOP_NONE || proc == i)
 			old += d->h->procs[i].old_bytes;
-	buf_addf(b, "%zu stack%s, ", r->n, r->n == 1 ? "" : "s");
+	if (proc == TOP_NONE)
+		buf_adds(b, "all processes");
+	else
+		buf_addf(b, "%d %s%s", d->p->procs[proc].tgid, profile_str(d->p, d->p->procs[proc].comm),
+			 d->h->procs[proc].state == PROC_RUNNING ? "" : " (ended)");
+	buf_addf(b, " --- %zu stack%s, ", r->n, r->n == 1 ? "" : "s");
 	top_add_size(b, r->sum.bytes, false);
 	buf_adds(b, " live");
 	if (old) {
 		buf_adds(b, ", older ");
 		top_add_size(b, (double)old, true);
 	}
+	if (proc != TOP_NONE)
+		add_limit_of(b, d, proc);
 }
 
 static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st)
@@ -279,8 +291,6 @@ static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_
 	if (proc == TOP_NONE || a.height < LEAST_PANE)
 		return;
 	top_rows_stacks(&r, d->p, d->h, st, proc);
-	add_process(&b, d, proc);
-	buf_adds(&b, " --- ");
 	add_heap(&b, d, proc, &r);
 	draw_separator(c, a.row + 1, b.data);
 	top_table(c, (struct top_area){ a.row + 2, a.height - 2 }, d, st, top_stack_columns, &r, 0, SIZE_MAX);
@@ -302,8 +312,8 @@ static void draw_processes(struct top_canvas *c, struct top_area a, const struct
 	}
 	place(l, &r, list);
 	top_table(c, list, d, st, top_process_columns, &r, l->first, l->at);
-	if (!r.n && list.height > 1)
-		top_put(c, list.row + 1, 2, c->width, TOP_DIM, *st->filter ? "nothing matches" : "no process yet");
+	if (!r.n && a.height > 1)
+		top_put(c, a.row + 1, 2, c->width, TOP_DIM, *st->filter ? "nothing matches" : "no process yet");
 	else
 		draw_pane(c, (struct top_area){ a.row + list.height, a.height - list.height }, d, st);
 	top_rows_release(&r);
@@ -320,9 +330,7 @@ static void draw_stacks(struct top_canvas *c, struct top_area a, const struct to
 	if (proc == TOP_NONE)
 		buf_adds(&b, "all processes");
 	else
-		add_process(&b, d, proc);
-	buf_adds(&b, " --- ");
-	add_heap(&b, d, proc, &r);
+		add_heap(&b, d, proc, &r);
 	draw_separator(c, a.row, b.data);
 	a = (struct top_area){ a.row + 1, a.height - 1 };
 	place(l, &r, a);
@@ -396,6 +404,8 @@ void top_view_draw(struct top_canvas *c, const struct top_data *d, struct top_st
 	draw_summary(c, 1, d, st);
 	if (c->height >= SHORT)
 		draw_over_time(c, a.row++, d, st);
+	if (c->height >= MIDDLE && *d->verdict)
+		draw_verdict(c, a.row++, d->verdict);
 	if (c->height >= TALL)
 		a.row++;
 	a.height = end - a.row;

@@ -5,6 +5,7 @@
  *	memprobe top   gatewayd 4242   03:12:41Z   armed 2 min 05 s   exact   lost 0                  ? help
  *	RSS 5.94 GiB, swap 0 B   memory +86.0 MiB/min   heap +85.8 MiB/min   full in 24 min   cost 9 %
  *	memory ..,,--==++**##   heap ..,,--==++**## 2 min 05 s                 sorted by growth, last 60 s
+ *	LEAK, strong evidence  gatewayd (pid 4242): heap grows 85.8 MiB/min (83.0 to 89.2)
  *
  *	      PID  PROCESS              MEMORY  MiB/min  10 min    TREND       FULL IN  TOP GROWING SITE
  *	>    4242  gatewayd           5.92 GiB    +86.0  ..,-=+*#  GROWING      24 min  SessionCache::insert
@@ -29,6 +30,7 @@ struct top_data {
 	const struct profile *p; /* names */
 	const struct history *h; /* figures */
 	const char *who;	 /* what is watched: "gatewayd 4242" */
+	const char *verdict;	 /* in a line, "" for none yet */
 	const char *message;	 /* the last one, "" for none */
 };
 
