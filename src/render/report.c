@@ -72,7 +72,10 @@ static void add_verdict(struct buf *out, const struct report *r)
 
 static void add_why(struct buf *out, const struct report *r)
 {
-	verdict_add_why(out, r->p);
+	static const unsigned int most[] = { UINT_MAX, 3, 2, 2 };
+	unsigned int n = most[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST];
+
+	verdict_add_why(out, r->p, n, n > 2 ? n : n - 1);
 }
 
 /*
@@ -84,16 +87,16 @@ static const struct report_section {
 	unsigned int hang, least;
 	bool is_table;
 } sections[] = {
-	{ .add = add_verdict, .hang = 10, .least = 5 },
-	{ .add = add_why, .hang = 7, .least = 4 },
+	{ .add = add_verdict, .hang = 10, .least = 6 },
+	{ .add = add_why, .hang = 7, .least = 7 },
 	{ .add = report_targets, .hang = 8, .least = 5 },
 	{ .add = report_window, .hang = 8, .least = 2 },
 	{ .add = add_marks, .hang = 8, .least = 2 },
-	{ .add = report_bridge, .hang = 0, .least = 6 },
+	{ .add = report_bridge, .hang = 0, .least = 12 },
 	{ .add = report_table, .hang = 0, .is_table = true },
 	{ .add = report_trust, .hang = 8, .least = 3 },
-	{ .add = report_cost, .hang = 8, .least = 1 },
-	{ .add = report_blind, .hang = 8, .least = 1 },
+	{ .add = report_cost, .hang = 8, .least = 2 },
+	{ .add = report_blind, .hang = 8, .least = 2 },
 };
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))

@@ -22,7 +22,9 @@
 #define LABEL_COLUMNS 36u
 #define LEAST_SHARE_OF_SIZES 1 /* percent: smaller sizes are summed up */
 #define MAX_SIZES 4
-#define SMALL_SHARE 50 /* rows below this part of RSS are put together when there is little room */
+/* Rows below this part of RSS are put together when there is little room, or hardly any. */
+#define SMALL_SHARE 50
+#define LARGE_SHARE 10
 
 /* ---- limits ---- */
 
@@ -182,8 +184,10 @@ static bool is_small(const struct bridge_table *t, int row)
 	int64_t rss = t->b->now[BRIDGE_RSS], now = t->b->now[row], then = t->b->has_attach ? t->b->at_attach[row] : 0;
 	bool is_of_heap = row == BRIDGE_HEAP_SINCE || row == BRIDGE_HEAP_BEFORE;
 
-	return t->r->terse >= 2 && !t->r->o->all_frames && row < BRIDGE_N_MEASURED && !is_of_heap &&
-	       now < rss / SMALL_SHARE && then < rss / SMALL_SHARE;
+	int64_t least = rss / (t->r->terse == REPORT_TERSEST ? LARGE_SHARE : SMALL_SHARE);
+
+	return t->r->terse >= 2 && !t->r->o->all_frames && row < BRIDGE_N_MEASURED && !is_of_heap && now < least &&
+	       then < least;
 }
 
 static void take_rows(struct bridge_table *t)
@@ -355,6 +359,10 @@ static void add_heading(const struct bridge_table *t)
 		buf_addf(out, "WHERE %s OF PID %d IS (%s)", rss, p->procs[t->b->proc].tgid, t->unit.name);
 	else
 		buf_addf(out, "WHERE %s OF RSS IS (%s)", rss, t->unit.name);
+	if (out->len - at > t->label_columns) {
+		out->data[out->len = at] = '\0';
+		buf_addf(out, "WHERE IT IS (%s)", t->unit.name);
+	}
 	buf_pad(out, ' ', t->label_columns > out->len - at ? t->label_columns - (out->len - at) : 0);
 	buf_adds(out, t->b->has_attach ? " at attach       now    change\n" : "       now\n");
 }

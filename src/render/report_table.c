@@ -202,29 +202,42 @@ static void round_rows(struct stack_table *t)
 	free(v);
 }
 
+static void add_net(struct buf *text, const struct stack_table *t)
+{
+	char made[16], gone[16];
+
+	if (!shows_live(t->o)) {
+		buf_adds(text, "allocated in the window");
+		return;
+	}
+	buf_addf(text, "net (%s made, %s freed again)", units_format_size(made, t->h.alloc_bytes),
+		 units_format_size(gone, t->h.free_bytes));
+}
+
 static void row_below(const struct stack_table *t, const struct table_row *row, size_t n_smaller)
 {
-	print_row(t, &no_texts, row);
+	struct buf text = BUF_INIT;
+	size_t column = print_row(t, &no_texts, row);
+	const char *brief = "net";
+
 	switch (row->kind) {
 	case ROW_SMALLER:
-		buf_addf(t->out, "%zu smaller stack%s\n", n_smaller, n_smaller == 1 ? "" : "s");
+		buf_addf(&text, "%zu smaller stack%s", n_smaller, n_smaller == 1 ? "" : "s");
+		brief = "smaller";
 		break;
 	case ROW_OLD:
-		buf_adds(t->out, "frees of blocks from before attach\n");
+		buf_adds(&text, "frees of blocks from before attach");
+		brief = "older freed";
 		break;
 	case ROW_LOST:
-		buf_adds(t->out, "allocated, but not in the table (see trust)\n");
+		buf_adds(&text, "allocated, but not in the table (see trust)");
+		brief = "lost";
 		break;
 	default:
-		buf_adds(t->out, shows_live(t->o) ? "net" : "allocated in the window");
-		if (shows_live(t->o) && t->h.alloc_bytes && t->p->n_stacks) {
-			char made[16], gone[16];
-
-			buf_addf(t->out, " (%s allocated, %s freed again)", units_format_size(made, t->h.alloc_bytes),
-				 units_format_size(gone, t->h.free_bytes));
-		}
-		buf_addc(t->out, '\n');
+		add_net(&text, t);
 	}
+	buf_addf(t->out, "%s\n", column + text.len <= t->r->columns ? text.data : brief);
+	buf_release(&text);
 }
 
 static void print_heading(const struct stack_table *t)

@@ -94,11 +94,13 @@ void report_cost(struct buf *out, const struct report *r)
 	buf_adds(out, "cost    ");
 	if (p->watch.share > 0) {
 		watch_add_cost(out, p);
-		buf_adds(out, ", ");
+		buf_adds(out, r->terse < REPORT_TERSEST ? ", " : "\n");
 	}
+	if (r->terse == REPORT_TERSEST && p->watch.share > 0)
+		return;
 	units_format_count(rate, p->window_ns ? (uint64_t)(hits * 1e9 / (double)p->window_ns) : 0);
 	buf_addf(out, "%s allocator calls/s", rate);
-	if (p->watch.share > 0 && p->watch.cpu_before >= 0 && p->watch.cpu_armed >= 0 && r->terse < REPORT_TERSEST) {
+	if (p->watch.share > 0 && p->watch.cpu_before >= 0 && p->watch.cpu_armed >= 0 && r->terse < 2) {
 		buf_adds(out, "; ");
 		watch_add_outside(out, p);
 	}
@@ -133,5 +135,15 @@ void report_add_blind(struct buf *out, const struct profile *p, const char *pref
 
 void report_blind(struct buf *out, const struct report *r)
 {
-	report_add_blind(out, r->p, "blind   ");
+	struct buf b = BUF_INIT;
+
+	report_add_blind(&b, r->p, "blind   ");
+	if (r->terse >= 2 && strchr(b.data, ';')) { /* what was freed of it is in the table */
+		b.len = (size_t)(strchr(b.data, ';') - b.data);
+		buf_add(out, b.data, b.len);
+		buf_addc(out, '\n');
+	} else {
+		buf_add(out, b.data, b.len);
+	}
+	buf_release(&b);
 }

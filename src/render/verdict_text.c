@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/units.h"
 #include "model/windows.h"
@@ -19,7 +20,8 @@
 #define LEAST_EARLY 5
 #define CHURN_ALIVE 0.5
 /* Forecasts beyond this are left out. */
-#define FAR_S (30 * 86400.0)
+#define DAY_S 86400.0
+#define FAR_S (30 * DAY_S)
 #define HEAD_COLUMN 10
 
 /* ---- parts ---- */
@@ -197,6 +199,17 @@ static void add_other(struct buf *out, const struct profile *p)
 	buf_addc(out, '\n');
 }
 
+/* "near 03:36 UTC, " */
+static void add_clock(struct buf *out, const struct profile *p, double seconds)
+{
+	time_t t = (time_t)(p->wall_time_ns / NS_PER_S) + (time_t)seconds;
+	struct tm tm;
+
+	if (!p->wall_time_ns || seconds > DAY_S || !gmtime_r(&t, &tm))
+		return;
+	buf_addf(out, "near %02d:%02d UTC, ", tm.tm_hour, tm.tm_min);
+}
+
 /* When the limit is reached at this rate: of the process that has least room. */
 static void add_end(struct buf *out, const struct profile *p)
 {
@@ -228,6 +241,7 @@ static void add_end(struct buf *out, const struct profile *p)
 		add_time(out, room / v->low);
 		buf_adds(out, "), ");
 	}
+	add_clock(out, p, room / v->rate);
 	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
 	add_size(out, (double)tight->limit_bytes);
 	if (tight->limit_end != LIMIT_ENDS_NOT)
@@ -351,17 +365,22 @@ static void add_doubts(struct reasons *r, const struct verdict *v)
 		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later; -d 5m\n");
 }
 
-void verdict_add_why(struct buf *out, const struct profile *p)
+void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but)
 {
 	const struct verdict *v = &p->verdict;
-	struct reasons r = { out, "why", '+' };
+	struct buf why = BUF_INIT, but = BUF_INIT;
+	struct reasons r = { &why, "why", '+' };
 
 	if (!p->has_verdict || (v->word != TREND_GROWING && v->word != TREND_LEAK))
 		return;
-	buf_addc(out, '\n');
 	add_evidence(&r, p);
-	r = (struct reasons){ out, "but", '-' };
+	text_keep_lines(&why, most_why);
+	r = (struct reasons){ &but, "but", '-' };
 	add_doubts(&r, v);
+	text_keep_lines(&but, most_but);
+	buf_addf(out, "\n%s%s", why.data, but.data);
+	buf_release(&why);
+	buf_release(&but);
 }
 
 /* ---- stacks ---- */

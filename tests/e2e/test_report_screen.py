@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+The report on terminals of several widths, of the recordings in the tree and of runs made here: every line fits, no report
+has more than 40 lines, and what stands in a column adds up to what stands below it, as printed.
+"""
+import contextlib
+import fcntl
+import glob
+import os
+import pty
+import re
+import struct
+import subprocess
+import tempfile
+import termios
+
+from harness import MEMPROBE, ROOT, Failure, Memprobe, Target, main, test
+
+WIDTHS = (60, 80, 100, 160)
+MOST_LINES = 40
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def on_terminal(columns, *args, env=None, size=(50, None)):
+    """What a command writes to a terminal of that width."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], columns, 0, 0))
+    process = subprocess.Popen(list(args), stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+                               env={k: v for k, v in {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "LC_ALL": "",
+                                                      "NO_COLOR": "", **(env or {})}.items() if v})
+    os.close(slave)
+    text = b""
+    with contextlib.suppress(OSError):  # the last one has closed it
+        while part := os.read(master, 65536):
+            text += part
+    os.close(master)
+    return process.wait(timeout=20), text.decode(errors="replace").replace("\r\n", "\n")
+
+
+def tenths(text):
+    return round(float(text.replace(" ", "")) * 10)
+
+
+def cell(line, heading, name, before):
+    """The number below the end of a heading; what is left of the heading before belongs to that."""
+    end = heading.index(name) + len(name)
+    at = line[heading.index(before) + len(before) if before else 0:end]
+    found = re.search(r"([-+]?\d[\d ]*(?:\.\d+)?)\s*$", at)
+    if not found:
+        raise Failure(f"no {name} in {line!r} below {heading!r}")
+    return found[1]
+
+
+def is_row(line, heading, name):
+    end = heading.index(name) + len(name)
+    return len(line) >= end and line[end - 1].isdigit() and not line[end:end + 1].strip()
+
+
+def check_column(t, what, text, heading, lines, name, before):
+    values = [tenths(cell(line, heading, name, before)) for line in lines]
+    t.true(f"{what}__{name.strip()}_adds_up", sum(values[:-1]) == values[-1], f"{values}\n{text}")
+
+
+def check_table(t, what, text):
+    """Stacks, the rows below them, net."""
+    all_lines = text.split("\n")
+    at = next((i for i, line in enumerate(all_lines) if re.match(r" # +(LIVE|ALLOC) ", line)), None)
+    t.true(f"{what}__has_a_table", at is not None, text)
+    if at is None:
+        return
+    heading = all_lines[at]
+    unit = re.search(r"(?:LIVE|ALLOC) \w+", heading)[0]
+    block = all_lines[at + 1:all_lines.index("", at)]
+    rows = [line for line in block if is_row(line, heading, unit) or is_row(line, heading, "/min")]
+    t.true(f"{what}__ends_with_its_sum", rows and re.search(r"  net\b", rows[-1]), text)
+    check_column(t, what, text, heading, rows, unit, " #")
+    check_column(t, what, text, heading, rows, "/min", unit)
+    if " BLOCKS" in heading and "ALIVE" in heading:
+        check_column(t, what, text, heading, rows, "BLOCKS", "ALIVE")
+
+
+def check_bridge(t, what, text):
+    lines = text.split("\n")
+    at = next((i for i, line in enumerate(lines) if line.startswith("WHERE ")), None)
+    if at is None:
+        return False
+    heading, rows = lines[at], []
+    for line in lines[at + 1:]:
+        rows.append(line)
+        if line.startswith("RSS "):
+            break
+    if "at attach" in heading:
+        check_column(t, what, text, heading, rows, "at attach", ")" if ")" in heading else None)
+        check_column(t, what, text, heading, rows, "change", "now")
+    check_column(t, what, text, heading, rows, "now", "at attach" if "at attach" in heading else ")")
+    return True
+
+
+def check_processes(t, what, text):
+    found = re.search(r"^( +PID  PROCESS.*LIVE \w+ +\w+/min)\n((?:.+\n)+)", text, re.M)
+    if found:
+        heading, rows = found[1], found[2].rstrip("\n").split("\n")
+        check_column(t, what, text, heading, rows, re.search(r"LIVE \w+", heading)[0], "PROCESS")
+
+
+def check_screen(t, what, columns, text):
+    lines = text.rstrip("\n").split("\n")
+    long = [line for line in lines if len(line) > columns]
+    t.true(f"{what}__every_line_fits", not long, f"{long}\n{text}")
+    t.true(f"{what}__is_at_most_{MOST_LINES}_lines", len(lines) <= MOST_LINES, f"{len(lines)} lines\n{text}")
+    check_table(t, what, text)
+    check_processes(t, what, text)
+    return check_bridge(t, what, text)
+
+
+def check_widths(t, name, recording, n_bridges):
+    for columns in WIDTHS:
+        status, text = on_terminal(columns, MEMPROBE, "report", recording)
+        what = f"{name}_at_{columns}_columns"
+        t.true(f"{what}__is_shown", status == 0 and text, f"{status}: {text}")
+        n_bridges[0] += check_screen(t, what, columns, ESCAPE.sub("", text))
+
+
+@test
+def recordings_in_the_tree(t):
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", "golden", "*.memprobe"))):
+        check_widths(t, os.path.basename(path).split(".")[0], path, [0])
+
+
+@test
+def real_runs(t):
+    ways = ["leak", "leak_in_garbage", "steady", "full_cache", "full_cache_of_all_sizes", "teeth", "filling"]
+    n_bridges = [0]
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        targets = [stack.enter_context(Target("behaves", w)) for w in ways]
+        runs = [[*ways, "all"], [[t.pid] for t in targets] + [[t.pid for t in targets]]]
+        files = [os.path.join(folder, f"{w}.memprobe") for w in runs[0]]
+        running = [stack.enter_context(Memprobe("-p", ",".join(map(str, pids)), "-d", 5, "-o", f, "--no-save", auto=True))
+                   for f, pids in zip(files, runs[1])]
+        for m in running:
+            m.wait()
+        for name, path in zip(runs[0], files):
+            check_widths(t, name, path, n_bridges)
+            check_widths(t, f"{name}_early", f"{path}@2s", [0])
+    t.true("most_have_a_bridge", n_bridges[0] >= len(ways) * len(WIDTHS) // 2, str(n_bridges))
+
+
+@test
+def colour(t):
+    path = os.path.join(ROOT, "tests", "golden", "growing.memprobe")
+    show = [MEMPROBE, "report", path]
+    plain = subprocess.run([*show, "--report"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    t.true("a_pipe__gets_no_colour", "\x1b" not in plain, plain)
+    _, text = on_terminal(100, *show)
+    t.true("a_terminal__gets_the_word_in_colour", text.startswith("\x1b[33mGROWING\x1b[0m"), text)
+    t.true("colour__is_sparing", len(ESCAPE.findall(text)) <= 8, text)
+    for name, value in ("NO_COLOR", "1"), ("TERM", "dumb"):
+        _, text = on_terminal(100, *show, env={name: value})
+        t.equal(f"{name}={value}__gets_none", text, plain)
+    _, text = on_terminal(100, *show, env={"LANG": "C"})
+    t.true("a_locale_without_UTF_8__gets_plain_ASCII", text.isascii(), text)
+
+
+if __name__ == "__main__":
+    main()
