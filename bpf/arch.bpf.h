@@ -41,6 +41,21 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 	return bpf_probe_read_user(&ra, sizeof(ra), (void *)sp) ? 0 : ra;
 }
 
+/* Number of the system call that the thread is in; a fault's error code when it came from user mode: none of those below. */
+static __always_inline __u32 arch_syscall(struct pt_regs *regs)
+{
+	return (__u32)regs->orig_ax;
+}
+
+#define ARCH_NR_MMAP 9
+#define ARCH_NR_MUNMAP 11
+#define ARCH_NR_BRK 12
+#define ARCH_NR_MREMAP 25
+#define ARCH_NR_MADVISE 28
+#define ARCH_NR_EXECVE 59
+#define ARCH_NR_EXECVEAT 322
+#define ARCH_NR_PROCESS_MADVISE 440
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define ARCH_HAS_RETURN_SLOT 0
@@ -69,6 +84,21 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 {
 	return 0;
 }
+
+/* Number of the system call that the thread is in, ~0 for none. */
+static __always_inline __u32 arch_syscall(struct pt_regs *regs)
+{
+	return (__u32)regs->syscallno;
+}
+
+#define ARCH_NR_BRK 214
+#define ARCH_NR_MUNMAP 215
+#define ARCH_NR_MREMAP 216
+#define ARCH_NR_EXECVE 221
+#define ARCH_NR_MMAP 222
+#define ARCH_NR_MADVISE 233
+#define ARCH_NR_EXECVEAT 281
+#define ARCH_NR_PROCESS_MADVISE 440
 
 #else
 #error "memprobe: no such architecture"

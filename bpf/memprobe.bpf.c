@@ -21,10 +21,12 @@
 #include "ledger.bpf.h"
 #include "sample.bpf.h"
 #include "heap.bpf.h"
+#include "rss.bpf.h"
 
 #include "heap.bpf.c"
 #include "task.bpf.c"
 #include "trial.bpf.c"
 #include "fault.bpf.c"
+#include "rss.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -244,6 +244,55 @@ struct mp_young {
 	__u32 pad;
 };
 
+/* ---- resident memory (rss.bpf.c); in pages ---- */
+
+/* As the kernel counts it: enum { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES } of mm_types_task.h, since 4.5. */
+enum mp_rss_member {
+	MP_RSS_FILE = 0,
+	MP_RSS_ANON = 1,
+	MP_RSS_SWAP = 2,
+	MP_RSS_SHMEM = 3,
+	MP_RSS_MEMBERS = 4,
+};
+
+/* What gave memory back. */
+enum mp_rss_release {
+	MP_RSS_MUNMAP = 0,
+	MP_RSS_MADVISE, /* process_madvise of its own too */
+	MP_RSS_BRK,
+	MP_RSS_MREMAP,
+	MP_RSS_MMAP,	/* over other mappings */
+	MP_RSS_EXIT,	/* and exec */
+	MP_RSS_BY_OTHERS, /* reclaim, another process's process_madvise, ptrace... */
+	MP_RSS_OTHER,
+	MP_RSS_RELEASES,
+};
+
+/*
+ * rss_mms: HASH, key __u64 address of the struct mm_struct. Its counters as last seen: what an event changed is the
+ * difference. Sums telescope, whichever of two threads comes first.
+ */
+struct mp_rss_mm {
+	__u32 gen;
+	__u32 pad;
+	__s64 pages[MP_RSS_MEMBERS];
+};
+
+/* rss_stacks: HASH, key as in stacks. What became resident at that stack; only grows. */
+struct mp_rss_stack {
+	__u64 pages[MP_RSS_MEMBERS]; /* SWAP: read back from swap there, also part of ANON and SHMEM */
+	__u32 gen;
+	__u32 pad;
+};
+
+/* rss_totals: HASH, key __u32 gen */
+struct mp_rss_totals {
+	__u64 grown[MP_RSS_MEMBERS], shrunk[MP_RSS_MEMBERS];
+	__u64 released[MP_RSS_RELEASES]; /* of shrunk: anonymous, shared and swapped */
+};
+
+#define MP_MAX_CPUS 512
+
 /* losses: PERCPU_ARRAY, index enum mp_loss */
 struct mp_loss_count {
 	__u64 events;
@@ -400,5 +449,7 @@ MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_stack) == 72, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_rss_stack) == 40, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_rss_totals) == 128, "ABI");
 
 #endif

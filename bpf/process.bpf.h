@@ -159,15 +159,13 @@ static __always_inline void thread_forget(struct mp_thread *th)
 	th->last_free_ptr = 0;
 }
 
-/* The current thread's record, or NULL: not a target, not armed, or no memory (counted). */
-static __always_inline struct mp_thread *thread_get(void)
+/* The current thread's record, or NULL: not a target, or no memory (counted). */
+static __always_inline struct mp_thread *thread_find(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct mp_thread *th;
 	__u32 epoch, gen, exec = exec_of(task);
 
-	if (!armed)
-		return NULL;
 	th = storage_get(&threads, task, 0);
 	epoch = target_epoch;
 	if (th && th->epoch == epoch && th->exec == exec)
@@ -188,6 +186,12 @@ static __always_inline struct mp_thread *thread_get(void)
 	th->epoch = epoch;
 	th->exec = exec;
 	return gen ? th : NULL;
+}
+
+/* The same for a hit of a heap probe: NULL too while they are not armed. */
+static __always_inline struct mp_thread *thread_get(void)
+{
+	return armed ? thread_find() : NULL;
 }
 
 #endif

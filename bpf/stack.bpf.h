@@ -156,6 +156,22 @@ static __always_inline __u64 stack_capture_at(const struct call *c, const struct
 	return stack_intern(s, 0, uw_finish_hash());
 }
 
+/* The same by the kernel's frame-pointer walk. */
+static __always_inline __u64 stack_capture_user(void *ctx, __u32 gen)
+{
+	struct mp_scratch *s = scratch_get();
+	long n;
+
+	if (!s)
+		return 0;
+	s->ev.gen = gen;
+	s->ev.left_out = 0;
+	n = bpf_get_stack(ctx, s->ev.ips, sizeof(s->ev.ips), BPF_F_USER_STACK);
+	s->ev.end = n < 0 ? MP_END_UNREADABLE : MP_END_FRAME_POINTER;
+	s->ev.n_frames = n < 0 ? 0 : n >> 3;
+	return stack_intern(s, 0, stack_hash(s, 0, mp_hash_start(gen)));
+}
+
 /* Walk, identify, send: the stack's hash. Sets c->ra. */
 static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 					   enum walker walker)

@@ -37,6 +37,8 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 	if (!flags)
 		return 0;
 	gen = proc_begin(tgid, flags, BPF_NOEXIST, exec_of(child));
+	if (gen && rss_armed)
+		rss_begin(child->mm, gen);
 	if (gen)
 		send_proc(MP_PROC_FORK, tgid, gen, old_gen, ptgid, child);
 	return 0;
@@ -57,6 +59,8 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 		return 0;
 	held = p && p->flags & MP_PROC_HELD;
 	gen = proc_exec(task, p, tgid, old_pid == task->tgid ? tgid : (__u32)old_pid);
+	if (gen && rss_armed)
+		rss_begin(task->mm, gen);
 	if (held) {
 		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);
 		send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);

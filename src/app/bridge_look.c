@@ -435,5 +435,5 @@ int collector_bridge(struct collector *c)
 		free(since[i].v);
 		address_set_release(&since[i].set);
 	}
-	return err;
+	return err ? err : resident_untouched(c);
 }

@@ -58,6 +58,8 @@ struct collector {
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	struct windows windows;
 	uint64_t next_look_ns;
+	uint64_t next_lazy_ns; /* resident.c */
+	size_t lazy_proc;
 	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
@@ -88,6 +90,13 @@ void bridge_at_attach(struct collector *c, uint32_t proc);
 /* snapshot.c: a stack's figures, for kern_read_stacks (ctx: the collector); the time in the window */
 void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
 void snapshot_fill_times(struct collector *c);
+/* snapshot.c: the stack that stands for those of a process whose frames have not come */
+uint32_t unsent_of(struct collector *c, uint32_t gen);
+/* resident.c: first touches and releases; the series' memory of all targets, in bytes */
+int resident_fill(struct collector *c);
+double resident_now(struct collector *c);
+/* ... what of the blocks' memory was never touched, after the bridge's look */
+int resident_untouched(struct collector *c);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */

@@ -46,17 +46,7 @@ void evidence_release(struct collector *c)
 
 static void look_at_memory(struct collector *c, double t_s)
 {
-	const struct profile *p = &c->profile;
-	struct proc_status st;
-	double bytes = 0;
-	size_t i;
-
-	for (i = 0; i < p->n_procs; i++) {
-		if (p->procs[i].state != PROC_RUNNING || proc_status_read(&st, c->proc_root, p->procs[i].tgid))
-			continue;
-		bytes += (double)(st.rss_anon_bytes + st.rss_shmem_bytes + st.swap_bytes);
-	}
-	series_add(&c->profile.memory, t_s, bytes);
+	series_add(&c->profile.memory, t_s, resident_now(c));
 }
 
 static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)

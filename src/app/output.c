@@ -161,7 +161,7 @@ static int append(const struct sink *s, struct buf *b, const struct profile *p, 
 	}
 	with.drain = drain;
 	with.drain_ctx = &d;
-	s->renderer->render(b, p, &with);
+	renderer_run(s->renderer, b, p, &with);
 	drain(&d, b);
 	if (d.err && before >= 0 && !ftruncate(s->fd, before))
 		lseek(s->fd, before, SEEK_SET);

@@ -70,7 +70,7 @@ static uint64_t unsent_id(uint32_t gen)
  * Stacks whose frames the kernel has not sent yet have figures, but no names. Until they have, they are
  * one stack of their process, which gives their figures back when the frames have come.
  */
-static uint32_t unsent_of(struct collector *c, uint32_t gen)
+uint32_t unsent_of(struct collector *c, uint32_t gen)
 {
 	uint64_t id = unsent_id(gen);
 	uint32_t at = profile_find_stack(&c->profile, id), frame;
@@ -292,6 +292,7 @@ void collector_sweep(struct collector *c)
 		return;
 	c->n_swept = c->n_ended;
 	kern_sweep_blocks(c->kern, has_ended, c);
+	kern_sweep_rss(c->kern, has_ended, c);
 }
 
 int collector_snapshot(struct collector *c, bool final)
@@ -312,6 +313,8 @@ int collector_snapshot(struct collector *c, bool final)
 		err = survival_correct(c);
 	if (!err)
 		err = kern_read_procs(c->kern, take_proc, c);
+	if (!err)
+		err = resident_fill(c);
 	if (!err)
 		err = fill_losses(c);
 	if (!err)

@@ -144,6 +144,7 @@ int session_open(struct session *s)
 		.n_shapes = n,
 		.frame_pointers = wants_frame_pointers(),
 		.threads = o->threads,
+		.rss = o->planes & PLANE_RSS,
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	targets_select(s, &ko);

@@ -40,6 +40,7 @@ struct kern_opts {
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
 	bool threads;		   /* a thread's name is part of its stacks' identity */
+	bool rss;		   /* resident memory: first touches by stack, releases */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
 	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;
@@ -224,6 +225,10 @@ typedef void (*kern_young_fn)(void *ctx, uint64_t hash, uint64_t bytes, uint64_t
 typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const struct mp_block *b);
 typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
 
+typedef void (*kern_rss_stack_fn)(void *ctx, uint64_t hash, const struct mp_rss_stack *s);
+typedef void (*kern_rss_now_fn)(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS]);
+typedef void (*kern_rss_fn)(void *ctx, uint32_t gen, const struct mp_rss_totals *t);
+
 typedef void (*kern_old_fn)(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o);
 
 /* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
@@ -232,6 +237,15 @@ int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
 int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
+/* Resident memory; nothing when it is not watched. */
+int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx);
+int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx);
+/* The kernel's own counters of each address space, exact: pages by enum mp_rss_member. */
+int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx);
+/* Drop what belongs to ended generations. */
+void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
+/* Why it is not, though it was asked for; NULL: it is. */
+const char *kern_rss_missing(const struct kern *k);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);

@@ -37,6 +37,9 @@ struct kern {
 	enum attach_kind kind;
 	enum kern_verify verify;
 	bool find_vma; /* the kernel side finds mappings by itself */
+	bool rss; /* resident memory is watched (rss.c) */
+	const char *rss_missing;
+	struct bpf_link *rss_link;
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	struct unwinder *unwinder;
 	struct kern_link *links;
@@ -81,6 +84,16 @@ uint64_t unwinder_pool_bytes(const struct kern *k);
 
 /* ranges.c: a process becomes a target */
 int ranges_begin(struct kern *k, pid_t pid);
+
+/* drain.c: a whole table by batches; 0 or -errno, logged */
+typedef void (*drain_fn)(void *ctx, const void *key, const void *value);
+int drain_map(const struct bpf_map *map, drain_fn fn, void *ctx);
+
+/* rss.c: before the load, after it, when the run begins */
+void rss_choose(struct kern *k);
+int rss_prepare(struct kern *k);
+void rss_arm(struct kern *k);
+void rss_close(struct kern *k);
 
 /* link.c */
 int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,

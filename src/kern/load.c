@@ -62,6 +62,7 @@ static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
 	bpf_map__set_max_entries(skel->maps.blocks, n_blocks);
 	bpf_map__set_max_entries(skel->maps.stacks, n_stacks);
 	bpf_map__set_max_entries(skel->maps.young, n_stacks / 4);
+	bpf_map__set_max_entries(skel->maps.rss_stacks, n_stacks / 2);
 	bpf_map__set_max_entries(skel->maps.events, ring);
 	log_debug("tables: %u blocks, %u stacks, ring %u KiB", n_blocks, n_stacks, ring / 1024);
 }
@@ -124,6 +125,7 @@ static int open_and_load(struct kern *k, const struct kern_opts *o, bool preempt
 	k->skel->rodata->cfg_preempt_guard = preempt_guard;
 	k->skel->rodata->cfg_find_vma = k->find_vma;
 	choose_programs(k);
+	rss_choose(k);
 	return memprobe_bpf__load(k->skel);
 }
 
@@ -219,6 +221,8 @@ static int open_tables(struct kern *k, const struct kern_opts *opts)
 	if (err)
 		return explain_load(err);
 	err = find_pidns(k);
+	if (!err)
+		err = rss_prepare(k);
 	return err ? err : attach_tasks(k);
 }
 
@@ -232,6 +236,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->next_user_gen = MP_GEN_USER;
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	k->verify = opts->verify;
+	k->rss = opts->rss;
 	err = feature_find_links(k, SCRATCH_UNKNOWN_SYSCALLS);
 	if (err)
 		err = explain_links(k, err);
@@ -251,6 +256,7 @@ void kern_close(struct kern *k)
 		return;
 	if (k->skel && k->skel->bss)
 		k->skel->bss->armed = 0;
+	rss_close(k);
 	gate_release(k);
 	links_close(k->links, k->n_links);
 	free(k->links);
@@ -334,6 +340,7 @@ void kern_arm(struct kern *k)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	rss_arm(k);
 	if (!k->gate_shut) /* else its opening does */
 		__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 }

@@ -39,6 +39,8 @@ IS_AS_LISTED(struct profile_frame, 40);
 	PROC(when.limit_swap_bytes, FIELD_NUMBER, 0), PROC(when.limit_slowed_bytes, FIELD_NUMBER, 0),             \
 	PROC(when.limit_kind, FIELD_ENUM, LIMIT_KIND_NR), PROC(when.limit_end, FIELD_ENUM, LIMIT_END_NR)
 
+#define RELEASED(i) PROC(rss.released_bytes[i], FIELD_BYTES, 0)
+
 static const struct codec_field proc_rows[] = {
 	PROC(gen, FIELD_NUMBER, 0),
 	PROC(tgid, FIELD_NUMBER, 0),
@@ -64,12 +66,18 @@ static const struct codec_field proc_rows[] = {
 	LIMIT_FACTS(now),
 	PROC(runtime, FIELD_STRING, 0),
 	PROC(runtime_reason, FIELD_STRING, 0),
+	PROC(at_attach.lazy_free_bytes, FIELD_NUMBER, 0), PROC(now.lazy_free_bytes, FIELD_NUMBER, 0),
+	PROC(rss.touched_bytes, FIELD_BYTES, 0), PROC(rss.touched_file_bytes, FIELD_BYTES, 0),
+	PROC(rss.read_back_bytes, FIELD_BYTES, 0), PROC(rss.released_file_bytes, FIELD_BYTES, 0),
+	RELEASED(0), RELEASED(1), RELEASED(2), RELEASED(3), RELEASED(4), RELEASED(5), RELEASED(6), RELEASED(7),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
 IS_AS_LISTED(struct mp_proc_totals, 80);
-IS_AS_LISTED(struct profile_facts, 120);
-IS_AS_LISTED(struct profile_proc, 368);
+IS_AS_LISTED(struct profile_facts, 128);
+IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
+_Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
+IS_AS_LISTED(struct profile_proc, 384 + sizeof(struct profile_rss));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 
@@ -82,11 +90,13 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(early_blocks, FIELD_BYTES),    FIGURE(early_alive, FIELD_BYTES),
 	FIGURE(old_bytes, FIELD_BYTES),	      FIGURE(old_blocks, FIELD_BYTES),
 	FIGURE(grew_in, FIELD_NUMBER),
+	FIGURE(touched_bytes, FIELD_BYTES),   FIGURE(touched_file_bytes, FIELD_BYTES),
+	FIGURE(untouched_bytes, FIELD_BYTES),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 136); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 160); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -159,6 +169,8 @@ static const struct codec_field fact_rows[] = {
 	FACT(machine.cpu_share, FIELD_FLOAT, 0),
 	MACHINE_MEMORY(machine.first),
 	MACHINE_MEMORY(machine.now),
+	FACT(rss_missing, FIELD_STRING, 0),
+	FACT(untouched_estimated, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -281,6 +293,9 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.old_bytes = s->old_bytes,
 		.old_blocks = s->old_blocks,
 		.grew_in = s->grew_in,
+		.touched_bytes = s->touched_bytes,
+		.touched_file_bytes = s->touched_file_bytes,
+		.untouched_bytes = s->untouched_bytes,
 	};
 }
 
@@ -294,6 +309,9 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->old_bytes = f->old_bytes;
 	s->old_blocks = f->old_blocks;
 	s->grew_in = f->grew_in;
+	s->touched_bytes = f->touched_bytes;
+	s->touched_file_bytes = f->touched_file_bytes;
+	s->untouched_bytes = f->untouched_bytes;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

@@ -126,6 +126,7 @@ static uint32_t stack_of(struct merger *m, const struct profile_stack *s, uint32
 static void add_figures(struct diff_figures *f, const struct profile_stack *s)
 {
 	f->live_bytes += s->live_bytes;
+	f->touched_bytes += s->touched_bytes;
 	f->live_blocks += s->live_blocks;
 	f->t.alloc_bytes += s->t.alloc_bytes;
 	f->t.alloc_blocks += s->t.alloc_blocks;
@@ -188,6 +189,7 @@ static void give_b_to_profile(struct diff *d)
 
 		s->t = d->figures[DIFF_B][i].t;
 		s->live_bytes = d->figures[DIFF_B][i].live_bytes;
+		s->touched_bytes = d->figures[DIFF_B][i].touched_bytes;
 		s->live_blocks = d->figures[DIFF_B][i].live_blocks;
 	}
 }
@@ -228,7 +230,8 @@ void diff_release(struct diff *d)
 
 uint64_t diff_level(const struct diff_figures *f, enum profile_metric m)
 {
-	const struct profile_stack s = { .t = f->t, .live_bytes = f->live_bytes, .live_blocks = f->live_blocks };
+	const struct profile_stack s = { .t = f->t, .live_bytes = f->live_bytes, .live_blocks = f->live_blocks,
+					 .touched_bytes = f->touched_bytes };
 
 	return stack_metric(&s, m);
 }

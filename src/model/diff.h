@@ -20,7 +20,7 @@ enum diff_side { DIFF_A = 0, DIFF_B = 1 };
 /* Figures of one stack on one side; 0 where it did not occur. */
 struct diff_figures {
 	struct profile_totals t;
-	uint64_t live_bytes, live_blocks;
+	uint64_t live_bytes, live_blocks, touched_bytes;
 };
 
 /* Of one side; strings are those of the diff's profile. */

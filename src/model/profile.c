@@ -190,6 +190,7 @@ static const char *const metric_names[METRIC_NR] = {
 	[METRIC_LIVE_BLOCKS] = "live-blocks",
 	[METRIC_ALLOC_BYTES] = "alloc-bytes",
 	[METRIC_ALLOC_BLOCKS] = "alloc-blocks",
+	[METRIC_RSS_BYTES] = "rss-bytes",
 };
 
 const char *metric_name(enum profile_metric m)
@@ -221,10 +222,52 @@ uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m)
 		return s->t.alloc_bytes;
 	case METRIC_ALLOC_BLOCKS:
 		return s->t.alloc_blocks;
+	case METRIC_RSS_BYTES:
+		return s->touched_bytes;
 	case METRIC_NR:
 		break;
 	}
 	return 0;
+}
+
+const char *rss_release_name(enum mp_rss_release r)
+{
+	static const char *const names[MP_RSS_RELEASES] = {
+		[MP_RSS_MUNMAP] = "munmap",   [MP_RSS_MADVISE] = "madvise",	[MP_RSS_BRK] = "brk",
+		[MP_RSS_MREMAP] = "mremap",   [MP_RSS_MMAP] = "mmap",		[MP_RSS_EXIT] = "exit",
+		[MP_RSS_BY_OTHERS] = "others", [MP_RSS_OTHER] = "other",
+	};
+
+	return names[r];
+}
+
+uint64_t rss_released_bytes(const struct profile_rss *r)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < MP_RSS_RELEASES; i++)
+		sum += r->released_bytes[i];
+	return sum;
+}
+
+#define VIEW_PAGE_BYTES 4096
+
+void profile_rss_view(struct profile *view, const struct profile *p)
+{
+	size_t i;
+
+	*view = *p;
+	view->stacks = xcalloc(p->n_stacks + 1, sizeof(*view->stacks));
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_stack *s = &view->stacks[i];
+
+		*s = p->stacks[i];
+		s->live_bytes = s->touched_bytes;
+		s->live_blocks = (s->touched_bytes + VIEW_PAGE_BYTES - 1) / VIEW_PAGE_BYTES;
+		s->t = (struct profile_totals){ .alloc_bytes = s->live_bytes, .alloc_blocks = s->live_blocks };
+		s->early_blocks = s->early_alive = s->old_bytes = s->old_blocks = 0;
+	}
 }
 
 double totals_deviation(const struct profile_totals *t, enum profile_metric m)

@@ -75,10 +75,21 @@ struct profile_stack {
 	uint64_t early_blocks, early_alive;
 	uint64_t old_bytes, old_blocks; /* frees of older blocks of its sizes: what it only replaces */
 	uint64_t grew_in; /* of WINDOWS_NR separate parts of the window */
+	/* what became resident at this stack: anonymous and shared memory; the page cache, mapped */
+	uint64_t touched_bytes, touched_file_bytes;
+	uint64_t untouched_bytes; /* of its live blocks: on no page yet; an estimate in a large process */
 };
 
 /* The outermost frame of a stack when threads are told apart: "[thread worker]". */
 #define PROFILE_THREAD_FRAME "[thread "
+
+/* Resident memory over the window, by the kernel's counters (rss plane). */
+struct profile_rss {
+	uint64_t touched_bytes, touched_file_bytes; /* as of stacks */
+	uint64_t read_back_bytes;		    /* from swap, not in touched_bytes */
+	uint64_t released_bytes[MP_RSS_RELEASES];   /* anonymous, shared and swapped memory given back */
+	uint64_t released_file_bytes;
+};
 
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
 
@@ -96,6 +107,7 @@ struct profile_facts {
 	uint64_t limit_slowed_bytes; /* memory.high that is met before; 0: none */
 	enum limit_kind limit_kind;
 	enum limit_end limit_end;
+	uint64_t lazy_free_bytes; /* of rss_anon_bytes: the kernel may take it (MADV_FREE); as of a while ago */
 };
 
 struct profile_proc {
@@ -108,6 +120,7 @@ struct profile_proc {
 	uint64_t begin_ns, end_ns; /* of being profiled, in the window */
 	struct mp_proc_totals old; /* frees of blocks from before attach; lost calls */
 	struct profile_facts at_attach, now;
+	struct profile_rss rss;
 	uint32_t runtime;	 /* string id: "CPython 3.11.2", "" if none that is known */
 	uint32_t runtime_reason; /* why its frames have no names, "" if they have; string id */
 };
@@ -192,6 +205,8 @@ struct profile {
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
 	uint32_t command_line; /* memprobe's own, as it was typed; string id */
+	bool untouched_estimated; /* small blocks were sampled for it */
+	uint32_t rss_missing;  /* why first touches are not seen though they are watched; string id */
 	uint32_t planes;       /* enum plane: what was watched */
 	bool final;	       /* the last snapshot of the run */
 };
@@ -260,6 +275,7 @@ enum profile_metric {
 	METRIC_LIVE_BLOCKS,
 	METRIC_ALLOC_BYTES,
 	METRIC_ALLOC_BLOCKS,
+	METRIC_RSS_BYTES, /* what became resident at a stack */
 	METRIC_NR
 };
 
@@ -275,6 +291,14 @@ double totals_deviation(const struct profile_totals *t, enum profile_metric m);
 const char *metric_name(enum profile_metric m); /* "live-bytes" */
 /* -EINVAL for an unknown name. */
 int metric_parse(const char *name, enum profile_metric *m);
+/* munmap, madvise...: what gave memory back. */
+const char *rss_release_name(enum mp_rss_release r);
+uint64_t rss_released_bytes(const struct profile_rss *r);
+/*
+ * A profile whose stacks have their first touches in place of allocations: live and allocated bytes are touched_bytes,
+ * blocks the pages of 4 KiB in it. For formats that show one metric. Only view->stacks is the view's own: free it.
+ */
+void profile_rss_view(struct profile *view, const struct profile *p);
 uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m);
 
 #endif

@@ -103,6 +103,23 @@ int proc_smaps_read(struct proc_smaps *s, const char *proc_root, pid_t pid)
 	return err == -ENOENT ? -ESRCH : err;
 }
 
+int proc_lazy_free_read(uint64_t *bytes, const char *proc_root, pid_t pid)
+{
+	char *path = xasprintf("%s/%d/smaps_rollup", proc_root, (int)pid);
+	struct buf text = BUF_INIT;
+	const char *line;
+	int err = buf_read_file(&text, path, MAX_SMAPS_BYTES);
+
+	free(path);
+	line = err || !text.len ? NULL : strstr(text.data, "\nLazyFree:");
+	if (line)
+		*bytes = kib_of(line + 1);
+	else if (!err)
+		err = -ENODATA;
+	buf_release(&text);
+	return err;
+}
+
 void proc_smaps_release(struct proc_smaps *s)
 {
 	proc_maps_release(&s->maps);

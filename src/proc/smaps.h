@@ -24,6 +24,9 @@ int proc_smaps_read(struct proc_smaps *s, const char *proc_root, pid_t pid);
 void proc_smaps_parse(struct proc_smaps *s, const char *text, size_t len);
 void proc_smaps_release(struct proc_smaps *s);
 
+/* LazyFree of /proc/PID/smaps_rollup: as dear as smaps. 0 or -errno; then bytes is as it was. */
+int proc_lazy_free_read(uint64_t *bytes, const char *proc_root, pid_t pid);
+
 struct proc_stack {
 	uint64_t start, end;
 };

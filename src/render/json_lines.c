@@ -48,6 +48,35 @@ static void add_figures(struct buf *out, const struct ordered_stack *s)
 	json_add_uint(out, "alloc_blocks", s->t.alloc_blocks);
 }
 
+/* Nothing where the rss plane saw nothing. */
+static void add_touched(struct buf *out, const struct ordered_stack *s)
+{
+	if (s->touched_bytes)
+		json_add_uint(out, "rss_bytes", s->touched_bytes);
+	if (s->touched_file_bytes)
+		json_add_uint(out, "rss_file_bytes", s->touched_file_bytes);
+	if (s->untouched_bytes)
+		json_add_uint(out, "untouched_bytes", s->untouched_bytes);
+}
+
+/* First touches of a process, and what gave memory back. */
+static void add_rss(struct buf *out, const struct profile_rss *r)
+{
+	int i;
+
+	buf_adds(out, ",\"rss\":{\"touched_bytes\":");
+	json_add_number(out, r->touched_bytes);
+	json_add_uint(out, "touched_file_bytes", r->touched_file_bytes);
+	json_add_uint(out, "read_back_bytes", r->read_back_bytes);
+	json_add_uint(out, "released_file_bytes", r->released_file_bytes);
+	buf_adds(out, ",\"released\":{\"bytes\":");
+	json_add_number(out, rss_released_bytes(r));
+	for (i = 0; i < MP_RSS_RELEASES; i++)
+		if (r->released_bytes[i])
+			json_add_uint(out, rss_release_name((enum mp_rss_release)i), r->released_bytes[i]);
+	buf_adds(out, "}}");
+}
+
 /* Standard deviations of the bytes; nothing where they are exact. */
 static void add_deviations(struct buf *out, const struct profile_totals *t)
 {
@@ -139,6 +168,8 @@ static void add_facts(struct buf *out, const struct profile *p, const char *key,
 	json_add_uint(out, "rss_file_bytes", f->rss_file_bytes);
 	json_add_uint(out, "rss_shmem_bytes", f->rss_shmem_bytes);
 	json_add_uint(out, "swap_bytes", f->swap_bytes);
+	if (f->lazy_free_bytes)
+		json_add_uint(out, "lazy_free_bytes", f->lazy_free_bytes);
 	if (f->limit_bytes && f->limit_bytes != UINT64_MAX) {
 		json_add_uint(out, "limit_bytes", f->limit_bytes);
 		json_add_uint(out, "limit_used_bytes", f->limit_used_bytes);
@@ -176,6 +207,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_uint(out, "failed_calls", proc->old.failed_calls);
 	json_add_uint(out, "lost_bytes", proc->old.lost_bytes);
 	json_add_uint(out, "lost_blocks", proc->old.lost_blocks);
+	if (p->planes & PLANE_RSS && !p->rss_missing)
+		add_rss(out, &proc->rss);
 	add_facts(out, p, "at_attach", &proc->at_attach);
 	add_facts(out, p, "now", &proc->now);
 	end(out);
@@ -242,6 +275,7 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 	json_add_uint(out, "pid", (uint64_t)p->procs[s->proc].tgid);
 	add_figures(out, o);
 	add_deviations(out, &o->t);
+	add_touched(out, o);
 	if (live) {
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);
@@ -321,7 +355,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 {
 	struct stack_order order;
 
-	stack_order_make(&order, p, o);
+	stack_order_make_all(&order, p, o);
 	add_header(out, p, o);
 	add_steps_and_marks(out, p);
 	add_processes(out, p, &order);

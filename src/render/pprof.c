@@ -368,6 +368,7 @@ static void put_end(struct writer *w, const struct stack_order *order, enum prof
 		[METRIC_LIVE_BLOCKS] = "inuse_objects",
 		[METRIC_ALLOC_BYTES] = "alloc_space",
 		[METRIC_ALLOC_BLOCKS] = "alloc_objects",
+		[METRIC_RSS_BYTES] = "inuse_space", /* of the view that profile_rss_view makes */
 	};
 	const struct profile_watch *watch = &w->p->watch;
 	struct buf rest = BUF_INIT;

@@ -2,6 +2,7 @@
 /* The table of renderers. A new format is one file and one row here. */
 #include "render/renderer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "render/formats.h"
@@ -9,16 +10,16 @@
 const struct renderer renderers[] = {
 	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report,
 	  .diff = render_diff_report },
-	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .render = render_folded,
+	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .by_metric = true, .render = render_folded,
 	  .diff = render_diff_folded },
 	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
-	  .single = true, .render = render_flamegraph, .diff = render_diff_flamegraph },
+	  .single = true, .by_metric = true, .render = render_flamegraph, .diff = render_diff_flamegraph },
 	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",
-	  .binary = true, .single = true, .render = render_pprof },
+	  .binary = true, .single = true, .by_metric = true, .render = render_pprof },
 	{ .name = "json", .suffixes = "jsonl ndjson", .help = "JSON lines, for programs", .lines = true,
 	  .render = render_json_lines },
 	{ .name = "heapprofile", .suffixes = "heapprofile", .help = "call tree for Chrome's DevTools", .binary = true,
-	  .single = true, .render = render_heapprofile },
+	  .single = true, .by_metric = true, .render = render_heapprofile },
 	{ .name = "memprobe", .suffixes = "memprobe", .help = "recording: memprobe report and diff read it", .binary = true,
 	  .single = true, .recording = true, .render = render_recording },
 	{ .name = NULL },
@@ -58,4 +59,17 @@ const struct renderer *renderer_by_file(const char *path)
 		if (has_suffix(base, r->suffixes))
 			return r;
 	return NULL;
+}
+
+void renderer_run(const struct renderer *r, struct buf *out, const struct profile *p, const struct render_opts *o)
+{
+	struct profile view;
+
+	if (!r->by_metric || o->metric != METRIC_RSS_BYTES) {
+		r->render(out, p, o);
+		return;
+	}
+	profile_rss_view(&view, p);
+	r->render(out, &view, o);
+	free(view.stacks);
 }

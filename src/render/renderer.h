@@ -43,10 +43,14 @@ struct renderer {
 	bool binary; /* for no person to read: refuse to write to a terminal */
 	bool lines;  /* every line says what it is: no empty line between snapshots */
 	bool recording; /* a run appends to it as it goes on */
+	bool by_metric; /* shows one metric: first touches come in the place of allocations (profile_rss_view) */
 	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);
 	void (*diff)(struct buf *out, const struct diff *d, const struct render_opts *o); /* NULL: shows no comparison */
 };
+
+/* r->render with what o->metric asks for. */
+void renderer_run(const struct renderer *r, struct buf *out, const struct profile *p, const struct render_opts *o);
 
 /* The table; ends with a row whose name is NULL. */
 extern const struct renderer renderers[];

@@ -136,6 +136,8 @@ uint64_t ordered_stack_metric(const struct ordered_stack *s, enum profile_metric
 		return s->t.alloc_bytes;
 	case METRIC_ALLOC_BLOCKS:
 		return s->t.alloc_blocks;
+	case METRIC_RSS_BYTES:
+		return s->touched_bytes;
 	default:
 		return s->live_bytes;
 	}
@@ -162,6 +164,9 @@ void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
 	sum->t.birth_sum_ms += s->t.birth_sum_ms;
 	sum->t.alloc_var += s->t.alloc_var;
 	sum->t.free_var += s->t.free_var;
+	sum->touched_bytes += s->touched_bytes;
+	sum->touched_file_bytes += s->touched_file_bytes;
+	sum->untouched_bytes += s->untouched_bytes;
 }
 
 static bool has_figures(const struct profile_stack *s)
@@ -169,9 +174,15 @@ static bool has_figures(const struct profile_stack *s)
 	return s->t.alloc_blocks || s->live_blocks || s->live_bytes;
 }
 
+static bool has_touched(const struct profile_stack *s)
+{
+	return s->touched_bytes || s->touched_file_bytes;
+}
+
 static struct ordered_stack alone(const struct profile_stack *s)
 {
-	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t };
+	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t, s->touched_bytes,
+				       s->touched_file_bytes, s->untouched_bytes };
 }
 
 void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o)
@@ -191,14 +202,18 @@ void stack_order_sum(struct stack_order *order, const struct profile *p, const s
 	}
 }
 
-static void collect(struct stack_order *order, const struct profile *p, uint64_t min_bytes)
+static void collect(struct stack_order *order, const struct profile *p, uint64_t min_bytes, bool touched_too)
 {
 	size_t i;
 
 	order->v = xcalloc(p->n_stacks, sizeof(*order->v));
-	for (i = 0; i < p->n_stacks; i++)
-		if (p->stacks[i].live_bytes >= min_bytes && has_figures(&p->stacks[i]))
-			order->v[order->n++] = alone(&p->stacks[i]);
+	for (i = 0; i < p->n_stacks; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+
+		if ((s->live_bytes >= min_bytes && has_figures(s)) ||
+		    (touched_too && s->touched_bytes >= min_bytes && has_touched(s)))
+			order->v[order->n++] = alone(s);
+	}
 }
 
 static void merge(struct stack_order *order, struct context *c)
@@ -215,7 +230,7 @@ static void merge(struct stack_order *order, struct context *c)
 }
 
 static void make(struct stack_order *order, const struct profile *p, const struct render_opts *o,
-		 const char *const *names)
+		 const char *const *names, bool touched_too)
 {
 	int (*frame_order)(const void *, const void *, void *) = names ? by_frame_name : by_frame_text;
 	int (*proc_order)(const void *, const void *, void *) = names ? by_process_name : by_pid;
@@ -226,7 +241,7 @@ static void make(struct stack_order *order, const struct profile *p, const struc
 	order->procs = sorted(p->n_procs, proc_order, &c);
 	c.frame_rank = ranks_of(frames, p->n_frames, frame_order, &c);
 	c.proc_rank = ranks_of(order->procs, p->n_procs, proc_order, &c);
-	collect(order, p, o->min_bytes);
+	collect(order, p, o->min_bytes, touched_too);
 	if (order->n)
 		qsort_r(order->v, order->n, sizeof(*order->v), by_text, &c);
 	merge(order, &c);
@@ -239,13 +254,18 @@ static void make(struct stack_order *order, const struct profile *p, const struc
 
 void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o)
 {
-	make(order, p, o, NULL);
+	make(order, p, o, NULL, false);
+}
+
+void stack_order_make_all(struct stack_order *order, const struct profile *p, const struct render_opts *o)
+{
+	make(order, p, o, NULL, true);
 }
 
 void stack_order_make_by_names(struct stack_order *order, const struct profile *p, const struct render_opts *o,
 			       const char *const *names)
 {
-	make(order, p, o, names);
+	make(order, p, o, names, false);
 }
 
 void stack_order_release(struct stack_order *order)

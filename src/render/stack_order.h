@@ -18,6 +18,7 @@ struct ordered_stack {
 	uint64_t id;		       /* the smallest of those that are one */
 	uint64_t live_bytes, live_blocks;
 	struct profile_totals t;
+	uint64_t touched_bytes, touched_file_bytes, untouched_bytes;
 };
 
 struct stack_order {
@@ -30,6 +31,8 @@ struct stack_order {
 };
 
 void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o);
+/* Stacks too that have first touches only. */
+void stack_order_make_all(struct stack_order *order, const struct profile *p, const struct render_opts *o);
 /*
  * For folded, which has names only: stacks are one, and stand in order, by their processes' and frames' names as
  * `names` has them, by index in profile.frames; they may be equal.

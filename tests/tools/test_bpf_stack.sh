@@ -32,7 +32,7 @@ check() { # FUNCTION...: each called by the one before
 	echo "$text = $sum"
 	[ "$sum" -le 512 ] || bad=1
 }
-for entry in heap_entry stack_verify fault_verify; do
+for entry in heap_entry stack_verify fault_verify rss_changed; do
 	check $entry uw_chunk_walk uw_rule uw_search
 	check $entry uw_chunk_walk uw_rule uw_vma_callback
 	check $entry uw_chunk_walk uw_rule current_tgid_in_ns
@@ -40,7 +40,7 @@ for entry in heap_entry stack_verify fault_verify; do
 	check $entry uw_finish_hash
 	check $entry rt_frames v8_frame
 done
-for entry in heap_entry heap_entry_fp heap_return heap_free_entry; do
+for entry in heap_entry heap_entry_fp heap_return heap_free_entry rss_changed rss_changed_fp; do
 	check $entry proc_gen proc_exec proc_begin
 	check $entry proc_gen proc_exec comm_matches
 	check $entry proc_gen proc_unknown proc_begin
@@ -49,6 +49,14 @@ for entry in heap_entry heap_entry_fp heap_return heap_free_entry; do
 	for f in call_abandon stack_enter stack_hash drops_one_of; do
 		check $entry $f
 	done
+done
+for entry in rss_changed rss_targets task_fork task_exec; do
+	for f in rss_sum_cpus rss_atomic; do
+		check $entry rss_begin $f
+	done
+done
+for f in rss_shrink rss_add_to_stack; do
+	check rss_changed $f
 done
 # Whoever adds a function adds its chains.
 known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "

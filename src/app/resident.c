@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Resident memory; part of the collector. First touches by stack and what gave memory back, from the kernel side
+ * (bpf/rss.bpf.h); the series of the targets' own memory; what of the live blocks was never touched, from the page
+ * tables when a report is made.
+ *
+ * The series is anonymous + shared + swapped - lazily freed, so that swapping hides no leak and what
+ * MADV_FREE gave away is none. From the kernel's counters, exact, where the rss plane has them, else from
+ * /proc/PID/status. Lazily freed memory is in smaps_rollup only, which costs by the size of the process.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/collector_internal.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/memory.h"
+#include "proc/process.h"
+#include "proc/smaps.h"
+
+/* Of the time, at most so much goes into smaps_rollup. */
+#define LAZY_SHARE 100
+#define LAZY_NS NS_PER_S
+/* More small blocks than this are sampled. Large ones never are. */
+#define MOST_SMALL ((size_t)1 << 18)
+#define LARGE_BYTES (64 * KIB)
+#define UNTOUCHED_NS (2 * NS_PER_S)
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t page_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- first touches and releases ---- */
+
+/* What was read back from swap was touched before. */
+static void take_stack(void *ctx, uint64_t hash, const struct mp_rss_stack *s)
+{
+	struct collector *c = ctx;
+	uint32_t at = profile_find_stack(&c->profile, hash);
+	uint64_t own = s->pages[MP_RSS_ANON] + s->pages[MP_RSS_SHMEM], back = s->pages[MP_RSS_SWAP];
+
+	if (at == UINT32_MAX)
+		at = unsent_of(c, s->gen);
+	c->profile.stacks[at].touched_bytes += (own > back ? own - back : 0) * page_bytes();
+	c->profile.stacks[at].touched_file_bytes += s->pages[MP_RSS_FILE] * page_bytes();
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void take_totals(void *ctx, uint32_t gen, const struct mp_rss_totals *t)
+{
+	struct collector *c = ctx;
+	const uint64_t *at = table_get(&c->profile.proc_ids, gen);
+	uint64_t released = 0, page = page_bytes(), back;
+	struct profile_rss *r;
+	int i;
+
+	if (!at)
+		return;
+	r = &c->profile.procs[*at].rss;
+	for (i = 0; i < MP_RSS_RELEASES; i++) {
+		r->released_bytes[i] = t->released[i] * page;
+		released += t->released[i];
+	}
+	back = t->shrunk[MP_RSS_ANON] + t->shrunk[MP_RSS_SHMEM] + t->shrunk[MP_RSS_SWAP];
+	back = less(back, released);
+	r->read_back_bytes = back * page;
+	r->touched_bytes = less(t->grown[MP_RSS_ANON] + t->grown[MP_RSS_SHMEM], back) * page;
+	r->touched_file_bytes = t->grown[MP_RSS_FILE] * page;
+	r->released_file_bytes = t->shrunk[MP_RSS_FILE] * page;
+}
+
+int resident_fill(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	const char *missing = c->options->planes & PLANE_RSS ? kern_rss_missing(c->kern) : NULL;
+	size_t i;
+	int err;
+
+	p->rss_missing = profile_string(p, missing ? missing : "");
+	for (i = 0; i < p->n_stacks; i++)
+		p->stacks[i].touched_bytes = p->stacks[i].touched_file_bytes = 0;
+	err = kern_read_rss_stacks(c->kern, take_stack, c);
+	return err ? err : kern_read_rss(c->kern, take_totals, c);
+}
+
+/* ---- the series ---- */
+
+static void note_now(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS])
+{
+	__s64 sum = pages[MP_RSS_ANON] + pages[MP_RSS_SHMEM] + pages[MP_RSS_SWAP];
+
+	*table_put(ctx, gen, 0) = sum > 0 ? (uint64_t)sum : 0;
+}
+
+/* One process after the other, as often as is cheap. */
+static void look_at_lazy(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	uint64_t begin = monotonic_ns(), took;
+	struct profile_proc *proc;
+
+	if (begin < c->next_lazy_ns || !p->n_procs)
+		return;
+	proc = &p->procs[c->lazy_proc++ % p->n_procs];
+	if (proc->state == PROC_RUNNING)
+		proc_lazy_free_read(&proc->now.lazy_free_bytes, c->proc_root, proc->tgid);
+	took = (monotonic_ns() - begin) * LAZY_SHARE;
+	c->next_lazy_ns = begin + (took > LAZY_NS ? took : LAZY_NS);
+}
+
+static uint64_t own_bytes(struct collector *c, const struct table *now, const struct profile_proc *p)
+{
+	const uint64_t *pages = table_get(now, p->gen);
+	struct proc_status st;
+
+	if (pages)
+		return *pages * page_bytes();
+	if (proc_status_read(&st, c->proc_root, p->tgid))
+		return 0;
+	return st.rss_anon_bytes + st.rss_shmem_bytes + st.swap_bytes;
+}
+
+double resident_now(struct collector *c)
+{
+	const struct profile *p = &c->profile;
+	struct table now = { 0 };
+	double sum = 0;
+	size_t i;
+
+	kern_read_rss_now(c->kern, note_now, &now);
+	look_at_lazy(c);
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING)
+			sum += (double)less(own_bytes(c, &now, &p->procs[i]), p->procs[i].now.lazy_free_bytes);
+	table_release(&now);
+	return sum;
+}
+
+/* ---- never touched ---- */
+
+struct looked_block {
+	uint64_t addr, size_bytes, weight;
+	uint32_t proc, stack;
+	bool is_small;
+};
+
+struct look {
+	struct collector *c;
+	uint64_t mask; /* of small blocks one in mask + 1 is looked at, by address */
+	struct looked_block *v;
+	size_t n, cap, n_small;
+	struct proc_memory memory;
+	uint64_t window; /* first page of state[] */
+	size_t n_window;
+	uint8_t state[512];
+};
+
+static bool is_drawn(const struct look *l, const struct looked_block *b)
+{
+	return !b->is_small || !(hash_u64(b->addr) & l->mask);
+}
+
+/* Half of the small ones go. */
+static void thin_out(struct look *l)
+{
+	size_t i, n = 0;
+
+	l->mask = l->mask * 2 + 1;
+	l->n_small = 0;
+	for (i = 0; i < l->n; i++) {
+		if (!is_drawn(l, &l->v[i]))
+			continue;
+		l->n_small += l->v[i].is_small;
+		l->v[n++] = l->v[i];
+	}
+	l->n = n;
+}
+
+static void take_block(void *ctx, const struct mp_block_key *key, const struct mp_block *b)
+{
+	struct look *l = ctx;
+	struct profile *p = &l->c->profile;
+	uint32_t at = profile_find_stack(p, b->stack);
+	struct looked_block x = { key->addr, b->size_bytes, b->weight ? b->weight : 1, 0, at, b->size_bytes < LARGE_BYTES };
+
+	if (at == UINT32_MAX || !b->size_bytes)
+		return;
+	x.proc = p->stacks[at].proc;
+	if (p->procs[x.proc].state != PROC_RUNNING || !profile_bridge(p, x.proc) || !is_drawn(l, &x))
+		return;
+	XGROW(l->v, l->n, l->cap);
+	l->v[l->n++] = x;
+	l->n_small += x.is_small;
+	if (l->n_small > MOST_SMALL)
+		thin_out(l);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct looked_block *x = a, *y = b;
+
+	if (x->proc != y->proc)
+		return x->proc < y->proc ? -1 : 1;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* Resident or swapped out: it has been touched. */
+static bool is_touched(struct look *l, uint64_t page)
+{
+	if (page < l->window || page - l->window >= l->n_window) {
+		l->window = page;
+		l->n_window = sizeof(l->state);
+		proc_memory_pages(&l->memory, page * l->memory.page_bytes, l->n_window, l->state);
+	}
+	return l->state[page - l->window] != PROC_PAGE_ABSENT;
+}
+
+static uint64_t untouched_of(struct look *l, const struct looked_block *b)
+{
+	uint64_t size = l->memory.page_bytes, page = b->addr / size, end = b->addr + b->size_bytes, from, to, sum = 0;
+
+	for (; page * size < end; page++) {
+		if (is_touched(l, page))
+			continue;
+		from = page * size > b->addr ? page * size : b->addr;
+		to = (page + 1) * size < end ? (page + 1) * size : end;
+		sum += to - from;
+	}
+	return sum;
+}
+
+/* False: it took too long, and there are no figures. */
+static bool look_at_blocks(struct look *l, uint64_t end_ns)
+{
+	struct profile *p = &l->c->profile;
+	uint32_t proc = UINT32_MAX;
+	bool is_open = false;
+	size_t i;
+
+	for (i = 0; i < l->n && monotonic_ns() < end_ns; i++) {
+		struct looked_block *b = &l->v[i];
+
+		if (b->proc != proc) {
+			if (is_open)
+				proc_memory_close(&l->memory);
+			proc = b->proc;
+			l->n_window = 0;
+			is_open = !proc_memory_open(&l->memory, l->c->proc_root, p->procs[proc].tgid);
+		}
+		if (is_open)
+			p->stacks[b->stack].untouched_bytes +=
+				untouched_of(l, b) * b->weight * (b->is_small ? l->mask + 1 : 1);
+	}
+	if (is_open)
+		proc_memory_close(&l->memory);
+	return i == l->n;
+}
+
+int resident_untouched(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct look l = { .c = c };
+	uint64_t begin = monotonic_ns();
+	bool complete = true;
+	size_t i;
+	int err;
+
+	err = kern_read_blocks(c->kern, take_block, &l);
+	for (i = 0; i < p->n_stacks; i++)
+		p->stacks[i].untouched_bytes = 0;
+	if (l.n)
+		qsort(l.v, l.n, sizeof(*l.v), by_place);
+	if (!err && l.n)
+		complete = look_at_blocks(&l, begin + UNTOUCHED_NS);
+	for (i = 0; i < p->n_stacks; i++)
+		if (!complete || p->stacks[i].untouched_bytes > totals_live_bytes(&p->stacks[i].t))
+			p->stacks[i].untouched_bytes = complete ? totals_live_bytes(&p->stacks[i].t) : 0;
+	p->untouched_estimated = l.mask > 0;
+	log_debug("never touched: %zu blocks looked at in %llu us, one small one in %llu%s", l.n,
+		  (unsigned long long)(monotonic_ns() - begin) / 1000, (unsigned long long)l.mask + 1,
+		  complete ? "" : ": given up");
+	free(l.v);
+	return err;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The resident memory's programs (bpf/rss.bpf.c): chosen before the load, attached when the run is armed, and
+ * their tables read. Where the kernel has no such tracepoint, or its counters are not as they are known here, there
+ * are no figures, and kern_rss_missing() says why.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "kern/kern_internal.h"
+
+static struct bpf_program *program_of(const struct kern *k)
+{
+	return k->tables ? k->skel->progs.rss_changed : k->skel->progs.rss_changed_fp;
+}
+
+void rss_choose(struct kern *k)
+{
+	struct memprobe_bpf *s = k->skel;
+
+	if (k->rss && libbpf_find_vmlinux_btf_id("rss_stat", BPF_TRACE_RAW_TP) < 0)
+		k->rss_missing = "the kernel has no tracepoint kmem:rss_stat";
+	else if (k->rss && k->n_cpus > MP_MAX_CPUS)
+		k->rss_missing = "more CPUs than are known how to sum over";
+	k->rss = k->rss && !k->rss_missing;
+	s->rodata->cfg_n_cpus = k->n_cpus < MP_MAX_CPUS ? k->n_cpus : MP_MAX_CPUS;
+	bpf_program__set_autoload(s->progs.rss_changed, k->rss && k->tables);
+	bpf_program__set_autoload(s->progs.rss_changed_fp, k->rss && !k->tables);
+	bpf_program__set_autoload(s->progs.rss_targets, k->rss);
+	bpf_program__set_autoload(s->progs.rss_prepare, k->rss);
+	if (!k->rss) {
+		bpf_map__set_max_entries(s->maps.rss_mms, 1);
+		bpf_map__set_max_entries(s->maps.rss_stacks, 1);
+		bpf_map__set_max_entries(s->maps.rss_totals, 1);
+	}
+}
+
+int rss_prepare(struct kern *k)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o);
+	unsigned int cpu;
+	uint64_t base;
+	int err;
+
+	if (!k->rss)
+		return 0;
+	err = bpf_prog_test_run_opts(bpf_program__fd(k->skel->progs.rss_prepare), &o);
+	base = k->skel->bss->rss_percpu_base;
+	if (!err && !base)
+		err = -ENOENT;
+	for (cpu = 0; cpu < k->n_cpus && !err; cpu++) {
+		if (!k->skel->bss->cpu_offsets[cpu])
+			err = -ENOENT;
+		k->skel->bss->cpu_offsets[cpu] -= base;
+	}
+	if (!err)
+		return 0;
+	log_debug("per-CPU variables: %s", strerror(-err));
+	k->rss_missing = "the kernel's per-CPU counters cannot be found";
+	k->rss = false;
+	return 0;
+}
+
+/* The sums of all targets now, by one pass over all threads. */
+static int read_targets(struct kern *k)
+{
+	struct bpf_link *link = bpf_program__attach_iter(k->skel->progs.rss_targets, NULL);
+	char rest[64];
+	int fd, err = 0;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = -errno;
+	while (!err && read(fd, rest, sizeof(rest)) > 0)
+		;
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return err;
+}
+
+void rss_arm(struct kern *k)
+{
+	int err = 0;
+
+	if (!k->rss)
+		return;
+	__atomic_store_n(&k->skel->bss->rss_armed, 1, __ATOMIC_SEQ_CST);
+	err = read_targets(k);
+	if (!err) {
+		k->rss_link = bpf_program__attach(program_of(k));
+		err = k->rss_link ? 0 : -errno;
+	}
+	if (!err)
+		return;
+	log_warn("resident memory: %s: first touches are not seen", strerror(-err));
+	k->rss_missing = "the tracepoint kmem:rss_stat cannot be attached";
+	rss_close(k);
+}
+
+void rss_close(struct kern *k)
+{
+	if (k->skel && k->skel->bss)
+		k->skel->bss->rss_armed = 0;
+	bpf_link__destroy(k->rss_link);
+	k->rss_link = NULL;
+	k->rss = false;
+}
+
+const char *kern_rss_missing(const struct kern *k)
+{
+	return k->rss_missing;
+}
+
+struct rss_stack_call {
+	kern_rss_stack_fn fn;
+	void *ctx;
+};
+
+static void one_rss_stack(void *ctx, const void *key, const void *value)
+{
+	struct rss_stack_call *c = ctx;
+	uint64_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	c->fn(c->ctx, hash, value);
+}
+
+int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx)
+{
+	struct rss_stack_call c = { fn, ctx };
+
+	return k->rss ? drain_map(k->skel->maps.rss_stacks, one_rss_stack, &c) : 0;
+}
+
+struct rss_call {
+	kern_rss_fn fn;
+	void *ctx;
+};
+
+static void one_rss(void *ctx, const void *key, const void *value)
+{
+	struct rss_call *c = ctx;
+	uint32_t gen;
+
+	memcpy(&gen, key, sizeof(gen));
+	c->fn(c->ctx, gen, value);
+}
+
+int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx)
+{
+	struct rss_call c = { fn, ctx };
+
+	return k->rss ? drain_map(k->skel->maps.rss_totals, one_rss, &c) : 0;
+}
+
+struct rss_now_call {
+	kern_rss_now_fn fn;
+	void *ctx;
+};
+
+static void one_rss_now(void *ctx, const void *key, const void *value)
+{
+	const struct mp_rss_mm *m = value;
+	struct rss_now_call *c = ctx;
+
+	(void)key;
+	c->fn(c->ctx, m->gen, m->pages);
+}
+
+int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx)
+{
+	struct rss_now_call c = { fn, ctx };
+
+	return k->rss ? drain_map(k->skel->maps.rss_mms, one_rss_now, &c) : -ENODATA;
+}
+
+struct rss_sweep {
+	bool (*is_dead)(void *ctx, uint32_t gen);
+	void *ctx;
+	uint64_t *keys;
+	size_t n, cap;
+};
+
+static void sweep_one(void *ctx, const void *key, const void *value)
+{
+	const struct mp_rss_mm *m = value;
+	struct rss_sweep *s = ctx;
+
+	if (!s->is_dead(s->ctx, m->gen))
+		return;
+	XGROW(s->keys, s->n, s->cap);
+	memcpy(&s->keys[s->n++], key, sizeof(*s->keys));
+}
+
+void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
+{
+	struct rss_sweep s = { .is_dead = is_dead, .ctx = ctx };
+	size_t i;
+
+	if (!k->rss)
+		return;
+	drain_map(k->skel->maps.rss_mms, sweep_one, &s);
+	for (i = 0; i < s.n; i++)
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_mms), &s.keys[i]);
+	free(s.keys);
+}
