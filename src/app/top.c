@@ -29,6 +29,8 @@
 /* The verdict needs a look at every block: seldom, and no more than a fiftieth. */
 #define VERDICT_NS (5 * NS_PER_S)
 #define VERDICT_SHARE 50
+/* Before, it would say nothing. */
+#define VERDICT_LEAST_NS (8 * NS_PER_S)
 #define REPORT_NS (5 * NS_PER_S)
 /* A message stays in its line for so long. */
 #define MESSAGE_NS (60 * NS_PER_S)
@@ -110,7 +112,7 @@ static int look(struct top *t, struct session *s)
 	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, took;
 	int err = session_look(s);
 
-	if (!err && begin >= t->next_verdict_ns)
+	if (!err && begin >= t->next_verdict_ns && collector_profile(s->collector)->window_ns >= VERDICT_LEAST_NS)
 		err = judge(t, s);
 	if (err)
 		return err;
