@@ -59,10 +59,11 @@ const struct verb_row verbs[] = {
 		"  sudo memprobe top -p 4242       a process and what it starts\n"
 		"  sudo memprobe top               the whole machine\n\n"
 		"Usage: memprobe top [OPTION...] [-p PID[,PID...] | -n PATTERN | -c GROUP]\n\n"
-		"Keys: ? shows them all. enter opens a process, then a stack; esc goes back; g b a c sort by growth, bytes,\n"
-		"share alive, count (pressed twice: since the start); / filters, p pauses, m marks, s saves a recording, f a\n"
-		"flame graph; q quits and prints the report.\n",
-		"\n-i is the time between two looks (default 1 s). Without a terminal a report is printed each 5 s, or -i.\n"
+		"Keys: ? shows them all. enter opens a process, then a stack; esc goes back; g b a c sort by\n"
+		"growth, bytes, share alive, count (pressed twice: since the start); / filters, p pauses, m marks,\n"
+		"s saves a recording, f a flame graph; q quits and prints the report.\n",
+		"\n-i is the time between two looks (default 1 s). Without a terminal a report is printed each 5 s,\n"
+		"or each -i.\n"
 		"Exit status: as without top.\n",
 	},
 };
