@@ -171,6 +171,7 @@ static const struct codec_field fact_rows[] = {
 	MACHINE_MEMORY(machine.now),
 	FACT(rss_missing, FIELD_STRING, 0),
 	FACT(untouched_estimated, FIELD_ENUM, 2),
+	FACT(verdict.need_s, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);

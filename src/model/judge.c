@@ -62,13 +62,13 @@ static void take_stacks(struct verdict_input *in, const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++) {
-		in->others_early += (double)p->stacks[i].early_blocks;
-		in->others_alive += (double)p->stacks[i].early_alive;
+		in->others_blocks += (double)p->stacks[i].t.alloc_blocks;
+		in->others_alive += (double)totals_live_blocks(&p->stacks[i].t);
 	}
 	if (!top)
 		return;
-	in->others_early -= (double)top->early_blocks;
-	in->others_alive -= (double)top->early_alive;
+	in->others_blocks -= (double)top->t.alloc_blocks;
+	in->others_alive -= (double)totals_live_blocks(&top->t);
 	in->site = (struct verdict_site){
 		.net_bytes = (double)stack_net_bytes(top),
 		.live_bytes = (double)top->live_bytes,

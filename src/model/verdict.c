@@ -11,8 +11,9 @@
 /* The first part of the window is warm-up. */
 #define WARM_UP 0.1
 #define Z_95 1.96
-/* Slower than this is not told from nothing. Bytes per second. */
+/* Slower than this is not told from nothing. Bytes per second in a minute; of the heap, less in longer windows. */
 #define LEAST_RATE 4096.0
+#define LEAST_RATE_S 60
 #define LEAST_TAU 0.6
 /* Last half's slope by the first half's: at most this, and it dies out. */
 #define DYING_RATIO 0.5
@@ -46,6 +47,8 @@
 #define START_SECONDS 60
 #define SITE_SHARE 0.5
 #define LEAST_COLLECTIONS 3
+/* An undecided run is told to take a window that is a good deal longer, and no longer than this. */
+#define LONGEST_WINDOW_S 3600
 
 const char *trend_name(enum trend_word w)
 {
@@ -58,9 +61,9 @@ const char *trend_name(enum trend_word w)
 
 /* ---- one series ---- */
 
-static bool rises(const struct trend *t)
+static bool rises(const struct trend *t, double least)
 {
-	return t->low > LEAST_RATE && t->tau > LEAST_TAU;
+	return t->low > least && t->tau > LEAST_TAU;
 }
 
 /* Each half of the window adds `ratio` times what the one before did, for ever. */
@@ -107,11 +110,11 @@ static bool has_stopped(const struct series_point *floor, size_t n, const struct
 {
 	double start = floor[0].bytes, middle = floor[n / 2 - 1].bytes;
 
-	return rises(first) && last->high < first_slope * DYING_RATIO &&
+	return rises(first, LEAST_RATE) && last->high < first_slope * DYING_RATIO &&
 	       floor[n - 1].bytes > middle - (middle - start) / 4;
 }
 
-void growth_of(const struct series *s, double window_s, struct growth *g)
+static void growth_above(const struct series *s, double window_s, double least, struct growth *g)
 {
 	struct series_point floor[FLOOR_POINTS];
 	double from = window_s * WARM_UP, lowest, highest, first_slope;
@@ -135,9 +138,9 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 	g->low = last.low;
 	g->high = last.high;
 	first_slope = slope_of(floor, half);
-	if (first_slope > LEAST_RATE && first.low > 0)
+	if (first_slope > least && first.low > 0)
 		g->ratio = slope_of(floor + half, n - half) / first_slope;
-	if (rises(&last) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
+	if (rises(&last, least) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
 		g->word = TREND_GROWING;
 		if (g->ratio >= 0 && g->ratio <= DYING_RATIO)
 			level_off(g, floor[n - 1].bytes, window_s * (1 - WARM_UP) / 2);
@@ -149,6 +152,11 @@ void growth_of(const struct series *s, double window_s, struct growth *g)
 	} else {
 		stands(floor, n, &last, g);
 	}
+}
+
+void growth_of(const struct series *s, double window_s, struct growth *g)
+{
+	growth_above(s, window_s, LEAST_RATE, g);
 }
 
 /* ---- the process ---- */
@@ -196,7 +204,7 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 	bool has_heap = in->heap && in->heap->n, has_memory = in->memory && in->memory->n;
 
 	if (has_heap)
-		growth_of(in->heap, in->window_s, &v->heap);
+		growth_above(in->heap, in->window_s, LEAST_RATE * fmin(1, LEAST_RATE_S / in->window_s), &v->heap);
 	if (has_heap && in->heap_deviation > 0 && in->window_s > 0)
 		widen(&v->heap, in->heap_deviation, in->window_s);
 	if (has_memory)
@@ -217,9 +225,9 @@ static void look_at_site(const struct verdict_input *in, struct verdict *v)
 		v->but |= BUT_NO_SITE;
 		return;
 	}
-	others = in->others_early > 0 ? in->others_alive / in->others_early : 0;
+	others = in->others_blocks > 0 ? in->others_alive / in->others_blocks : 0;
 	if (s->early_blocks >= COHORT_BLOCKS && s->early_alive >= COHORT_ALIVE * s->early_blocks &&
-	    (others <= OTHERS_ALIVE || in->others_early < COHORT_BLOCKS))
+	    (others <= OTHERS_ALIVE || in->others_blocks < COHORT_BLOCKS))
 		v->why |= WHY_COHORT;
 	if (s->grew_in >= WINDOWS_NR)
 		v->why |= WHY_WINDOWS;
@@ -257,6 +265,35 @@ static bool awaits_collections(const struct verdict_input *in, const struct verd
 	       g->falls < LEAST_COLLECTIONS;
 }
 
+/* Seconds that a user would type. */
+static double round_up(double s)
+{
+	static const double windows[] = { 30, 60, 120, 300, 600, 1200, 1800 };
+	size_t i;
+
+	for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+		if (s <= windows[i])
+			return windows[i];
+	return LONGEST_WINDOW_S;
+}
+
+/*
+ * The interval of a slope narrows with the window to the power of 3/2; what it must be narrower than is the growth that
+ * matters. Collections come as often as they did. Twice as long at least.
+ */
+static double window_needed(const struct verdict_input *in, const struct verdict *v)
+{
+	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
+	double w = in->window_s, longer = 2 * w;
+	unsigned int seen = in->collections > g->falls ? in->collections : g->falls;
+
+	if (v->doubt == DOUBT_SHORT)
+		return round_up(fmax(longer, 60));
+	if (v->doubt == DOUBT_COLLECTED)
+		return round_up(fmax(longer, w * (LEAST_COLLECTIONS + 1) / fmax(seen, 0.5)));
+	return round_up(fmax(longer, w * pow(fmax(g->high, -g->low) / FLAT_RATE, 2.0 / 3)));
+}
+
 void verdict_of(const struct verdict_input *in, struct verdict *v)
 {
 	*v = (struct verdict){ .uptime_s = in->uptime_s };
@@ -265,6 +302,8 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 		v->word = TREND_UNDECIDED;
 		v->doubt = DOUBT_COLLECTED;
 	}
+	if (v->word == TREND_UNDECIDED)
+		v->need_s = window_needed(in, v);
 	if (v->word != TREND_GROWING)
 		return;
 	look_at_site(in, v);

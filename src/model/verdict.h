@@ -18,7 +18,7 @@
  *
  *	straight   the floor rises as fast at the end as at the beginning
  *	windows    that site grew in each of six separate parts of the window (windows.h)
- *	cohort     what lived of one site early in the window still does, where the blocks of others have died
+ *	cohort     what lived of one site early in the window still does, where most blocks of others end
  *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
  * one of the first two and one of the last two, as the pairs go together; and nothing that speaks against it: a
@@ -78,9 +78,9 @@ struct verdict_input {
 	double lost_bytes;
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
 	struct verdict_site site;
-	double others_early, others_alive; /* blocks of all other sites, as early_blocks */
+	double others_blocks, others_alive; /* of all other sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
-	unsigned int collections;          /* full ones that were seen */
+	unsigned int collections;          /* full ones that were seen; where nobody counts them (0), falls stand for them */
 };
 
 enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8 };
@@ -105,6 +105,7 @@ struct verdict {
 	double site_share;    /* of the heap's growth, 0 to 1 */
 	double history_bytes; /* the site's rate times the age */
 	unsigned int why, but; /* bits */
+	double need_s;         /* undecided: a window that would be likely to decide, 0: none is known */
 };
 
 void verdict_of(const struct verdict_input *in, struct verdict *v);

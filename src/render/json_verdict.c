@@ -63,6 +63,8 @@ void json_add_verdict(struct buf *out, const struct profile *p)
 		add_rate(out, "level_bytes", v->level);
 		json_add_uint(out, "level_in_ms", (uint64_t)(v->seconds * 1000));
 	}
+	if (v->need_s > 0)
+		json_add_uint(out, "need_ms", (uint64_t)(v->need_s * 1000));
 	buf_addf(out, ",\"site_share\":%.3f", v->site_share);
 	add_bits(out, "why", whys, v->why);
 	add_bits(out, "but", buts, v->but);

@@ -160,16 +160,17 @@ static void add_levels_off(struct buf *out, const struct profile *p)
 	buf_addc(out, '\n');
 }
 
-static const char *doubt_text(enum trend_doubt d)
+static void add_doubt(struct buf *out, const struct verdict *v)
 {
-	switch (d) {
-	case DOUBT_COLLECTED:
-		return "fewer than 3 collections of garbage were seen, so that growth may be garbage: -d 5m";
-	case DOUBT_NOISE:
-		return "its ups and downs are larger than a growth that matters: -d 5m";
-	default:
-		return "the window was too short: -d 1m";
-	}
+	static const char *const texts[] = {
+		[DOUBT_NONE] = "the window was too short",
+		[DOUBT_SHORT] = "the window was too short",
+		[DOUBT_NOISE] = "its ups and downs are larger than a growth that matters",
+		[DOUBT_COLLECTED] = "fewer than 3 collections of garbage were seen: growth may be garbage",
+	};
+
+	buf_addf(out, ": %s: -d %.0f%s", texts[v->doubt], v->need_s < 120 ? v->need_s : v->need_s / 60,
+		 v->need_s < 120 ? "" : "m");
 }
 
 static void add_other(struct buf *out, const struct profile *p)
@@ -193,7 +194,7 @@ static void add_other(struct buf *out, const struct profile *p)
 		buf_adds(out, "/min");
 		break;
 	default:
-		buf_addf(out, ": %s", doubt_text(v->doubt));
+		add_doubt(out, v);
 		break;
 	}
 	buf_addc(out, '\n');
@@ -293,21 +294,22 @@ static double early_share(uint64_t alive, uint64_t all)
 static void add_cohort(struct reasons *r, const struct profile *p)
 {
 	const struct profile_stack *top = profile_top_grower(p);
-	uint64_t early = 0, alive = 0;
+	uint64_t others = 0, alive = 0;
 	char n[32];
 	size_t i;
 
 	if (!top)
 		return;
 	for (i = 0; i < p->n_stacks; i++) {
-		early += p->stacks[i].early_blocks;
-		alive += p->stacks[i].early_alive;
+		others += p->stacks[i].t.alloc_blocks;
+		alive += totals_live_blocks(&p->stacks[i].t);
 	}
 	buf_addf(reason(r), "of the %s blocks of #1 that lived early in the window %.0f %% still do",
 		 units_format_count(n, top->early_blocks), early_share(top->early_alive, top->early_blocks));
-	if (early > top->early_blocks)
-		buf_addf(r->out, "; of all others' %.3g %%",
-			 early_share(alive - top->early_alive, early - top->early_blocks));
+	others -= top->t.alloc_blocks;
+	alive -= totals_live_blocks(&top->t);
+	if (others)
+		buf_addf(r->out, "; of all others since %.3g %%", early_share(alive, others));
 	buf_addc(r->out, '\n');
 }
 

@@ -279,7 +279,7 @@ static void a_leak_scene(struct scene *c)
 			  .live_bytes = 58 * MIB,
 			  .early_blocks = 1000,
 			  .early_alive = 1000 },
-		.others_early = 100000,
+		.others_blocks = 100000,
 		.others_alive = 300,
 	};
 }
@@ -428,6 +428,27 @@ static void a_growth_that_speeds_up__is_a_leak_by_its_site(void **state)
 	end_scene(&c);
 }
 
+static void what_is_undecided__says_how_long_it_would_take(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	draw(&c.heap, in_steps, 60, 10000, 1);
+	draw(&c.memory, in_steps, 60, 10000, 2);
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	assert_true(v.need_s >= 120);
+	c.in.window_s = 5;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	assert_int_equal(v.doubt, DOUBT_SHORT);
+	assert_true(v.need_s == 60);
+	end_scene(&c);
+}
+
 static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **state)
 {
 	struct verdict v;
@@ -482,6 +503,7 @@ int main(void)
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
+		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
 		cmocka_unit_test(a_growth_in_few_steps__is_not_flat),
