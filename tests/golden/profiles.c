@@ -206,7 +206,8 @@ void make_rich(struct profile *p)
 	p->has_verdict = true;
 	p->verdict = (struct verdict){ .word = TREND_LEVELS_OFF, .by_heap = true, .rate = 71512.4, .low = -20, .high = 140000,
 				       .level = 5e6, .seconds = 42.5, .ratio = 0.3, .uptime_s = 3900, .site_share = 0.75,
-				       .why = WHY_COHORT | WHY_HISTORY, .but = BUT_YOUNG };
+				       .why = WHY_COHORT | WHY_HISTORY, .but = BUT_YOUNG,
+				       .need_s = 300 };
 	p->watch.budget = 0.1;
 	p->watch.cpu_before = p->watch.delay_before = -1;
 	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
