@@ -56,6 +56,39 @@ static __always_inline __u32 arch_syscall(struct pt_regs *regs)
 #define ARCH_NR_EXECVEAT 322
 #define ARCH_NR_PROCESS_MADVISE 440
 
+/* arch/x86/entry/syscalls/syscall_64.tbl. What comes from 32-bit code or from no call at all is MP_VM_OTHER. */
+#define ARCH_USER_CS 0x33
+
+static __always_inline __u32 arch_vm_op(struct pt_regs *regs)
+{
+	if (regs->cs != ARCH_USER_CS)
+		return MP_VM_OTHER;
+	switch (regs->orig_ax) {
+	case 9: return MP_VM_MMAP;
+	case 10: return MP_VM_MPROTECT;
+	case 11: return MP_VM_MUNMAP;
+	case 12: return MP_VM_BRK;
+	case 25: return MP_VM_MREMAP;
+	case 30: return MP_VM_SHMAT;
+	case 67: return MP_VM_SHMDT;
+	case 329: return MP_VM_MPROTECT; /* pkey_mprotect */
+	case 59: case 322: return 0;	 /* execve, execveat: no process of ours yet */
+	}
+	return MP_VM_OTHER;
+}
+
+static __always_inline __u64 arch_syscall_arg(struct pt_regs *regs, __u32 n)
+{
+	switch (n) {
+	case 0: return regs->di;
+	case 1: return regs->si;
+	case 2: return regs->dx;
+	case 3: return regs->r10;
+	case 4: return regs->r8;
+	}
+	return 0;
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define ARCH_HAS_RETURN_SLOT 0
@@ -99,6 +132,35 @@ static __always_inline __u32 arch_syscall(struct pt_regs *regs)
 #define ARCH_NR_MADVISE 233
 #define ARCH_NR_EXECVEAT 281
 #define ARCH_NR_PROCESS_MADVISE 440
+
+/* include/uapi/asm-generic/unistd.h */
+static __always_inline __u32 arch_vm_op(struct pt_regs *regs)
+{
+	switch (regs->syscallno) {
+	case 222: return MP_VM_MMAP;
+	case 226: return MP_VM_MPROTECT;
+	case 215: return MP_VM_MUNMAP;
+	case 214: return MP_VM_BRK;
+	case 216: return MP_VM_MREMAP;
+	case 196: return MP_VM_SHMAT;
+	case 197: return MP_VM_SHMDT;
+	case 288: return MP_VM_MPROTECT;
+	case 221: case 281: return 0;
+	}
+	return MP_VM_OTHER;
+}
+
+static __always_inline __u64 arch_syscall_arg(struct pt_regs *regs, __u32 n)
+{
+	switch (n) {
+	case 0: return regs->orig_x0;
+	case 1: return regs->user_regs.regs[1];
+	case 2: return regs->user_regs.regs[2];
+	case 3: return regs->user_regs.regs[3];
+	case 4: return regs->user_regs.regs[4];
+	}
+	return 0;
+}
 
 #else
 #error "memprobe: no such architecture"

@@ -28,5 +28,6 @@
 #include "trial.bpf.c"
 #include "fault.bpf.c"
 #include "rss.bpf.c"
+#include "vm.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -314,6 +314,7 @@ enum mp_event_kind {
 	MP_EV_OBJECT = 3, /* struct mp_ev_object, code without an unwind table */
 	MP_EV_MAPS = 4,	  /* struct mp_ev_object with tgid only: its mappings are wanted (vma.bpf.h) */
 	MP_EV_RUNTIME = 5, /* struct mp_ev_runtime, before its stack */
+	MP_EV_VM = 6,	   /* struct mp_ev_vm, a call that changed mappings */
 };
 
 /* How a stack ended; everything but END is shown as a root frame. */
@@ -381,6 +382,42 @@ struct mp_ev_object {
 	__u32 dev; /* s_dev, kernel encoding: major << 20 | minor */
 	__u32 pad;
 	__u64 version; /* mp_file_version, 0 unknown */
+};
+
+enum mp_vm_op {
+	MP_VM_OTHER = 1, /* no call that maps: the kernel's own doing, as when a stack grows */
+	MP_VM_MMAP,
+	MP_VM_MUNMAP,
+	MP_VM_MREMAP,
+	MP_VM_MPROTECT,
+	MP_VM_BRK,
+	MP_VM_SHMAT,
+	MP_VM_SHMDT,
+};
+
+enum mp_vm_flags {
+	MP_VM_INNER = 1, /* made by an allocator, in a call that is counted */
+	MP_VM_DOWNGRADED = 2, /* the lock was held for reading at the end: something was unmapped */
+};
+
+#define MP_VM_RANGES 8	   /* more are counted only; a power of two */
+#define MP_VM_RANGE_FILE 1 /* in start: of a file that is no shared memory */
+
+/* In the order in which the process's mmap lock was held. */
+struct mp_ev_vm {
+	__u32 kind;
+	__u32 gen;
+	__u8 op;    /* enum mp_vm_op */
+	__u8 flags; /* enum mp_vm_flags */
+	__u16 n_ranges;
+	__u32 pad;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 hash;    /* of the stack, 0: none was taken */
+	__u64 arg[5];  /* of the system call */
+	__u64 brk;     /* the heap's end, afterwards */
+	struct {
+		__u64 start, end;
+	} range[MP_VM_RANGES]; /* as the kernel entered them: merged with their neighbours */
 };
 
 /* Seed and step of the stack hash; user space recomputes it over the record's frames. */

@@ -178,7 +178,7 @@ int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx)
 
 /*
  * Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. A fork, exec or exit is made up
- * for (bpf/task.bpf.c), so it is no loss.
+ * for (bpf/task.bpf.c), so it is no loss. The vm plane's are its own: asking for a mapping takes the mmap lock.
  */
 static uint64_t missed_hits(const struct kern *k)
 {
@@ -194,8 +194,9 @@ static uint64_t missed_hits(const struct kern *k)
 			continue;
 		log_debug("program %s: %llu hits missed", bpf_program__name(prog),
 			  (unsigned long long)info.recursion_misses);
-		/* sums are made up for by the next event */
-		if (strncmp(bpf_program__name(prog), "task_", 5) && strncmp(bpf_program__name(prog), "rss_", 4))
+		/* sums of rss are made up for by the next event */
+		if (strncmp(bpf_program__name(prog), "task_", 5) && strncmp(bpf_program__name(prog), "rss_", 4) &&
+		    strncmp(bpf_program__name(prog), "vm_", 3))
 			sum += info.recursion_misses;
 	}
 	return sum;

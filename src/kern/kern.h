@@ -39,6 +39,7 @@ struct kern_opts {
 	enum kern_verify verify;
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
+	bool vm;		   /* the vm plane: kern_vm_begin */
 	bool threads;		   /* a thread's name is part of its stacks' identity */
 	bool rss;		   /* resident memory: first touches by stack, releases */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
@@ -157,6 +158,11 @@ void kern_set_costs(struct kern *k, uint32_t entry_ns, uint32_t return_ns, uint3
 /* Attached probes count calls (mp_proc_totals), and nothing else; then kern_arm. */
 void kern_count_calls(struct kern *k);
 
+/* From now on calls of targets that change mappings come as events. Nothing where kern_has_vm() is false. */
+void kern_vm_begin(struct kern *k);
+/* Asked for, and possible here; else a message has said why not. */
+bool kern_has_vm(const struct kern *k);
+
 /* All probes begin to count, at this instant. */
 void kern_arm(struct kern *k);
 uint64_t kern_armed_ns(const struct kern *k); /* CLOCK_MONOTONIC, 0 before */
@@ -204,6 +210,8 @@ struct kern_handlers {
 	void (*object)(void *ctx, const struct mp_ev_object *e);
 	/* the kernel side wants a process's mappings: kern_maps_changed */
 	void (*maps)(void *ctx, pid_t pid);
+	/* a call that changed mappings; may be NULL */
+	void (*vm)(void *ctx, const struct mp_ev_vm *e);
 };
 
 /* fd that becomes readable when events wait. */

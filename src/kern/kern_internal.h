@@ -41,6 +41,7 @@ struct kern {
 	const char *rss_missing;
 	struct bpf_link *rss_link;
 	bool tables; /* stacks by unwind tables, else by frame pointers */
+	bool vm, vm_lock_path; /* the vm plane is there (vm.c); its tracepoints' form */
 	struct unwinder *unwinder;
 	struct kern_link *links;
 	size_t n_links, links_cap;
@@ -69,6 +70,11 @@ int feature_try_kind(struct kern *k, enum attach_kind kind);
 
 /* load.c: libbpf's own messages only with -v */
 void kern_quiet_libbpf(void);
+
+/* vm.c: has this kernel what the vm plane takes? Its programs in the object, if k->vm; attached. 0 or -errno. */
+int vm_find(struct kern *k);
+void vm_choose(struct kern *k);
+int vm_attach(struct kern *k);
 
 /* explain.c: log why not, and what to do; what kern_open returns: -EPERM, -EOPNOTSUPP, -errno */
 int explain_links(const struct kern *k, int err);

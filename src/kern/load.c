@@ -80,6 +80,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_return, !session);
 	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
+	vm_choose(k);
 	if (k->kind == ATTACH_PERF)
 		return;
 	bpf_program__set_expected_attach_type(s->progs.heap_session,
@@ -158,13 +159,19 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 		bool tables, preempt_guard, find_vma;
 	} forms[] = { { true, true, true }, { true, false, true }, { true, false, false },
 		      { false, true, true }, { false, false, true } };
+	bool want_vm = o->vm && !vm_find(k);
 	int err = -EINVAL;
 	size_t i;
 
 	for (i = o->frame_pointers ? 3 : 0; i < 5; i++) {
 		k->tables = forms[i].tables;
 		k->find_vma = forms[i].find_vma && !o->no_find_vma;
+		k->vm = want_vm;
 		err = open_and_load(k, o, forms[i].preempt_guard);
+		if (err && k->vm && k->tables) {
+			k->vm = false; /* was it that? */
+			err = open_and_load(k, o, forms[i].preempt_guard);
+		}
 		if (!err || err == -EPERM || err == -ENOMEM)
 			break;
 		log_debug("load: %s walk, preemption guard %s, find_vma %s: %s",
@@ -173,6 +180,7 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	}
 	if (err)
 		return err;
+	k->vm = k->vm && k->tables;
 	log_verified(k);
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
 	if (!k->ring)
@@ -223,7 +231,13 @@ static int open_tables(struct kern *k, const struct kern_opts *opts)
 	err = find_pidns(k);
 	if (!err)
 		err = rss_prepare(k);
-	return err ? err : attach_tasks(k);
+	if (!err)
+		err = attach_tasks(k);
+	if (!err && k->vm && vm_attach(k))
+		k->vm = false;
+	if (!err && opts->vm && !k->vm)
+		log_warn("mappings are not watched: this kernel lacks what that takes (tracepoints mmap_lock, ma_write)");
+	return err;
 }
 
 int kern_open(struct kern **out, const struct kern_opts *opts)
@@ -395,6 +409,8 @@ static int on_event(void *ctx, void *data, size_t len)
 		h->maps(h->ctx, (pid_t)((const struct mp_ev_object *)data)->tgid);
 	else if (kind == MP_EV_RUNTIME && len >= offsetof(struct mp_ev_runtime, frames))
 		hand_on_runtime(h, data, len);
+	else if (kind == MP_EV_VM && len >= sizeof(struct mp_ev_vm) && h->vm)
+		h->vm(h->ctx, data);
 	else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips))
 		hand_on_stack(h, data, len);
 	return 0;

@@ -32,7 +32,7 @@ check() { # FUNCTION...: each called by the one before
 	echo "$text = $sum"
 	[ "$sum" -le 512 ] || bad=1
 }
-for entry in heap_entry stack_verify fault_verify rss_changed; do
+for entry in heap_entry stack_verify fault_verify rss_changed vm_lock; do
 	check $entry uw_chunk_walk uw_rule uw_search
 	check $entry uw_chunk_walk uw_rule uw_vma_callback
 	check $entry uw_chunk_walk uw_rule current_tgid_in_ns
@@ -40,7 +40,7 @@ for entry in heap_entry stack_verify fault_verify rss_changed; do
 	check $entry uw_finish_hash
 	check $entry rt_frames v8_frame
 done
-for entry in heap_entry heap_entry_fp heap_return heap_free_entry rss_changed rss_changed_fp; do
+for entry in heap_entry heap_entry_fp heap_return heap_free_entry rss_changed rss_changed_fp vm_lock; do
 	check $entry proc_gen proc_exec proc_begin
 	check $entry proc_gen proc_exec comm_matches
 	check $entry proc_gen proc_unknown proc_begin
