@@ -51,7 +51,14 @@ struct {
 /* Where a dead branch reads an argument that the tracepoint does not have, the verifier does not look. */
 static __always_inline bool vm_for_writing(unsigned long long *ctx)
 {
-	return (cfg_lock_path ? ctx[2] : ctx[1]) & 1;
+	__u64 write;
+
+	/* in C clang makes one load of both: "dereference of modified ctx ptr" */
+	if (cfg_lock_path)
+		asm volatile("%0 = *(u64 *)(%1 + 16)" : "=r"(write) : "r"(ctx));
+	else
+		asm volatile("%0 = *(u64 *)(%1 + 8)" : "=r"(write) : "r"(ctx));
+	return write & 1;
 }
 
 /* Is an allocator's call pending in this thread, from which this one comes? */

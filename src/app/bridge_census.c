@@ -105,7 +105,7 @@ static void fill_site(struct bridge_look *l)
 
 	l->b->site_stack = l->b->site_chunk_bytes = l->b->site_blocks = 0;
 	for (i = 0; i < p->n_stacks; i++)
-		if (p->stacks[i].proc == l->b->proc &&
+		if (p->stacks[i].proc == l->b->proc && stack_is_heap(&p->stacks[i]) &&
 		    (!best || totals_live_bytes(&p->stacks[i].t) > totals_live_bytes(&best->t)))
 			best = &p->stacks[i];
 	if (!best || !totals_live_blocks(&best->t) || best->t.alloc_bytes % best->t.alloc_blocks ||

@@ -153,7 +153,7 @@ static int64_t estimated_live(const struct bridge_look *l)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (p->stacks[i].proc == l->b->proc)
+		if (p->stacks[i].proc == l->b->proc && stack_is_heap(&p->stacks[i]))
 			sum += totals_live_bytes(&p->stacks[i].t);
 	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }

@@ -66,6 +66,7 @@ void collector_free(struct collector *c)
 	symbolizer_free(c->symbolizer);
 	managed_free(c->managed);
 	evidence_release(c);
+	vm_plane_release(&c->vm);
 	profile_release(&c->profile);
 	free(c);
 }
@@ -130,6 +131,7 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 	p = begin_process(c, gen, pid, st.comm, 0);
 	symbolizer_add_process(c->symbolizer, gen, pid);
 	managed_add(c, gen, pid, !options_whole_machine(c->options));
+	vm_plane_seed(c, gen, pid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 	if (!options_whole_machine(c->options))
@@ -146,6 +148,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 	p = &c->profile.procs[*at];
 	p->state = state;
 	managed_end(c, gen);
+	vm_plane_end(c, gen);
 	c->n_ended++;
 	p->end_ns = window_time(c, time_ns);
 	if (collector_gen_of(c, p->tgid) == gen)
@@ -224,6 +227,8 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 	memcpy(comm, e->comm, sizeof(e->comm));
 	comm[sizeof(e->comm)] = '\0';
 	p = begin_process(c, e->gen, (pid_t)e->tgid, comm, e->time_ns);
+	if (e->what == MP_PROC_FORK && e->old_gen)
+		vm_plane_fork(c, e->old_gen, e->gen, (pid_t)e->tgid);
 	if (e->what == MP_PROC_FORK && e->old_gen)
 		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
 	else

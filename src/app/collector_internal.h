@@ -4,6 +4,7 @@
 #define MEMPROBE_APP_COLLECTOR_INTERNAL_H
 
 #include "app/collector.h"
+#include "app/vm_plane.h"
 #include "base/table.h"
 #include "model/windows.h"
 #include "symbol/symbolizer.h"
@@ -69,6 +70,7 @@ struct collector {
 	struct table recent_of_pid;
 	uint64_t hash_mismatches;
 	bool told_of_lines; /* that they stopped */
+	struct vm_plane vm;
 	uint64_t n_ended, n_swept; /* processes */
 };
 
@@ -97,6 +99,9 @@ int resident_fill(struct collector *c);
 double resident_now(struct collector *c);
 /* ... what of the blocks' memory was never touched, after the bridge's look */
 int resident_untouched(struct collector *c);
+/* Filters on blocks: are there any; does b pass? */
+bool snapshot_is_filtered(const struct options *o);
+bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */

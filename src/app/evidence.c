@@ -86,6 +86,7 @@ static void checkpoint(struct collector *c)
 		return;
 	if (kern_read_stacks(c->kern, snapshot_take_stack, c))
 		return;
+	vm_plane_fill(c);
 	now.window_ns = p->window_ns;
 	now.n = p->n_stacks;
 	now.v = xcalloc(now.n + 1, sizeof(*now.v));
@@ -290,6 +291,7 @@ int evidence_collect(struct collector *c)
 	err = kern_read_old_frees(c->kern, note_old, &a.by_class);
 	if (!err)
 		err = kern_read_blocks(c->kern, look_at_block, &a);
+	vm_plane_fill_early(c, a.early_ms);
 	if (!err && a.by_class)
 		err = kern_read_old_frees(c->kern, note_share, &a);
 	if (!err && a.by_class)

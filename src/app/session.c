@@ -67,6 +67,13 @@ static void on_maps_wanted(void *ctx, pid_t pid)
 	kern_maps_changed(s->kern, pid);
 }
 
+static void on_vm(void *ctx, const struct mp_ev_vm *e)
+{
+	struct session *s = ctx;
+
+	collector_on_vm(s->collector, e);
+}
+
 static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 {
 	struct session *s = ctx;
@@ -120,7 +127,7 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 void session_poll(struct session *s)
 {
 	const struct kern_handlers h = { .ctx = s, .runtime = on_runtime, .stack = on_stack, .proc = on_proc,
-					.object = on_object, .maps = on_maps_wanted };
+					.object = on_object, .maps = on_maps_wanted, .vm = on_vm };
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);
@@ -196,6 +203,8 @@ static int set_mark(struct session *s)
 		return err;
 	m.time_ns = p->window_ns;
 	for (i = 0; i < p->n_stacks; i++) {
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
 		m.live_bytes += totals_live_bytes(&p->stacks[i].t);
 		m.live_blocks += totals_live_blocks(&p->stacks[i].t);
 	}

@@ -171,7 +171,12 @@ struct block_filter {
 	uint64_t now_ms;
 };
 
-static bool block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms)
+bool snapshot_is_filtered(const struct options *o)
+{
+	return o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX;
+}
+
+bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms)
 {
 	if (b->size_bytes < o->min_size_bytes || b->size_bytes > o->max_size_bytes)
 		return false;
@@ -187,7 +192,7 @@ static void take_block(void *ctx, const struct mp_block_key *key, const struct m
 	(void)key;
 	if (unsent)
 		at = (uint32_t)*unsent;
-	if (at == UINT32_MAX || !block_passes(f->c->options, b, f->now_ms))
+	if (at == UINT32_MAX || !snapshot_block_passes(f->c->options, b, f->now_ms))
 		return;
 	f->c->profile.stacks[at].live_bytes += b->size_bytes * (b->weight ? b->weight : 1);
 	f->c->profile.stacks[at].live_blocks += b->weight ? b->weight : 1;
@@ -199,7 +204,7 @@ static int fill_live(struct collector *c)
 	const struct options *o = c->options;
 	struct profile *p = &c->profile;
 	struct block_filter f = { .c = c, .now_ms = p->window_ns / NS_PER_MS };
-	bool filtered = o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX;
+	bool filtered = snapshot_is_filtered(o);
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++) {
@@ -216,7 +221,8 @@ static void fill_hits(struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks && watch_is_exact(p); i++)
-		counted += p->stacks[i].t.alloc_blocks + p->stacks[i].t.free_blocks;
+		if (stack_is_heap(&p->stacks[i]))
+			counted += p->stacks[i].t.alloc_blocks + p->stacks[i].t.free_blocks;
 	for (i = 0; i < p->n_procs; i++) {
 		const struct mp_proc_totals *t = &p->procs[i].old;
 
@@ -255,6 +261,7 @@ static int fill_losses(struct collector *c)
 	kern_unwind_stats(c->kern, &u);
 	l[MP_LOSS_TABLES_FULL].events += u.n_full;
 	l[MP_LOSS_STACK_HASH].events += c->hash_mismatches;
+	l[MP_LOSS_VM_MISSED].events += c->vm.n_missed;
 	for (i = 0; i < MP_LOSS_NR; i++)
 		c->profile.losses[i] = (struct profile_loss){ l[i].events, l[i].bytes };
 	return 0;
@@ -287,8 +294,7 @@ void collector_sweep(struct collector *c)
 
 	collector_forget_recent(c);
 	survival_sweep(c);
-	if (o->older_ns || o->min_size_bytes || o->max_size_bytes != UINT64_MAX ||
-	    c->n_ended == c->n_swept)
+	if (snapshot_is_filtered(o) || c->n_ended == c->n_swept)
 		return;
 	c->n_swept = c->n_ended;
 	kern_sweep_blocks(c->kern, has_ended, c);
@@ -313,12 +319,14 @@ int collector_snapshot(struct collector *c, bool final)
 		err = survival_correct(c);
 	if (!err)
 		err = kern_read_procs(c->kern, take_proc, c);
+	vm_plane_correct(c);
 	if (!err)
 		err = resident_fill(c);
 	if (!err)
 		err = fill_losses(c);
 	if (!err)
 		err = fill_live(c);
+	vm_plane_fill(c);
 	for (i = 0; i < p->n_procs; i++)
 		if (p->procs[i].state == PROC_RUNNING)
 			facts_read(c, &p->procs[i], &p->procs[i].now);

@@ -145,6 +145,7 @@ int session_open(struct session *s)
 		.frame_pointers = wants_frame_pointers(),
 		.threads = o->threads,
 		.rss = o->planes & PLANE_RSS,
+		.vm = o->planes & PLANE_VM,
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	targets_select(s, &ko);
@@ -154,6 +155,7 @@ int session_open(struct session *s)
 	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT, .poll = poll_events,
 				      .poll_ctx = s, .debuginfod = s->debuginfod };
 	s->collector = collector_new(&co);
+	kern_vm_begin(s->kern);
 	mapwatch_open(&s->mapwatch);
 	return STATUS_OK;
 }

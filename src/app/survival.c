@@ -161,6 +161,8 @@ static void limit_to_likely(struct collector *c, const struct stack_tale *tales,
 	for (i = 0; i < at->n; i++) {
 		struct profile_totals *t = &c->profile.stacks[i].t;
 
+		if (!stack_is_heap(&c->profile.stacks[i]))
+			continue;
 		if (at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
 			continue;
 		stay = v[i].unmet > 0 ? ghosts_stay(&v[i], ratio) / v[i].unmet : 1;

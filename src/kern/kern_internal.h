@@ -72,7 +72,7 @@ int feature_try_kind(struct kern *k, enum attach_kind kind);
 void kern_quiet_libbpf(void);
 
 /* vm.c: has this kernel what the vm plane takes? Its programs in the object, if k->vm; attached. 0 or -errno. */
-int vm_find(struct kern *k);
+int vm_plane_find(struct kern *k);
 void vm_choose(struct kern *k);
 int vm_attach(struct kern *k);
 

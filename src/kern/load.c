@@ -159,7 +159,7 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 		bool tables, preempt_guard, find_vma;
 	} forms[] = { { true, true, true }, { true, false, true }, { true, false, false },
 		      { false, true, true }, { false, false, true } };
-	bool want_vm = o->vm && !vm_find(k);
+	bool want_vm = o->vm && !vm_plane_find(k);
 	int err = -EINVAL;
 	size_t i;
 

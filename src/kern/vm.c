@@ -23,7 +23,7 @@ static int n_arguments(const struct btf *btf, const char *typedef_name)
 	return t && btf_is_func_proto(t) ? (int)btf_vlen(t) : 0;
 }
 
-int vm_find(struct kern *k)
+int vm_plane_find(struct kern *k)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 	int lock, unlock, write;

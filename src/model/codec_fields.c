@@ -92,11 +92,13 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(grew_in, FIELD_NUMBER),
 	FIGURE(touched_bytes, FIELD_BYTES),   FIGURE(touched_file_bytes, FIELD_BYTES),
 	FIGURE(untouched_bytes, FIELD_BYTES),
+	ROW(struct codec_figure, plane, FIELD_ENUM, STACK_PLANE_NR),
+	FIGURE(reserved_bytes, FIELD_BYTES),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 160); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 176); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -297,6 +299,8 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.touched_bytes = s->touched_bytes,
 		.touched_file_bytes = s->touched_file_bytes,
 		.untouched_bytes = s->untouched_bytes,
+		.plane = s->plane,
+		.reserved_bytes = s->reserved_bytes,
 	};
 }
 
@@ -313,6 +317,8 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->touched_bytes = f->touched_bytes;
 	s->touched_file_bytes = f->touched_file_bytes;
 	s->untouched_bytes = f->untouched_bytes;
+	s->plane = f->plane;
+	s->reserved_bytes = f->reserved_bytes;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

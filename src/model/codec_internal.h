@@ -76,6 +76,8 @@ struct codec_figure {
 	uint64_t early_blocks, early_alive, old_bytes, old_blocks;
 	uint64_t grew_in;
 	uint64_t touched_bytes, touched_file_bytes, untouched_bytes;
+	enum stack_plane plane;
+	uint64_t reserved_bytes;
 };
 
 struct codec_figure codec_figure_of(const struct profile_stack *s);

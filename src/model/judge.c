@@ -31,7 +31,7 @@ const struct profile_stack *profile_top_grower(const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (stack_net_bytes(&p->stacks[i]) > (top ? stack_net_bytes(top) : 0))
+		if (stack_is_heap(&p->stacks[i]) && stack_net_bytes(&p->stacks[i]) > (top ? stack_net_bytes(top) : 0))
 			top = &p->stacks[i];
 	return top;
 }
@@ -62,6 +62,8 @@ static void take_stacks(struct verdict_input *in, const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++) {
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
 		in->others_blocks += (double)p->stacks[i].t.alloc_blocks;
 		in->others_alive += (double)totals_live_blocks(&p->stacks[i].t);
 	}

@@ -63,6 +63,13 @@ struct profile_totals {
 	uint64_t alloc_var, free_var; /* of the estimated bytes, in MP_VAR_UNIT bytes squared; 0: exact */
 };
 
+/* What a stack's blocks are. Planes are never added up as heap. */
+enum stack_plane {
+	STACK_HEAP = 0, /* of an allocator */
+	STACK_VM,	/* mappings, a call each */
+	STACK_PLANE_NR
+};
+
 struct profile_stack {
 	uint64_t id;	      /* kernel's hash; unique in a profile */
 	uint32_t proc;	      /* index in profile.procs */
@@ -78,7 +85,13 @@ struct profile_stack {
 	/* what became resident at this stack: anonymous and shared memory; the page cache, mapped */
 	uint64_t touched_bytes, touched_file_bytes;
 	uint64_t untouched_bytes; /* of its live blocks: on no page yet; an estimate in a large process */
+	enum stack_plane plane;
+	uint64_t reserved_bytes; /* STACK_VM: mapped without access (PROT_NONE), not in live_bytes */
 };
+
+/* The innermost frame of a stack of STACK_VM. */
+#define PROFILE_MMAP_FRAME "[mmap]"
+#define PROFILE_THREAD_STACK_FRAME "[thread stack]"
 
 /* The outermost frame of a stack when threads are told apart: "[thread worker]". */
 #define PROFILE_THREAD_FRAME "[thread "
@@ -236,6 +249,11 @@ void profile_judge(struct profile *p);
 static inline uint64_t stack_net_bytes(const struct profile_stack *s)
 {
 	return s->live_bytes > s->old_bytes ? s->live_bytes - s->old_bytes : 0;
+}
+
+static inline bool stack_is_heap(const struct profile_stack *s)
+{
+	return s->plane == STACK_HEAP;
 }
 
 static inline uint64_t totals_live_bytes(const struct profile_totals *t)

@@ -190,7 +190,7 @@ struct heap_net heap_net_of(const struct profile *p, uint32_t proc)
 	for (i = 0; i < p->n_stacks; i++) {
 		const struct profile_totals *t = &p->stacks[i].t;
 
-		if (proc != UINT32_MAX && p->stacks[i].proc != proc)
+		if (!stack_is_heap(&p->stacks[i]) || (proc != UINT32_MAX && p->stacks[i].proc != proc))
 			continue;
 		h.live_bytes += totals_live_bytes(t);
 		h.live_blocks += totals_live_blocks(t);

@@ -301,6 +301,8 @@ static void add_cohort(struct reasons *r, const struct profile *p)
 	if (!top)
 		return;
 	for (i = 0; i < p->n_stacks; i++) {
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
 		others += p->stacks[i].t.alloc_blocks;
 		alive += totals_live_blocks(&p->stacks[i].t);
 	}
