@@ -39,6 +39,31 @@ enum mp_v8_word {
 	MP_V8_SHARED_TYPE,
 };
 
+/* Where a thread's word lies: words of a runtime's list; see src/runtime/thread_local.h. */
+enum mp_tls_how {
+	MP_TLS_ADDRESS = 0, /* at this address, whichever the thread */
+	MP_TLS_STATIC = 1,  /* at this distance from the thread pointer */
+	MP_TLS_DYNAMIC = 2, /* at this offset in the module's block */
+};
+
+/* MP_RT_CPYTHON: where the thread state is, offsets in it and in frames */
+enum mp_py_word {
+	MP_PY_TLS_HOW,
+	MP_PY_TLS_MODULE,
+	MP_PY_TLS_AT,
+	MP_PY_THREAD_ID,      /* of the thread state: the thread pointer of its thread */
+	MP_PY_FRAME,	      /* of the thread state: current frame, or what leads to it: */
+	MP_PY_CFRAME_FRAME,   /* then its offset there, + 1; 0: the frame itself */
+	MP_PY_FRAME_CODE,     /* of the frame, and so on */
+	MP_PY_FRAME_PREVIOUS,
+	MP_PY_FRAME_INSTR,
+	MP_PY_FRAME_MARK,     /* byte: */
+	MP_PY_FRAME_IS_SHIM,  /* not 0: a frame with this mark is no code, and the one before it was entered from C; */
+	MP_PY_FRAME_IS_ENTRY, /* a frame with this mark was entered from C */
+};
+
+#define MP_PY_FRAME_BYTES 80 /* of a frame, that is all fields above are below */
+
 /*
  * A frame: two words that the runtime's resolver understands, as they were in the target. With MP_RT_ENTRY the native
  * frame of the interpreter's loop was entered for this one: outer frames belong to an outer loop.

@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "proc/maps.h"
 #include "proc/memory.h"
-#include "symbol/elf_file.h"
+#include "symbol/elf_find.h"
 
 /* An ELF file that the process has mapped executably. */
 struct runtime_object {

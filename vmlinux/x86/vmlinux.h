@@ -139,6 +139,10 @@ struct pt_regs {
 	long unsigned int ss;
 };
 
+struct thread_struct {
+	long unsigned int fsbase;
+};
+
 struct task_struct {
 	unsigned int flags;
 	struct mm_struct *mm;
@@ -155,6 +159,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	u64 self_exec_id;
 	struct uprobe_task *utask;
+	struct thread_struct thread;
 };
 
 struct rlimit {

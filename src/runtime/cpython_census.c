@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * CPython's objects by type: the lists of the cyclic collector, walked from outside. Containers and instances are there;
+ * strings, numbers and bytes are not tracked and not counted. The lists change meanwhile: each link is checked in
+ * both directions, a torn one is read again, a generation that was cut is walked again; of several tries
+ * the one that came farthest counts, and then the census is partial.
+ *
+ *	generation {next, prev} <-> {next|flag, prev|flags, object: {refcount, type, size, ...}} <-> ...
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "runtime/cpython.h"
+
+#define GENERATIONS 4
+#define NODE_BYTES 72 /* links, and the first 56 bytes of an object */
+#define LINK (~3ULL) /* flags are in the low bits */
+#define PAGE 4096u
+#define PAGES 1024u
+#define TRIES 4
+#define MOST_OBJECTS 50000000u
+
+/* struct _gc_runtime_state: three of 24 bytes, a pointer, the frozen one */
+static const uint64_t generation_at[GENERATIONS] = { 0, 24, 48, 80 };
+
+struct py_type {
+	uint64_t addr, basic, item, flags;
+	char *name;
+};
+
+struct py_count {
+	uint64_t objects, bytes;
+};
+
+struct py_walk {
+	struct runtime *r;
+	const struct cpython *c;
+	struct table by_addr; /* type -> index */
+	struct py_type *types;
+	size_t n_types, types_cap;
+	struct py_count *counts, *best; /* of a try, of the best one; by type */
+	size_t counts_cap;
+	uint64_t n; /* objects in this try */
+	uint64_t *page_at; /* which page lies in which slot */
+	uint8_t *pages;
+};
+
+struct py_node {
+	uint64_t next, prev;
+	uint8_t object[NODE_BYTES - 16];
+};
+
+enum { FLAG_LIST = 1 << 25, FLAG_DICT = 1 << 29 };
+
+static bool cached(struct py_walk *w, uint64_t addr, void *out, size_t len, bool fresh)
+{
+	uint64_t page = addr & ~(uint64_t)(PAGE - 1), slot = (addr / PAGE) % PAGES;
+
+	if (addr + len > page + PAGE)
+		return runtime_read(&w->r->process, addr, out, len);
+	if (fresh || w->page_at[slot] != page) {
+		w->page_at[slot] = 0;
+		if (!runtime_read(&w->r->process, page, w->pages + slot * PAGE, PAGE))
+			return false;
+		w->page_at[slot] = page;
+	}
+	memcpy(out, w->pages + slot * PAGE + (addr - page), len);
+	return true;
+}
+
+static uint64_t field(const struct py_node *n, size_t at)
+{
+	uint64_t v;
+
+	memcpy(&v, n->object + at, sizeof(v));
+	return v;
+}
+
+/* ---- types ---- */
+
+static bool type_read(struct py_walk *w, uint64_t addr, struct py_type *t)
+{
+	struct buf name = BUF_INIT;
+	uint64_t v[22], of_type;
+
+	if (!addr || addr & 7 || !runtime_read(&w->r->process, addr, v, sizeof(v)))
+		return false;
+	*t = (struct py_type){ .addr = addr, .basic = v[4], .item = v[5], .flags = v[21] };
+	of_type = cpython_type(&w->r->process, v[1]); /* a type's type is a type, and so is that */
+	if (!of_type || t->basic < 16 || t->basic > PAGE || t->item > PAGE ||
+	    !runtime_text(&w->r->process, v[3], 200, &name)) {
+		buf_release(&name);
+		return false;
+	}
+	t->name = buf_detach(&name);
+	return true;
+}
+
+/* Its index; SIZE_MAX: it is no type. */
+static size_t type_of(struct py_walk *w, uint64_t addr)
+{
+	const uint64_t *known = table_get(&w->by_addr, addr);
+	struct py_type t;
+
+	if (known)
+		return (size_t)*known;
+	if (!type_read(w, addr, &t))
+		return SIZE_MAX;
+	XGROW(w->types, w->n_types, w->types_cap);
+	w->types[w->n_types] = t;
+	if (w->n_types >= w->counts_cap) {
+		size_t old = w->counts_cap;
+
+		w->counts_cap = w->types_cap;
+		w->counts = xreallocarray(w->counts, w->counts_cap, sizeof(*w->counts));
+		w->best = xreallocarray(w->best, w->counts_cap, sizeof(*w->best));
+		memset(w->counts + old, 0, (w->counts_cap - old) * sizeof(*w->counts));
+		memset(w->best + old, 0, (w->counts_cap - old) * sizeof(*w->best));
+	}
+	*table_put(&w->by_addr, addr, 0) = w->n_types;
+	return w->n_types++;
+}
+
+/* ---- bytes ---- */
+
+/* Of a dictionary's own table: struct _dictkeysobject, 3.11 to 3.13. */
+static uint64_t keys_bytes(struct py_walk *w, uint64_t keys)
+{
+	uint64_t v[4]; /* refcount, logarithms and kind, usable, entries */
+	unsigned int log_index;
+
+	if (!keys || keys & 7 || !cached(w, keys, v, sizeof(v), false))
+		return 0;
+	log_index = v[1] >> 8 & 255;
+	if (log_index < 3 || log_index > 40 || v[2] > 1ULL << 40 || v[3] > 1ULL << 40)
+		return 0; /* the one of all empty dictionaries */
+	return 32 + (1ULL << log_index) + (v[2] + v[3]) * ((v[1] >> 16 & 255) ? 16 : 24);
+}
+
+static uint64_t bytes_of(struct py_walk *w, const struct py_type *t, const struct py_node *n)
+{
+	uint64_t bytes = 16 + t->basic, size = field(n, 16);
+
+	if (t->item) {
+		if (size >> 63)
+			size = -size;
+		bytes += size < 1ULL << 40 ? size * t->item : 0;
+	}
+	if (t->flags & FLAG_LIST && field(n, 32) < 1ULL << 40)
+		bytes += field(n, 32) * 8;
+	else if (t->flags & FLAG_DICT && !field(n, 40))
+		bytes += keys_bytes(w, field(n, 32));
+	else if (t->addr == w->c->set_type && field(n, 32) > 7 && field(n, 32) < 1ULL << 40)
+		bytes += (field(n, 32) + 1) * 16;
+	return bytes;
+}
+
+/* ---- lists ---- */
+
+/* The node after `at`, whose own link back agrees. */
+static bool next_node(struct py_walk *w, uint64_t *at, struct py_node *node)
+{
+	uint64_t next = node->next & LINK;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		struct py_node found;
+
+		if (next && !(next & 7) && cached(w, next, &found, sizeof(found), i) && (found.prev & LINK) == *at) {
+			*at = next;
+			*node = found;
+			return true;
+		}
+		if (!runtime_read(&w->r->process, *at, &next, sizeof(next)))
+			return false;
+		next &= LINK;
+	}
+	return false;
+}
+
+/* True: the whole list. */
+static bool walk_list(struct py_walk *w, uint64_t head)
+{
+	struct py_node node = { 0 };
+	uint64_t at = head;
+
+	memset(w->counts, 0, w->counts_cap * sizeof(*w->counts));
+	memset(w->page_at, 0, PAGES * sizeof(*w->page_at));
+	w->n = 0;
+	if (!runtime_read(&w->r->process, head, &node, 16))
+		return false;
+	while (w->n < MOST_OBJECTS && (node.next & LINK) != head) {
+		size_t type;
+
+		if (!next_node(w, &at, &node))
+			return at != head && (runtime_word(&w->r->process, at) & LINK) == head;
+		if (at == head)
+			return true;
+		type = type_of(w, field(&node, 8));
+		if (type == SIZE_MAX)
+			return false;
+		w->counts[type].objects++;
+		w->counts[type].bytes += bytes_of(w, &w->types[type], &node);
+		w->n++;
+	}
+	return w->n < MOST_OBJECTS;
+}
+
+/* The best of some tries, added to the result. */
+static void walk_generation(struct py_walk *w, uint64_t head, struct py_count **sum, size_t *sum_cap, bool *is_partial)
+{
+	uint64_t best = 0;
+	bool whole = false;
+	size_t i;
+	int t;
+
+	for (t = 0; t < TRIES && !whole; t++) {
+		whole = walk_list(w, head);
+		if (!whole && w->n < best)
+			continue;
+		best = w->n;
+		memcpy(w->best, w->counts, w->counts_cap * sizeof(*w->best));
+	}
+	if (*sum_cap < w->counts_cap) {
+		*sum = xreallocarray(*sum, w->counts_cap, sizeof(**sum));
+		memset(*sum + *sum_cap, 0, (w->counts_cap - *sum_cap) * sizeof(**sum));
+		*sum_cap = w->counts_cap;
+	}
+	for (i = 0; best && i < w->n_types; i++) {
+		(*sum)[i].objects += w->best[i].objects;
+		(*sum)[i].bytes += w->best[i].bytes;
+	}
+	if (!whole)
+		*is_partial = true;
+}
+
+/* Is there a list's head? Its neighbours know it. */
+static bool is_head(struct runtime *r, uint64_t head)
+{
+	uint64_t v[2];
+
+	return runtime_read(&r->process, head, v, sizeof(v)) && v[0] && v[1] && !(v[0] & 7) && !(v[1] & 7) &&
+	       (runtime_word(&r->process, v[0] + 8) & LINK) == head && (runtime_word(&r->process, v[1]) & LINK) == head;
+}
+
+static bool are_heads(struct runtime *r, uint64_t generations)
+{
+	int i, t;
+
+	for (i = 0; i < GENERATIONS; i++) {
+		for (t = 0; t < 20 && !is_head(r, generations + generation_at[i]); t++)
+			;
+		if (t == 20)
+			return false;
+	}
+	return true;
+}
+
+static void walk_release(struct py_walk *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_types; i++)
+		free(w->types[i].name);
+	free(w->types);
+	free(w->counts);
+	free(w->best);
+	free(w->page_at);
+	free(w->pages);
+	table_release(&w->by_addr);
+}
+
+int cpython_census(struct runtime *r, struct runtime_census *out)
+{
+	struct cpython *c = r->state;
+	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists;
+	struct py_walk w = { .r = r, .c = c };
+	struct py_count *sum = NULL;
+	size_t cap = 0, i;
+
+	out->what = "objects that the collector tracks: no strings, numbers or bytes";
+	w.page_at = xcalloc(PAGES, sizeof(*w.page_at));
+	w.pages = xmalloc((size_t)PAGES * PAGE);
+	for (; interp; interp = runtime_word(&r->process, interp + c->layout.interp_next)) {
+		lists = interp + c->layout.interp_generations;
+		if (!are_heads(r, lists))
+			break;
+		type_of(&w, c->type_type); /* so that there are counts */
+		for (i = 0; i < GENERATIONS; i++)
+			walk_generation(&w, lists + generation_at[i], &sum, &cap, &out->is_partial);
+	}
+	for (i = 0; i < w.n_types && i < cap; i++)
+		if (sum[i].objects)
+			runtime_census_add(out, w.types[i].name, sum[i].objects, sum[i].bytes);
+	free(sum);
+	walk_release(&w);
+	return out->n ? 0 : -ESTALE;
+}
