@@ -70,7 +70,9 @@ static void name_target(struct top *t, const struct profile *p)
 	const struct options *o = t->o;
 
 	buf_reset(&t->who);
-	if (p->n_procs == 1)
+	if (t->history.machine.is_there)
+		buf_adds(&t->who, profile_str(p, p->host));
+	else if (p->n_procs == 1)
 		buf_addf(&t->who, "%s %d", profile_str(p, p->procs[0].comm), p->procs[0].tgid);
 	else if (o->n_comms)
 		buf_addf(&t->who, "-n %s", o->comms[0].text);

@@ -84,6 +84,8 @@ static void take_procs(struct history *h, const struct profile *p)
 		memory += runs ? memory_of(&to->facts) : 0;
 		heap += runs ? sums[i] + (double)to->old_bytes : 0;
 	}
+	if (p->machine.is_there)
+		memory = (double)machine_used_bytes(&p->machine.now);
 	series_add(&h->memory, t_s, memory);
 	series_add(&h->heap, t_s, heap);
 	free(sums);
@@ -95,6 +97,7 @@ void history_add(struct history *h, const struct profile *p)
 		keep_past(h);
 	take_stacks(h, p);
 	take_procs(h, p);
+	history_add_machine(h, p);
 	h->wall_time_ns = p->wall_time_ns;
 	h->lost_events = profile_lost_events(p);
 	h->watch = p->watch;
@@ -140,6 +143,7 @@ void history_release(struct history *h)
 		free(h->past[i].v);
 	series_release(&h->memory);
 	series_release(&h->heap);
+	history_release_machine(h);
 	free(h->procs);
 	free(h->now.v);
 	free(h->mark.v);

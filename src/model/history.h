@@ -9,7 +9,7 @@
  *	live       0.0   5.0  10.0  15.0 MiB	growth in the last 30 s: 15.0 MiB, 30 MiB/min
  *
  * Of each process: its memory (anonymous + shared + swapped) and its heap (live less frees of older blocks) over
- * time, once per snapshot.
+ * time, once per snapshot. Of a whole machine: RAM and swap in use, and each row of model/machine.h.
  */
 #ifndef MEMPROBE_MODEL_HISTORY_H
 #define MEMPROBE_MODEL_HISTORY_H
@@ -40,7 +40,27 @@ struct history_proc {
 	int64_t old_bytes; /* lost, less frees of older blocks */
 };
 
-enum history_base { HISTORY_RECENT = 0, HISTORY_START };
+enum history_base { HISTORY_RECENT = 0, HISTORY_START, HISTORY_BASES };
+
+/* A row of a whole machine: a tree of processes, or another kind of memory. */
+struct history_tree {
+	uint32_t id; /* its root's pid, or HISTORY_KIND | kind */
+	struct machine_row row;
+	double first_bytes;  /* at the start of the run */
+	struct series bytes; /* those, plus the growth */
+	bool is_there;
+};
+
+#define HISTORY_KIND 0x80000000U
+#define HISTORY_MEMBERS 64
+
+/* A process of the tree that is open. */
+struct history_member {
+	int32_t pid;
+	char name[48];
+	double bytes, grown[HISTORY_BASES];
+	enum machine_seen seen;
+};
 
 struct history {
 	struct history_moment now, mark;
@@ -51,6 +71,11 @@ struct history {
 	struct series memory, heap; /* sums over the processes */
 	uint64_t wall_time_ns, lost_events;
 	struct profile_watch watch;
+	struct machine machine; /* with is_there: a run that looks at all processes */
+	struct history_tree *trees;
+	size_t n_trees, trees_cap;
+	struct history_member members[HISTORY_MEMBERS];
+	size_t n_members;
 	double *alive; /* by stack: of the blocks that lived early, the share that still does; negative: too few */
 	size_t n_alive;
 };
@@ -75,5 +100,14 @@ struct history_stack history_stack(const struct history_moment *m, size_t stack)
 double history_seconds(const struct history *h, enum history_base base);
 /* Bytes per second of a series between a base and now; 0 when nothing is known. */
 double history_rate(const struct history *h, const struct series *s, enum history_base base);
+
+
+/* history_machine.c: part of history_add and history_release */
+void history_add_machine(struct history *h, const struct profile *p);
+void history_release_machine(struct history *h);
+/* The processes of the tree with that root, with their own figures; after history_add. */
+void history_add_members(struct history *h, const struct machine_watch *w, int32_t pid);
+uint32_t history_tree_id(const struct machine_row *r);
+const struct history_tree *history_tree(const struct history *h, uint32_t id);
 
 #endif

@@ -123,6 +123,7 @@ static const char *const help[] = {
 	"/  filter: names of processes, functions, objects      p  pause, the run goes on",
 	"m  mark: growth is counted from here                   s  save a recording here",
 	"f  flame graph into a file here        q, ctrl-c  quit and print the report",
+	"h  whole machine: heap probes into the process under the cursor     +  its tree",
 	"",
 	"MEMORY  anonymous, shared and swapped      TREND  of it, since memprobe is armed",
 	"LIVE    allocated since memprobe is armed and not freed      AGE  mean, of those",

@@ -24,7 +24,11 @@ struct top_column {
 void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
 	       const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor);
 
-extern const struct top_column top_process_columns[], top_stack_columns[];
+extern const struct top_column top_process_columns[], top_stack_columns[], top_machine_columns[];
+
+/* Columns of all tables. */
+void top_column_rate(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r);
+void top_column_bytes(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r);
 
 /* "SessionCache::insert session_cache.cc:118 < Gateway::on_accept": the caller's code first. */
 void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s);
@@ -37,6 +41,11 @@ void top_add_time(struct buf *out, double seconds);
 /* Until a process meets its limit, seconds; negative: not so. */
 double top_full_in(const struct history *h, uint32_t proc);
 struct growth top_growth(const struct history *h, const struct series *s);
+
+/* top_machine.c: the heading of a whole machine; what is said of a row without heap probes */
+void top_machine_title(struct buf *b, const struct history *h);
+void top_machine_summary(struct buf *b, const struct history *h, enum history_base base, unsigned int width);
+void top_add_row_name(struct buf *out, const struct profile *p, const struct top_row *r);
 
 /* top_frames.c: one stack, frame by frame; the help. */
 void top_frames(struct top_canvas *c, struct top_area a, const struct top_data *d, struct top_state *st);

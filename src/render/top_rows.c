@@ -117,6 +117,7 @@ static struct top_row stack_row(const struct history *h, const struct history_mo
 	double blocks = (double)now.live_blocks - (double)then.live_blocks;
 	struct top_row r = {
 		.id = id,
+		.proc = TOP_NONE,
 		.bytes = (double)now.live_bytes,
 		.change = (double)now.live_bytes - (double)then.live_bytes,
 		.blocks = since ? blocks : (double)now.live_blocks,
@@ -204,7 +205,7 @@ static bool matches(const struct profile *p, uint32_t proc, uint32_t site, const
 	return strstr(pid, filter) || (site != TOP_NONE && top_stack_matches(p, &p->stacks[site], filter));
 }
 
-void top_rows_procs(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st)
+static void rows_of_run(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st)
 {
 	size_t n = h->n_procs < p->n_procs ? h->n_procs : p->n_procs, i, n_running = 0;
 	double seconds = history_seconds(h, base_of(st));
@@ -214,7 +215,7 @@ void top_rows_procs(struct top_rows *r, const struct profile *p, const struct hi
 		const struct history_proc *hp = &h->procs[i];
 
 		n_running += hp->state == PROC_RUNNING;
-		rows[i] = (struct top_row){ .id = (uint32_t)i, .site = TOP_NONE, .age_s = -1, .alive = -1 };
+		rows[i] = (struct top_row){ .id = (uint32_t)i, .proc = (uint32_t)i, .pid = p->procs[i].tgid, .site = TOP_NONE, .age_s = -1, .alive = -1 };
 		rows[i].bytes = series_last(&hp->memory);
 		rows[i].rate = hp->state == PROC_RUNNING ? history_rate(h, &hp->memory, base_of(st)) : 0;
 		rows[i].change = rows[i].rate * seconds;
@@ -230,6 +231,138 @@ void top_rows_procs(struct top_rows *r, const struct profile *p, const struct hi
 		rows[r->n++] = rows[i];
 	}
 	sort(r, st);
+}
+
+/* ---- the whole machine ---- */
+
+/* The process that runs under that number, as far as it has heap probes. */
+static uint32_t proc_of(const struct profile *p, const struct history *h, int32_t pid)
+{
+	uint32_t i;
+
+	for (i = (uint32_t)(h->n_procs < p->n_procs ? h->n_procs : p->n_procs); i-- > 0;)
+		if (p->procs[i].tgid == pid && h->procs[i].state == PROC_RUNNING)
+			return i;
+	return TOP_NONE;
+}
+
+static uint32_t proc_of_tree(const struct profile *p, const struct history *h, const struct machine_row *row)
+{
+	const int32_t pids[] = { row->worker_pid, row->pid };
+	uint32_t proc = TOP_NONE;
+	size_t i;
+
+	for (i = 0; i < sizeof(pids) / sizeof(pids[0]) && proc == TOP_NONE; i++)
+		if (pids[i])
+			proc = proc_of(p, h, pids[i]);
+	return proc;
+}
+
+static struct top_row tree_row(const struct profile *p, const struct history *h, const struct top_state *st,
+			       const struct history_tree *t)
+{
+	struct top_row r = {
+		.id = t->id,
+		.proc = TOP_NONE,
+		.tree = t,
+		.bytes = (double)t->row.bytes,
+		.rate = history_rate(h, &t->bytes, base_of(st)),
+		.site = TOP_NONE,
+		.age_s = -1,
+		.alive = -1,
+	};
+
+	r.change = r.rate * history_seconds(h, base_of(st));
+	if (t->row.kind != MACHINE_TREE)
+		return r;
+	r.proc = proc_of_tree(p, h, &t->row);
+	r.pid = t->row.worker_pid ? t->row.worker_pid : t->row.pid;
+	return r;
+}
+
+static struct top_row member_row(const struct profile *p, const struct history *h, const struct top_state *st,
+				 const struct history_member *m)
+{
+	double seconds = history_seconds(h, base_of(st));
+
+	return (struct top_row){
+		.id = TOP_MEMBER | (uint32_t)m->pid,
+		.proc = proc_of(p, h, m->pid),
+		.pid = m->pid,
+		.member = m,
+		.bytes = m->bytes,
+		.change = m->grown[base_of(st)],
+		.rate = seconds > 0 ? m->grown[base_of(st)] / seconds : 0,
+		.site = TOP_NONE,
+		.age_s = -1,
+		.alive = -1,
+	};
+}
+
+/* What stacks add to rows whose process has probes. */
+static void add_sites(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st)
+{
+	size_t n = h->n_procs < p->n_procs ? h->n_procs : p->n_procs, i;
+	struct top_row *procs = xcalloc(n + 1, sizeof(*procs));
+
+	for (i = 0; i < n; i++)
+		procs[i].site = TOP_NONE;
+	add_stacks(procs, n, p, h, st);
+	for (i = 0; i < r->n; i++) {
+		const struct top_row *from;
+
+		if (r->v[i].proc == TOP_NONE)
+			continue;
+		from = &procs[r->v[i].proc];
+		r->v[i].site = from->site;
+		r->v[i].made = from->made;
+		r->v[i].heap_rate = from->heap_rate;
+		r->v[i].alive = from->site == TOP_NONE ? -1 : from->alive;
+	}
+	free(procs);
+}
+
+static bool tree_matches(const struct profile *p, const struct history_tree *t, const char *filter)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", t->row.pid);
+	return !*filter || strcasestr(profile_str(p, t->row.name), filter) ||
+	       strcasestr(profile_str(p, t->row.group), filter) || strstr(pid, filter);
+}
+
+/* Trees in order, members of the open one below it, then what is no process. */
+static void rows_of_machine(struct top_rows *r, const struct profile *p, const struct history *h,
+			    const struct top_state *st)
+{
+	struct top_rows trees = { .v = xcalloc(h->n_trees + 1, sizeof(*trees.v)) };
+	size_t i, k;
+
+	*r = (struct top_rows){ .v = xcalloc(h->n_trees + h->n_members + 1, sizeof(*r->v)),
+				.sum = { .id = TOP_NONE, .site = TOP_NONE, .age_s = -1, .alive = -1 } };
+	for (i = 0; i < h->n_trees; i++)
+		if (h->trees[i].row.kind == MACHINE_TREE && tree_matches(p, &h->trees[i], st->filter))
+			trees.v[trees.n++] = tree_row(p, h, st, &h->trees[i]);
+	add_sites(&trees, p, h, st);
+	sort(&trees, st);
+	for (i = 0; i < trees.n; i++) {
+		r->v[r->n++] = trees.v[i];
+		for (k = 0; k < h->n_members && st->open_tree && trees.v[i].id == (uint32_t)st->open_tree; k++)
+			r->v[r->n++] = member_row(p, h, st, &h->members[k]);
+	}
+	for (i = 0; i < h->n_trees && !*st->filter; i++)
+		if (h->trees[i].row.kind != MACHINE_TREE && h->trees[i].row.kind != MACHINE_USED)
+			r->v[r->n++] = tree_row(p, h, st, &h->trees[i]);
+	r->sum.rate = history_rate(h, &h->memory, base_of(st));
+	free(trees.v);
+}
+
+void top_rows_procs(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st)
+{
+	if (h->machine.is_there)
+		rows_of_machine(r, p, h, st);
+	else
+		rows_of_run(r, p, h, st);
 }
 
 void top_rows_release(struct top_rows *r)

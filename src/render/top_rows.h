@@ -13,7 +13,11 @@
 #include "render/top_state.h"
 
 struct top_row {
-	uint32_t id;	 /* index in the profile */
+	uint32_t id;	 /* index in the profile; of a machine's row history_tree_id, with TOP_MEMBER that of a member */
+	uint32_t proc;	 /* of a process: index in the profile; TOP_NONE: it has no heap probes */
+	int32_t pid;	 /* whose probes h puts there; 0: nobody's */
+	const struct history_tree *tree;     /* a row of a whole machine */
+	const struct history_member *member; /* below its tree's row */
 	double bytes;	 /* now: a stack's live heap; anonymous, shared and swapped memory of a process */
 	double change;	 /* since the base */
 	double rate;	 /* bytes per second */
@@ -36,7 +40,9 @@ struct top_rows {
 /* Stacks of a process, or of all (TOP_NONE), that hold or made anything; filter and order as in st. */
 void top_rows_stacks(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st,
 		     uint32_t proc);
-/* Processes that run; all that ran when none does. */
+#define TOP_MEMBER 0x40000000U
+
+/* Processes that run; all that ran when none does. Of a whole machine its trees, then the other kinds of memory. */
 void top_rows_procs(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st);
 void top_rows_release(struct top_rows *r);
 

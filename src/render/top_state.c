@@ -64,9 +64,9 @@ static void open_list(struct top_state *st, enum top_depth depth)
 
 static void enter(struct top_state *st)
 {
-	uint32_t id = st->lists[st->depth].id;
+	uint32_t id = st->lists[st->depth].opens;
 
-	if (id == TOP_NONE || st->depth == TOP_FRAMES)
+	if (st->lists[st->depth].id == TOP_NONE || id == TOP_NONE || st->depth == TOP_FRAMES)
 		return;
 	if (st->depth == TOP_PROCESSES) {
 		st->proc = id;
@@ -84,6 +84,14 @@ static void back(struct top_state *st)
 		st->depth--;
 	else
 		st->filter[0] = '\0';
+}
+
+static enum top_action toggle_tree(struct top_state *st)
+{
+	int32_t tree = st->depth == TOP_PROCESSES ? st->lists[TOP_PROCESSES].tree : 0;
+
+	st->open_tree = st->open_tree == tree ? 0 : tree;
+	return TOP_TREE;
 }
 
 static void toggle_stacks(struct top_state *st)
@@ -126,7 +134,7 @@ static enum top_action command(struct top_state *st, unsigned int key)
 	case 's': return TOP_SAVE;
 	case 'f': return TOP_FLAME;
 	case 'h': return TOP_HEAP;
-	case '+': return TOP_TREE;
+	case '+': return toggle_tree(st);
 	case 'g': sort_by(st, TOP_BY_GROWTH); break;
 	case 'b': sort_by(st, TOP_BY_BYTES); break;
 	case 'a': sort_by(st, TOP_BY_ALIVE); break;

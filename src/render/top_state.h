@@ -49,6 +49,8 @@ struct top_list {
 	size_t n, page;	  /* rows, of which so many are shown */
 	size_t first, at; /* first row that is shown; the cursor's */
 	uint32_t id;	  /* under the cursor; TOP_NONE: no row */
+	uint32_t opens;	  /* what enter opens: process or stack of the profile; TOP_NONE: nothing */
+	int32_t pid, tree; /* of the row; of its tree's root; 0: none */
 	bool follows;	  /* the cursor stays on id when the order changes; else on its place */
 };
 
@@ -58,6 +60,7 @@ struct top_state {
 	bool since_start; /* else the last minute */
 	bool is_paused, shows_help, is_typing;
 	bool all_stacks; /* TOP_STACKS of all processes */
+	int32_t open_tree; /* whose members are shown; 0: none */
 	uint32_t proc, stack; /* opened: indices in the profile */
 	char filter[TOP_FILTER_BYTES], old_filter[TOP_FILTER_BYTES];
 	struct top_list lists[TOP_DEPTHS];

@@ -102,14 +102,14 @@ void top_add_where(struct buf *out, const struct profile *p, const struct profil
 
 /* ---- columns of both ---- */
 
-static void add_rate(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
+void top_column_rate(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
 	(void)d;
 	(void)st;
 	top_add_rate(out, r->rate);
 }
 
-static void add_bytes(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
+void top_column_bytes(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
 	(void)d;
 	top_add_size(out, st->since_start ? r->change : r->bytes, st->since_start);
@@ -167,8 +167,8 @@ static void add_where(struct buf *out, const struct top_data *d, const struct to
 }
 
 const struct top_column top_stack_columns[] = {
-	{ "LIVE", 10, 0, false, add_bytes, false, false },
-	{ "MiB/min", 9, 0, false, add_rate, false, false },
+	{ "LIVE", 10, 0, false, top_column_bytes, false, false },
+	{ "MiB/min", 9, 0, false, top_column_rate, false, false },
 	{ "ALIVE", 7, 50, false, add_alive, false, false },
 	{ "BLOCKS", 10, 72, false, add_blocks, false, false },
 	{ "AGE", 7, 90, false, add_age, false, false },
@@ -228,8 +228,8 @@ static void add_trend(struct buf *out, const struct top_data *d, const struct to
 const struct top_column top_process_columns[] = {
 	{ "PID", 8, 0, false, add_pid, false, false },
 	{ "PROCESS", 17, 0, true, add_name, false, false },
-	{ "MEMORY", 10, 48, false, add_bytes, false, false },
-	{ "MiB/min", 9, 0, false, add_rate, false, false },
+	{ "MEMORY", 10, 48, false, top_column_bytes, false, false },
+	{ "MiB/min", 9, 0, false, top_column_rate, false, false },
 	{ "HEAP/min", 9, 110, false, add_heap_rate, false, false },
 	{ "MADE/s", 9, 120, false, add_made, false, false },
 	{ "TIME", 10, 88, true, NULL, true, false },
@@ -249,11 +249,13 @@ static enum top_style trend_style(const char *word)
 }
 
 static void draw_spark(struct top_canvas *c, unsigned int row, unsigned int column, unsigned int width,
-		       const struct history *h, uint32_t proc)
+		       const struct history *h, const struct top_row *r)
 {
 	double now_s = (double)h->now.time_ns * 1e-9;
+	const struct series *s = r->tree ? &r->tree->bytes : &h->procs[r->id].memory;
 
-	top_spark(c, row, column, width, &h->procs[proc].memory, now_s > SPARK_S ? now_s - SPARK_S : 0, now_s);
+	if (!r->member)
+		top_spark(c, row, column, width, s, now_s > SPARK_S ? now_s - SPARK_S : 0, now_s);
 }
 
 /* r NULL: the heading. */
@@ -271,12 +273,12 @@ static void draw_row(struct top_canvas *c, unsigned int row, const struct top_da
 			continue;
 		width = columns->width ? columns->width : c->width - at;
 		if (r && columns->is_spark)
-			draw_spark(c, row, at + 2, width - 2, d->h, r->id);
+			draw_spark(c, row, at + 2, width - 2, d->h, r);
 		buf_reset(&text);
 		if (!r && columns->is_spark) /* so far back it goes */
 			top_add_time(&text, fmin(SPARK_S, (double)d->h->now.time_ns * 1e-9));
 		else if (!r)
-			buf_adds(&text, st->since_start && columns->add == add_bytes ? "GROWN" : columns->title);
+			buf_adds(&text, st->since_start && columns->add == top_column_bytes ? "GROWN" : columns->title);
 		else if (columns->add)
 			columns->add(&text, d, st, r);
 		if (columns->is_left)

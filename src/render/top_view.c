@@ -59,6 +59,13 @@ static void draw_title(struct top_canvas *c, unsigned int row, const struct top_
 		at = top_putf(c, row, at, TOP_BOLD, "  %s", clock);
 	if (c->width >= 76)
 		at = top_putf(c, row, at, TOP_BOLD, "  armed %s", units_format_duration(armed, d->h->now.time_ns));
+	if (d->h->machine.is_there && c->width >= 90) {
+		struct buf b = BUF_INIT;
+
+		top_machine_title(&b, d->h);
+		at = top_putf(c, row, at, TOP_BOLD, "  %s", b.data);
+		buf_release(&b);
+	}
 	at = top_putf(c, row, at, d->h->watch.rung == RUNG_EXACT ? TOP_BOLD : TOP_WARN, "  %s",
 		      how(&d->h->watch, text));
 	at = top_putf(c, row, at, d->h->lost_events ? TOP_BAD : TOP_BOLD, "  lost %llu",
@@ -138,6 +145,12 @@ static void draw_summary(struct top_canvas *c, unsigned int row, const struct to
 	double memory = history_rate(d->h, &d->h->memory, base), heap = history_rate(d->h, &d->h->heap, base);
 	struct buf b = BUF_INIT;
 
+	if (d->h->machine.is_there) {
+		top_machine_summary(&b, d->h, base, c->width);
+		top_put(c, row, 0, c->width, TOP_PLAIN, b.data);
+		buf_release(&b);
+		return;
+	}
 	add_sums(&b, d->h);
 	buf_adds(&b, "   memory ");
 	top_add_rate(&b, memory);
@@ -199,7 +212,7 @@ static void draw_over_time(struct top_canvas *c, unsigned int row, const struct 
 	width = c->width > b.len + 26 ? (unsigned int)(c->width - b.len - 20) / 2 : 0;
 	width = width > 24 ? 24 : width;
 	if (width >= 6) {
-		at = draw_series(c, row, 0, width, "memory", &d->h->memory, d->h);
+		at = draw_series(c, row, 0, width, d->h->machine.is_there ? "RAM" : "memory", &d->h->memory, d->h);
 		draw_series(c, row, at + 2, width, "heap", &d->h->heap, d->h);
 	}
 	if (b.len < c->width)
@@ -228,12 +241,18 @@ static uint32_t *ids_of(const struct top_rows *r)
 	return ids;
 }
 
-static void place(struct top_list *l, const struct top_rows *r, struct top_area a)
+/* The cursor's row; NULL without one. */
+static const struct top_row *place(struct top_list *l, const struct top_rows *r, struct top_area a)
 {
 	uint32_t *ids = ids_of(r);
+	const struct top_row *row;
 
 	top_list_place(l, ids, r->n, a.height > 1 ? a.height - 1 : 0);
 	free(ids);
+	row = r->n ? &r->v[l->at] : NULL;
+	l->pid = row ? row->pid : 0;
+	l->tree = row && row->tree && row->tree->row.n_procs > 1 ? row->tree->row.pid : 0;
+	return row;
 }
 
 static void draw_separator(struct top_canvas *c, unsigned int row, const char *text)
@@ -282,14 +301,35 @@ static void add_heap(struct buf *b, const struct top_data *d, uint32_t proc, con
 		add_limit_of(b, d, proc);
 }
 
-static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st)
+/* Of a process that nobody has probed there is this to be said. */
+static void draw_unprobed(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_row *row)
 {
-	uint32_t proc = st->lists[TOP_PROCESSES].id;
+	struct buf b = BUF_INIT;
+
+	if (row->pid)
+		buf_addf(&b, "%d ", row->pid);
+	top_add_row_name(&b, d->p, row);
+	if (row->tree && *profile_str(d->p, row->tree->row.group))
+		buf_addf(&b, " --- %s", profile_str(d->p, row->tree->row.group));
+	draw_separator(c, a.row + 1, b.data);
+	if (row->pid)
+		top_putf(c, a.row + 2, 2, TOP_DIM, "seen by /proc alone: h puts heap probes there, and its stacks show here");
+	buf_release(&b);
+}
+
+static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
+		      const struct top_row *row)
+{
+	uint32_t proc = row ? row->proc : TOP_NONE;
 	struct top_rows r;
 	struct buf b = BUF_INIT;
 
-	if (proc == TOP_NONE || a.height < LEAST_PANE)
+	if (!row || a.height < LEAST_PANE)
 		return;
+	if (proc == TOP_NONE) {
+		draw_unprobed(c, a, d, row);
+		return;
+	}
 	top_rows_stacks(&r, d->p, d->h, st, proc);
 	add_heap(&b, d, proc, &r);
 	draw_separator(c, a.row + 1, b.data);
@@ -301,6 +341,7 @@ static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_
 static void draw_processes(struct top_canvas *c, struct top_area a, const struct top_data *d, struct top_state *st)
 {
 	struct top_list *l = &st->lists[TOP_PROCESSES];
+	const struct top_row *row;
 	struct top_area list = a;
 	struct top_rows r;
 
@@ -310,12 +351,13 @@ static void draw_processes(struct top_canvas *c, struct top_area a, const struct
 
 		list.height = r.n + 1 < most ? (unsigned int)r.n + 1 : most;
 	}
-	place(l, &r, list);
-	top_table(c, list, d, st, top_process_columns, &r, l->first, l->at);
+	row = place(l, &r, list);
+	l->opens = row ? row->proc : TOP_NONE;
+	top_table(c, list, d, st, d->h->machine.is_there ? top_machine_columns : top_process_columns, &r, l->first, l->at);
 	if (!r.n && a.height > 1)
 		top_put(c, a.row + 1, 2, c->width, TOP_DIM, *st->filter ? "nothing matches" : "no process yet");
 	else
-		draw_pane(c, (struct top_area){ a.row + list.height, a.height - list.height }, d, st);
+		draw_pane(c, (struct top_area){ a.row + list.height, a.height - list.height }, d, st, row);
 	top_rows_release(&r);
 }
 
@@ -334,6 +376,7 @@ static void draw_stacks(struct top_canvas *c, struct top_area a, const struct to
 	draw_separator(c, a.row, b.data);
 	a = (struct top_area){ a.row + 1, a.height - 1 };
 	place(l, &r, a);
+	l->opens = l->id;
 	top_table(c, a, d, st, top_stack_columns, &r, l->first, l->at);
 	if (!r.n && a.height > 1)
 		top_put(c, a.row + 1, 2, c->width, TOP_DIM,
@@ -348,6 +391,10 @@ static const char *const long_keys[] = {
 	"enter open  esc back  tab all stacks  g b a c sort (twice: since start or mark)  / filter  p pause",
 	"m mark  s save recording  f flame graph to a file  ? help  q quit and print the report",
 };
+static const char *const machine_keys[] = {
+	"enter open  esc back  + tree  h heap probes  g b a c sort (twice: since start)  / filter  p pause",
+	"tab all stacks  m mark  s save recording  f flame graph to a file  ? help  q quit and print the report",
+};
 static const char *const middle_keys[] = {
 	"enter open  esc back  tab all  g b a c sort (twice: since start)  / filter",
 	"p pause  m mark  s save  f flame graph  ? help  q quit with the report",
@@ -356,7 +403,7 @@ static const char *const short_keys[] = { "enter open  esc back  g b a c sort  ?
 
 static void draw_end(struct top_canvas *c, unsigned int row, const struct top_data *d, const struct top_state *st)
 {
-	const char *const *keys = c->width >= 100 ? long_keys : middle_keys;
+	const char *const *keys = c->width < 100 ? middle_keys : d->h->machine.is_there ? machine_keys : long_keys;
 
 	if (st->is_typing)
 		top_putf(c, row, 0, TOP_BOLD, "filter: %s_   (enter keeps it, esc leaves it)", st->filter);

@@ -390,6 +390,87 @@ static void what_has_ended__leaves_the_list(void **state)
 	expect(f, 100, 40, "--- 11 steady (ended)", true);
 }
 
+/* ---- the whole machine ---- */
+
+static struct machine_row tree(struct profile *p, int32_t pid, const char *name, uint32_t n, int64_t bytes, int64_t growth)
+{
+	return (struct machine_row){ .kind = MACHINE_TREE, .pid = pid, .name = profile_string(p, name), .n_procs = n,
+				     .bytes = bytes, .growth_bytes = growth, .full_s = -1, .word = TREND_FLAT,
+				     .worker_pid = pid, .group = profile_string(p, "system.slice") };
+}
+
+/* At t seconds: gatewayd (probed) has grown by t MiB, puma with 8 workers fell until 100 s and has stood since. */
+static void machine_to(struct fixture *f, uint64_t t)
+{
+	struct machine *m = &f->p.machine;
+	int64_t fell = (int64_t)(t < 100 ? t : 100) * 2 * (int64_t)MIB;
+
+	*m = (struct machine){ .is_there = true, .n_rows = 4, .window_s = (double)t, .full_s = 1140, .n_processes = 190,
+			       .n_probed = 1 };
+	m->now = (struct machine_memory){ .total_bytes = 64 * GIB, .available_bytes = 4 * GIB - t * MIB, .stall_10s = 11 };
+	m->rows[0] = tree(&f->p, 311, "puma", 9, (int64_t)(8 * GIB) - fell, -fell);
+	m->rows[1] = tree(&f->p, 10, "gatewayd", 1, (int64_t)((90 + t) * MIB), (int64_t)(t * MIB));
+	m->rows[1].word = TREND_GROWING;
+	m->rows[1].full_s = 4560;
+	m->rows[2] = (struct machine_row){ .kind = MACHINE_OTHERS, .n_procs = 184, .bytes = (int64_t)GIB, .full_s = -1 };
+	m->rows[3] = (struct machine_row){ .kind = MACHINE_USED, .bytes = 60 * (int64_t)GIB, .full_s = -1 };
+	run_to(f, t);
+}
+
+static void a_whole_machine__has_trees_in_order_and_the_rest_below(void **state)
+{
+	struct fixture *f = *state;
+	struct top_rows r;
+	uint64_t t;
+
+	for (t = 121; t <= 200; t++)
+		machine_to(f, t);
+	top_rows_procs(&r, &f->p, &f->h, &f->st);
+	assert_int_equal(r.n, 3);
+	assert_int_equal(r.v[0].id, 10);
+	assert_true(r.v[0].rate > 0.99 * MIB && r.v[0].rate < 1.01 * MIB);
+	assert_int_equal(r.v[0].proc, 0); /* its stacks are known */
+	assert_int_equal(r.v[0].site, 0);
+	assert_int_equal(r.v[1].id, 311);
+	assert_true(r.v[1].rate == 0); /* in the last minute */
+	assert_int_equal(r.v[1].proc, TOP_NONE);
+	top_rows_release(&r);
+	f->st.since_start = true;
+	top_rows_procs(&r, &f->p, &f->h, &f->st);
+	assert_true(r.v[1].rate > -1.01 * MIB && r.v[1].rate < -0.99 * MIB); /* 200 MiB in 200 s */
+	top_rows_release(&r);
+	f->st.since_start = false;
+	expect(f, 100, 40, "heap probes in 1 of 190", true);
+	expect(f, 100, 40, "RAM  60.2 of 64.0 GiB   +60.0 MiB/min   full in 19 min   swap off   stall 11 %", true);
+	expect(f, 100, 40, "GROWING     76 min  Cache::leak", true);
+	expect(f, 100, 40, "+ 311  puma (1 + 8)", true);
+	expect(f, 100, 40, "184 others        1.00 GiB      0.0", true);
+}
+
+static void a_tree__opens_below_its_row(void **state)
+{
+	struct fixture *f = *state;
+
+	machine_to(f, 121);
+	free(screen(f, 100, 40, ""));
+	top_key(&f->st, TOP_KEY_DOWN);
+	expect(f, 100, 40, "seen by /proc alone: h puts heap probes there", true);
+	assert_int_equal(f->st.lists[0].pid, 311);
+	assert_int_equal(top_key(&f->st, '+'), TOP_TREE);
+	assert_int_equal(f->st.open_tree, 311);
+	f->h.n_members = 2; /* as history_add_members finds them */
+	f->h.members[0] = (struct history_member){ .pid = 311, .name = "puma", .bytes = 100.0 * MIB };
+	f->h.members[1] = (struct history_member){ .pid = 340, .name = "puma: worker", .bytes = 90.0 * MIB };
+	expect(f, 100, 40, "340    puma: worker", true);
+	top_key(&f->st, TOP_KEY_DOWN);
+	free(screen(f, 100, 40, ""));
+	top_key(&f->st, TOP_KEY_DOWN);
+	free(screen(f, 100, 40, ""));
+	assert_int_equal(f->st.lists[0].pid, 340);
+	top_key(&f->st, TOP_KEY_ENTER); /* nothing is known of it */
+	assert_int_equal(f->st.depth, TOP_PROCESSES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +488,8 @@ int main(void)
 		T(foreign_names__cannot_break_the_screen),
 		T(sparklines__are_ascii_or_blocks_and_flat_when_nothing_happens),
 		T(what_has_ended__leaves_the_list),
+		T(a_whole_machine__has_trees_in_order_and_the_rest_below),
+		T(a_tree__opens_below_its_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
