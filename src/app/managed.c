@@ -89,6 +89,8 @@ static void found(struct collector *c, struct managed_process *p)
 
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
+	proc->runtime_hint = profile_string(&c->profile, r->hint);
+	proc->runtime_has_frames = r->has_frames;
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
@@ -253,7 +255,7 @@ static bool is_eval(const struct collector *c, const struct runtime *r, const ui
 {
 	const struct profile_frame *f = &c->profile.frames[frames[last]];
 
-	return r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
+	return r->ops->is_eval && r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
 }
 
 /* Each frame of the runtime in the place of the native one at its address. */

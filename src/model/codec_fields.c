@@ -70,6 +70,8 @@ static const struct codec_field proc_rows[] = {
 	PROC(rss.touched_bytes, FIELD_BYTES, 0), PROC(rss.touched_file_bytes, FIELD_BYTES, 0),
 	PROC(rss.read_back_bytes, FIELD_BYTES, 0), PROC(rss.released_file_bytes, FIELD_BYTES, 0),
 	RELEASED(0), RELEASED(1), RELEASED(2), RELEASED(3), RELEASED(4), RELEASED(5), RELEASED(6), RELEASED(7),
+	PROC(runtime_hint, FIELD_STRING, 0),
+	PROC(runtime_has_frames, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -77,7 +79,7 @@ IS_AS_LISTED(struct mp_proc_totals, 80);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
-IS_AS_LISTED(struct profile_proc, 384 + sizeof(struct profile_rss));
+IS_AS_LISTED(struct profile_proc, 392 + sizeof(struct profile_rss));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

@@ -136,6 +136,8 @@ struct profile_proc {
 	struct profile_rss rss;
 	uint32_t runtime;	 /* string id: "CPython 3.11.2", "" if none that is known */
 	uint32_t runtime_reason; /* why its frames have no names, "" if they have; string id */
+	uint32_t runtime_hint;	 /* what the runtime's own tools would tell; string id */
+	bool runtime_has_frames; /* stacks carry its frames */
 };
 
 struct profile_loss {

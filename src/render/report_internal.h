@@ -94,6 +94,8 @@ struct report {
 void report_trust(struct buf *out, const struct report *r);
 void report_cost(struct buf *out, const struct report *r);
 void report_blind(struct buf *out, const struct report *r);
+/* report_runtime.c: the managed runtimes that were found */
+void report_runtimes(struct buf *out, const struct report *r);
 /* report_target.c: who was watched, for how long */
 void report_targets(struct buf *out, const struct report *r);
 void report_window(struct buf *out, const struct report *r);

@@ -49,6 +49,7 @@ struct runtime {
 	void *state;
 	char version[32];  /* "3.11.2" */
 	char reason[128];  /* "": frames have names; else why not: "CPython 3.14: its layout is not known here" */
+	char hint[160];	   /* what its own tools would tell, and the command; "": nothing more */
 	bool has_frames, has_census;
 };
 
@@ -68,7 +69,7 @@ struct runtime_ops {
 	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
 	/*
 	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its name, or
-	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0.
+	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0. NULL: there is none.
 	 */
 	bool (*is_eval)(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */

@@ -207,15 +207,6 @@ static int v8_count(struct runtime *r, struct runtime_census *out)
 	return r->has_census ? v8_census(r, &v->layout, out) : -ENOTSUP;
 }
 
-static bool v8_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
-{
-	(void)r;
-	(void)symbol;
-	(void)module;
-	(void)vaddr;
-	return false; /* its frames are native ones */
-}
-
 const struct runtime_ops v8_runtime = {
 	.name = "V8",
 	.kind = MP_RT_V8,
@@ -224,7 +215,6 @@ const struct runtime_ops v8_runtime = {
 	.close = v8_close,
 	.config = v8_config,
 	.resolve = v8_resolve,
-	.is_eval = v8_is_eval,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
 };

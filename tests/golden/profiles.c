@@ -117,6 +117,25 @@ void make_empty(struct profile *p)
 	make_process(p, 7, 4242, "idle");
 }
 
+/* A process with a managed runtime; one of its stacks has a line of the language. */
+static void make_managed(struct profile *p, struct profile_proc *proc)
+{
+	struct profile_frame line = { .name = profile_string(p, "Journal#append"), .class = FRAME_APP, .line = 14,
+				      .module = profile_string(p, ""), .build_id = profile_string(p, ""),
+				      .file = profile_string(p, "lib/journal.rb"), .is_managed = true };
+	uint32_t frames[] = { frame(p, "malloc", "libc.so.6", FRAME_ALLOCATOR),
+			      frame(p, "rb_ary_push", "libruby.so", FRAME_RUNTIME), profile_frame(p, &line),
+			      frame(p, "vm_exec", "libruby.so", FRAME_RUNTIME) };
+	uint32_t at;
+
+	proc->runtime = profile_string(p, "Ruby 3.1.2");
+	proc->runtime_reason = profile_string(p, "methods in C have no line");
+	proc->runtime_hint = profile_string(p, "by class: memprobe census -p 12");
+	proc->runtime_has_frames = true;
+	at = profile_add_stack(p, 99, (uint32_t)(proc - p->procs), frames, 4, MP_END_COMPLETE);
+	make_totals(&p->stacks[at], 77000, 7, 0, 0);
+}
+
 void make_many(struct profile *p)
 {
 	const char *names[3] = { NULL, "main", NULL };
@@ -128,6 +147,7 @@ void make_many(struct profile *p)
 	make_process(p, 2, 11, "second")->state = PROC_EXITED;
 	make_process(p, 3, 12, "third")->old.lost_blocks = 5;
 	p->procs[2].old.lost_bytes = 4096;
+	make_managed(p, &p->procs[2]);
 	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
 	p->bridges[p->n_bridges++] = (struct bridge){ .proc = 1, .has_now = true, .is_estimate = true,
 						      .allocator = profile_string(p, "jemalloc"),

@@ -254,7 +254,7 @@ static void the_words__say_what_is_drawn_and_how_far_to_trust_it(void **state)
 	check_words(make_started_by_us, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "Not in the picture: nothing from before the attach.", NULL });
 	check_words(make_unfinished, METRIC_LIVE_BYTES,
-		    (const char *const[]){ "3 processes: 11.4 MiB", "INCOMPLETE: ", "Lost: 5 events, see below.", "!EXACT", "The run goes on.",
+		    (const char *const[]){ "3 processes: 11.5 MiB", "INCOMPLETE: ", "Lost: 5 events, see below.", "!EXACT", "The run goes on.",
 					   "lost: blocks_full 5 (4.0 KiB): blocks left out", NULL });
 	check_words(make_empty, METRIC_LIVE_BYTES,
 		    (const char *const[]){ "Nothing allocated in 30 s was kept. 1 140 000 calls of malloc and free were seen, so "

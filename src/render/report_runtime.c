@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The managed runtimes of the processes that were watched: which, how many of their allocations have a line of the
+ * language, why not where there is none, and what their own tools would tell. Part of the report.
+ */
+#include "base/xalloc.h"
+#include "render/report_internal.h"
+
+#include <stdlib.h>
+
+/* Blocks allocated in a process: all, and those with a frame of the language. */
+struct shares {
+	uint64_t all, named;
+};
+
+static bool has_line(const struct profile *p, const struct profile_stack *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n_frames; i++)
+		if (p->frames[p->stack_frames[s->first_frame + i]].is_managed)
+			return true;
+	return false;
+}
+
+static struct shares *shares_of(const struct profile *p)
+{
+	struct shares *v = xcalloc(p->n_procs + 1, sizeof(*v));
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+
+		v[s->proc].all += s->t.alloc_blocks;
+		if (has_line(p, s))
+			v[s->proc].named += s->t.alloc_blocks;
+	}
+	return v;
+}
+
+static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
+			const struct shares *s)
+{
+	const char *reason = profile_str(p, proc->runtime_reason), *hint = profile_str(p, proc->runtime_hint);
+
+	buf_adds(out, "runtime ");
+	buf_add_plain(out, profile_str(p, proc->runtime));
+	if (p->n_procs > 1)
+		buf_addf(out, " (pid %d)", (int)proc->tgid);
+	if (*reason)
+		buf_addf(out, ": %s", reason);
+	else if (proc->runtime_has_frames && s->all)
+		buf_addf(out, ": %.1f %% of the allocations have a line of it, the rest are its own",
+			 100.0 * (double)s->named / (double)s->all);
+	buf_addc(out, '\n');
+	if (*hint)
+		buf_addf(out, "        => %s\n", hint);
+}
+
+/* Of many processes with the same runtime, as of workers, the first speaks. */
+static bool was_said(const struct profile *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (p->procs[i].runtime == p->procs[n].runtime)
+			return true;
+	return false;
+}
+
+void report_runtimes(struct buf *out, const struct report *r)
+{
+	struct shares *shares = shares_of(r->p);
+	size_t i;
+
+	for (i = 0; i < r->p->n_procs; i++)
+		if (*profile_str(r->p, r->p->procs[i].runtime) && !was_said(r->p, i))
+			add_process(out, r->p, &r->p->procs[i], &shares[i]);
+	free(shares);
+}
