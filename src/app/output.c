@@ -228,6 +228,16 @@ static bool is_appended(const struct output *out, size_t i)
 	return out->is_run && out->sinks[i].renderer->recording;
 }
 
+bool output_shows_machine(const struct output *out)
+{
+	size_t i;
+
+	for (i = 0; i < out->n; i++)
+		if (!out->sinks[i].renderer->machine)
+			return false;
+	return true;
+}
+
 bool output_has_recording(const struct output *out)
 {
 	size_t i;

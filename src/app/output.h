@@ -29,6 +29,8 @@ int output_write(struct output *out, const struct profile *p, const struct rende
 int output_write_diff(struct output *out, const struct diff *d, const struct render_opts *r);
 /* Is there an -o FILE.memprobe? */
 bool output_has_recording(const struct output *out);
+/* Is every format one that shows the whole machine's rows? Else stacks of all its processes are wanted. */
+bool output_shows_machine(const struct output *out);
 /* More of the recording that a run makes, to each of those. 0 or -errno (logged). */
 int output_append(struct output *out, const void *data, size_t len);
 /* Finish the files; commit false leaves nothing under their names but what is whole: another output's error costs only that one. */

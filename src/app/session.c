@@ -151,6 +151,7 @@ static int snapshot(struct session *s, bool final)
 	p->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
+	machine_report(s, true);
 	if (!err && wants_bridge(s, final))
 		err = collector_bridge(s->collector);
 	if (err)
@@ -167,9 +168,13 @@ static int snapshot(struct session *s, bool final)
 
 int session_look(struct session *s)
 {
+	int err;
+
 	collector_profile(s->collector)->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
-	return collector_snapshot(s->collector, false);
+	err = collector_snapshot(s->collector, false);
+	machine_report(s, true);
+	return err;
 }
 
 /* A snapshot for the recording alone. */
@@ -182,6 +187,7 @@ static int record(struct session *s, bool final)
 	p->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, begin);
 	err = collector_snapshot(s->collector, final);
+	machine_report(s, final);
 	now = session_now_ns();
 	return err ? err : recorder_add(s->recorder, p, now, now - begin);
 }
@@ -324,7 +330,8 @@ static int loop(struct session *s)
 			collector_reap(s->collector);
 			reap = now + NS_PER_S;
 		}
-		if (now >= look)
+		machine_tick(s, now);
+		if (now >= look && !s->choose_ns)
 			look = budget_tick(s->budget, now);
 		attacher_watch_others(s->attacher);
 		collector_look(s->collector);
@@ -406,6 +413,7 @@ static void close_session(struct session *s)
 		command_kill(&s->command);
 	targets_release(s);
 	budget_free(s->budget);
+	machine_look_free(s->machine);
 	recorder_free(s->recorder);
 	collector_free(s->collector);
 	debuginfod_free(s->debuginfod);
@@ -439,6 +447,8 @@ int session_run_ui(const struct options *o, const struct session_ui *ui)
 	err = output_open(&s.output, o);
 	if (err)
 		return err == -ENOTTY ? STATUS_USAGE : STATUS_FAILED;
+	s.looks_at_machine = o->verb == VERB_PROFILE && options_whole_machine(o) && o->planes != PLANE_HEAP &&
+			     output_shows_machine(s.output);
 	err = open_signals(&s);
 	status = err ? STATUS_FAILED : session_open(&s);
 	if (!status && open_epoll(&s))

@@ -7,6 +7,7 @@
 #include "app/budget.h"
 #include "app/collector.h"
 #include "app/command.h"
+#include "app/machine_look.h"
 #include "app/output.h"
 #include "app/recorder.h"
 #include "app/session.h"
@@ -35,6 +36,10 @@ struct session {
 	bool names_wait; /* stacks that have no names yet */
 	bool want_snapshot, want_mark;
 	bool want_end;
+	bool looks_at_machine;	      /* all processes from /proc, heap probes in those that grow: machine_session.c */
+	struct machine_look *machine; /* NULL: not so, or not yet */
+	uint64_t choose_ns;	      /* their calls are counted until then; 0: not now */
+	bool has_chosen;
 	const struct session_ui *ui; /* NULL: nobody watches */
 };
 
@@ -62,6 +67,13 @@ void targets_select(const struct session *s, struct kern_opts *ko);
 int targets_attach(struct session *s); /* an exit status */
 void targets_release(struct session *s);
 void targets_on_proc(struct session *s, const struct mp_ev_proc *e);
+/* Heap probes into one more process, alone. 0 or -errno. */
+int targets_probe(struct session *s, pid_t pid);
+
+/* machine_session.c: the whole machine. */
+int machine_start(struct session *s);			  /* an exit status */
+void machine_tick(struct session *s, uint64_t now_ns);	  /* look, and probe those that grow */
+void machine_report(struct session *s, bool with_shares); /* fill the profile's part */
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */
 int session_check_probes(struct session *s); /* before arming */

@@ -139,7 +139,7 @@ int session_open(struct session *s)
 		return STATUS_FAILED;
 	ko = (struct kern_opts){
 		.max_memory_bytes = s->max_memory_bytes,
-		.scope_all = options_whole_machine(o),
+		.scope_all = options_whole_machine(o) && !s->looks_at_machine,
 		.shapes = shapes,
 		.n_shapes = n,
 		.frame_pointers = wants_frame_pointers(),

@@ -328,8 +328,20 @@ static int attach_all(struct session *s)
 	return status ? status : session_arm(s);
 }
 
+int targets_probe(struct session *s, pid_t pid)
+{
+	int err;
+
+	if (has_lost_leader(pid) || room_check(&pid, 1, true))
+		return -EOPNOTSUPP;
+	err = follow(s, pid, 0);
+	return err ? err : attacher_add_process(s->attacher, pid);
+}
+
 int targets_attach(struct session *s)
 {
+	if (s->looks_at_machine)
+		return machine_start(s);
 	if (is_selective(s))
 		return attach_selected(s);
 	return s->o->n_pids ? attach_pids(s) : attach_all(s);
@@ -340,7 +352,7 @@ static void widen(struct session *s, const struct mp_ev_proc *e)
 {
 	bool by_exec = e->what == MP_PROC_EXEC;
 
-	if (attacher_is_wide(s->attacher))
+	if (attacher_is_wide(s->attacher) || s->looks_at_machine)
 		return;
 	attacher_widen(s->attacher);
 	if (by_exec)

@@ -353,8 +353,10 @@ void kern_arm(struct kern *k)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-	rss_arm(k);
+	if (!k->skel->bss->start_ns) { /* armed again after counting: the window goes on */
+		k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+		rss_arm(k);
+	}
 	if (!k->gate_shut) /* else its opening does */
 		__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 }

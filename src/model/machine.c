@@ -16,10 +16,13 @@
 #define MOST_POINTS 256
 /* Trees that moved by less are ranked by size. */
 #define GROWTH_THAT_RANKS (256.0 * 1024)
+/* One that ended is told of when it had so much of what was in use. */
+#define PART_THAT_MATTERS 0.05
 
 struct tree {
 	size_t root, first, n; /* members: order[first .. first + n) */
-	double growth, key;
+	double growth, highest;
+	unsigned int rank; /* class: those that grow, large ones that ended, the others */
 	int64_t bytes;
 	bool has_ended;
 };
@@ -160,18 +163,23 @@ static void measure_tree(const struct fill *f, struct tree *t)
 		t->bytes += bytes_of(&f->w->procs[f->order[i]]);
 		t->has_ended = t->has_ended && f->w->procs[f->order[i]].has_ended;
 	}
-	t->key = t->has_ended ? highest_of(f, t) - first : t->growth;
+	t->highest = highest_of(f, t);
+	t->rank = 2;
+	if (t->has_ended)
+		t->rank -= t->highest > PART_THAT_MATTERS * (double)machine_used_bytes(&f->w->now);
+	else if (t->growth > GROWTH_THAT_RANKS)
+		t->rank = 0;
 }
 
 static int by_rank(const void *a, const void *b)
 {
 	const struct tree *x = a, *y = b;
-	bool x_grows = x->key > GROWTH_THAT_RANKS, y_grows = y->key > GROWTH_THAT_RANKS;
-
-	if (x_grows != y_grows)
-		return x_grows ? -1 : 1;
-	if (x_grows && x->key != y->key)
-		return x->key > y->key ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	if (!x->rank && x->growth != y->growth)
+		return x->growth > y->growth ? -1 : 1;
+	if (x->rank == 1 && x->highest != y->highest)
+		return x->highest > y->highest ? -1 : 1;
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
 	return x->root < y->root ? -1 : 1;
@@ -295,12 +303,14 @@ static void take_growth(struct machine_row *r, const struct series *s, double wi
 
 static void take_worker(const struct fill *f, const struct tree *t, struct machine_row *r)
 {
-	const struct machine_proc *most = NULL;
+	const struct machine_proc *most = NULL, *probed = NULL;
 	size_t i;
 
 	for (i = t->first; i < t->first + t->n; i++) {
 		const struct machine_proc *p = &f->w->procs[f->order[i]];
 
+		if (p->seen > SEEN_FAULTS && (!probed || machine_proc_growth(p) > machine_proc_growth(probed)))
+			probed = p;
 		if (p->has_ended)
 			continue;
 		r->n_procs++;
@@ -308,6 +318,8 @@ static void take_worker(const struct fill *f, const struct tree *t, struct machi
 		if (!most || machine_proc_growth(p) > machine_proc_growth(most))
 			most = p;
 	}
+	if (probed)
+		r->probed_pid = probed->pid;
 	if (!most)
 		return;
 	r->worker_pid = most->pid;

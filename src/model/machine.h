@@ -149,6 +149,7 @@ struct machine_row {
 	int32_t worker_pid;
 	int64_t worker_growth;
 	uint64_t worker_private; /* what its end would give back */
+	int32_t probed_pid;	 /* its member with heap probes that grew most; 0: none */
 };
 
 struct machine_group {

@@ -22,6 +22,7 @@
 #include "base/xalloc.h"
 #include "render/formats.h"
 #include "render/json_text.h"
+#include "render/machine_text.h"
 #include "render/origin.h"
 #include "render/report_internal.h"
 #include "render/stack_order.h"
@@ -364,6 +365,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	add_stacks(out, p, &order, o);
 	add_losses(out, p);
 	json_add_verdict(out, p);
+	json_add_machine(out, p);
 	add_summary(out, p, &order);
 	stack_order_release(&order);
 }

@@ -9,6 +9,7 @@
 
 const struct renderer renderers[] = {
 	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report,
+	  .machine = true,
 	  .diff = render_diff_report },
 	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .by_metric = true, .render = render_folded,
 	  .diff = render_diff_folded },
@@ -17,11 +18,11 @@ const struct renderer renderers[] = {
 	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",
 	  .binary = true, .single = true, .by_metric = true, .render = render_pprof },
 	{ .name = "json", .suffixes = "jsonl ndjson", .help = "JSON lines, for programs", .lines = true,
-	  .render = render_json_lines },
+	  .machine = true, .render = render_json_lines },
 	{ .name = "heapprofile", .suffixes = "heapprofile", .help = "call tree for Chrome's DevTools", .binary = true,
 	  .single = true, .by_metric = true, .render = render_heapprofile },
 	{ .name = "memprobe", .suffixes = "memprobe", .help = "recording: memprobe report and diff read it", .binary = true,
-	  .single = true, .recording = true, .render = render_recording },
+	  .single = true, .recording = true, .machine = true, .render = render_recording },
 	{ .name = NULL },
 };
 

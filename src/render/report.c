@@ -17,6 +17,7 @@
 
 #include "base/units.h"
 #include "render/formats.h"
+#include "render/machine_text.h"
 #include "render/report_internal.h"
 #include "render/verdict_text.h"
 
@@ -146,21 +147,31 @@ static void fit_sections(struct buf *texts, struct report *r)
 	buf_release(&b);
 }
 
+static void add_all_sections(struct buf *all, struct report *r)
+{
+	struct buf texts[N_SECTIONS];
+	size_t i;
+
+	for (i = 0; i < N_SECTIONS; i++)
+		buf_init(&texts[i]);
+	fit_sections(texts, r);
+	for (i = 0; i < N_SECTIONS; i++) {
+		buf_add(all, texts[i].data, texts[i].len);
+		buf_release(&texts[i]);
+	}
+}
+
 void render_report(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
 	struct report r = { .p = p, .o = o, .columns = o->columns ? o->columns : REPORT_COLUMNS };
-	struct buf texts[N_SECTIONS], all = BUF_INIT;
-	size_t i;
+	struct buf all = BUF_INIT;
 
 	if (r.columns < REPORT_LEAST_COLUMNS)
 		r.columns = REPORT_LEAST_COLUMNS;
-	for (i = 0; i < N_SECTIONS; i++)
-		buf_init(&texts[i]);
-	fit_sections(texts, &r);
-	for (i = 0; i < N_SECTIONS; i++) {
-		buf_add(&all, texts[i].data, texts[i].len);
-		buf_release(&texts[i]);
-	}
+	if (p->machine.is_there)
+		report_machine(&all, &r);
+	else
+		add_all_sections(&all, &r);
 	if (o->ascii)
 		text_to_ascii(&all);
 	if (o->color)
@@ -177,11 +188,16 @@ void report_summary(struct buf *out, const struct profile *p, const struct rende
 	struct buf b = BUF_INIT;
 	const char *line, *end;
 
-	verdict_add(&b, p, o);
-	nothing_live(&b, p, &h);
+	if (p->machine.is_there) {
+		machine_add_head(&b, p);
+	} else {
+		verdict_add(&b, p, o);
+		nothing_live(&b, p, &h);
+	}
 	buf_addf(&b, "lost %llu\n", (unsigned long long)profile_lost_events(p));
 	report_add_losses(&b, p, "");
-	report_add_blind(&b, p, "");
+	if (!p->machine.is_there)
+		report_add_blind(&b, p, "");
 	for (line = b.data; *line; line = end + 1) {
 		end = strchr(line, '\n');
 		buf_addf(out, "memprobe: %.*s\n", (int)(end - line), line);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * A run that looks at the whole machine: all processes from /proc (machine_look.h), and heap probes in the few that grow
+ * fastest, by links that no other process pays for. Part of the session.
+ *
+ * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their
+ * calls are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. What grows later is
+ * joined as long as there is room for it, on the rung that holds then. The budget is that of each process, and 2 % of all
+ * CPUs together (budget.c).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "app/session_internal.h"
+#include "base/log.h"
+#include "base/units.h"
+
+#define PROC_ROOT "/proc"
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define MAX_PROBED 4
+#define MAX_FIRST 3 /* what grows later wants a place too */
+#define CHOOSE_NS (3 * NS_PER_S)
+#define COUNT_NS (250 * NS_PER_MS)
+
+int machine_start(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	uint64_t now;
+
+	s->machine = machine_look_new(PROC_ROOT, CGROUP_ROOT);
+	if (!s->machine)
+		return STATUS_FAILED;
+	session_new_attacher(s, true);
+	s->budget = budget_new(s->kern, s->o, p);
+	now = session_now_ns();
+	budget_start(s->budget, now);
+	kern_arm(s->kern);
+	s->armed_ns = kern_armed_ns(s->kern);
+	log_info("looking at %zu processes; heap probes go to those that grow fastest, at most %d",
+		 machine_look_watch(s->machine)->n_procs, MAX_PROBED);
+	return STATUS_OK;
+}
+
+static enum machine_seen seen_now(const struct profile_watch *w)
+{
+	if (w->rung == RUNG_AWAY)
+		return SEEN_HEAP_AWAY;
+	if (rung_is_gated(w->rung) || w->n_steps)
+		return SEEN_HEAP_BURSTS;
+	return w->interval_bytes ? SEEN_HEAP_SAMPLED : SEEN_HEAP_EXACT;
+}
+
+/* How many of those that grow have probes now that had none. */
+static unsigned int probe_growers(struct session *s, size_t most)
+{
+	size_t n_probed = machine_look_n_probed(s->machine), n, i;
+	unsigned int n_new = 0, before;
+	pid_t pids[MAX_PROBED];
+	int err;
+
+	if (n_probed >= most)
+		return 0;
+	n = machine_look_growers(s->machine, pids, most - n_probed);
+	for (i = 0; i < n; i++) {
+		before = attacher_n_probes(s->attacher);
+		err = targets_probe(s, pids[i]);
+		if (err)
+			log_debug("process %d: no heap probes: %s", (int)pids[i], strerror(-err));
+		machine_look_mark(s->machine, pids[i],
+				  attacher_n_probes(s->attacher) > before ? SEEN_HEAP_EXACT : SEEN_PROC);
+		n_new += attacher_n_probes(s->attacher) > before;
+	}
+	return n_new;
+}
+
+static void tell(const struct session *s, const char *load)
+{
+	size_t n = machine_look_n_probed(s->machine);
+
+	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n, n == 1 ? "" : "es",
+		 kern_attach_kind(s->kern), kern_unwinder(s->kern), load);
+}
+
+/* They are watched from now on. */
+static void begin_new(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (!p->procs[i].begin_ns)
+			p->procs[i].begin_ns = session_now_ns() - s->armed_ns;
+}
+
+/* Their calls have been counted. */
+static void arm(struct session *s, uint64_t now_ns)
+{
+	const char *load = s->o->sample_auto ? budget_choose(s->budget, now_ns) : "";
+
+	s->choose_ns = 0;
+	s->has_chosen = true;
+	begin_new(s);
+	budget_start(s->budget, session_now_ns());
+	kern_arm(s->kern);
+	tell(s, load);
+}
+
+/* The first: nothing is counted while they are attached one after the other. */
+static void choose(struct session *s, uint64_t now_ns)
+{
+	if (now_ns - s->armed_ns < CHOOSE_NS)
+		return;
+	kern_count_calls(s->kern);
+	if (!probe_growers(s, MAX_FIRST)) {
+		kern_arm(s->kern);
+		return;
+	}
+	now_ns = session_now_ns();
+	if (s->o->sample_auto)
+		budget_count_begin(s->budget, now_ns);
+	s->choose_ns = now_ns + COUNT_NS;
+}
+
+void machine_tick(struct session *s, uint64_t now_ns)
+{
+	if (!s->machine)
+		return;
+	if (s->choose_ns && now_ns >= s->choose_ns)
+		arm(s, now_ns);
+	if (!machine_look_tick(s->machine, now_ns) || s->choose_ns || !(s->o->planes & PLANE_HEAP))
+		return;
+	if (!s->has_chosen)
+		choose(s, now_ns);
+	else if (!kern_gate_is_shut(s->kern) && probe_growers(s, MAX_PROBED)) {
+		begin_new(s);
+		tell(s, "");
+	}
+}
+
+void machine_report(struct session *s, bool with_shares)
+{
+	struct profile *p = collector_profile(s->collector);
+
+	if (!s->machine)
+		return;
+	machine_look_mark_all(s->machine, seen_now(&p->watch));
+	machine_look_fill(s->machine, p, with_shares);
+	p->cost.n_processes = p->machine.n_probed;
+}

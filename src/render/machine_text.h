@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The first three lines on a whole machine: who grows, when something is full, what to type next. Pure. */
+#ifndef MEMPROBE_RENDER_MACHINE_TEXT_H
+#define MEMPROBE_RENDER_MACHINE_TEXT_H
+
+#include "base/buf.h"
+#include "model/profile.h"
+
+/* Forecasts beyond this are none. */
+#define MACHINE_FAR_S (30 * 86400.0)
+
+void machine_add_head(struct buf *out, const struct profile *p);
+/* The row that grows most, for certain where there is one; NULL: nothing does. */
+const struct machine_row *machine_grower(const struct machine *m);
+
+/* report_machine.c, json_machine.c */
+struct report;
+void report_machine(struct buf *out, const struct report *r);
+void json_add_machine(struct buf *out, const struct profile *p);
+
+#endif
