@@ -164,8 +164,7 @@ static void add_full(struct buf *out, const struct profile *p)
 	if (!m->now.swap_total_bytes)
 		buf_adds(out, "; swap off");
 	else
-		buf_addf(out, "; swap %s of %s free", units_format_size(used, m->now.swap_free_bytes),
-			 units_format_size(total, m->now.swap_total_bytes));
+		buf_addf(out, "; swap free %s", units_format_size(used, m->now.swap_free_bytes));
 	if (m->now.stall_10s >= 0.005)
 		buf_addf(out, "; memory stall %.0f %%", m->now.stall_10s * 100);
 	buf_addf(out, "; OOM kills: %llu", (unsigned long long)m->now.oom_kills);
