@@ -331,6 +331,7 @@ static int loop(struct session *s)
 			reap = now + NS_PER_S;
 		}
 		machine_tick(s, now);
+		now = session_now_ns(); /* looking and attaching take their time */
 		if (now >= look && !s->choose_ns)
 			look = budget_tick(s->budget, now);
 		attacher_watch_others(s->attacher);

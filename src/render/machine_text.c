@@ -166,7 +166,7 @@ static void add_full(struct buf *out, const struct profile *p)
 	else
 		buf_addf(out, "; swap free %s", units_format_size(used, m->now.swap_free_bytes));
 	if (m->now.stall_10s >= 0.005)
-		buf_addf(out, "; memory stall %.0f %%", m->now.stall_10s * 100);
+		buf_addf(out, "; stalls %.0f %%", m->now.stall_10s * 100);
 	buf_addf(out, "; OOM kills: %llu", (unsigned long long)m->now.oom_kills);
 	if (m->now.oom_kills > m->first.oom_kills)
 		buf_addf(out, " (%llu now)", (unsigned long long)(m->now.oom_kills - m->first.oom_kills));

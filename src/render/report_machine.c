@@ -189,7 +189,7 @@ static void add_total(struct buf *out, const struct machine *m, const struct tab
 	char label[64];
 
 	snprintf(label, sizeof(label), "%s (%.1f of %.1f %s)",
-		 m->now.swap_total_bytes > m->now.swap_free_bytes ? "RAM and swap in use" : "RAM in use",
+		 m->now.swap_total_bytes > m->now.swap_free_bytes ? "RAM+swap" : "RAM in use",
 		 (double)machine_used_bytes(&m->now) / bytes, (double)m->now.total_bytes / bytes, unit);
 	add_other_row(out, label, u, a, "");
 }
