@@ -17,6 +17,7 @@ import fnmatch
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -187,6 +188,8 @@ def main():
     if why:
         print(f"cannot run: {why}", file=sys.stderr)
         return 77
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # by way of what ends programs and swap
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     say = print if args.v else lambda line: None
     with Swap() as swap:
         for n, batch in enumerate(batches(args, swap.is_there, say)):
