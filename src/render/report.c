@@ -96,6 +96,7 @@ static const struct report_section {
 	{ .add = add_marks, .hang = 8, .least = 2 },
 	{ .add = report_bridge, .hang = 0, .least = 12 },
 	{ .add = report_table, .hang = 0, .is_table = true },
+	{ .add = report_rss, .hang = 8, .least = 2 },
 	{ .add = report_trust, .hang = 8, .least = 3 },
 	{ .add = report_cost, .hang = 8, .least = 2 },
 	{ .add = report_blind, .hang = 8, .least = 2 },
@@ -163,15 +164,21 @@ static void add_all_sections(struct buf *all, struct report *r)
 
 void render_report(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
-	struct report r = { .p = p, .o = o, .columns = o->columns ? o->columns : REPORT_COLUMNS };
+	struct report r = { .p = p, .table_p = p, .o = o, .columns = o->columns ? o->columns : REPORT_COLUMNS };
+	struct profile view = { 0 };
 	struct buf all = BUF_INIT;
 
 	if (r.columns < REPORT_LEAST_COLUMNS)
 		r.columns = REPORT_LEAST_COLUMNS;
+	if (o->metric == METRIC_RSS_BYTES) {
+		profile_rss_view(&view, p);
+		r.table_p = &view;
+	}
 	if (p->machine.is_there)
 		report_machine(&all, &r);
 	else
 		add_all_sections(&all, &r);
+	free(view.stacks);
 	if (o->ascii)
 		text_to_ascii(&all);
 	if (o->color)

@@ -84,6 +84,7 @@ void text_to_ascii(struct buf *b);
 
 struct report {
 	const struct profile *p;
+	const struct profile *table_p; /* the same, or with first touches in place of allocations */
 	const struct render_opts *o;
 	unsigned int columns;
 	unsigned int terse;
@@ -99,6 +100,9 @@ void report_runtimes(struct buf *out, const struct report *r);
 /* report_target.c: who was watched, for how long */
 void report_targets(struct buf *out, const struct report *r);
 void report_window(struct buf *out, const struct report *r);
+
+/* report_rss.c: what was touched, given back, never touched */
+void report_rss(struct buf *out, const struct report *r);
 
 /* A line per kind of loss that happened. */
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent);

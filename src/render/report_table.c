@@ -130,6 +130,11 @@ static void stack_row(const struct stack_table *t, const struct table_row *row, 
 
 /* ---- what is in it ---- */
 
+static bool is_rss(const struct render_opts *o)
+{
+	return o->metric == METRIC_RSS_BYTES;
+}
+
 static bool shows_live(const struct render_opts *o)
 {
 	return o->metric == METRIC_LIVE_BYTES || o->metric == METRIC_LIVE_BLOCKS;
@@ -207,7 +212,7 @@ static void add_net(struct buf *text, const struct stack_table *t)
 	char made[16], gone[16];
 
 	if (!shows_live(t->o)) {
-		buf_adds(text, "allocated in the window");
+		buf_adds(text, is_rss(t->o) ? "first touched in the window" : "allocated in the window");
 		return;
 	}
 	buf_addf(text, "net (%s made, %s freed again)", units_format_size(made, t->h.alloc_bytes),
@@ -246,13 +251,14 @@ static void print_heading(const struct stack_table *t)
 	char amount[32], rate[32];
 	size_t begin = t->out->len + 1, i = 0;
 
-	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o) ? "LIVE" : "ALLOC", t->unit.name);
+	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o) ? "LIVE" : is_rss(t->o) ? "RSS" : "ALLOC",
+		 t->unit.name);
 	snprintf(rate, sizeof(rate), "%s/min", t->rate_unit.name);
 	buf_addf(t->out, "\n%2s %9s%*s %9s", "#", amount, t->has_error ? ERROR_COLUMNS : 0, "", rate);
 	if (t->has_alive)
 		buf_addf(t->out, " %5s", "ALIVE");
 	if (t->has_blocks)
-		buf_addf(t->out, " %9s", "BLOCKS");
+		buf_addf(t->out, " %9s", is_rss(t->o) ? "PAGES" : "BLOCKS");
 	if (t->has_age)
 		buf_addf(t->out, " %6s", "AGE");
 	if (t->has_kind)
@@ -306,8 +312,9 @@ static void put_small_last(struct stack_table *t)
 
 static void open_table(struct stack_table *t, struct buf *out, const struct report *r)
 {
-	*t = (struct stack_table){ .out = out, .r = r, .p = r->p, .o = r->o, .h = heap_net_of(r->p, UINT32_MAX) };
-	t->stacks = stacks_by_size(r->p, r->o, &t->n_stacks);
+	*t = (struct stack_table){ .out = out, .r = r, .p = r->table_p, .o = r->o,
+				   .h = heap_net_of(r->table_p, UINT32_MAX) };
+	t->stacks = stacks_by_size(r->table_p, r->o, &t->n_stacks);
 	put_small_last(t);
 	t->has_alive = r->p->has_verdict && shows_live(r->o);
 	t->has_kind = t->has_alive && r->columns >= NARROWEST;

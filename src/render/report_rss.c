@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The report's section on resident memory: what was touched and given back in the window, and the stacks whose blocks
+ * are in good part never touched.
+ *
+ *	rss     first touched 17.7 MiB, given back 5.5 MiB (munmap 2.9 MiB, brk 1.6 MiB, madvise 1.0 MiB)
+ *	        never touched: 7.0 MiB of the 8.0 MiB of Cache::reserve
+ *
+ * Nothing where that is less than a MiB. Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "render/report_internal.h"
+
+#define WORTH_TELLING MIB
+#define MOST_STACKS 3
+
+struct released {
+	enum mp_rss_release how;
+	uint64_t bytes;
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct released *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return (int)x->how - (int)y->how;
+}
+
+static void add_released(struct buf *out, const struct profile *p, uint64_t sum)
+{
+	struct released r[MP_RSS_RELEASES];
+	char size[16];
+	size_t i, k;
+
+	for (k = 0; k < MP_RSS_RELEASES; k++) {
+		r[k] = (struct released){ (enum mp_rss_release)k, 0 };
+		for (i = 0; i < p->n_procs; i++)
+			r[k].bytes += p->procs[i].rss.released_bytes[k];
+	}
+	qsort(r, MP_RSS_RELEASES, sizeof(r[0]), by_bytes);
+	buf_addf(out, ", given back %s", units_format_size(size, sum));
+	for (k = 0; k < MP_RSS_RELEASES && r[k].bytes * 100 > sum; k++)
+		buf_addf(out, "%s%s %s", k ? ", " : " (", rss_release_name(r[k].how), units_format_size(size, r[k].bytes));
+	buf_adds(out, sum ? ")" : "");
+}
+
+static void add_sums(struct buf *out, const struct profile *p)
+{
+	uint64_t touched = 0, released = 0, lazy = 0;
+	char size[16];
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		touched += p->procs[i].rss.touched_bytes;
+		released += rss_released_bytes(&p->procs[i].rss);
+		lazy += p->procs[i].state == PROC_RUNNING ? p->procs[i].now.lazy_free_bytes : 0;
+	}
+	if (touched + released < WORTH_TELLING && lazy < WORTH_TELLING)
+		return;
+	buf_addf(out, "rss     first touched %s", units_format_size(size, touched));
+	add_released(out, p, released);
+	if (lazy >= WORTH_TELLING)
+		buf_addf(out, "; %s may be taken by the kernel (MADV_FREE)", units_format_size(size, lazy));
+	buf_addc(out, '\n');
+}
+
+static int by_untouched(const void *a, const void *b)
+{
+	const struct profile_stack *const *x = a, *const *y = b;
+
+	if ((*x)->untouched_bytes != (*y)->untouched_bytes)
+		return (*x)->untouched_bytes > (*y)->untouched_bytes ? -1 : 1;
+	return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+static void add_untouched(struct buf *out, const struct profile *p, const struct profile_stack *const *v, size_t n)
+{
+	char untouched[16], live[16];
+	size_t i;
+
+	for (i = 0; i < n && i < MOST_STACKS; i++) {
+		const char *name = own_frame_name(p, v[i]);
+
+		buf_addf(out, "%snever touched: %s%s of the %s of ", i || (out->len && strstr(out->data, "rss  ")) ? "        " : "rss     ",
+			 p->untouched_estimated ? "about " : "", units_format_size(untouched, v[i]->untouched_bytes),
+			 units_format_size(live, totals_live_bytes(&v[i]->t)));
+		add_short_name(out, name);
+		buf_addc(out, '\n');
+	}
+}
+
+void report_rss(struct buf *out, const struct report *r)
+{
+	const struct profile *p = r->p;
+	const struct profile_stack **v = xcalloc(p->n_stacks + 1, sizeof(*v));
+	size_t i, n = 0;
+
+	if (*profile_str(p, p->rss_missing))
+		buf_addf(out, "rss     who touches memory first is not seen: %s\n", profile_str(p, p->rss_missing));
+	if (r->terse < REPORT_TERSEST)
+		add_sums(out, p);
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].untouched_bytes > WORTH_TELLING &&
+		    p->stacks[i].untouched_bytes * 10 > totals_live_bytes(&p->stacks[i].t))
+			v[n++] = &p->stacks[i];
+	if (n)
+		qsort(v, n, sizeof(*v), by_untouched);
+	add_untouched(out, p, v, r->terse ? n > 0 : n);
+	free(v);
+}
