@@ -58,6 +58,8 @@ void collector_sweep(struct collector *c);
 void collector_look(struct collector *c);
 /* The verdict so far, and what it needs of each stack: reads the block table; after collector_snapshot. 0 or -errno. */
 int collector_judge(struct collector *c);
+/* A mark at this moment. 0, -ENOSPC: all marks are set, or -errno. */
+int collector_mark(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

@@ -61,6 +61,8 @@ struct collector {
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
 	size_t lazy_proc;
+	struct checkpoint lately[2]; /* lifetimes_look.c: a second old and two, the newer first */
+	struct checkpoint at_marks[PROFILE_MAX_MARKS]; /* v NULL: not counted */
 	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
@@ -106,6 +108,13 @@ bool snapshot_block_passes(const struct options *o, const struct mp_block *b, ui
 int survival_correct(struct collector *c);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
 void survival_sweep(struct collector *c);
+/* evidence.c: of this moment, from the kernel's tables; 0 or -errno */
+int checkpoint_take(struct collector *c, struct checkpoint *out);
+/* lifetimes_look.c */
+void lifetimes_look(struct collector *c);
+struct lifetimes_pass *lifetimes_look_begin(struct collector *c);
+void lifetimes_look_end(struct collector *c, struct lifetimes_pass *a);
+void lifetimes_look_release(struct collector *c);
 /* evidence.c: the checkpoint that is a quarter to a half of the window old; what the verdict needs, and the verdict */
 const struct checkpoint *collector_early(const struct collector *c);
 int evidence_collect(struct collector *c);

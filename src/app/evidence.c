@@ -35,6 +35,7 @@ static uint64_t monotonic_ns(void)
 
 void evidence_release(struct collector *c)
 {
+	lifetimes_look_release(c);
 	free(c->older.v);
 	free(c->newer.v);
 	table_release(&c->met);
@@ -74,28 +75,35 @@ static void look_at_heap(struct collector *c, double t_s)
 		series_add(&c->profile.heap, t_s, bytes);
 }
 
-/* At 1, 2, 4... s: what each stack had allocated, and what of it lived. */
-static void checkpoint(struct collector *c)
+int checkpoint_take(struct collector *c, struct checkpoint *out)
 {
-	struct profile *p = &c->profile;
-	struct checkpoint now = { 0 };
+	const struct profile *p = &c->profile;
 	size_t i;
+	int err = kern_read_stacks(c->kern, snapshot_take_stack, c);
 
-	snapshot_fill_times(c);
-	if (p->window_ns < NS_PER_S || p->window_ns < 2 * c->newer.window_ns)
-		return;
-	if (kern_read_stacks(c->kern, snapshot_take_stack, c))
-		return;
+	if (err)
+		return err;
 	vm_plane_fill(c);
-	now.window_ns = p->window_ns;
-	now.n = p->n_stacks;
-	now.v = xcalloc(now.n + 1, sizeof(*now.v));
-	for (i = 0; i < now.n; i++)
-		now.v[i] = (struct checkpoint_stack){
+	*out = (struct checkpoint){ .window_ns = p->window_ns, .n = p->n_stacks };
+	out->v = xcalloc(out->n + 1, sizeof(*out->v));
+	for (i = 0; i < out->n; i++)
+		out->v[i] = (struct checkpoint_stack){
 			.bytes = p->stacks[i].t.alloc_bytes,
 			.blocks = p->stacks[i].t.alloc_blocks,
 			.live_blocks = totals_live_blocks(&p->stacks[i].t),
 		};
+	return 0;
+}
+
+/* At 1, 2, 4... s: what each stack had allocated, and what of it lived. */
+static void checkpoint(struct collector *c)
+{
+	const struct profile *p = &c->profile;
+	struct checkpoint now;
+
+	snapshot_fill_times(c);
+	if (p->window_ns < NS_PER_S || p->window_ns < 2 * c->newer.window_ns || checkpoint_take(c, &now))
+		return;
 	free(c->older.v);
 	c->older = c->newer;
 	c->newer = now;
@@ -130,6 +138,7 @@ void collector_look(struct collector *c)
 	look_at_heap(c, t_s);
 	checkpoint(c);
 	keep_windows(c, t_s);
+	lifetimes_look(c);
 	if (c->profile.n_procs > MANY_PROCS)
 		least = NS_PER_S;
 	took = (monotonic_ns() - begin) * LOOK_SHARE;
@@ -152,6 +161,7 @@ struct class_part {
 struct pass {
 	struct collector *c;
 	const struct checkpoint *early;
+	struct lifetimes_pass *lifetimes;
 	uint64_t early_ms;
 	bool by_class;
 	struct class_part *parts;
@@ -202,6 +212,7 @@ static void look_at_block(void *ctx, const struct mp_block_key *key, const struc
 		a->c->profile.stacks[at].early_alive += weight;
 	if (a->by_class)
 		add_to_part(a, at, b, weight);
+	lifetimes_block(a->lifetimes, at, b->size_bytes, weight, b->birth_ms, b->flags & MP_BLOCK_AGE_UNKNOWN);
 }
 
 static void note_old(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
@@ -288,6 +299,7 @@ int evidence_collect(struct collector *c)
 	int err;
 
 	begin_pass(&a);
+	a.lifetimes = lifetimes_look_begin(c);
 	err = kern_read_old_frees(c->kern, note_old, &a.by_class);
 	if (!err)
 		err = kern_read_blocks(c->kern, look_at_block, &a);
@@ -297,6 +309,7 @@ int evidence_collect(struct collector *c)
 	if (!err && a.by_class)
 		give_old(&a);
 	end_pass(c);
+	lifetimes_look_end(c, a.lifetimes);
 	if (!err)
 		profile_judge(p);
 	free(a.parts);

@@ -192,31 +192,18 @@ static int record(struct session *s, bool final)
 	return err ? err : recorder_add(s->recorder, p, now, now - begin);
 }
 
-/* The report tells live heap at each mark, and the growth since. */
+/* The report tells live heap at each mark, and what was born between them and lives. */
 static int set_mark(struct session *s)
 {
-	struct profile *p = collector_profile(s->collector);
-	struct profile_mark m = { 0 };
-	size_t i;
-	int err;
+	int err = collector_mark(s->collector);
 
-	if (p->n_marks == PROFILE_MAX_MARKS) {
-		log_warn("SIGUSR2: %d marks are set already: this one is not", PROFILE_MAX_MARKS);
+	if (err == -ENOSPC) {
+		log_warn("%d marks are set already: this one is not", PROFILE_MAX_MARKS);
 		return 0;
 	}
-	err = collector_snapshot(s->collector, false);
-	if (err)
-		return err;
-	m.time_ns = p->window_ns;
-	for (i = 0; i < p->n_stacks; i++) {
-		if (!stack_is_heap(&p->stacks[i]))
-			continue;
-		m.live_bytes += totals_live_bytes(&p->stacks[i].t);
-		m.live_blocks += totals_live_blocks(&p->stacks[i].t);
-	}
-	p->marks[p->n_marks++] = m;
-	log_info("mark %zu set", p->n_marks);
-	return 0;
+	if (!err)
+		log_info("mark %zu set", collector_profile(s->collector)->n_marks);
+	return err;
 }
 
 /* ---- the loop ---- */
@@ -317,11 +304,13 @@ static bool targets_ended(struct session *s)
 static int loop(struct session *s)
 {
 	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS;
-	uint64_t reap = s->armed_ns + NS_PER_S, now, look = 0;
+	uint64_t reap = s->armed_ns + NS_PER_S, mark = UINT64_MAX, now, look = 0;
 	int err = 0;
 
 	if (s->o->interval_ns && !s->ui)
 		next = s->armed_ns + s->o->interval_ns;
+	if (s->o->mark_ns)
+		mark = s->armed_ns + s->o->mark_ns;
 	while (!err && !s->n_interrupts && !s->want_end) {
 		session_wait(s, look < end && look < next ? look : end < next ? end : next);
 		session_poll(s);
@@ -342,9 +331,11 @@ static int loop(struct session *s)
 			collector_sweep(s->collector);
 			sweep = now + SWEEP_NS;
 		}
-		if (s->want_mark) {
+		if (s->want_mark || now >= mark) {
 			s->want_mark = false;
 			err = set_mark(s);
+			while (mark <= now)
+				mark += s->o->mark_ns;
 		}
 		if (!err && s->ui)
 			err = s->ui->tick(s->ui->ctx, s);

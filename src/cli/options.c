@@ -100,6 +100,15 @@ static enum options_result take_interval(struct parser *p, const char *arg)
 	return r;
 }
 
+static enum options_result take_mark(struct parser *p, const char *arg)
+{
+	enum options_result r = parse_time(p, arg, &p->o->mark_ns);
+
+	if (!r && p->o->mark_ns < 100 * NS_PER_MS)
+		return fail(p, "%s: at least 100ms: '%s'", p->given, arg);
+	return r;
+}
+
 static enum options_result take_format(struct parser *p, const char *arg)
 {
 	p->o->renderer = renderer_by_name(arg);
@@ -324,6 +333,7 @@ static const struct option_row {
 	{ 'd', "duration", "TIME", take_duration, "Time",
 	  "stop after TIME: 30, 5m, 8h; 0 = until Ctrl-C (default 30 s, COMMAND: all)" },
 	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },
+	{ 'M', "mark", "TIME", take_mark, NULL, "set a mark each TIME: what is born between marks and survives is told" },
 	{ 'f', "format", "NAME", take_format, "Output",
 	  "report (terminal), folded (else), flamegraph, pprof, json, heapprofile" },
 	{ 0, "flamegraph", NULL, take_format_name, NULL, "short for -f flamegraph: one SVG file, for a web browser" },

@@ -58,6 +58,7 @@ struct options {
 	bool has_metric; /* -m given */
 	struct output_option *outputs; /* -o, in order */
 	size_t n_outputs;
+	uint64_t mark_ns; /* --mark: one each so often; 0: none */
 	uint64_t older_ns; /* --older: only blocks at least this old */
 	uint64_t min_size_bytes, max_size_bytes; /* of a block; max UINT64_MAX = none */
 	uint64_t min_bytes; /* of a stack */

@@ -176,6 +176,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(rss_missing, FIELD_STRING, 0),
 	FACT(untouched_estimated, FIELD_ENUM, 2),
 	FACT(verdict.need_s, FIELD_FLOAT, 0),
+	FACT(lifetimes.recent_ms, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -287,6 +288,26 @@ static const struct codec_field machine_group_rows[] = {
 const struct codec_table codec_machine_groups = TABLE(struct machine_group, machine_group_rows);
 IS_AS_LISTED(struct machine_group, 80);
 IS_AS_LISTED(struct machine_memory, 112);
+
+#define LIFETIME(member) ROW(struct lifetime_row, member, FIELD_NUMBER, 0)
+
+static const struct codec_field lifetime_rows[] = {
+	LIFETIME(stack),	 LIFETIME(half_ms),	 LIFETIME(nine_tenths_ms),
+	LIFETIME(recent_blocks), LIFETIME(recent_alive),
+};
+
+const struct codec_table codec_lifetimes = TABLE(struct lifetime_row, lifetime_rows);
+IS_AS_LISTED(struct lifetime_row, 32);
+
+#define SURVIVOR(member) ROW(struct survivor_row, member, FIELD_NUMBER, 0)
+
+static const struct codec_field survivor_rows[] = {
+	SURVIVOR(stack),      SURVIVOR(interval),    SURVIVOR(bytes), SURVIVOR(blocks),
+	SURVIVOR(made_bytes), SURVIVOR(made_blocks),
+};
+
+const struct codec_table codec_survivors = TABLE(struct survivor_row, survivor_rows);
+IS_AS_LISTED(struct survivor_row, 40);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

@@ -225,6 +225,29 @@ static void read_machine(struct reader *r, struct codec_in *in, const struct cod
 	codec_records_read(&r->column, in, &codec_machine_groups, m->groups, m->n_groups, bounds);
 }
 
+/* Of stacks and marks that are there. */
+static void read_lifetimes(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
+{
+	struct profile *p = r->p;
+	struct lifetimes *l = &p->lifetimes;
+	size_t i;
+
+	memset(l->rows, 0, sizeof(l->rows));
+	memset(l->survivors, 0, sizeof(l->survivors));
+	l->n = l->n_survivors = 0;
+	if (in->p == in->end)
+		return;
+	l->n = read_count(in, LIFETIMES_STACKS);
+	codec_records_read(&r->column, in, &codec_lifetimes, l->rows, l->n, bounds);
+	l->n_survivors = read_count(in, LIFETIMES_MOST_SURVIVORS);
+	codec_records_read(&r->column, in, &codec_survivors, l->survivors, l->n_survivors, bounds);
+	for (i = 0; i < l->n; i++)
+		in->bad |= l->rows[i].stack >= p->n_stacks;
+	for (i = 0; i < l->n_survivors; i++)
+		in->bad |= l->survivors[i].interval > p->n_marks + 1 ||
+			   (l->survivors[i].stack != LIFETIMES_REST && l->survivors[i].stack >= p->n_stacks);
+}
+
 static void read_facts(struct reader *r, struct codec_in *in)
 {
 	struct codec_bounds bounds = bounds_of(r);
@@ -244,6 +267,7 @@ static void read_facts(struct reader *r, struct codec_in *in)
 	read_losses(p, in);
 	read_bridges(r, in, &bounds);
 	read_machine(r, in, &bounds);
+	read_lifetimes(r, in, &bounds);
 	p->window_ns = r->snap.window_ns;
 	p->wall_time_ns = r->snap.wall_time_ns;
 	p->final = r->snap.final;

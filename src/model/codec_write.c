@@ -361,6 +361,10 @@ static void put_facts(struct codec_writer *w, const struct profile *p)
 	codec_records_add(&w->column, &w->plain, &codec_machine_rows, NULL, p->machine.rows, p->machine.n_rows);
 	codec_add_number(&w->plain, p->machine.n_groups);
 	codec_records_add(&w->column, &w->plain, &codec_machine_groups, NULL, p->machine.groups, p->machine.n_groups);
+	codec_add_number(&w->plain, p->lifetimes.n);
+	codec_records_add(&w->column, &w->plain, &codec_lifetimes, NULL, p->lifetimes.rows, p->lifetimes.n);
+	codec_add_number(&w->plain, p->lifetimes.n_survivors);
+	codec_records_add(&w->column, &w->plain, &codec_survivors, NULL, p->lifetimes.survivors, p->lifetimes.n_survivors);
 	put_section(w, KIND_FACT);
 }
 

@@ -26,6 +26,7 @@
 #include "bpf/memprobe.h"
 #include "model/bridge.h"
 #include "model/ladder.h"
+#include "model/lifetimes.h"
 #include "model/limit.h"
 #include "model/machine.h"
 #include "model/series.h"
@@ -188,7 +189,7 @@ struct profile_mark {
 	uint64_t live_bytes, live_blocks;
 };
 
-#define PROFILE_MAX_MARKS 32
+#define PROFILE_MAX_MARKS LIFETIMES_MOST_MARKS
 #define PROFILE_MAX_BRIDGES 4
 
 struct profile {
@@ -209,6 +210,7 @@ struct profile {
 	struct profile_watch watch;
 	struct profile_mark marks[PROFILE_MAX_MARKS];
 	size_t n_marks;
+	struct lifetimes lifetimes; /* with the last snapshot */
 	struct bridge bridges[PROFILE_MAX_BRIDGES]; /* of few processes only */
 	size_t n_bridges;
 	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */

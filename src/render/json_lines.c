@@ -143,6 +143,48 @@ static void add_steps_and_marks(struct buf *out, const struct profile *p)
 	}
 }
 
+/* What was born between marks and lives. */
+static void add_survivors(struct buf *out, const struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->lifetimes.n_survivors; i++) {
+		const struct survivor_row *v = &p->lifetimes.survivors[i];
+
+		begin(out, "survivors");
+		if (v->stack != LIFETIMES_REST)
+			buf_addf(out, ",\"id\":\"%016llx\"", (unsigned long long)p->stacks[v->stack].id);
+		if (v->interval <= p->n_marks) {
+			json_add_uint(out, "from_ms", v->interval ? p->marks[v->interval - 1].time_ns / NS_PER_MS : 0);
+			json_add_uint(out, "to_ms", (v->interval < p->n_marks ? p->marks[v->interval].time_ns : p->window_ns) / NS_PER_MS);
+		}
+		json_add_uint(out, "live_bytes", v->bytes);
+		json_add_uint(out, "live_blocks", v->blocks);
+		json_add_uint(out, "made_bytes", v->made_bytes);
+		json_add_uint(out, "made_blocks", v->made_blocks);
+		end(out);
+	}
+}
+
+static void add_lifetimes(struct buf *out, const struct profile *p, const struct profile_stack *s)
+{
+	const struct lifetimes *l = &p->lifetimes;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		if (&p->stacks[l->rows[i].stack] != s)
+			continue;
+		json_add_uint(out, "half_ms", l->rows[i].half_ms);
+		json_add_uint(out, "nine_tenths_ms", l->rows[i].nine_tenths_ms);
+		if (!l->rows[i].recent_blocks)
+			return;
+		json_add_uint(out, "recent_ms", l->recent_ms);
+		json_add_uint(out, "recent_blocks", l->rows[i].recent_blocks);
+		json_add_uint(out, "recent_alive_blocks", l->rows[i].recent_alive);
+		return;
+	}
+}
+
 static void add_losses(struct buf *out, const struct profile *p)
 {
 	int i;
@@ -282,6 +324,7 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);
 	}
+	add_lifetimes(out, p, s);
 	if (p->has_verdict) {
 		json_add_uint(out, "early_blocks", s->early_blocks);
 		json_add_uint(out, "early_alive_blocks", s->early_alive);
@@ -360,6 +403,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	stack_order_make_all(&order, p, o);
 	add_header(out, p, o);
 	add_steps_and_marks(out, p);
+	add_survivors(out, p);
 	add_processes(out, p, &order);
 	json_add_bridges(out, p);
 	add_stacks(out, p, &order, o);

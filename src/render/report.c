@@ -21,14 +21,6 @@
 #include "render/report_internal.h"
 #include "render/verdict_text.h"
 
-static void add_signed_size(struct buf *out, int64_t bytes)
-{
-	char size[16];
-
-	units_format_size(size, (uint64_t)(bytes < 0 ? -bytes : bytes));
-	buf_addf(out, "%s%s", bytes < 0 ? "-" : bytes > 0 ? "+" : "", size);
-}
-
 static void nothing_live(struct buf *out, const struct profile *p, const struct heap_net *h)
 {
 	char n[32];
@@ -40,23 +32,6 @@ static void nothing_live(struct buf *out, const struct profile *p, const struct 
 		buf_addf(out, "          nothing allocated in the window was kept; %s calls were seen, so the probes work\n", n);
 	else
 		buf_adds(out, "          no allocator call was made in the window\n");
-}
-
-static void add_marks(struct buf *out, const struct report *r)
-{
-	const struct profile *p = r->p;
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
-	char at[24], live[16];
-	size_t i;
-
-	for (i = 0; i < p->n_marks; i++) {
-		const struct profile_mark *m = &p->marks[i];
-
-		buf_addf(out, "mark %zu  at %s: %s live; since then ", i + 1, units_format_duration(at, m->time_ns),
-			 units_format_size(live, m->live_bytes));
-		add_signed_size(out, (int64_t)h.live_bytes - (int64_t)m->live_bytes);
-		buf_addf(out, ", %+lld blocks\n", (long long)h.live_blocks - (long long)m->live_blocks);
-	}
 }
 
 /* ---- the sections, in their order ---- */
@@ -93,7 +68,7 @@ static const struct report_section {
 	{ .add = report_targets, .hang = 8, .least = 5 },
 	{ .add = report_runtimes, .hang = 8, .least = 1 },
 	{ .add = report_window, .hang = 8, .least = 2 },
-	{ .add = add_marks, .hang = 8, .least = 2 },
+	{ .add = report_marks, .hang = 0, .least = 6 },
 	{ .add = report_bridge, .hang = 0, .least = 12 },
 	{ .add = report_table, .hang = 0, .is_table = true },
 	{ .add = report_rss, .hang = 8, .least = 2 },

@@ -97,6 +97,10 @@ void report_cost(struct buf *out, const struct report *r);
 void report_blind(struct buf *out, const struct report *r);
 /* report_runtime.c: the managed runtimes that were found */
 void report_runtimes(struct buf *out, const struct report *r);
+/* report_marks.c: what was born between marks and lives */
+void report_marks(struct buf *out, const struct report *r);
+/* A line on how long the blocks of a stack live; nothing when it is not known. */
+void report_add_lifetime(struct buf *out, const struct profile *p, const struct profile_stack *s);
 /* report_target.c: who was watched, for how long */
 void report_targets(struct buf *out, const struct report *r);
 void report_window(struct buf *out, const struct report *r);

@@ -124,8 +124,10 @@ static void stack_row(const struct stack_table *t, const struct table_row *row, 
 		snprintf(alive_text, sizeof(alive_text), alive > 0 && alive < 0.01 ? "<1 %%" : "%.0f %%", alive * 100);
 	column = print_row(t, &(struct row_texts){ n, age, alive_text, verdict_kind(t->p, s) }, row);
 	report_add_where(t->out, t->p, s, column, t->r->columns, lines);
-	if (t->o->all_frames)
-		report_add_frames(t->out, t->p, s);
+	if (!t->o->all_frames)
+		return;
+	report_add_frames(t->out, t->p, s);
+	report_add_lifetime(t->out, t->p, s);
 }
 
 /* ---- what is in it ---- */

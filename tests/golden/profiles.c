@@ -171,6 +171,7 @@ static uint32_t rich_frame(struct profile *p, const char *name, const char *modu
 		if (!strcmp(ids[i], module))
 			f.build_id = profile_string(p, ids[i + 1]);
 	f.class = !strcmp(module, "libc.so.6") ? FRAME_ALLOCATOR : FRAME_APP;
+	f.is_managed = !strcmp(name, "main") && line == 9;
 	if (*name == '[') {
 		f.class = *module ? FRAME_UNKNOWN : FRAME_NOTE;
 		f.vaddr = *module ? 0x12f0 : 0;
@@ -214,6 +215,9 @@ void make_rich(struct profile *p)
 	p->command_line = profile_string(p, "memprobe -p 4242 -o 'a b.jsonl'");
 	make_process(p, 7, 4242, "gatewayd");
 	make_process(p, 8, 4243, "gate \"worker\"")->state = PROC_EXITED;
+	p->procs[0].runtime = profile_string(p, "V8 11.3.244");
+	p->procs[1].runtime = profile_string(p, "CPython 3.11.2");
+	p->procs[1].runtime_reason = profile_string(p, "a build of another layout");
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
 	p->procs[1].end_ns = 21 * NS_PER_S;
@@ -234,6 +238,12 @@ void make_rich(struct profile *p)
 		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
 	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
 	add_rich_stacks(p);
+	p->lifetimes.recent_ms = 1250;
+	p->lifetimes.rows[p->lifetimes.n++] = (struct lifetime_row){ .stack = 2, .half_ms = 9000, .nine_tenths_ms = 27000,
+								     .recent_blocks = 40, .recent_alive = 1 };
+	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ 2, 0, 300, 3, 900, 9 };
+	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ 2, 2, 100, 1, 0, 0 };
+	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ LIFETIMES_REST, 1, 60, 1, 70, 2 };
 }
 
 /*
