@@ -16,6 +16,23 @@ struct call {
 	__u16 flags; /* enum mp_site_flags */
 };
 
+/* Argument n; the probe may sit where it has moved to another register. */
+static __always_inline __u64 call_arg(const struct call *c, __u8 n)
+{
+	if (n > 5)
+		return 0;
+	n ^= c->moved >> 4 * n & 0xf;
+	switch (n) {
+	case 0: return c->arg[0];
+	case 1: return c->arg[1];
+	case 2: return c->arg[2];
+	case 3: return c->arg[3];
+	case 4: return c->arg[4];
+	case 5: return c->arg[5];
+	}
+	return 0;
+}
+
 /* Where a thread stands in user space, by its saved registers. */
 static __always_inline void call_from_user(struct pt_regs *regs, struct call *c)
 {

@@ -21,23 +21,6 @@
 #define RLIMIT_DATA_X 2 /* asm-generic/resource.h; the same on all our machines */
 #define RLIMIT_AS_X 9
 
-/* Argument n; the probe may sit where it has moved to another register. */
-static __always_inline __u64 call_arg(const struct call *c, __u8 n)
-{
-	if (n > 5)
-		return 0;
-	n ^= c->moved >> 4 * n & 0xf;
-	switch (n) {
-	case 0: return c->arg[0];
-	case 1: return c->arg[1];
-	case 2: return c->arg[2];
-	case 3: return c->arg[3];
-	case 4: return c->arg[4];
-	case 5: return c->arg[5];
-	}
-	return 0;
-}
-
 /* size * count, ~0 when it overflows: the allocator fails then, and it is no realloc to 0 bytes. */
 static __always_inline __u64 call_size(const struct call *c, const volatile struct mp_shape *shape)
 {

@@ -45,6 +45,7 @@ enum mp_shape_flags {
 	 */
 	MP_SHAPE_IN_PLACE = 4,
 	MP_SHAPE_FAILURE_FREES = 8, /* a realloc that ends the old block when it fails (reallocf) */
+	MP_SHAPE_LABEL = 16, /* argument 0 says what the block is for: a runtime's reader may put that into the stack */
 };
 
 struct mp_shape {

@@ -49,12 +49,14 @@ static __always_inline bool rt_put(struct mp_scratch *s, __u64 code, __u64 at)
 #include "thread_local.bpf.h"
 #include "cpython.bpf.h"
 #include "v8.bpf.h"
+#include "beam.bpf.h"
 
 static __always_inline void rt_read(struct mp_scratch *s, __u32 kind)
 {
 	switch (kind) {
 	case MP_RT_CPYTHON: py_read(s); break;
 	case MP_RT_V8: v8_read(s); break;
+	case MP_RT_BEAM: beam_read(s); break;
 	}
 }
 

@@ -65,6 +65,33 @@ enum mp_py_word {
 #define MP_PY_FRAME_BYTES 80 /* of a frame, that is all fields above are below */
 
 /*
+ * MP_RT_BEAM: addresses of the schedulers' records and the bytes from one to the next; offsets in them and in a process;
+ * the JIT's code (0 bytes: no processes and stacks, types of blocks only).
+ */
+enum mp_beam_word {
+	MP_BEAM_SCHEDULERS,
+	MP_BEAM_DIRTY_CPU,
+	MP_BEAM_DIRTY_IO,
+	MP_BEAM_STRIDE,
+	MP_BEAM_CURRENT,
+	MP_BEAM_HTOP,
+	MP_BEAM_HEND,
+	MP_BEAM_REG,
+	MP_BEAM_REG_NAME,
+	MP_BEAM_INITIAL,
+	MP_BEAM_CODE,
+	MP_BEAM_CODE_BYTES,
+};
+
+/* What the code word of its frames is: at, low byte */
+enum mp_beam_frame {
+	MP_BEAM_PC,
+	MP_BEAM_TYPE,	    /* argument 0 of the allocator; the allocator's frame comes after it */
+	MP_BEAM_REGISTERED, /* atom: the process's name */
+	MP_BEAM_SPAWNED,    /* atoms of module and function; arity in the second byte of at */
+};
+
+/*
  * A frame: two words that the runtime's resolver understands, as they were in the target. With MP_RT_ENTRY the native
  * frame of the interpreter's loop was entered for this one: outer frames belong to an outer loop.
  */

@@ -152,6 +152,7 @@ static __always_inline __u64 stack_capture_at(const struct call *c, const struct
 		return 0;
 	s->ev.gen = th->gen;
 	s->ev.left_out = 0;
+	s->label = 0;
 	capture_tables_at(c, s, th->gen, pending ? th->sp : 0, pending ? th->ra : 0);
 	return stack_intern(s, 0, uw_finish_hash());
 }
@@ -183,6 +184,7 @@ static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 		return 0;
 	s->ev.gen = gen;
 	s->ev.left_out = 0;
+	s->label = shapes[c->row & (MP_MAX_SHAPES - 1)].flags & MP_SHAPE_LABEL ? call_arg(c, 0) : 0;
 	if (walker == WALK_TABLES) {
 		capture_tables(c, s, gen);
 		return stack_intern(s, 0, uw_finish_hash());

@@ -68,6 +68,21 @@
 	{                                                            \
 		.op = MP_OP_REALLOC, .size = 2, .count = 3, .ptr = 1 \
 	}
+/* ERTS: (type, allocator, ...); the type is part of what a stack is */
+#define ERTS_ALLOC                                                        \
+	{                                                                 \
+		.op = MP_OP_ALLOC, .size = 2, .count = NONE, .ptr = NONE, \
+		.flags = MP_SHAPE_LABEL                                   \
+	}
+#define ERTS_REALLOC                                                   \
+	{                                                              \
+		.op = MP_OP_REALLOC, .size = 3, .count = NONE, .ptr = 2, \
+		.flags = MP_SHAPE_LABEL                                \
+	}
+#define ERTS_FREE                                                       \
+	{                                                               \
+		.op = MP_OP_FREE, .size = NONE, .count = NONE, .ptr = 2 \
+	}
 #define HEAP_END                                                            \
 	{                                                                   \
 		.op = MP_OP_HEAP_END, .size = NONE, .count = NONE, .ptr = 0 \
@@ -252,6 +267,24 @@ static const struct alloc_function functions[] = {
 	{ "mi_heap_alloc_new", "mimalloc", 0, THROWING_NEW(1, NONE) },
 	{ "mi_heap_alloc_new_n", "mimalloc", 0, THROWING_NEW(1, 2) },
 	{ "mi_heap_destroy", "mimalloc", 0, HEAP_END },
+
+	/* Erlang's runtime system, which takes memory for all of its types here and never calls malloc for them */
+	{ "erts_alcu_alloc_thr_pref", "erts", 0, ERTS_ALLOC },
+	{ "erts_alcu_alloc_thr_spec", "erts", 0, ERTS_ALLOC },
+	{ "erts_alcu_alloc_ts", "erts", 0, ERTS_ALLOC },
+	{ "erts_alcu_alloc", "erts", 0, ERTS_ALLOC },
+	{ "erts_alcu_realloc_thr_pref", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_thr_spec", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_ts", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_mv_thr_pref", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_mv_thr_spec", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_mv_ts", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_realloc_mv", "erts", 0, ERTS_REALLOC },
+	{ "erts_alcu_free_thr_pref", "erts", 0, ERTS_FREE },
+	{ "erts_alcu_free_thr_spec", "erts", 0, ERTS_FREE },
+	{ "erts_alcu_free_ts", "erts", 0, ERTS_FREE },
+	{ "erts_alcu_free", "erts", 0, ERTS_FREE },
 };
 
 struct unprobed {
@@ -324,6 +357,8 @@ unsigned int alloc_argument_mask(const struct mp_shape *shape)
 		mask |= 1u << shape->ptr;
 	if (shape->flags & MP_SHAPE_IN_PLACE)
 		mask |= 1u << shape->more;
+	if (shape->flags & MP_SHAPE_LABEL)
+		mask |= 1u;
 	return mask;
 }
 

@@ -429,18 +429,22 @@ static uint32_t name_native(struct collector *c, const struct raw_stack *r, uint
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
 	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MP_RT_FRAMES], first[MP_MAX_FRAMES + 1], n;
-	uint32_t *all = frames;
+	uint32_t *all = frames, n_native;
+	enum mp_stack_end end = r->end;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
 		return; /* sent twice */
 	n = name_native(c, r, frames, first);
 	if (r->n_runtime) {
-		n = managed_merge(c, r, frames, first, r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES, merged);
+		n_native = managed_n_native(c, r);
+		if (n_native < r->n && n_native < MP_MAX_FRAMES)
+			end = MP_END_COMPLETE;
+		n = managed_merge(c, r, frames, first, n_native, merged);
 		all = merged;
 	}
 	if (r->thread[0])
 		all[n++] = thread_frame(c, r);
-	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, r->end);
+	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, end);
 }
 
 bool collector_resolve(struct collector *c, uint64_t budget_ns)

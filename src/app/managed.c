@@ -223,6 +223,9 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 	return true;
 }
 
+#define NO_FRAME UINT32_MAX
+
+/* NO_FRAME: it is none. */
 static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f)
 {
 	uint64_t key = hash_u64(hash_u64(f->code) ^ (f->at & ~MP_RT_ENTRY));
@@ -230,10 +233,15 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
 	struct profile_frame frame = { .is_managed = true };
 	uint32_t at;
+	int err;
 
 	if (known)
 		return (uint32_t)*known;
-	if (p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name) || !name.function.len) {
+	err = p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name);
+	if (err == -ENOENT) {
+		runtime_name_release(&name);
+		at = NO_FRAME;
+	} else if (err || !name.function.len) {
 		c->managed->n_unnamed++;
 		runtime_name_release(&name);
 		at = note_frame(c, "[frame without a name]");
@@ -258,6 +266,25 @@ static bool is_eval(const struct collector *c, const struct runtime *r, const ui
 	return r->ops->is_eval && r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
 }
 
+static uint32_t put_frame(uint32_t *out, uint32_t n, uint32_t frame)
+{
+	if (frame != NO_FRAME)
+		out[n++] = frame;
+	return n;
+}
+
+uint32_t managed_n_native(struct collector *c, const struct raw_stack *r)
+{
+	struct managed_process *p = find_process(c->managed, r->gen);
+	uint32_t i = 0, n = r->n < MP_MAX_FRAMES ? r->n : MP_MAX_FRAMES;
+
+	if (!p || !p->runtime || !p->runtime->ops->is_language || !r->n_runtime)
+		return n;
+	while (i < n && !p->runtime->ops->is_language(p->runtime, r->frames[i]))
+		i++;
+	return i;
+}
+
 /* Each frame of the runtime in the place of the native one at its address. */
 static uint32_t replace(struct collector *c, struct managed_process *p, const struct raw_stack *r,
 			const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out)
@@ -268,7 +295,7 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
 		for (j = at; j < r->n_runtime && (r->runtime[j].at & ~MP_RT_ENTRY) != r->frames[i]; j++)
 			;
 		if (j < r->n_runtime) {
-			out[n_out++] = name_frame(c, p, &r->runtime[j]);
+			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[j]));
 			at = j + 1;
 			continue;
 		}
@@ -297,7 +324,7 @@ uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uin
 	runtime_merge(eval, n_native, r->runtime, r->n_runtime, before);
 	for (i = 0; i <= n_native; i++) {
 		for (j = 0; j < before[i]; j++)
-			out[n_out++] = name_frame(c, p, &r->runtime[at++]);
+			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[at++]));
 		if (i == n_native)
 			break;
 		memcpy(&out[n_out], &frames[first[i]], (first[i + 1] - first[i]) * sizeof(*out));

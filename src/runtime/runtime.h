@@ -65,13 +65,18 @@ struct runtime_ops {
 	int (*open)(struct runtime *r);
 	void (*close)(struct runtime *r);
 	void (*config)(const struct runtime *r, struct mp_runtime *words);
-	/* 0, or -errno: no name (it was checked, and is not what it should be) */
+	/* 0, or -errno: no name (it was checked, and is not what it should be); -ENOENT: no frame of the language's, left out */
 	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
 	/*
 	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its name, or
 	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0. NULL: there is none.
 	 */
 	bool (*is_eval)(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr);
+	/*
+	 * May be NULL. Is the code at addr the language's own (JIT)? Native frames from the innermost such one on are left out: its
+	 * frames tell the rest.
+	 */
+	bool (*is_language)(const struct runtime *r, uint64_t addr);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
 	bool (*is_own_object)(const char *module);
 	/* May be NULL. 0 or -errno. */

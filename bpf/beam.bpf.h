@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Erlang frames of the BEAM: what the block is for, the current Erlang process and the return addresses on its stack.
+ *
+ * A scheduler thread is known by its name ("3_scheduler", "1_dirty_cpu_sch", "10_dirty_io_sch"), which leads to its record
+ * and the process that it runs. In the Erlang stack a word with both low bits clear that points into
+ * the JIT's code is a return address; all others are tagged terms. The native stack ends where the JIT switched
+ * stacks: the code there is the innermost Erlang function.
+ */
+#ifndef MEMPROBE_BEAM_BPF_H
+#define MEMPROBE_BEAM_BPF_H
+
+#define BEAM_STACK 2048 /* bytes from its top that are read */
+#define BEAM_PROC 320	/* words of scratch->window: the process's fields, behind the copy of its stack */
+
+static __always_inline bool beam_is_code(const struct mp_runtime *r, __u64 word)
+{
+	return !(word & 3) && word - r->w[MP_BEAM_CODE] < r->w[MP_BEAM_CODE_BYTES];
+}
+
+/* The record of the scheduler whose thread this is; 0: it is none. */
+static __always_inline __u64 beam_scheduler(const struct mp_runtime *r)
+{
+	char comm[16] = {};
+	__u32 n = 0, i;
+	__u64 base;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (i = 0; i < 5; i++) {
+		if (comm[i] < '0' || comm[i] > '9')
+			break;
+		n = n * 10 + (comm[i] - '0');
+	}
+	if (!n || i >= 5 || comm[i] != '_')
+		return 0;
+	if (comm[i + 1] == 's' && comm[i + 2] == 'c')
+		base = r->w[MP_BEAM_SCHEDULERS];
+	else if (comm[i + 1] == 'd' && comm[i + 7] == 'c')
+		base = r->w[MP_BEAM_DIRTY_CPU];
+	else if (comm[i + 1] == 'd' && comm[i + 7] == 'i')
+		base = r->w[MP_BEAM_DIRTY_IO];
+	else
+		return 0;
+	return base ? base + (__u64)(n - 1) * r->w[MP_BEAM_STRIDE] : 0;
+}
+
+/* Return addresses of the words that were read. Global: a loop, verified once. */
+__noinline int beam_stack(__u32 n)
+{
+	struct mp_scratch *s = scratch_get();
+	const struct mp_runtime *r;
+	__u32 i;
+
+	if (!s)
+		return 0;
+	r = rt_words(s);
+	if (!r)
+		return 0;
+	for (i = 0; i < BEAM_STACK / 8; i++) {
+		if (i >= n)
+			break;
+		if (beam_is_code(r, s->window[i]) && !rt_put(s, s->window[i], MP_BEAM_PC))
+			break;
+	}
+	return 0;
+}
+
+/* Who it is: its registered name, else the function that it was spawned with. */
+static __always_inline void beam_name(struct mp_scratch *s, const struct mp_runtime *r, __u64 process)
+{
+	__u64 *w = &s->window[BEAM_PROC];
+
+	if (!bpf_probe_read_user(w, 8, (void *)(process + r->w[MP_BEAM_REG])) && w[0] &&
+	    !bpf_probe_read_user(w, 8, (void *)(w[0] + r->w[MP_BEAM_REG_NAME])) && (w[0] & 0x3f) == 0xb) {
+		rt_put(s, w[0], MP_BEAM_REGISTERED);
+		return;
+	}
+	if (bpf_probe_read_user(w, 24, (void *)(process + r->w[MP_BEAM_INITIAL])) || (w[0] & 0x3f) != 0xb ||
+	    (w[1] & 0x3f) != 0xb || w[0] >> 32 || w[1] >> 32)
+		return;
+	rt_put(s, w[0] << 32 | w[1], MP_BEAM_SPAWNED | (w[2] & 0xff) << 8);
+}
+
+static __always_inline void beam_process(struct mp_scratch *s, const struct mp_runtime *r, __u64 process)
+{
+	__u64 *w = &s->window[BEAM_PROC], stop, hend, len;
+
+	/* id; htop and stop are neighbours */
+	if (bpf_probe_read_user(&w[0], 8, (void *)process) ||
+	    bpf_probe_read_user(&w[1], 16, (void *)(process + r->w[MP_BEAM_HTOP])) ||
+	    bpf_probe_read_user(&w[3], 8, (void *)(process + r->w[MP_BEAM_HEND])))
+		return;
+	stop = w[2];
+	hend = w[3];
+	if ((w[0] & 15) != 3 || w[1] >= stop || stop > hend || stop & 7)
+		return;
+	len = hend - stop;
+	if (len > BEAM_STACK) {
+		len = BEAM_STACK;
+		s->rt.is_cut = 1;
+	}
+	asm volatile("" : "+r"(len));
+	if (len > BEAM_STACK)
+		return;
+	if (len && bpf_probe_read_user(s->window, len, (void *)stop))
+		return;
+	beam_stack(len >> 3);
+	beam_name(s, r, process);
+}
+
+static __always_inline void beam_read(struct mp_scratch *s)
+{
+	const struct mp_runtime *r = rt_words(s);
+	__u64 scheduler, process = 0;
+
+	if (!r)
+		return;
+	if (s->label)
+		rt_put(s, s->label, MP_BEAM_TYPE | MP_RT_ENTRY);
+	if (!r->w[MP_BEAM_CODE_BYTES])
+		return;
+	scheduler = beam_scheduler(r);
+	if (!scheduler ||
+	    bpf_probe_read_user(&process, 8, (void *)(scheduler + r->w[MP_BEAM_CURRENT])) || !process)
+		return;
+	if (s->jit_fp && beam_is_code(r, s->jit_pc & ~3ULL))
+		rt_put(s, s->jit_pc, MP_BEAM_PC);
+	beam_process(s, r, process);
+}
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The BEAM (Erlang, Elixir): what ERTS takes memory for, the Erlang process that runs, and its stack as
+ * Module:function/arity, without flags, from a stripped beam.smp with the JIT.
+ *
+ * Names need a layout that is known (a row below) and that the process confirms: of up to 100 return addresses on the
+ * stacks of its processes, and of its processes, nine in ten must have names. Else blocks have their types, and the reason is told. Lines of
+ * source code are not read.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "proc/process.h"
+#include "runtime/beam_layout.h"
+#include "runtime/runtimes.h"
+
+#define ATOM_TAG 0x0b /* low six bits of an atom */
+#define PID_TAG 3     /* low four bits of the id of a process */
+#define MOST_FUNCTIONS 100000
+#define MOST_TYPES 2048
+#define TYPE_SHIFT 7
+#define HEADER_WORDS 16
+#define REREAD_NS NS_PER_S
+#define YOUNG_NS (5 * NS_PER_S)
+
+static const struct beam_layout layouts[] = {
+	/* OTP 25.2 (erts 13.1.5) */
+	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
+	  .reg = 32, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
+	  .off_heap = 536, .size_bytes = 960, .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24,
+	  .atom_text = 32 },
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static bool beam_is_own_object(const char *module)
+{
+	return !strncmp(module, "beam.", 5) || !strcmp(module, "beam");
+}
+
+static bool is_atom(uint64_t word)
+{
+	return (word & 0x3f) == ATOM_TAG && !(word >> 32);
+}
+
+bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out)
+{
+	const struct beam *b = r->state;
+	const struct runtime_process *p = &r->process;
+	uint64_t index = atom >> 6, segments, segment, entry, text;
+	int16_t len;
+	char name[256];
+
+	if (!is_atom(atom))
+		return false;
+	segments = runtime_word(p, b->atoms + b->layout->atom_segments);
+	segment = segments ? runtime_word(p, segments + 8 * (index >> 10)) : 0;
+	entry = segment ? runtime_word(p, segment + 8 * (index & 1023)) : 0;
+	text = entry ? runtime_word(p, entry + b->layout->atom_text) : 0;
+	if (!text || !runtime_read(p, entry + b->layout->atom_length, &len, sizeof(len)) || len <= 0 ||
+	    len > (int)sizeof(name) - 1 || !runtime_read(p, text, name, (size_t)len))
+		return false;
+	for (int i = 0; i < len; i++)
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	buf_add_printable(out, name, (size_t)len);
+	return true;
+}
+
+/* "module:function/arity". An Elixir module is an atom "Elixir.Feed.Json": shown as Elixir shows it. */
+static bool add_mfa(const struct runtime *r, uint64_t module, uint64_t function, uint64_t arity, struct buf *out)
+{
+	struct buf m = BUF_INIT, f = BUF_INIT;
+	bool ok = arity < 256 && beam_atom(r, module, &m) && beam_atom(r, function, &f);
+
+	if (ok && !strncmp(m.data, "Elixir.", 7))
+		buf_addf(out, "%s.%s/%u", m.data + 7, f.data, (unsigned int)arity);
+	else if (ok)
+		buf_addf(out, "%s:%s/%u", m.data, f.data, (unsigned int)arity);
+	buf_release(&m);
+	buf_release(&f);
+	return ok;
+}
+
+/* ---- types ---- */
+
+/* erts_alc_n2td: descriptors of 8 bytes, beginning with the name's address; a type is its index and some flags. */
+static bool name_type(const struct runtime *r, uint64_t type, struct buf *out)
+{
+	const struct beam *b = r->state;
+	uint64_t text = type >> TYPE_SHIFT < MOST_TYPES ? runtime_word(&r->process, b->types + 8 * (type >> TYPE_SHIFT)) : 0;
+	char name[48];
+	size_t i;
+
+	if (!text || !runtime_read(&r->process, text, name, sizeof(name)))
+		return false;
+	for (i = 0; i < sizeof(name) && (isalnum((unsigned char)name[i]) || name[i] == '_'); i++)
+		;
+	if (!i || i == sizeof(name) || name[i])
+		return false;
+	buf_adds(out, name);
+	return true;
+}
+
+/* ---- code ---- */
+
+/* Three tables take turns while code is loaded. */
+bool beam_read_ranges(struct runtime *r)
+{
+	struct beam *b = r->state;
+	uint64_t t[4];
+	uint32_t index;
+	size_t i;
+
+	b->read_ns = monotonic_ns();
+	if (!runtime_read(&r->process, b->code_index, &index, sizeof(index)) || index > 2 ||
+	    !runtime_read(&r->process, b->range_table + index * sizeof(t), t, sizeof(t)) || !t[1] || t[1] > BEAM_MOST_RANGES)
+		return false;
+	b->ranges = xrealloc(b->ranges, t[1] * sizeof(*b->ranges));
+	b->n_ranges = 0;
+	if (!runtime_read(&r->process, t[0], b->ranges, t[1] * sizeof(*b->ranges)))
+		return false;
+	for (i = 1; i < t[1]; i++)
+		if (b->ranges[i].start <= b->ranges[i - 1].start)
+			return false;
+	b->n_ranges = t[1];
+	return true;
+}
+
+static const struct beam_range *find_range(const struct beam *b, uint64_t pc)
+{
+	size_t low = 0, high = b->n_ranges;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (b->ranges[middle].start <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && pc < b->ranges[low - 1].end ? &b->ranges[low - 1] : NULL;
+}
+
+/*
+ * The function of a module that pc is in: the module's header begins with their number; the array of pointers to them
+ * is the first of the header's words that begins n increasing ones into the module. 0: none.
+ */
+static uint64_t find_function(const struct runtime *r, const struct beam_range *range, uint64_t pc)
+{
+	uint64_t header[HEADER_WORDS], *f, found = 0, n;
+	size_t at, i;
+
+	if (!runtime_read(&r->process, range->start, header, sizeof(header)))
+		return 0;
+	n = header[0];
+	if (!n || n > MOST_FUNCTIONS)
+		return 0;
+	f = xcalloc(n, sizeof(*f));
+	for (at = 6; at < HEADER_WORDS && !found; at++) {
+		if (header[at] <= range->start || header[at] >= range->end ||
+		    !runtime_read(&r->process, range->start + 8 * at, f, n * sizeof(*f)))
+			continue;
+		for (i = 1; i < n && f[i] > f[i - 1] && f[i] < range->end; i++)
+			;
+		if (i < n)
+			continue;
+		for (i = n; i && f[i - 1] > pc; i--)
+			;
+		found = i ? f[i - 1] : 0;
+		break;
+	}
+	free(f);
+	return found;
+}
+
+/* Each function begins with its info: three words in a row are the atoms of module and function, and the arity. */
+static bool name_function(const struct runtime *r, uint64_t info, struct buf *out)
+{
+	uint64_t w[8];
+	size_t i;
+
+	if (!runtime_read(&r->process, info, w, sizeof(w)))
+		return false;
+	for (i = 1; i < 6; i++)
+		if (is_atom(w[i]) && is_atom(w[i + 1]) && w[i + 2] < 256)
+			return add_mfa(r, w[i], w[i + 1], w[i + 2], out);
+	return false;
+}
+
+bool beam_name_pc(struct runtime *r, uint64_t pc, struct buf *out)
+{
+	struct beam *b = r->state;
+	const struct beam_range *range = find_range(b, --pc);
+	uint64_t info;
+
+	if (!range && monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
+		range = find_range(b, pc);
+	info = range ? find_function(r, range, pc) : 0;
+	return info && name_function(r, info, out);
+}
+
+/* ---- processes ---- */
+
+bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p)
+{
+	const struct beam *b = r->state;
+	const struct beam_layout *l = b->layout;
+	uint8_t raw[1024];
+
+	if (!addr || addr & 7 || !runtime_read(&r->process, addr, raw, l->size_bytes))
+		return false;
+#define FIELD(name, offset) memcpy(&p->name, raw + (offset), sizeof(p->name))
+	p->addr = addr;
+	FIELD(id, 0);
+	FIELD(htop, l->htop);
+	FIELD(stop, l->stop);
+	FIELD(heap, l->heap);
+	FIELD(hend, l->hend);
+	FIELD(old_heap, l->old_heap);
+	FIELD(old_hend, l->old_hend);
+	FIELD(off_heap, l->off_heap);
+#undef FIELD
+	return (p->id & 15) == PID_TAG && p->heap < p->hend && p->heap <= p->htop && p->htop < p->stop && p->stop <= p->hend &&
+	       p->old_heap <= p->old_hend && !(p->hend & 7) && !(p->stop & 7);
+}
+
+size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx)
+{
+	const struct beam *b = r->state;
+	uint64_t table = runtime_word(&r->process, b->processes + b->layout->table), part[512], at;
+	struct beam_process p;
+	size_t found = 0, i;
+	uint32_t max;
+
+	if (!table || !runtime_read(&r->process, b->processes + b->layout->table_max, &max, sizeof(max)) || max > 1u << 27)
+		return 0;
+	for (at = 0; at < max; at += sizeof(part) / 8) {
+		/* what was never used is not in memory */
+		if (!runtime_read_resident(&r->process, table + 8 * at, part, sizeof(part)))
+			continue;
+		for (i = 0; i < sizeof(part) / 8; i++) {
+			if (!part[i] || !beam_process_read(r, part[i], &p))
+				continue;
+			found++;
+			f(ctx, &p);
+		}
+	}
+	return found;
+}
+
+bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
+{
+	const struct beam *b = r->state;
+	uint64_t reg = runtime_word(&r->process, p->addr + b->layout->reg), initial[3];
+
+	if (reg && runtime_word(&r->process, reg + b->layout->reg_process) == p->addr)
+		return beam_atom(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
+	return runtime_read(&r->process, p->addr + b->layout->initial, initial, sizeof(initial)) &&
+	       add_mfa(r, initial[0], initial[1], initial[2], out);
+}
+
+/* Are there the names of types that every BEAM has? */
+static bool check_types(const struct runtime *r)
+{
+	struct buf name = BUF_INIT;
+	unsigned int seen = 0;
+	uint64_t type;
+
+	for (type = 0; type < MOST_TYPES; type++) {
+		buf_reset(&name);
+		if (!name_type(r, type << TYPE_SHIFT, &name))
+			break;
+		seen |= (!strcmp(name.data, "binary") ? 1u : 0) | (!strcmp(name.data, "db_term") ? 2u : 0);
+	}
+	buf_release(&name);
+	return seen == 3;
+}
+
+/* Is it too early to tell what it will be? */
+static bool is_young(const struct runtime *r)
+{
+	struct proc_stat st;
+
+	return !proc_stat_read(&st, r->process.proc_root, r->process.pid) && st.start_age_ns < YOUNG_NS;
+}
+
+static void read_version(struct runtime *r, const struct runtime_object *o)
+{
+	struct beam *b = r->state;
+	const char *at = strstr(o->map->path, "/erts-");
+	unsigned int major = 0, minor = 0;
+	size_t i;
+
+	snprintf(r->version, sizeof(r->version), "(unknown release)");
+	if (!at || sscanf(at, "/erts-%u.%u", &major, &minor) < 1)
+		return;
+	/* erts 9 came with OTP 20, and so on */
+	snprintf(r->version, sizeof(r->version), "OTP %u (erts %u.%u)", major + 12, major, minor);
+	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (layouts[i].erts == major)
+			b->layout = &layouts[i];
+}
+
+static void beam_close(struct runtime *r)
+{
+	struct beam *b = r->state;
+
+	free(b->ranges);
+	free(b);
+}
+
+static int beam_open(struct runtime *r)
+{
+	struct runtime_object *o = runtime_find_object(&r->process, "beam");
+	const char *why;
+	struct beam *b;
+	int err = 0;
+
+	if (!o)
+		return -ENOENT;
+	b = xcalloc(1, sizeof(*b));
+	r->state = b;
+	read_version(r, o);
+	b->types = runtime_symbol(&r->process, o, "erts_alc_n2td");
+	if (!b->types || !check_types(r)) {
+		snprintf(r->reason, sizeof(r->reason), "the names of its allocation types were not found");
+		return 0;
+	}
+	why = beam_find(r, o, &err);
+	if (why && err && is_young(r)) {
+		beam_close(r);
+		return err;
+	}
+	if (why) {
+		snprintf(r->reason, sizeof(r->reason), "%s: types only", why);
+		b->code_bytes = 0;
+	}
+	r->has_frames = true;
+	r->has_census = !why;
+	return 0;
+}
+
+/* ---- the interface ---- */
+
+static void beam_config(const struct runtime *r, struct mp_runtime *words)
+{
+	const struct beam *b = r->state;
+	const struct beam_layout *l = b->layout;
+
+	if (!b->code_bytes)
+		return;
+	words->w[MP_BEAM_SCHEDULERS] = b->schedulers;
+	words->w[MP_BEAM_DIRTY_CPU] = b->dirty_cpu;
+	words->w[MP_BEAM_DIRTY_IO] = b->dirty_io;
+	words->w[MP_BEAM_STRIDE] = b->stride;
+	words->w[MP_BEAM_CURRENT] = l->current;
+	words->w[MP_BEAM_HTOP] = l->htop;
+	words->w[MP_BEAM_HEND] = l->hend;
+	words->w[MP_BEAM_REG] = l->reg;
+	words->w[MP_BEAM_REG_NAME] = l->reg_name;
+	words->w[MP_BEAM_INITIAL] = l->initial;
+	words->w[MP_BEAM_CODE] = b->code;
+	words->w[MP_BEAM_CODE_BYTES] = b->code_bytes;
+}
+
+static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
+{
+	struct buf text = BUF_INIT;
+	bool ok = false;
+
+	switch (at & 0xff) {
+	case MP_BEAM_TYPE:
+		ok = name_type(r, code, &text);
+		break;
+	case MP_BEAM_PC:
+		if (beam_name_pc(r, code, &name->function))
+			return 0;
+		buf_release(&text);
+		/* the JIT's own pieces of code, between two functions */
+		return code - ((struct beam *)r->state)->code < ((struct beam *)r->state)->code_bytes ? -ENOENT : -ESTALE;
+	case MP_BEAM_REGISTERED:
+		ok = beam_atom(r, code, &text);
+		break;
+	case MP_BEAM_SPAWNED:
+		ok = add_mfa(r, code >> 32, code & 0xffffffff, at >> 8 & 0xff, &text);
+		break;
+	}
+	if (ok)
+		buf_addf(&name->function, "[%s%s]", (at & 0xff) == MP_BEAM_TYPE ? "" : "process ", text.data);
+	buf_release(&text);
+	return ok ? 0 : -ESTALE;
+}
+
+static bool beam_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
+{
+	(void)r;
+	(void)module;
+	(void)vaddr;
+	return !strncmp(symbol, "erts_alcu_", 10); /* the type stands before its allocator */
+}
+
+static bool beam_is_language(const struct runtime *r, uint64_t addr)
+{
+	const struct beam *b = r->state;
+
+	return addr - b->code < b->code_bytes;
+}
+
+const struct runtime_ops beam_runtime = {
+	.name = "BEAM",
+	.kind = MP_RT_BEAM,
+	.open = beam_open,
+	.close = beam_close,
+	.config = beam_config,
+	.resolve = beam_resolve,
+	.is_eval = beam_is_eval,
+	.is_language = beam_is_language,
+	.is_own_object = beam_is_own_object,
+	.census = beam_census,
+};

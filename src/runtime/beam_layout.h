@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What beam.c (who is it, names) and beam_census.c (processes and their memory) share: where things lie in the BEAM.
+ * All of it is checked on the living process before it is used (beam.c). Not for others.
+ */
+#ifndef MEMPROBE_RUNTIME_BEAM_LAYOUT_H
+#define MEMPROBE_RUNTIME_BEAM_LAYOUT_H
+
+#include "runtime/runtime.h"
+
+/* Offsets in bytes; by release, as its headers (erts/emulator/beam) lay them out on 64 bit machines. */
+struct beam_layout {
+	unsigned int erts; /* major version: 13 is OTP 25 */
+	/* ErtsSchedulerData, erl_process.h */
+	uint32_t current, type, number, dirty_number;
+	/* ErtsPTab of erts_proc: r.tab and r.max */
+	uint32_t table, table_max;
+	/* Process */
+	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, size_bytes;
+	uint32_t reg_process, reg_name; /* RegProc */
+	/* index table of atoms, Atom: atom.h, index.h */
+	uint32_t atom_segments, atom_length, atom_text;
+};
+
+#define BEAM_MOST_RANGES 100000
+
+/* The pieces of code of one loaded module, as the JIT keeps them: {start, end} in order of addresses. */
+struct beam_range {
+	uint64_t start, end;
+};
+
+struct beam {
+	const struct beam_layout *layout; /* NULL: none for this release */
+	uint64_t types;			  /* erts_alc_n2td */
+	uint64_t schedulers, dirty_cpu, dirty_io, stride;
+	uint64_t processes; /* erts_proc */
+	uint64_t atoms;	    /* erts_atom_table */
+	uint64_t code, code_bytes;
+	uint64_t code_index;  /* address of the_active_code_index */
+	uint64_t range_table; /* address of the first of three {modules, n, allocated, mid} */
+	struct beam_range *ranges;
+	size_t n_ranges;
+	uint64_t read_ns; /* when ranges were read */
+};
+
+/* An Erlang process at one moment. */
+struct beam_process {
+	uint64_t addr, id;
+	uint64_t htop, stop, heap, hend, old_heap, old_hend, off_heap;
+};
+
+/* False: it is none, or changes at this moment. */
+bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p);
+/* Calls back for each; how many there were. */
+size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
+/* Its registered name, else the function that it was spawned with. False: neither can be read. */
+bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
+/* Text of an atom, appended. */
+bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out);
+
+/* The table of code that is current, into ranges. False: it cannot be read, or changes. */
+bool beam_read_ranges(struct runtime *r);
+/* pc is a return address: the call before it may be the function's last instruction. */
+bool beam_name_pc(struct runtime *r, uint64_t pc, struct buf *out);
+
+/*
+ * beam_find.c: fill in all but types. NULL, or why processes and functions are not known. *err -EAGAIN: perhaps because
+ * it has not yet begun.
+ */
+const char *beam_find(struct runtime *r, struct runtime_object *o, int *err);
+
+/* beam_census.c */
+int beam_census(struct runtime *r, struct runtime_census *out);
+
+#endif
