@@ -320,6 +320,10 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 	add_figures(out, o);
 	add_deviations(out, &o->t);
 	add_touched(out, o);
+	if (s->plane == STACK_VM) {
+		json_add_text(out, "plane", "vm");
+		json_add_uint(out, "reserved_bytes", o->reserved_bytes);
+	}
 	if (live) {
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);

@@ -113,6 +113,10 @@ uint32_t first_own_frame(const struct profile *p, const struct profile_stack *s)
 		case FRAME_LIBC:
 		case FRAME_CXX:
 			continue;
+		case FRAME_NOTE:
+			if (!i) /* what it is, as [mmap] */
+				continue;
+			return i;
 		default:
 			return i;
 		}
@@ -158,6 +162,19 @@ static int by_value(const void *a, const void *b)
 	return x->s->id < y->s->id ? -1 : x->s->id > y->s->id;
 }
 
+/* What the verdict calls #1 is the first row; a mapping may hold more. */
+static void bring_to_front(const struct profile_stack **v, size_t n, const struct profile_stack *s)
+{
+	size_t i;
+
+	for (i = 0; i < n && v[i] != s; i++)
+		;
+	if (i == n)
+		return;
+	memmove(v + 1, v, i * sizeof(*v));
+	v[0] = s;
+}
+
 const struct profile_stack **stacks_by_size(const struct profile *p, const struct render_opts *o, size_t *n)
 {
 	struct ranked *r = xcalloc(p->n_stacks, sizeof(*r));
@@ -177,6 +194,8 @@ const struct profile_stack **stacks_by_size(const struct profile *p, const struc
 		qsort(r, count, sizeof(*r), by_value);
 	for (i = 0; i < count; i++)
 		out[i] = r[i].s;
+	if (o->metric == METRIC_LIVE_BYTES && p->has_verdict && p->verdict.by_heap)
+		bring_to_front(out, count, profile_top_grower(p));
 	free(r);
 	*n = count;
 	return out;

@@ -90,6 +90,8 @@ void report_add_where(struct buf *out, const struct profile *p, const struct pro
 		buf_reset(&name);
 		if (p->n_procs > 1 && !w.text.len) /* whose stack it is */
 			buf_addf(&name, "%s: ", profile_str(p, p->procs[s->proc].comm));
+		if (s->plane == STACK_VM && !w.text.len && f->class != FRAME_NOTE)
+			buf_addf(&name, "%s ", profile_str(p, p->frames[p->stack_frames[s->first_frame]].name));
 		add_short_name(&name, profile_str(p, f->name));
 		if (again > 1)
 			buf_addf(&name, " x%u", again);

@@ -98,7 +98,7 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
 	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
-	least = n && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
+	least = n && stack_is_heap(s[0]) && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
 	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT && strcmp(growth_word(&h), "FLAT")) {
 		buf_addf(out, "; %s%llu %% is one call site:\n%*s#1 ", h.old_bytes ? "at least " : "",
 			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), HEAD_COLUMN, "");
@@ -121,6 +121,34 @@ static void add_site(struct buf *out, const struct profile *p, size_t column)
 	buf_addc(out, '\n');
 }
 
+/* Mappings of the program itself that make most of what the memory grows by; NULL. */
+static const struct profile_stack *top_mapping(const struct profile *p)
+{
+	double grown = p->verdict.rate * (double)p->window_ns / (double)NS_PER_S;
+	const struct profile_stack *top = NULL;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].plane == STACK_VM && p->stacks[i].live_bytes > (top ? top->live_bytes : 0))
+			top = &p->stacks[i];
+	return top && (double)top->live_bytes * 100 >= grown * SINGLE_SITE_PERCENT ? top : NULL;
+}
+
+static void add_not_heap(struct buf *out, const struct profile *p, size_t column)
+{
+	const struct profile_stack *s = top_mapping(p);
+
+	buf_addf(out, "%*snot in the heap that was watched", (int)column, "");
+	if (s) {
+		buf_adds(out, ": mapped by ");
+		add_short_name(out, own_frame_name(p, s));
+		buf_adds(out, ", ");
+		add_size(out, (double)per_minute(p, (int64_t)s->live_bytes));
+		buf_adds(out, "/min");
+	}
+	buf_addc(out, '\n');
+}
+
 static void add_grows(struct buf *out, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
@@ -133,7 +161,7 @@ static void add_grows(struct buf *out, const struct profile *p)
 	if (v->by_heap)
 		add_site(out, p, column);
 	else
-		buf_addf(out, "%*snot in the heap that was watched\n", (int)column, "");
+		add_not_heap(out, p, column);
 }
 
 static void add_levels_off(struct buf *out, const struct profile *p)
@@ -342,8 +370,10 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 	buf_adds(r->out, " at the attach\n");
 }
 
-static void add_doubts(struct reasons *r, const struct verdict *v)
+static void add_doubts(struct reasons *r, const struct profile *p)
 {
+	const struct verdict *v = &p->verdict;
+
 	if (v->but & BUT_YOUNG) {
 		buf_adds(reason(r), "it was started ");
 		add_time(r->out, v->uptime_s);
@@ -358,7 +388,7 @@ static void add_doubts(struct reasons *r, const struct verdict *v)
 		buf_adds(reason(r), "older blocks of the same sizes were freed meanwhile: #1 may only replace them\n");
 	if (v->but & BUT_LOST)
 		buf_adds(reason(r), "more was lost (see trust) than such an evidence bears\n");
-	if (v->but & BUT_NO_SITE)
+	if (v->but & BUT_NO_SITE && (v->by_heap || !top_mapping(p)))
 		buf_addf(reason(r), v->by_heap ? "no call site makes half of it: many things grow, as in a start-up\n" :
 						 "which code makes it grow was not seen\n");
 	if (!(v->why & WHY_STRAIGHT))
@@ -380,7 +410,7 @@ void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most
 	add_evidence(&r, p);
 	text_keep_lines(&why, most_why);
 	r = (struct reasons){ &but, "but", '-' };
-	add_doubts(&r, v);
+	add_doubts(&r, p);
 	text_keep_lines(&but, most_but);
 	buf_addf(out, "\n%s%s", why.data, but.data);
 	buf_release(&why);
