@@ -62,12 +62,12 @@ static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 	*(double *)ctx += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
 }
 
-/* In brief bursts what lives is known at the end only (survival.c). */
+/* After brief bursts what lives is known at the end only (survival.c): blocks whose end was not seen stay for long. */
 static void look_at_heap(struct collector *c, double t_s)
 {
 	double bytes = 0;
 
-	if (c->profile.watch.rung >= RUNG_BRIEF) {
+	if (c->brief_weight) {
 		c->profile.heap.n = 0;
 		return;
 	}
@@ -109,16 +109,15 @@ static void checkpoint(struct collector *c)
 	c->newer = now;
 }
 
-/* In brief bursts what lives is not known meanwhile. */
 static void keep_windows(struct collector *c, double t_s)
 {
 	struct profile *p = &c->profile;
 	float *live;
 	size_t i;
 
-	if (p->watch.rung >= RUNG_BRIEF)
+	if (c->brief_weight)
 		windows_release(&c->windows);
-	if (p->watch.rung >= RUNG_BRIEF || !windows_is_due(&c->windows, t_s) ||
+	if (c->brief_weight || !windows_is_due(&c->windows, t_s) ||
 	    kern_read_stacks(c->kern, snapshot_take_stack, c))
 		return;
 	live = xcalloc(p->n_stacks + 1, sizeof(*live));
@@ -134,6 +133,8 @@ void collector_look(struct collector *c)
 
 	if (!armed || begin < c->next_look_ns)
 		return;
+	if (c->profile.watch.rung >= RUNG_BRIEF)
+		c->brief_weight = kern_burst_weight(c->kern);
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
 	checkpoint(c);
@@ -280,7 +281,7 @@ static void end_pass(struct collector *c)
 	struct profile *p = &c->profile;
 	size_t i;
 
-	if (p->watch.rung >= RUNG_BRIEF)
+	if (c->brief_weight)
 		take_stayed(p);
 	for (i = 0; i < p->n_stacks; i++) {
 		struct profile_stack *s = &p->stacks[i];

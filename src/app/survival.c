@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What is never freed, told apart from what is freed unseen; part of the collector, for brief bursts only.
+ * What is never freed, told apart from what is freed unseen; part of the collector, for runs with brief bursts only.
  *
  * In brief bursts a block that ends between two of them counts as live until another one is seen where it was: at
  * its address (bpf/ledger.bpf.h), or anywhere on it (model/overlap.h). That takes a while, so the younger blocks of a
@@ -151,7 +151,7 @@ static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struc
 static void limit_to_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at)
 {
 	struct ghosts_stack *v = xcalloc(at->n + 1, sizeof(*v));
-	uint64_t weight = kern_burst_weight(c->kern);
+	uint64_t weight = c->brief_weight;
 	double ratio, stay;
 	size_t i;
 
@@ -180,7 +180,9 @@ int survival_correct(struct collector *c)
 	struct stack_tale *tales;
 	int err;
 
-	if (p->watch.rung < RUNG_BRIEF)
+	if (p->watch.rung >= RUNG_BRIEF)
+		c->brief_weight = kern_burst_weight(c->kern);
+	if (!c->brief_weight)
 		return 0;
 	err = read_blocks(&l);
 	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));

@@ -20,6 +20,8 @@
 /* Straight: between these. */
 #define STRAIGHT_LOW 0.6
 #define STRAIGHT_HIGH 1.6
+/* Below this, and for certain slower than before: what grows as the root of time has 0.61. */
+#define SLOWING_RATIO 0.8
 /* With fewer parts than this no floor is told from its teeth. */
 #define LEAST_PARTS 8
 /* A fall of this part of the swing, and of so many bytes, is a tooth. */
@@ -140,6 +142,7 @@ static void growth_above(const struct series *s, double window_s, double least, 
 	first_slope = slope_of(floor, half);
 	if (first_slope > least && first.low > 0)
 		g->ratio = slope_of(floor + half, n - half) / first_slope;
+	g->slows = g->ratio >= 0 && g->ratio < SLOWING_RATIO && last.high < first.low;
 	if (rises(&last, least) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
 		g->word = TREND_GROWING;
 		if (g->ratio >= 0 && g->ratio <= DYING_RATIO)
@@ -308,7 +311,9 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 		return;
 	look_at_site(in, v);
 	look_at_history(in, v);
-	if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
+	if (v->by_heap ? v->heap.slows : v->memory.slows)
+		v->but |= BUT_SLOWS;
+	else if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
 		v->why |= WHY_STRAIGHT;
 	if (in->lost_bytes > v->rate * in->window_s / 2)
 		v->but |= BUT_LOST;

@@ -57,6 +57,7 @@ struct growth {
 	double level, seconds;  /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many seconds */
 	unsigned int falls;     /* after rises, as collections make them */
 	double swing;           /* highest - lowest */
+	bool slows;             /* for certain: the intervals of the two halves' slopes lie apart */
 };
 
 void growth_of(const struct series *s, double window_s, struct growth *g);
@@ -91,6 +92,7 @@ enum verdict_but {
 	BUT_REPLACES = 4,
 	BUT_LOST = 8,
 	BUT_NO_SITE = 16,
+	BUT_SLOWS = 32,
 };
 
 struct verdict {

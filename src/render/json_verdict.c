@@ -15,7 +15,8 @@ static const struct named_bit whys[] = {
 
 static const struct named_bit buts[] = {
 	{ BUT_YOUNG, "young" }, { BUT_RECENT, "recent" },   { BUT_REPLACES, "replaces" },
-	{ BUT_LOST, "lost" },	{ BUT_NO_SITE, "no_site" }, { 0, NULL },
+	{ BUT_LOST, "lost" },	{ BUT_NO_SITE, "no_site" }, { BUT_SLOWS, "slows" },
+	{ 0, NULL },
 };
 
 static void add_bits(struct buf *out, const char *key, const struct named_bit *names, unsigned int bits)

@@ -391,7 +391,9 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 	if (v->but & BUT_NO_SITE && (v->by_heap || !top_mapping(p)))
 		buf_addf(reason(r), v->by_heap ? "no call site makes half of it: many things grow, as in a start-up\n" :
 						 "which code makes it grow was not seen\n");
-	if (!(v->why & WHY_STRAIGHT))
+	if (v->but & BUT_SLOWS)
+		buf_addf(reason(r), "it slows down: second half of the window / first half %.2f; -d 5m\n", v->ratio);
+	else if (!(v->why & WHY_STRAIGHT))
 		buf_adds(reason(r), "it does not grow straight\n");
 	if (v->word == TREND_LEAK)
 		buf_adds(reason(r), "a cache that is not full yet would look the same until it is\n");

@@ -74,6 +74,11 @@ static double in_steps(double t, double w)
 {
 	return 20 * MIB + 5 * MIB * floor(t / (w / 2.5));
 }
+static double root_of_time(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + 2 * MIB * sqrt(t + 2);
+}
 static double doubling(double t, double w)
 {
 	(void)w;
@@ -449,6 +454,31 @@ static void what_is_undecided__says_how_long_it_would_take(void **state)
 	end_scene(&c);
 }
 
+/* As what is new of all that is asked for: all of it stays, in every part of the window, and yet ever less comes. */
+static void a_growth_that_slows_down__is_no_leak(void **state)
+{
+	static const double windows[] = { 60, 120, 300 };
+	struct verdict v;
+	struct scene c;
+	size_t i, seed;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		for (seed = 1; seed <= SEEDS; seed++) {
+			a_leak_scene(&c);
+			end_scene(&c);
+			draw(&c.heap, root_of_time, windows[i], 0.05 * MIB, seed);
+			draw(&c.memory, root_of_time, windows[i], 0.05 * MIB, seed + 100);
+			c.in.window_s = windows[i];
+			c.in.site.grew_in = WINDOWS_NR;
+			verdict_of(&c.in, &v);
+			if (v.word == TREND_LEAK || !(v.but & BUT_SLOWS || v.word == TREND_LEVELS_OFF))
+				fail_msg("%.0f s, seed %zu: %s, ratio %.2f, but %x", windows[i], seed,
+					 trend_name(v.word), v.ratio, v.but);
+			end_scene(&c);
+		}
+}
+
 static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **state)
 {
 	struct verdict v;
@@ -504,6 +534,7 @@ int main(void)
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
 		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
+		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
 		cmocka_unit_test(a_growth_in_few_steps__is_not_flat),

@@ -64,7 +64,8 @@ PROGRAMS = [
     _steady("ruby", False, "ruby: requests only", _script("/usr/bin/ruby", "requests_rb.rb", "steady")),
     _steady("lru", True, "a cache that fills straight for 15 to 40 s"),
     _steady("ttl", True, "entries that live 15 to 25 s, from empty"),
-    _steady("interning", True, "ever less is new: grows as the root of time"),
+    # held out until its first run: called LEAK, with the last half at 0.61 of the first; BUT_SLOWS was made of that
+    _steady("interning", False, "ever less is new: grows as the root of time"),
     _steady("batch", True, "a job of 6 s every 12 s"),
     _steady("arena", True, "chunks that are reset every 9 s"),
     _steady("log-segments", True, "the last hundred segments of a log"),
