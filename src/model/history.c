@@ -63,7 +63,8 @@ static void take_procs(struct history *h, const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		sums[p->stacks[i].proc] += (double)p->stacks[i].live_bytes;
+		if (stack_is_heap(&p->stacks[i]))
+			sums[p->stacks[i].proc] += (double)p->stacks[i].live_bytes;
 	for (i = 0; i < p->n_procs; i++) {
 		const struct profile_proc *from = &p->procs[i];
 		bool runs = from->state == PROC_RUNNING;

@@ -162,7 +162,8 @@ void top_rows_stacks(struct top_rows *r, const struct profile *p, const struct h
 		row = stack_row(h, base, seconds, st->since_start, (uint32_t)i);
 		if (row.bytes <= 0 && row.made <= 0 && row.change >= 0)
 			continue;
-		add_to_sum(&r->sum, &row);
+		if (stack_is_heap(s))
+			add_to_sum(&r->sum, &row);
 		r->v[r->n++] = row;
 	}
 	free(frames);
@@ -185,6 +186,8 @@ static void add_stacks(struct top_row *rows, size_t n, const struct profile *p, 
 		if (p->stacks[i].proc >= n)
 			continue;
 		r = &rows[p->stacks[i].proc];
+		if (!stack_is_heap(&p->stacks[i])) /* what is mapped need not be in memory */
+			continue;
 		r->made += s.made;
 		r->heap_rate += s.rate;
 		if (s.change > 0 && (r->site == TOP_NONE || s.rate > r->site_rate)) {

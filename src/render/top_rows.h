@@ -34,7 +34,7 @@ struct top_row {
 struct top_rows {
 	struct top_row *v;
 	size_t n;
-	struct top_row sum; /* of all that is listed, id TOP_NONE */
+	struct top_row sum; /* of all that is listed, of stacks the heap's; id TOP_NONE */
 };
 
 /* Stacks of a process, or of all (TOP_NONE), that hold or made anything; filter and order as in st. */
