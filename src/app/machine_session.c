@@ -50,26 +50,31 @@ static enum machine_seen seen_now(const struct profile_watch *w)
 	return w->interval_bytes ? SEEN_HEAP_SAMPLED : SEEN_HEAP_EXACT;
 }
 
+/* Heap probes into one process, its own links. 0, or why it has none. */
+static int probe(struct session *s, pid_t pid)
+{
+	unsigned int before = attacher_n_probes(s->attacher);
+	int err = targets_probe(s, pid);
+	bool has_new = attacher_n_probes(s->attacher) > before;
+
+	if (err)
+		log_debug("process %d: no heap probes: %s", (int)pid, strerror(-err));
+	machine_look_mark(s->machine, pid, has_new ? SEEN_HEAP_EXACT : SEEN_PROC);
+	return has_new ? 0 : err ? err : -ENOENT;
+}
+
 /* How many of those that grow have probes now that had none. */
 static unsigned int probe_growers(struct session *s, size_t most)
 {
 	size_t n_probed = machine_look_n_probed(s->machine), n, i;
-	unsigned int n_new = 0, before;
+	unsigned int n_new = 0;
 	pid_t pids[MAX_PROBED];
-	int err;
 
 	if (n_probed >= most)
 		return 0;
 	n = machine_look_growers(s->machine, pids, most - n_probed);
-	for (i = 0; i < n; i++) {
-		before = attacher_n_probes(s->attacher);
-		err = targets_probe(s, pids[i]);
-		if (err)
-			log_debug("process %d: no heap probes: %s", (int)pids[i], strerror(-err));
-		machine_look_mark(s->machine, pids[i],
-				  attacher_n_probes(s->attacher) > before ? SEEN_HEAP_EXACT : SEEN_PROC);
-		n_new += attacher_n_probes(s->attacher) > before;
-	}
+	for (i = 0; i < n; i++)
+		n_new += !probe(s, pids[i]);
 	return n_new;
 }
 
@@ -135,6 +140,30 @@ void machine_tick(struct session *s, uint64_t now_ns)
 		begin_new(s);
 		tell(s, "");
 	}
+}
+
+int machine_probe(struct session *s, pid_t pid)
+{
+	int err;
+
+	if (s->choose_ns || kern_gate_is_shut(s->kern))
+		return -EAGAIN;
+	if (machine_look_n_probed(s->machine) >= MAX_PROBED)
+		return -ENOSPC;
+	if (!s->has_chosen)
+		kern_count_calls(s->kern);
+	err = probe(s, pid);
+	if (s->has_chosen) {
+		if (!err)
+			begin_new(s);
+	} else if (err) {
+		kern_arm(s->kern);
+	} else {
+		if (s->o->sample_auto)
+			budget_count_begin(s->budget, session_now_ns());
+		s->choose_ns = session_now_ns() + COUNT_NS;
+	}
+	return err;
 }
 
 void machine_report(struct session *s, bool with_shares)

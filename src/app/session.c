@@ -166,14 +166,14 @@ static int snapshot(struct session *s, bool final)
 	return err;
 }
 
-int session_look(struct session *s)
+int session_look(struct session *s, bool with_shares)
 {
 	int err;
 
 	collector_profile(s->collector)->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, false);
-	machine_report(s, true);
+	machine_report(s, with_shares);
 	return err;
 }
 
@@ -439,8 +439,8 @@ int session_run_ui(const struct options *o, const struct session_ui *ui)
 	err = output_open(&s.output, o);
 	if (err)
 		return err == -ENOTTY ? STATUS_USAGE : STATUS_FAILED;
-	s.looks_at_machine = o->verb == VERB_PROFILE && options_whole_machine(o) && o->planes != PLANE_HEAP &&
-			     output_shows_machine(s.output);
+	s.looks_at_machine = (ui || (o->verb == VERB_PROFILE && output_shows_machine(s.output))) &&
+			     options_whole_machine(o) && o->planes != PLANE_HEAP;
 	err = open_signals(&s);
 	status = err ? STATUS_FAILED : session_open(&s);
 	if (!status && open_epoll(&s))

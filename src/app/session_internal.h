@@ -49,8 +49,8 @@ void session_read_signals(struct session *s);
 void session_wait(struct session *s, uint64_t deadline_ns);
 /* Wake session_wait when there is something to read. 0 or -errno. */
 int session_watch(struct session *s, int fd);
-/* Fill in the figures of this moment, for the user interface. 0 or -errno. */
-int session_look(struct session *s);
+/* Fill in the figures of this moment, for the user interface; with what processes share (machine_report). 0 or -errno. */
+int session_look(struct session *s, bool with_shares);
 
 /* start.c: each returns an exit status, 0 to go on; failures have been logged. */
 int session_check_targets(struct session *s); /* before anything is loaded */
@@ -73,6 +73,8 @@ int targets_probe(struct session *s, pid_t pid);
 /* machine_session.c: the whole machine. */
 int machine_start(struct session *s);			  /* an exit status */
 void machine_tick(struct session *s, uint64_t now_ns);	  /* look, and probe those that grow */
+/* Heap probes into a process that the user chose. 0, -EAGAIN: not now, -ENOSPC: enough have them, -errno: it cannot be. */
+int machine_probe(struct session *s, pid_t pid);
 void machine_report(struct session *s, bool with_shares); /* fill the profile's part */
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */

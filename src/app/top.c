@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/session_internal.h"
@@ -20,17 +21,21 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "model/history.h"
+#include "render/machine_text.h"
 #include "render/top_view.h"
 #include "render/verdict_text.h"
 
 #define LOOK_NS NS_PER_S
-/* Looks take no more than a twentieth of the time. */
-#define LOOK_SHARE 20
+/* Looks take no more than a tenth of one CPU, but come at least so often. */
+#define LOOK_SHARE 10
+#define LOOK_MOST_NS (5 * NS_PER_S)
 /* The verdict needs a look at every block: seldom, and no more than a fiftieth. */
 #define VERDICT_NS (5 * NS_PER_S)
 #define VERDICT_SHARE 50
 /* Before, it would say nothing. */
 #define VERDICT_LEAST_NS (8 * NS_PER_S)
+/* What processes share is read from their page tables. */
+#define SHARES_NS (10 * NS_PER_S)
 #define REPORT_NS (5 * NS_PER_S)
 /* A message stays in its line for so long. */
 #define MESSAGE_NS (60 * NS_PER_S)
@@ -41,7 +46,7 @@ struct top {
 	struct top_canvas canvas;
 	struct history history;
 	struct buf who, verdict, message;
-	uint64_t next_ns, next_verdict_ns, message_ns;
+	uint64_t next_ns, next_verdict_ns, next_shares_ns, message_ns;
 	int signal_fd;
 	bool is_open;
 };
@@ -86,11 +91,19 @@ static void name_target(struct top *t, const struct profile *p)
 
 /* ---- looks ---- */
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 /* The first line of what the report would say. */
 static int judge(struct top *t, struct session *s)
 {
 	struct profile *p = collector_profile(s->collector);
-	uint64_t begin = session_now_ns(), took;
+	uint64_t begin = session_now_ns(), cpu = cpu_ns(), took;
 	struct buf b = BUF_INIT;
 	struct render_opts r;
 	int err = collector_judge(s->collector);
@@ -99,28 +112,37 @@ static int judge(struct top *t, struct session *s)
 		return err;
 	history_add_evidence(&t->history, p);
 	output_render_options(t->o, &r);
-	verdict_add(&b, p, &r);
+	if (p->machine.is_there)
+		machine_add_head(&b, p);
+	else
+		verdict_add(&b, p, &r);
 	buf_reset(&t->verdict);
 	buf_add(&t->verdict, b.data, strcspn(b.data, "\n"));
 	buf_release(&b);
 	p->has_verdict = false; /* it is of this moment: not for a recording of a later one */
-	took = (session_now_ns() - begin) * VERDICT_SHARE;
+	took = (cpu_ns() - cpu) * VERDICT_SHARE;
 	t->next_verdict_ns = begin + (took > VERDICT_NS ? took : VERDICT_NS);
 	return 0;
 }
 
 static int look(struct top *t, struct session *s)
 {
-	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, took;
-	int err = session_look(s);
+	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, cpu = cpu_ns(), took;
+	bool with_shares = s->machine && begin >= t->next_shares_ns;
+	int err = session_look(s, with_shares);
 
+	if (with_shares)
+		t->next_shares_ns = begin + SHARES_NS;
 	if (!err && begin >= t->next_verdict_ns && collector_profile(s->collector)->window_ns >= VERDICT_LEAST_NS)
 		err = judge(t, s);
 	if (err)
 		return err;
 	history_add(&t->history, collector_profile(s->collector));
+	if (s->machine)
+		history_add_members(&t->history, machine_look_watch(s->machine), t->state.open_tree);
 	name_target(t, collector_profile(s->collector));
-	took = (session_now_ns() - begin) * LOOK_SHARE;
+	took = (cpu_ns() - cpu) * LOOK_SHARE;
+	took = took < LOOK_MOST_NS ? took : LOOK_MOST_NS;
 	t->next_ns = begin + (took > least ? took : least);
 	return 0;
 }
@@ -135,6 +157,36 @@ static void draw(struct top *t, struct session *s)
 }
 
 /* ---- keys ---- */
+
+/* The process under the cursor: its heap is watched from now on. */
+static void add_probes(struct top *t, struct session *s, struct buf *said)
+{
+	const struct top_list *l = &t->state.lists[TOP_PROCESSES];
+	int err;
+
+	if (!s->machine) {
+		buf_adds(said, "h is for the whole machine: here every process has the probes that were asked for");
+		return;
+	}
+	if (t->state.depth != TOP_PROCESSES || !l->pid) {
+		buf_adds(said, "h puts heap probes into the process under the cursor");
+		return;
+	}
+	if (l->opens != TOP_NONE) {
+		buf_addf(said, "process %d has heap probes; they stay until the end of the run", l->pid);
+		return;
+	}
+	err = machine_probe(s, l->pid);
+	if (!err)
+		buf_addf(said, "process %d: heap probes are in place", l->pid);
+	else if (err == -EAGAIN)
+		buf_adds(said, "others are just getting their heap probes: again in a moment");
+	else if (err == -ENOSPC)
+		buf_addf(said, "as many processes as may have heap probes: sudo memprobe top -p %d", l->pid);
+	else
+		buf_addf(said, "process %d: no heap probes: %s", l->pid,
+			 err == -ENOENT ? "no allocator is found in it" : strerror(-err));
+}
 
 static void act(struct top *t, struct session *s, enum top_action action)
 {
@@ -156,8 +208,13 @@ static void act(struct top *t, struct session *s, enum top_action action)
 		top_save_flame(p, &said);
 		break;
 	case TOP_HEAP:
+		add_probes(t, s, &said);
+		break;
 	case TOP_TREE:
-		buf_adds(&said, "this key is for the whole machine");
+		if (s->machine)
+			history_add_members(&t->history, machine_look_watch(s->machine), t->state.open_tree);
+		if (!s->machine || !t->state.lists[TOP_PROCESSES].tree)
+			buf_adds(&said, "+ opens the processes of a tree, on the whole machine");
 		break;
 	default:
 		break;
@@ -298,6 +355,7 @@ int top_run(const struct options *o)
 	const char *why;
 	int status;
 
+	t.state.own_pid = getpid();
 	if (!top_guard_open(&why))
 		return reports_instead(o, why);
 	status = session_run_ui(o, &ui);

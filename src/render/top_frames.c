@@ -63,7 +63,7 @@ static void add_frames(struct lines *l, const struct top_data *d, const struct p
 {
 	const struct profile *p = d->p;
 	struct buf b = BUF_INIT, mark = BUF_INIT;
-	uint32_t i, own = first_own_frame(p, s);
+	uint32_t i, own = top_own_frame(p, s);
 
 	for (i = 0; i < s->n_frames; i++) {
 		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];

@@ -23,6 +23,9 @@ struct top_column {
 /* A table with a heading; rows from `first` on. cursor: index of the chosen row, or SIZE_MAX. */
 void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
 	       const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor);
+/* Without a heading. */
+void top_table_rows(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
+		    const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor);
 
 extern const struct top_column top_process_columns[], top_stack_columns[], top_machine_columns[];
 
@@ -30,6 +33,8 @@ extern const struct top_column top_process_columns[], top_stack_columns[], top_m
 void top_column_rate(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r);
 void top_column_bytes(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r);
 
+/* The caller's own frame: neither allocator, libc nor C++ library, and of a mapping not the note on its kind. */
+uint32_t top_own_frame(const struct profile *p, const struct profile_stack *s);
 /* "SessionCache::insert session_cache.cc:118 < Gateway::on_accept": the caller's code first. */
 void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s);
 /* "+86.0", in MiB per minute */

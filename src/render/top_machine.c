@@ -125,11 +125,12 @@ void top_machine_summary(struct buf *b, const struct history *h, enum history_ba
 	const struct machine_memory *m = &h->machine.now;
 	double total = (double)m->total_bytes, used = total - (double)m->available_bytes;
 	struct amount_unit unit = unit_for(m->total_bytes);
+	double rate = history_rate(h, &h->memory, base);
 
 	buf_addf(b, "RAM  %.1f of %.1f %s   ", used / (double)unit.bytes, total / (double)unit.bytes, unit.name);
-	top_add_rate(b, history_rate(h, &h->memory, base));
+	top_add_rate(b, rate);
 	buf_adds(b, " MiB/min");
-	if (h->machine.full_s >= 0 && h->machine.full_s < 30 * 86400.0) {
+	if (rate > 0 && h->machine.full_s >= 0 && h->machine.full_s < 30 * 86400.0) {
 		buf_adds(b, "   full in ");
 		top_add_time(b, h->machine.full_s);
 	}

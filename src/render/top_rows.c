@@ -218,7 +218,8 @@ static void rows_of_run(struct top_rows *r, const struct profile *p, const struc
 		const struct history_proc *hp = &h->procs[i];
 
 		n_running += hp->state == PROC_RUNNING;
-		rows[i] = (struct top_row){ .id = (uint32_t)i, .proc = (uint32_t)i, .pid = p->procs[i].tgid, .site = TOP_NONE, .age_s = -1, .alive = -1 };
+		rows[i] = (struct top_row){ .id = (uint32_t)i, .proc = (uint32_t)i, .pid = p->procs[i].tgid,
+					    .site = TOP_NONE, .age_s = -1, .alive = -1 };
 		rows[i].bytes = series_last(&hp->memory);
 		rows[i].rate = hp->state == PROC_RUNNING ? history_rate(h, &hp->memory, base_of(st)) : 0;
 		rows[i].change = rows[i].rate * seconds;
@@ -251,7 +252,7 @@ static uint32_t proc_of(const struct profile *p, const struct history *h, int32_
 
 static uint32_t proc_of_tree(const struct profile *p, const struct history *h, const struct machine_row *row)
 {
-	const int32_t pids[] = { row->worker_pid, row->pid };
+	const int32_t pids[] = { row->probed_pid, row->worker_pid, row->pid };
 	uint32_t proc = TOP_NONE;
 	size_t i;
 
@@ -334,6 +335,12 @@ static bool tree_matches(const struct profile *p, const struct history_tree *t, 
 	       strcasestr(profile_str(p, t->row.group), filter) || strstr(pid, filter);
 }
 
+/* Among those that grow; memprobe itself does so while it starts, and stands below. */
+static bool is_listed(const struct history_tree *t, const struct top_state *st)
+{
+	return t->row.kind == MACHINE_TREE && (t->row.pid != st->own_pid || !st->own_pid);
+}
+
 /* Trees in order, members of the open one below it, then what is no process. */
 static void rows_of_machine(struct top_rows *r, const struct profile *p, const struct history *h,
 			    const struct top_state *st)
@@ -344,7 +351,7 @@ static void rows_of_machine(struct top_rows *r, const struct profile *p, const s
 	*r = (struct top_rows){ .v = xcalloc(h->n_trees + h->n_members + 1, sizeof(*r->v)),
 				.sum = { .id = TOP_NONE, .site = TOP_NONE, .age_s = -1, .alive = -1 } };
 	for (i = 0; i < h->n_trees; i++)
-		if (h->trees[i].row.kind == MACHINE_TREE && tree_matches(p, &h->trees[i], st->filter))
+		if (is_listed(&h->trees[i], st) && tree_matches(p, &h->trees[i], st->filter))
 			trees.v[trees.n++] = tree_row(p, h, st, &h->trees[i]);
 	add_sites(&trees, p, h, st);
 	sort(&trees, st);
@@ -354,8 +361,9 @@ static void rows_of_machine(struct top_rows *r, const struct profile *p, const s
 			r->v[r->n++] = member_row(p, h, st, &h->members[k]);
 	}
 	for (i = 0; i < h->n_trees && !*st->filter; i++)
-		if (h->trees[i].row.kind != MACHINE_TREE && h->trees[i].row.kind != MACHINE_USED)
-			r->v[r->n++] = tree_row(p, h, st, &h->trees[i]);
+		if (!is_listed(&h->trees[i], st) && h->trees[i].row.kind != MACHINE_USED)
+			r->v[r->n + r->n_fixed++] = tree_row(p, h, st, &h->trees[i]);
+	r->n += r->n_fixed;
 	r->sum.rate = history_rate(h, &h->memory, base_of(st));
 	free(trees.v);
 }

@@ -34,6 +34,7 @@ struct top_row {
 struct top_rows {
 	struct top_row *v;
 	size_t n;
+	size_t n_fixed; /* of them, at the end: memprobe and what is no process: no cursor goes there */
 	struct top_row sum; /* of all that is listed, of stacks the heap's; id TOP_NONE */
 };
 

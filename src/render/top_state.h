@@ -60,6 +60,7 @@ struct top_state {
 	bool since_start; /* else the last minute */
 	bool is_paused, shows_help, is_typing;
 	bool all_stacks; /* TOP_STACKS of all processes */
+	int32_t own_pid;   /* memprobe's: not among those that grow */
 	int32_t open_tree; /* whose members are shown; 0: none */
 	uint32_t proc, stack; /* opened: indices in the profile */
 	char filter[TOP_FILTER_BYTES], old_filter[TOP_FILTER_BYTES];

@@ -80,15 +80,31 @@ static void add_place(struct buf *out, const struct profile *p, const struct pro
 	buf_addf(out, ":%u", f->line);
 }
 
+uint32_t top_own_frame(const struct profile *p, const struct profile_stack *s)
+{
+	uint32_t i;
+
+	for (i = stack_is_heap(s) ? 0 : 1; i < s->n_frames; i++) {
+		enum frame_class class = p->frames[p->stack_frames[s->first_frame + i]].class;
+
+		if (class != FRAME_ALLOCATOR && class != FRAME_LIBC && class != FRAME_CXX)
+			return i;
+	}
+	return 0;
+}
+
 void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s)
 {
 	struct buf mark = BUF_INIT;
-	uint32_t i;
+	uint32_t i = top_own_frame(p, s);
+	bool is_first = true;
 
-	for (i = first_own_frame(p, s); i < s->n_frames && out->len < 1000; i++) {
+	if (!stack_is_heap(s) && s->n_frames) /* what kind of mapping */
+		buf_addf(out, "%s ", profile_str(p, p->frames[p->stack_frames[s->first_frame]].name));
+	for (; i < s->n_frames && out->len < 1000; i++, is_first = false) {
 		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
 
-		if (out->len)
+		if (!is_first)
 			buf_adds(out, " < ");
 		add_short_name(out, profile_str(p, f->name));
 		add_place(out, p, f);
@@ -160,7 +176,8 @@ static void add_where(struct buf *out, const struct top_data *d, const struct to
 
 	if (st->depth == TOP_STACKS && st->proc == TOP_NONE && d->h->n_procs > 1) {
 		buf_addf(out, "%s %d: ", profile_str(d->p, d->p->procs[s->proc].comm), d->p->procs[s->proc].tgid);
-		add_short_name(out, own_frame_name(d->p, s));
+		if (s->n_frames)
+			add_short_name(out, profile_str(d->p, d->p->frames[d->p->stack_frames[s->first_frame + top_own_frame(d->p, s)]].name));
 		return;
 	}
 	top_add_where(out, d->p, s);
@@ -291,16 +308,13 @@ static void draw_row(struct top_canvas *c, unsigned int row, const struct top_da
 	buf_release(&text);
 }
 
-void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
-	       const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor)
+void top_table_rows(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
+		    const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor)
 {
 	size_t i;
 
-	if (!a.height)
-		return;
-	draw_row(c, a.row, d, st, columns, NULL);
-	for (i = first; i < r->n && i - first + 1 < a.height; i++) {
-		unsigned int row = a.row + 1 + (unsigned int)(i - first);
+	for (i = first; i < r->n && i - first < a.height; i++) {
+		unsigned int row = a.row + (unsigned int)(i - first);
 
 		draw_row(c, row, d, st, columns, &r->v[i]);
 		if (i == cursor) {
@@ -308,4 +322,13 @@ void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d
 			top_put(c, row, 0, 1, TOP_CURSOR, ">");
 		}
 	}
+}
+
+void top_table(struct top_canvas *c, struct top_area a, const struct top_data *d, const struct top_state *st,
+	       const struct top_column *columns, const struct top_rows *r, size_t first, size_t cursor)
+{
+	if (!a.height)
+		return;
+	draw_row(c, a.row, d, st, columns, NULL);
+	top_table_rows(c, (struct top_area){ a.row + 1, a.height - 1 }, d, st, columns, r, first, cursor);
 }

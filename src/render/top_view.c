@@ -19,6 +19,8 @@
 #define SHORT 12
 /* Stacks of the process under the cursor are shown from this many rows of the middle on. */
 #define LEAST_PANE 5
+/* Other kinds of memory than processes are shown when so many rows are left above them. */
+#define LEAST_LIST 5
 #define SPARK_S 600.0
 
 static uint64_t ns_of(double seconds)
@@ -338,9 +340,28 @@ static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_
 	buf_release(&b);
 }
 
+/* Processes, and below them what is none, which stays there. The row under the cursor. */
+static const struct top_row *draw_list(struct top_canvas *c, struct top_area a, const struct top_data *d,
+				       struct top_list *l, const struct top_state *st, struct top_rows *r)
+{
+	const struct top_column *columns = d->h->machine.is_there ? top_machine_columns : top_process_columns;
+	size_t n_fixed = a.height > r->n || a.height > r->n_fixed + LEAST_LIST ? r->n_fixed : 0;
+	struct top_rows fixed = { .v = r->v + r->n - r->n_fixed, .n = n_fixed };
+	struct top_area trees = { a.row, a.height - (unsigned int)n_fixed };
+	const struct top_row *row;
+
+	r->n -= r->n_fixed;
+	row = place(l, r, trees);
+	l->opens = row ? row->proc : TOP_NONE;
+	trees.height = r->n + 1 < trees.height ? (unsigned int)r->n + 1 : trees.height;
+	top_table(c, trees, d, st, columns, r, l->first, l->at);
+	top_table_rows(c, (struct top_area){ trees.row + trees.height, (unsigned int)n_fixed }, d, st, columns, &fixed, 0,
+		       SIZE_MAX);
+	return row;
+}
+
 static void draw_processes(struct top_canvas *c, struct top_area a, const struct top_data *d, struct top_state *st)
 {
-	struct top_list *l = &st->lists[TOP_PROCESSES];
 	const struct top_row *row;
 	struct top_area list = a;
 	struct top_rows r;
@@ -351,9 +372,7 @@ static void draw_processes(struct top_canvas *c, struct top_area a, const struct
 
 		list.height = r.n + 1 < most ? (unsigned int)r.n + 1 : most;
 	}
-	row = place(l, &r, list);
-	l->opens = row ? row->proc : TOP_NONE;
-	top_table(c, list, d, st, d->h->machine.is_there ? top_machine_columns : top_process_columns, &r, l->first, l->at);
+	row = draw_list(c, list, d, &st->lists[TOP_PROCESSES], st, &r);
 	if (!r.n && a.height > 1)
 		top_put(c, a.row + 1, 2, c->width, TOP_DIM, *st->filter ? "nothing matches" : "no process yet");
 	else

@@ -236,6 +236,34 @@ def sizes(t):
 
 
 @test
+def whole_machine(t):
+    with Target("leaking") as target, Terminal() as term:
+        target.ask("go")
+        term.start()
+        text = term.shows(t, "the_machines_memory__is_the_heading", r"^RAM  [\d.]+ of [\d.]+ [MG]iB ", 20)
+        t.true("memory_of_no_process__has_rows", re.search(r"^ +kernel +[\d.]+ [MG]iB", text, re.M), text)
+        with open("/proc/meminfo") as f:
+            total = int(re.search(r"MemTotal: +(\d+) kB", f.read()).group(1)) / (1 << 20)
+        shown = re.search(r"^RAM  [\d.]+ of ([\d.]+) (.)", text, re.M)
+        t.between("ram__is_what_the_kernel_says", float(shown.group(1)) / (1024 if shown.group(2) == "M" else 1),
+                  total - 0.06, total + 0.06)
+        term.type("/", "leaking", "Enter")
+        row = rf"^> +{target.pid}  leaking +[\d.]+ MiB +\+[\d.]+ "
+        text = term.shows(t, "a_process_that_grows__has_a_row", row, 20)
+        end = time.monotonic() + 30
+        while not re.search(row + ".*s_leak", text, re.M) and time.monotonic() < end:
+            term.type("h") # others may grow faster, and then it has none by itself
+            time.sleep(1)
+            text = term.screen()
+        t.true("with_heap_probes__its_site_is_named", re.search(row + ".*s_leak", text, re.M), text)
+        term.type("Enter")
+        term.shows(t, "enter__opens_its_stacks", r"^> .* s_leak leaking\.c")
+        term.type("q")
+        term.ended()
+        t.equal("the_terminal__is_as_before", term.is_restored(), (True, "0 1"))
+
+
+@test
 def looks(t):
     """Characters and colours."""
     with Target("leaking") as target, Terminal() as term:

@@ -445,6 +445,11 @@ static void a_whole_machine__has_trees_in_order_and_the_rest_below(void **state)
 	expect(f, 100, 40, "GROWING     76 min  Cache::leak", true);
 	expect(f, 100, 40, "+ 311  puma (1 + 8)", true);
 	expect(f, 100, 40, "184 others        1.00 GiB      0.0", true);
+	f->st.own_pid = 10; /* it grows most, and is not accused */
+	top_rows_procs(&r, &f->p, &f->h, &f->st);
+	assert_int_equal(r.v[0].id, 311);
+	assert_int_equal(r.n_fixed, 2);
+	top_rows_release(&r);
 }
 
 static void a_tree__opens_below_its_row(void **state)
