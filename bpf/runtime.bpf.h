@@ -48,6 +48,7 @@ static __always_inline bool rt_put(struct mp_scratch *s, __u64 code, __u64 at)
 /* The readers: a file, and a line below, for each kind. */
 #include "thread_local.bpf.h"
 #include "cpython.bpf.h"
+#include "ruby.bpf.h"
 #include "v8.bpf.h"
 #include "beam.bpf.h"
 
@@ -55,6 +56,7 @@ static __always_inline void rt_read(struct mp_scratch *s, __u32 kind)
 {
 	switch (kind) {
 	case MP_RT_CPYTHON: py_read(s); break;
+	case MP_RT_RUBY: rb_read(s); break;
 	case MP_RT_V8: v8_read(s); break;
 	case MP_RT_BEAM: beam_read(s); break;
 	}

@@ -64,6 +64,13 @@ enum mp_py_word {
 
 #define MP_PY_FRAME_BYTES 80 /* of a frame, that is all fields above are below */
 
+/* MP_RT_RUBY: where the execution context is */
+enum mp_rb_word {
+	MP_RB_TLS_HOW,
+	MP_RB_TLS_MODULE,
+	MP_RB_TLS_AT,
+};
+
 /*
  * MP_RT_BEAM: addresses of the schedulers' records and the bytes from one to the next; offsets in them and in a process;
  * the JIT's code (0 bytes: no processes and stacks, types of blocks only).

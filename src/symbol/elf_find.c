@@ -2,6 +2,7 @@
 /* Single symbols of a file by name; see elf_find.h. */
 #include "symbol/elf_find.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "symbol/elf_internal.h"
@@ -38,6 +39,31 @@ bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *ou
 		return true;
 	mini = elf_mini(f);
 	return mini && find_in(mini, ELF_SYMTAB, name, out);
+}
+
+bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr)
+{
+	const struct elf_table *t = elf_table(f, ELF_DYNSYM);
+	const Elf64_Rela *rela;
+	bool found = false;
+	GElf_Shdr sh;
+	void *section;
+	size_t len, i;
+
+	if (!elf_find_section(f, ".rela.dyn", &sh))
+		return false;
+	section = elf_read_section(f, &sh, ELF_MAX_SECTION_BYTES, &len);
+	for (rela = section, i = 0; section && i < len / sizeof(*rela) && !found; i++) {
+		size_t sym = ELF64_R_SYM(rela[i].r_info);
+
+		if (ELF64_R_TYPE(rela[i].r_info) != R_X86_64_DTPMOD64 || !sym || sym >= t->n ||
+		    strcmp(elf_symbol_name(t, &t->v[sym]), name))
+			continue;
+		*vaddr = rela[i].r_offset;
+		found = true;
+	}
+	free(section);
+	return found;
 }
 
 bool elf_load_bias(struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t *bias)

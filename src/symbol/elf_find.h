@@ -17,6 +17,11 @@
  */
 bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *out);
 /*
+ * Virtual address of the two words {module, offset} by which the file finds that symbol of its own in thread-local storage
+ * (relocations DTPMOD64 and DTPOFF64 of x86-64). False when there are none.
+ */
+bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr);
+/*
  * What to add to the file's virtual addresses in a process that has mapped the part of it at file offset map_offset at
  * map_start. False when no segment begins near there.
  */

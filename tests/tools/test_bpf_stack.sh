@@ -42,6 +42,8 @@ for entry in heap_entry stack_verify fault_verify rss_changed vm_lock; do
 	check $entry rt_frames py_first
 	check $entry rt_frames py_chunk
 	check $entry rt_frames beam_stack
+	check $entry rt_frames rb_first
+	check $entry rt_frames rb_chunk
 done
 for entry in heap_entry heap_entry_fp heap_return heap_free_entry rss_changed rss_changed_fp vm_lock; do
 	check $entry proc_gen proc_exec proc_begin

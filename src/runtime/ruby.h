@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Ruby 3.1, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in ruby.c. Offsets from
+ * vm_core.h, iseq.h, gc.c and internal/class.h of 3.1; all that is read is checked by the type in its flags.
+ */
+#ifndef MEMPROBE_RUNTIME_RUBY_H
+#define MEMPROBE_RUNTIME_RUBY_H
+
+#include "runtime/runtime.h"
+#include "runtime/thread_local.h"
+
+#define RUBY_FRAME_BYTES 64 /* rb_control_frame_t */
+#define RUBY_FRAME_PC 0
+#define RUBY_FRAME_ISEQ 16
+#define RUBY_FRAME_EP 32
+#define RUBY_EC_CFP 16 /* behind vm_stack and its size in words */
+#define RUBY_FLAG_FINISH 0x20 /* in ep[0]: entered from C */
+
+enum ruby_type { RUBY_OBJECT = 1, RUBY_CLASS = 2, RUBY_MODULE = 3, RUBY_STRING = 5, RUBY_ARRAY = 7, RUBY_IMEMO = 0x1a,
+		 RUBY_NODE = 0x1b, RUBY_ICLASS = 0x1c, RUBY_ZOMBIE = 0x1d, RUBY_MOVED = 0x1e };
+
+struct ruby {
+	struct thread_local_place place; /* of the execution context */
+	uint64_t ractor;		 /* address of ruby_single_main_ractor */
+	uint64_t string_class;		 /* address of rb_cString */
+};
+
+/* Flags of an object; 0 when it is none. */
+uint64_t ruby_flags(const struct runtime_process *p, uint64_t object);
+bool ruby_text(const struct runtime_process *p, uint64_t string, size_t max, struct buf *out);
+
+/*
+ * Which of the positions set is the last up to pos, counted from 1; from the head of a succinct index
+ * (struct succ_index_table, iseq.c): counters of 7 bits, nine a word, for the first 54, then for each 512
+ * positions {rank, counters of 9 bits of its eight words, the words}. read: words at an offset of the table. 0: unreadable.
+ */
+uint32_t ruby_rank(bool (*read)(void *ctx, uint64_t offset, void *out, size_t len), void *ctx, uint32_t pos);
+
+/* 0; *line and both names, appended; or -ESTALE. */
+int ruby_frame_name(const struct runtime_process *p, uint64_t iseq, uint64_t pc, struct runtime_name *name);
+/* 0; -EAGAIN: it does not run Ruby code yet; -ESTALE: not what it should be. */
+int ruby_check(struct runtime *r, const struct ruby *ruby);
+
+int ruby_census(struct runtime *r, struct runtime_census *out);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Ruby's objects by class: its heap pages, 16 KiB each at a multiple of that, found in the anonymous mappings by their
+ * header, read without touching what is not in memory. Bytes are slots, and what strings and arrays have allocated
+ * beyond. Objects that died since the last collection are still there, and counted.
+ *
+ *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... }
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "runtime/ruby.h"
+
+#define PAGE_BYTES 16384u /* gc.c: HEAP_PAGE_ALIGN_LOG 14 (3.2: 16) */
+#define HEAP_PAGE_START 4 /* word of struct heap_page */
+#define SINGLETON (1u << 12) /* FL_USER0 of a class */
+#define NOEMBED (1u << 13)   /* FL_USER1 of a string; of an array EMBED */
+#define SHARED (1u << 14)    /* FL_USER2: another's text; of an array FL_USER2 and 3 count, so only where it is not embedded */
+#define MOST_IVARS 64u
+#define MOST_SUPERS 64
+
+struct rb_count {
+	uint64_t objects, bytes;
+	char *name;
+};
+
+struct rb_walk {
+	struct runtime *r;
+	struct table by_class; /* class, or type of what has none -> index in v */
+	struct rb_count *v;
+	size_t n, cap;
+	uint64_t classpath; /* the id under which a class keeps its name */
+	uint64_t free_slots, free_bytes;
+	uint8_t page[PAGE_BYTES];
+};
+
+/* ---- names of classes ---- */
+
+/* Instance variables of a class: struct st_table {..., entries_start +32, entries_bound, entries}, of {hash, key, record}. */
+static uint64_t class_variable(const struct runtime_process *p, uint64_t class, uint64_t id,
+			       bool (*is_it)(const struct runtime_process *p, uint64_t value), uint64_t *found_id)
+{
+	uint64_t extension = runtime_word(p, class + 24), head[7], entries[3 * MOST_IVARS], i, n;
+	uint64_t table = extension ? runtime_word(p, extension + 8) : 0;
+
+	if (!table || table & 7 || !runtime_read(p, table, head, sizeof(head)) || head[4] > head[5])
+		return 0;
+	n = head[5] - head[4] < MOST_IVARS ? head[5] - head[4] : MOST_IVARS;
+	if (!n || !runtime_read(p, head[6] + 24 * head[4], entries, n * 24))
+		return 0;
+	for (i = 0; i < n; i++) {
+		if (is_it ? !is_it(p, entries[3 * i + 2]) : entries[3 * i + 1] != id)
+			continue;
+		if (found_id)
+			*found_id = entries[3 * i + 1];
+		return entries[3 * i + 2];
+	}
+	return 0;
+}
+
+static bool is_text_string(const struct runtime_process *p, uint64_t value)
+{
+	struct buf b = BUF_INIT;
+	bool is = ruby_text(p, value, 16, &b) && !strcmp(b.data, "String");
+
+	buf_release(&b);
+	return is;
+}
+
+/* The class of strings is called "String": so it is seen where classes keep their names. */
+static void learn_classpath(struct rb_walk *w)
+{
+	const struct ruby *ruby = w->r->state;
+	uint64_t class = ruby->string_class ? runtime_word(&w->r->process, ruby->string_class) : 0;
+
+	if (class)
+		class_variable(&w->r->process, class, 0, is_text_string, &w->classpath);
+}
+
+static bool is_path(const char *s)
+{
+	if (!isupper((unsigned char)*s) && !(*s & 0x80))
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && *s != '_' && *s != ':' && !(*s & 0x80))
+			return false;
+	return true;
+}
+
+/* The name of an object's class: not of its singleton, nor of an included module's stand-in. */
+static bool class_name(struct rb_walk *w, uint64_t class, struct buf *out)
+{
+	const struct runtime_process *p = &w->r->process;
+	uint64_t flags = ruby_flags(p, class);
+	int i;
+
+	for (i = 0; i < MOST_SUPERS; i++) {
+		unsigned int type = flags & 0x1f;
+
+		if (type != RUBY_CLASS && type != RUBY_ICLASS)
+			return false;
+		if (type == RUBY_CLASS && !(flags & SINGLETON))
+			break;
+		class = runtime_word(p, class + 16);
+		flags = ruby_flags(p, class);
+	}
+	return w->classpath && ruby_text(p, class_variable(p, class, w->classpath, NULL, NULL), 200, out) &&
+	       is_path(out->data);
+}
+
+static const char *type_name(unsigned int type)
+{
+	static const char *const names[32] = {
+		[1] = "T_OBJECT", [2] = "Class", [3] = "Module", [4] = "Float", [5] = "T_STRING", [6] = "T_REGEXP",
+		[7] = "T_ARRAY", [8] = "T_HASH", [9] = "T_STRUCT", [10] = "T_BIGNUM", [11] = "T_FILE", [12] = "T_DATA",
+		[13] = "T_MATCH", [14] = "T_COMPLEX", [15] = "T_RATIONAL", [20] = "T_SYMBOL", [26] = "T_IMEMO (internal)",
+		[27] = "T_NODE (internal)", [28] = "T_ICLASS (internal)", [29] = "T_ZOMBIE (internal)",
+		[30] = "T_MOVED (internal)",
+	};
+
+	return names[type & 31];
+}
+
+/* ---- pages ---- */
+
+static struct rb_count *count_of(struct rb_walk *w, unsigned int type, uint64_t class)
+{
+	bool by_type = type == RUBY_CLASS || type == RUBY_MODULE || type >= RUBY_IMEMO || !class;
+	uint64_t key = by_type ? type : class, *known = table_get(&w->by_class, key);
+	struct buf name = BUF_INIT;
+
+	if (known)
+		return &w->v[*known];
+	if (by_type || !class_name(w, class, &name)) {
+		buf_reset(&name);
+		buf_adds(&name, type_name(type));
+	}
+	XGROW(w->v, w->n, w->cap);
+	w->v[w->n] = (struct rb_count){ .name = buf_detach(&name) };
+	*table_put(&w->by_class, key, 0) = w->n;
+	return &w->v[w->n++];
+}
+
+/* What it has allocated beside its slot: words 2 and 3 of a string are length and text, 4 its room; of an array 3 its room. */
+static uint64_t bytes_beside(const uint64_t *slot)
+{
+	uint64_t room = 0;
+
+	if ((slot[0] & 0x1f) == RUBY_STRING && slot[0] & NOEMBED && !(slot[0] & SHARED))
+		room = slot[4] + 1;
+	else if ((slot[0] & 0x1f) == RUBY_ARRAY && !(slot[0] & (NOEMBED | SHARED)))
+		room = slot[3] * 8;
+	return room < 1ULL << 40 ? room : 0;
+}
+
+static void count_slots(struct rb_walk *w, uint32_t start, uint32_t slot_bytes, uint32_t n)
+{
+	uint64_t slot[5];
+	struct rb_count *c;
+	uint32_t i;
+
+	for (i = 0; i < n && start + (i + 1) * slot_bytes <= PAGE_BYTES; i++) {
+		unsigned int type;
+
+		memcpy(slot, w->page + start + i * slot_bytes, sizeof(slot));
+		type = slot[0] & 0x1f;
+		if (!type || !type_name(type)) {
+			w->free_slots += !type;
+			w->free_bytes += type ? 0 : slot_bytes;
+			continue;
+		}
+		c = count_of(w, type, slot[1]);
+		c->objects++;
+		c->bytes += slot_bytes + bytes_beside(slot);
+	}
+}
+
+/* A heap page at that address? */
+static bool walk_page(struct rb_walk *w, uint64_t at)
+{
+	const struct runtime_process *p = &w->r->process;
+	uint64_t head, v[HEAP_PAGE_START + 1], start;
+	int16_t slot, total;
+
+	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
+	    !runtime_read_resident(p, head, v, sizeof(v)))
+		return false;
+	slot = (int16_t)v[0];
+	total = (int16_t)(v[0] >> 16);
+	if ((slot != 40 && slot != 80 && slot != 160 && slot != 320) || total <= 0 || total * slot > (int)PAGE_BYTES)
+		return false;
+	start = v[HEAP_PAGE_START] - at;
+	if (start < 8 || start > 8 + (uint64_t)slot || !runtime_read(p, at, w->page, sizeof(w->page)))
+		return false;
+	count_slots(w, (uint32_t)start, (uint32_t)slot, (uint32_t)total);
+	return true;
+}
+
+static bool may_hold_pages(const struct proc_map *m)
+{
+	return m->read && m->write && !m->shared && !m->ino && strncmp(m->path, "[stack", 6);
+}
+
+int ruby_census(struct runtime *r, struct runtime_census *out)
+{
+	struct rb_walk *w = xcalloc(1, sizeof(*w));
+	uint64_t at, pages = 0;
+	size_t i;
+
+	w->r = r;
+	out->what = "objects in the heap's slots, dead ones that were not yet swept among them";
+	runtime_process_refresh(&r->process);
+	learn_classpath(w);
+	for (i = 0; i < r->process.maps.n; i++) {
+		const struct proc_map *m = &r->process.maps.v[i];
+
+		if (!may_hold_pages(m))
+			continue;
+		at = (m->start + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+		for (; at + PAGE_BYTES <= m->end; at += PAGE_BYTES)
+			pages += walk_page(w, at);
+	}
+	for (i = 0; i < w->n; i++) {
+		runtime_census_add(out, w->v[i].name, w->v[i].objects, w->v[i].bytes);
+		free(w->v[i].name);
+	}
+	if (w->free_slots)
+		runtime_census_add(out, "[free slots]", w->free_slots, w->free_bytes);
+	free(w->v);
+	table_release(&w->by_class);
+	free(w);
+	return pages ? 0 : -ESTALE;
+}
