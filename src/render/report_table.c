@@ -23,7 +23,7 @@
 #include "render/report_internal.h"
 #include "render/verdict_text.h"
 
-#define ERROR_COLUMNS 9
+#define ERROR_COLUMNS 11
 #define MAX_ROWS 10
 #define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
 #define NARROWEST 60u /* below: no KIND either */

@@ -72,7 +72,8 @@ def check_table(t, what, text):
     heading = all_lines[at]
     unit = re.search(r"(?:LIVE|ALLOC) \w+", heading)[0]
     block = all_lines[at + 1:all_lines.index("", at)]
-    rows = [line for line in block if is_row(line, heading, unit) or is_row(line, heading, "/min")]
+    net = next((i for i, line in enumerate(block) if re.search(r"\d  +net\b", line)), len(block))
+    rows = [line for line in block[:net + 1] if is_row(line, heading, unit) or is_row(line, heading, "/min")]
     t.true(f"{what}__ends_with_its_sum", rows and re.search(r"  net\b", rows[-1]), text)
     check_column(t, what, text, heading, rows, unit, " #")
     check_column(t, what, text, heading, rows, "/min", unit)
@@ -101,6 +102,7 @@ def check_processes(t, what, text):
     found = re.search(r"^( +PID  PROCESS.*LIVE \w+ +\w+/min)\n((?:.+\n)+)", text, re.M)
     if found:
         heading, rows = found[1], found[2].rstrip("\n").split("\n")
+        rows = rows[:next(i for i, line in enumerate(rows) if line.split()[0] == "all") + 1]
         check_column(t, what, text, heading, rows, re.search(r"LIVE \w+", heading)[0], "PROCESS")
 
 
