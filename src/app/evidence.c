@@ -311,8 +311,10 @@ int evidence_collect(struct collector *c)
 		give_old(&a);
 	end_pass(c);
 	lifetimes_look_end(c, a.lifetimes);
-	if (!err)
+	if (!err) {
 		profile_judge(p);
+		profile_blind(p);
+	}
 	free(a.parts);
 	table_release(&a.part_of);
 	table_release(&a.live_of);

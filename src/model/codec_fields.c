@@ -177,6 +177,8 @@ static const struct codec_field fact_rows[] = {
 	FACT(untouched_estimated, FIELD_ENUM, 2),
 	FACT(verdict.need_s, FIELD_FLOAT, 0),
 	FACT(lifetimes.recent_ms, FIELD_NUMBER, 0),
+	FACT(blind.site_rate, FIELD_FLOAT, 0),
+	FACT(blind.memory_rate, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);

@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/table.h"
 #include "bpf/memprobe.h"
+#include "model/blind.h"
 #include "model/bridge.h"
 #include "model/ladder.h"
 #include "model/lifetimes.h"
@@ -215,6 +216,7 @@ struct profile {
 	size_t n_bridges;
 	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */
 	struct series heap, memory; /* live less frees of older blocks; anonymous + shared + swapped; of all processes */
+	struct blind blind; /* with the verdict */
 	bool has_verdict;
 	struct verdict verdict;
 	struct machine machine; /* of a run that looks at all processes */

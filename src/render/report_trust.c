@@ -133,11 +133,43 @@ void report_add_blind(struct buf *out, const struct profile *p, const char *pref
 	buf_addc(out, '\n');
 }
 
+static void add_rate(struct buf *out, double rate)
+{
+	if (rate * 60 < MIB / 10.0)
+		buf_addf(out, "%.1f KiB/min", rate * 60 / KIB);
+	else
+		buf_addf(out, "%.1f MiB/min", rate * 60 / MIB);
+}
+
+/* The slowest leak that shows. */
+static void add_limit(struct buf *out, const struct profile *p)
+{
+	double longer = blind_longer((double)p->window_ns / NS_PER_S);
+	char window[24];
+
+	buf_addf(out, "blind   in %s, a leak below ", units_format_duration(window, p->window_ns));
+	add_rate(out, p->blind.site_rate);
+	buf_adds(out, " at one site");
+	if (p->blind.memory_rate > 0) {
+		buf_adds(out, ", or below ");
+		add_rate(out, p->blind.memory_rate);
+		buf_adds(out, " in RSS,");
+	}
+	buf_addf(out, " does not show; for slower ones: -d %.0f%s\n", longer < 3600 ? longer / 60 : longer / 3600,
+		 longer < 3600 ? "m" : "h");
+}
+
 void report_blind(struct buf *out, const struct report *r)
 {
+	bool has_limit = r->p->blind.site_rate > 0;
 	struct buf b = BUF_INIT;
 
-	report_add_blind(&b, r->p, "blind   ");
+	if (has_limit)
+		add_limit(out, r->p);
+	if (has_limit && r->terse >= 1 && report_main_bridge(r->p))
+		return; /* which has what was there before */
+
+	report_add_blind(&b, r->p, has_limit ? "        " : "blind   ");
 	if (r->terse >= 2 && strchr(b.data, ';')) { /* what was freed of it is in the table */
 		b.len = (size_t)(strchr(b.data, ';') - b.data);
 		buf_add(out, b.data, b.len);
