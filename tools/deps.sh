@@ -60,6 +60,7 @@ extra cmd:eu-addr2line         elfutils
 extra cmd:debuginfod-find      debuginfod
 extra cmd:chromium             chromium
 extra cmd:node                 nodejs
+extra cmd:erl                  erlang-base
 extra npm:speedscope           npm
 extra cmd:pgbench              postgresql
 extra cmd:nginx                nginx-light

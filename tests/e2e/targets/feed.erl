@@ -1,0 +1,71 @@
+%% SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+%% Long-lived processes that build replies of 150 KB, in the ways in which such programs keep memory:
+%%   idle   nothing is kept; garbage stays until the process collects again
+%%   sub    100 bytes of each reply are kept, and with them the whole of it
+%%   slice  60 bytes are kept: those are copied
+%%   fixed  a process of its own builds each reply, and ends
+%%   ets    a list of 200 numbers goes into a table for each request
+%%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
+-module(feed).
+-export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1]).
+
+-define(REPLY, 2400).
+-define(PIECE, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef").
+
+encode(0, Acc) -> Acc;
+encode(N, Acc) -> encode(N - 1, <<Acc/binary, ?PIECE>>).
+
+handle(idle, Kept) -> _ = byte_size(encode(?REPLY, <<>>)), Kept;
+handle(sub, Kept) -> Reply = encode(?REPLY, <<>>), <<Part:100/binary, _/binary>> = Reply, [Part | Kept];
+handle(slice, Kept) -> Reply = encode(?REPLY, <<>>), <<Part:60/binary, _/binary>> = Reply, [Part | Kept];
+handle(fixed, Kept) ->
+    {Pid, Ref} = spawn_monitor(fun() -> byte_size(encode(?REPLY, <<>>)) end),
+    receive {'DOWN', Ref, process, Pid, _} -> Kept end;
+handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
+handle(mark, Kept) -> Block = one(0), [Block | Kept].
+
+%% not tail calls: each leaves its frame
+one(Sum) -> Block = two(Sum + 1), true = is_binary(Block), Block.
+two(Sum) -> Block = three(Sum + 1), true = is_binary(Block), Block.
+three(Sum) -> Block = mark(Sum + 1), true = is_binary(Block), Block.
+
+mark(Sum) ->
+    {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
+    Block = binary:copy(<<0:8>>, 1000003 + 0 * Sum),
+    io:format("arg ~s~n", [string:join([io_lib:format("~s:~s/~b", [M, F, A]) || {M, F, A, _} <- Stack], " ")]),
+    Block.
+
+worker(Mode, Kept) ->
+    receive
+        {ask, From} ->
+            Now = handle(Mode, Kept),
+            From ! done,
+            worker(Mode, Now)
+    end.
+
+ask(_, 0) -> ok;
+ask([W | Ws], N) ->
+    W ! {ask, self()},
+    receive done -> ok end,
+    ask(Ws ++ [W], N - 1).
+
+value(Name, N) -> io:format("value ~s ~b~n", [Name, N]).
+
+loop(Ws, Requests) ->
+    case io:get_line("") of
+        "go\n" ->
+            ask(Ws, Requests),
+            value(processes, erlang:memory(processes)),
+            value(binary, erlang:memory(binary)),
+            value(count, erlang:system_info(process_count)),
+            io:format("done~n"),
+            loop(Ws, Requests);
+        _ -> halt(0)
+    end.
+
+main([Mode, Workers, Requests]) ->
+    ets:new(cache, [named_table, public]),
+    Ws = [spawn(?MODULE, worker, [list_to_atom(Mode), []]) || _ <- lists:seq(1, list_to_integer(Workers))],
+    register(first_worker, hd(Ws)),
+    io:format("ready ~s~n", [os:getpid()]),
+    loop(Ws, list_to_integer(Requests)).

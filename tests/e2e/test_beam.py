@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Erlang on a living node without flags: what ERTS takes memory for, the process and its functions, against what the
+program knows of itself and what erlang:process_info tells. And the ways in which such programs keep memory, apart.
+"""
+import os
+import shutil
+import subprocess
+
+from harness import HERE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
+
+WORKERS, REQUESTS = 40, 400
+
+
+class Node(Target):
+    """An Erlang node that runs feed.erl."""
+
+    def __init__(self, mode, workers=WORKERS, requests=REQUESTS):
+        erl, erlc = shutil.which("erl"), shutil.which("erlc")
+        if not erl or not erlc:
+            raise Skip("no Erlang")
+        os.makedirs(TARGETS, exist_ok=True)
+        subprocess.run([erlc, "-o", TARGETS, os.path.join(HERE, "targets", "feed.erl")], check=True)
+        self.erl = [erl, "-noshell", "-pa", TARGETS, "-run", "feed", "main", mode, str(workers), str(requests)]
+        super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp"})
+
+
+def run(mode, metric, **node):
+    """(truth, stacks, memprobe's messages)"""
+    with Node(mode, **node) as target, Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-m", metric) as m:
+        m.armed()
+        if "BEAM OTP 25" not in m.stderr:
+            raise Skip("another release than OTP 25: types only")
+        truth = target.ask("go")
+        m.stop()
+        target.exit()
+        return truth, m.stacks(), m.losses()
+
+
+def of_type(stacks, name):
+    return [(frames, value) for frames, value in stacks if frames[-1] == f"[{name}]"]
+
+
+def replies(stacks):
+    """Of the function that builds them, and of its caller, where the runtime cuts off what a reply did not use."""
+    binaries = of_type(stacks, "binary")
+    return sum(v for f, v in binaries if any(x.startswith("feed:") and "handle/2" in x for x in f))
+
+
+@test
+def stacks_against_the_runtimes_own(t):
+    truth, stacks, losses = run("mark", "live-bytes", workers=20, requests=100)
+    blocks = [frames for frames, _ in of_type(stacks, "binary") if "feed:mark/1" in frames]
+    size = 1000003 * 100
+    t.between("blocks_of_a_known_size__have_their_function", sum_of(of_type(stacks, "binary"), "feed:mark/1"), size,
+              size + 100 * 64)
+    want = truth.args[0].split()
+    t.equal("every_process__told_the_same_stack", len(set(truth.args)), 1)
+    t.true("their_stack__is_what_process_info_tells",
+           blocks and all([f for f in reversed(frames) if f.startswith("feed:")] == want for frames in blocks),
+           f"{blocks} {want}")
+    t.true("a_process__has_its_function_or_its_registered_name",
+           {frames[1] for frames in blocks} == {"[process feed:worker/2]", "[process first_worker]"},
+           f"{[frames[1] for frames in blocks]}")
+    t.equal("a_node__loses_nothing", losses, 0)
+
+
+@test
+def parts_of_replies_are_kept(t):
+    truth, stacks, _ = run("sub", "live-bytes")
+    kept = replies(stacks)
+    total = sum(v for _, v in stacks)
+    t.between("100_bytes_kept_of_each_reply__pin_every_reply", kept / (REQUESTS * 2400 * 64), 1, 2.2)
+    t.between("binaries__are_as_many_bytes_as_the_node_tells", sum(v for _, v in of_type(stacks, "binary")),
+              truth.values["binary"] * 0.95, truth.values["binary"])
+    t.true("replies_that_are_pinned__hold_the_most", kept > total * 0.8, f"{kept} of {total}")
+    top = max(stacks, key=lambda s: s[1])[0]
+    t.true("the_function_that_built_them__is_named_with_its_callers",
+           {"[process feed:worker/2]", "feed:worker/2", "feed:handle/2", "[binary]"} <= set(top), f"{top}")
+
+
+@test
+def replies_that_are_garbage(t):
+    """A collection is due when a process has seen 0.4 MB of binaries since the last one: two or three replies."""
+    for mode, most in (("idle", 4 * WORKERS), ("slice", 4 * WORKERS), ("fixed", WORKERS // 2)):
+        _, stacks, _ = run(mode, "live-blocks")
+        t.between(f"{mode}__holds_few_replies_per_process", replies(stacks), 0, most)
+    _, stacks, _ = run("sub", "live-blocks")
+    t.between("sub__holds_every_reply", replies(stacks), REQUESTS, REQUESTS + 4 * WORKERS)
+
+
+@test
+def a_table_grows(t):
+    _, stacks, _ = run("ets", "live-bytes")
+    terms = of_type(stacks, "db_term")
+    types = {}
+    for frames, value in stacks:
+        types[frames[-1]] = types.get(frames[-1], 0) + value
+    t.equal("terms_of_a_table__hold_the_most", max(types, key=types.get), "[db_term]")
+    t.between("their_bytes__are_those_of_lists_of_200", sum_of(terms, "feed:handle/2") / (REQUESTS * 200 * 16), 1, 1.2)
+
+
+if __name__ == "__main__":
+    main()
