@@ -21,7 +21,7 @@
 #define STRAIGHT_LOW 0.6
 #define STRAIGHT_HIGH 1.6
 /* Below this, and for certain slower than before: what grows as the root of time has 0.61. */
-#define SLOWING_RATIO 0.8
+#define SLOWING_RATIO 0.7
 /* With fewer parts than this no floor is told from its teeth. */
 #define LEAST_PARTS 8
 /* A fall of this part of the swing, and of so many bytes, is a tooth. */

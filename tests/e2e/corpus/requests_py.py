@@ -37,5 +37,5 @@ while True:
     request()
     while time.thread_time() - cpu < STEP_S * load / 100 and time.monotonic() - begin < STEP_S:
         request()
-    due += STEP_S
+    due = max(due, time.monotonic() - 0.1) + STEP_S
     time.sleep(max(0, due - time.monotonic()))

@@ -32,7 +32,7 @@ loop do
   end
   request(chance)
   request(chance) while now(Process::CLOCK_THREAD_CPUTIME_ID) - cpu < STEP_S * load / 100 && now - start < STEP_S
-  due += STEP_S
+  due = [due, now - 0.1].max + STEP_S
   rest = due - now
   sleep rest if rest > 0
 end
