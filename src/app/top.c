@@ -99,6 +99,19 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/* And what it leads to: "...: 97 % is one call site: #1 SessionCache::insert". */
+static void add_first_line(struct buf *out, const char *text)
+{
+	size_t n = strcspn(text, "\n"), skip;
+
+	buf_add(out, text, n);
+	if (!n || text[n - 1] != ':' || !text[n])
+		return;
+	skip = strspn(text + n + 1, " ");
+	buf_addc(out, ' ');
+	buf_add(out, text + n + 1 + skip, strcspn(text + n + 1 + skip, "\n"));
+}
+
 /* The first line of what the report would say. */
 static int judge(struct top *t, struct session *s)
 {
@@ -117,7 +130,7 @@ static int judge(struct top *t, struct session *s)
 	else
 		verdict_add(&b, p, &r);
 	buf_reset(&t->verdict);
-	buf_add(&t->verdict, b.data, strcspn(b.data, "\n"));
+	add_first_line(&t->verdict, b.data);
 	buf_release(&b);
 	p->has_verdict = false; /* it is of this moment: not for a recording of a later one */
 	took = (cpu_ns() - cpu) * VERDICT_SHARE;

@@ -133,9 +133,8 @@ void top_column_bytes(struct buf *out, const struct top_data *d, const struct to
 
 static void add_alive(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
-	(void)d;
 	(void)st;
-	if (r->alive < 0)
+	if (r->alive < 0 || d->h->watch.rung >= RUNG_BRIEF) /* what lived early is not known there */
 		buf_addc(out, '?');
 	else
 		buf_addf(out, r->alive > 0 && r->alive < 0.01 ? "<1 %%" : "%.0f %%", r->alive * 100);
