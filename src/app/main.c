@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/census.h"
 #include "app/doctor.h"
 #include "app/replay.h"
 #include "app/session.h"
@@ -29,6 +30,7 @@ static int (*const run[])(const struct options *o) = {
 	[VERB_REPORT] = replay_run,
 	[VERB_DIFF] = compare_run,
 	[VERB_TOP] = top_run,
+	[VERB_CENSUS] = census_run,
 };
 
 /*

@@ -28,6 +28,7 @@ enum verb {
 	VERB_REPORT,
 	VERB_DIFF,
 	VERB_TOP,
+	VERB_CENSUS,
 };
 
 /* FILE or FILE@TIME */

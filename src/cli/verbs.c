@@ -19,6 +19,7 @@ const struct verb_row verbs[] = {
 		"       memprobe report FILE[@TIME]              any format from a recording, no root needed\n"
 		"       memprobe diff A[@TIME] B[@TIME]          two moments of a recording, or two runs\n"
 		"       memprobe top [OPTION...]                 live view: processes, their stacks, as they grow\n"
+		"       memprobe census -p PID                   its objects by type, twice: what grew\n"
 		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
 		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
 		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
@@ -65,6 +66,17 @@ const struct verb_row verbs[] = {
 		"\n-i is the time between two looks (default 1 s). Without a terminal a report is printed each 5 s,\n"
 		"or each -i.\n"
 		"Exit status: as without top.\n",
+	},
+	[VERB_CENSUS] = {
+		"census", " pid interval quiet verbose help ", 0,
+		"memprobe census counts the objects of a process by type, from outside and twice: what grew comes first.\n"
+		"Python, Ruby and JavaScript objects where the runtime is known; else C++ classes and sizes of the blocks\n"
+		"in glibc's heap. No probe, no stop, so it is approximate.\n\n"
+		"  sudo memprobe census -p 4242             10 s between the looks\n"
+		"  sudo memprobe census -p 4242 -i 1m\n\n"
+		"Usage: memprobe census [-i TIME] -p PID\n",
+		"\n-i is the time between the looks (default 10 s). Exit status: 0 ok, 1 failed, 2 usage, 3 privilege,\n"
+		"4 no such process, or nothing in it that can be counted.\n",
 	},
 };
 
