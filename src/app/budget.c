@@ -53,6 +53,7 @@ struct watched {
 	struct ladder_purse purse;
 	struct ladder_load load; /* in the last step, per second */
 	bool is_known; /* last and last_cpu_ns are set */
+	bool is_forgotten;
 };
 
 struct budget {
@@ -208,7 +209,7 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 	struct watched *w = watched_of(s->b, gen);
 	uint64_t cpu_ns;
 
-	if (!w)
+	if (!w || w->is_forgotten)
 		return;
 	cpu_ns = cpu_ns_of(w->tgid);
 	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
@@ -237,6 +238,19 @@ static void measure(struct budget *b, uint64_t now_ns)
 	spent = b->cost_s - before;
 	if (b->machine_cpus > 0)
 		ladder_purse_step(&b->machine, MACHINE_BUDGET, b->rung, s.dt, b->machine_cpus * s.dt + spent, spent);
+}
+
+void budget_forget(struct budget *b, uint32_t gen)
+{
+	struct watched *w = watched_of(b, gen);
+
+	if (!w)
+		return;
+	w->is_forgotten = true;
+	w->load = (struct ladder_load){ 0 };
+	ladder_purse_fill(&w->purse, b->max_overhead, b->rung);
+	if (!b->first_burst_ns && b->is_auto && !b->is_shut && !b->n_changes)
+		b->rung = RUNG_EXACT;
 }
 
 /* ---- before arming ---- */

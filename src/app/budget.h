@@ -25,6 +25,8 @@ void budget_free(struct budget *b);
  */
 void budget_count_begin(struct budget *b, uint64_t now_ns);
 const char *budget_choose(struct budget *b, uint64_t now_ns);
+/* A target is watched no more: its cost, and what it does, decide nothing. Before arming the rung is open again. */
+void budget_forget(struct budget *b, uint32_t gen);
 /* Armed: from here on steps are taken. */
 void budget_start(struct budget *b, uint64_t now_ns);
 /* Look at the cost and act; returns when to come again (CLOCK_MONOTONIC). */

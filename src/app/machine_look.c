@@ -370,12 +370,29 @@ void machine_look_mark(struct machine_look *l, pid_t pid, enum machine_seen seen
 	*table_put(&l->tried, p->id, 0) = 1;
 }
 
+pid_t machine_look_fastest_probed(const struct machine_look *l)
+{
+	double most = -1;
+	pid_t pid = 0;
+	size_t i;
+
+	for (i = 0; i < l->w.n_procs; i++) {
+		const struct machine_proc *p = &l->w.procs[i];
+
+		if (p->seen <= SEEN_HEAP_AWAY || p->has_ended || rate_of(l, p) <= most)
+			continue;
+		most = rate_of(l, p);
+		pid = p->pid;
+	}
+	return pid;
+}
+
 void machine_look_mark_all(struct machine_look *l, enum machine_seen seen)
 {
 	size_t i;
 
 	for (i = 0; i < l->w.n_procs; i++)
-		if (l->w.procs[i].seen > SEEN_FAULTS)
+		if (l->w.procs[i].seen > SEEN_HEAP_AWAY)
 			l->w.procs[i].seen = seen;
 }
 
@@ -384,7 +401,7 @@ size_t machine_look_n_probed(const struct machine_look *l)
 	size_t i, n = 0;
 
 	for (i = 0; i < l->w.n_procs; i++)
-		n += l->w.procs[i].seen > SEEN_FAULTS && !l->w.procs[i].has_ended;
+		n += l->w.procs[i].seen > SEEN_HEAP_AWAY && !l->w.procs[i].has_ended;
 	return n;
 }
 

@@ -129,6 +129,8 @@ bool kern_others_on(struct kern *k, int fd, pid_t pid, struct kern_other *other)
  * wait up to 3 s until no link there is for a single process. True: there is still one.
  */
 bool kern_others_wait(struct kern *k, int fd, const struct probe_site *entry, struct kern_other *other);
+/* The links of one process go (0.1 s); those for all stay. What was counted stays too. pid is not 0. */
+void kern_detach_process(struct kern *k, pid_t pid);
 /*
  * Stop COMMAND (SIGSTOP, MP_PROC_STOPPED) when ld.so has mapped its libraries: at the nth call (1 or 2)
  * of _dl_debug_state, which is at offset.

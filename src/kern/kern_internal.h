@@ -16,6 +16,7 @@ struct kern_link {
 	struct bpf_link *perf; /* or a perf link */
 	bool gated, hot, frees;	       /* taken away between bursts (gate.c) */
 	bool scoped;	       /* to one process */
+	pid_t pid;	       /* that one; 0: all */
 };
 
 /* Probes of one program on one file. */

@@ -53,7 +53,7 @@ static void keep(struct kern *k, int fd, struct bpf_link *perf, const struct pro
 	XGROW(k->links, k->n_links, k->links_cap);
 	k->links[k->n_links++] = (struct kern_link){ .fd = fd, .perf = perf, .gated = s->gated, .hot = s->n && s->sites[0].is_hot,
 						     .frees = s->frees,
-						     .scoped = s->pid != 0 };
+						     .scoped = s->pid != 0, .pid = s->pid };
 }
 
 void link_keep(struct kern *k, int fd, struct bpf_link *perf)

@@ -91,6 +91,31 @@ int kern_widen(struct kern *k)
 	return err;
 }
 
+void kern_detach_process(struct kern *k, pid_t pid)
+{
+	struct kern_link *links = xcalloc(k->n_links + 1, sizeof(*links));
+	size_t i, n = 0, kept = 0;
+
+	for (i = 0; i < k->n_sets; i++) {
+		if (k->sets[i].pid != pid) {
+			k->sets[kept++] = k->sets[i];
+			continue;
+		}
+		close(k->sets[i].file_fd);
+		free(k->sets[i].sites);
+	}
+	k->n_sets = kept;
+	for (i = kept = 0; i < k->n_links; i++) {
+		if (k->links[i].pid == pid)
+			links[n++] = k->links[i];
+		else
+			k->links[kept++] = k->links[i];
+	}
+	k->n_links = kept;
+	links_close(links, n);
+	free(links);
+}
+
 static void *close_links(void *arg)
 {
 	struct scoped_closer *c = arg;

@@ -476,7 +476,7 @@ void machine_fill(struct profile *p, const struct machine_watch *w)
 	};
 	for (i = 0; i < w->n_procs; i++) {
 		m->n_processes += !w->procs[i].has_ended;
-		m->n_probed += w->procs[i].seen > SEEN_FAULTS;
+		m->n_probed += w->procs[i].seen > SEEN_HEAP_AWAY && !w->procs[i].has_ended;
 	}
 	fill_groups(&f);
 	find_trees(&f);

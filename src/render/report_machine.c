@@ -26,7 +26,7 @@
 #define DETAILS 3
 #define STACKS_OF_ONE 3
 #define NAME_WIDTH 16
-#define GROUP_WIDTH 17
+#define GROUP_WIDTH 15
 /* Rows of amounts that are no tree are shown from here on, but those that are always. */
 #define LEAST_KEPT_PART 50 /* 2 % of what is in use */
 #define NEAR_LIMIT 0.8
@@ -97,9 +97,9 @@ static void add_full(struct buf *out, double seconds)
 	char text[24];
 
 	if (seconds < 0 || seconds > MACHINE_FAR_S)
-		buf_addf(out, " %9s", "-");
+		buf_addf(out, " %10s", "-");
 	else
-		buf_addf(out, " %9s", units_format_duration(text, (uint64_t)(seconds * (double)NS_PER_S)));
+		buf_addf(out, " %10s", units_format_duration(text, (uint64_t)(seconds * (double)NS_PER_S)));
 }
 
 static void add_seen(struct buf *out, const struct profile *p, const struct machine_row *r)
@@ -159,7 +159,7 @@ static void add_other_row(struct buf *out, const char *label, const struct table
 	add_cell(out, label, NAME_WIDTH + GROUP_WIDTH + 1);
 	add_amounts(out, u, a);
 	if (*tail)
-		buf_addf(out, "%*s  %s", 22, "", tail);
+		buf_addf(out, "%*s  %s", 23, "", tail);
 	buf_addc(out, '\n');
 }
 
@@ -226,7 +226,7 @@ static void add_table(struct buf *out, const struct profile *p, size_t n_trees)
 	total.bytes = in_units((int64_t)machine_used_bytes(&m->now), &t.u);
 	total.rate = in_rate(m, machine_row_of(m, MACHINE_USED) ? machine_row_of(m, MACHINE_USED)->growth_bytes : 0);
 	t.left = total;
-	buf_addf(out, "\n # %7s  %-*s %-*s %10s %8s  %-10s %9s  %s\n", "PID", NAME_WIDTH, "PROCESS (TREE)", GROUP_WIDTH,
+	buf_addf(out, "\n # %7s  %-*s %-*s %10s %8s  %-10s %10s  %s\n", "PID", NAME_WIDTH, "PROCESS (TREE)", GROUP_WIDTH,
 		 "CGROUP", "PSS+SWAP", "MiB/min", "TREND", "FULL IN", "SEEN BY");
 	for (i = 0; i < m->n_rows; i++) {
 		const struct machine_row *r = &m->rows[i];
@@ -276,7 +276,7 @@ static void add_bytes(struct buf *out, int64_t bytes)
 
 static double watched_s(const struct profile *p, const struct profile_proc *proc)
 {
-	uint64_t end = proc->state == PROC_RUNNING || !proc->end_ns ? p->window_ns : proc->end_ns;
+	uint64_t end = proc->end_ns ? proc->end_ns : p->window_ns;
 
 	return end > proc->begin_ns ? (double)(end - proc->begin_ns) * 1e-9 : 0;
 }
