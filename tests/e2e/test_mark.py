@@ -30,7 +30,7 @@ def survivors(path, site):
 
 @test
 def intervals(t):
-    with tempfile.TemporaryDirectory() as d, Target("intervals") as target:
+    with tempfile.TemporaryDirectory() as d, Target("rounds") as target:
         out, text = os.path.join(d, "x.jsonl"), os.path.join(d, "x.txt")
         with Memprobe("-d", 0, "-p", target.pid, "-o", out, "-o", text, "-v") as m:
             m.armed()
@@ -59,7 +59,7 @@ def intervals(t):
 @test
 def ages(t):
     """The first of two steps makes 303 blocks, the second 339: half of those that live are from the second."""
-    with tempfile.TemporaryDirectory() as d, Target("intervals") as target:
+    with tempfile.TemporaryDirectory() as d, Target("rounds") as target:
         out = os.path.join(d, "x.jsonl")
         with Memprobe("-d", 0, "-p", target.pid, "-o", out) as m:
             m.armed()
@@ -75,7 +75,7 @@ def ages(t):
 
 @test
 def each_so_often(t):
-    with Target("intervals") as target, Memprobe("-d", 2.1, "-M", "600ms", "-p", target.pid, "--json") as m:
+    with Target("rounds") as target, Memprobe("-d", 2.1, "-M", "600ms", "-p", target.pid, "--json") as m:
         m.wait()
         marks = [x["time_ms"] for x in map(json.loads, m.stdout.splitlines()) if x["type"] == "mark"]
         t.equal("M__sets_a_mark_each_time", len(marks), 3)
