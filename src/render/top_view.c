@@ -30,8 +30,15 @@ static uint64_t ns_of(double seconds)
 
 /* ---- the heading ---- */
 
-static const char *how(const struct profile_watch *w, char text[32])
+static bool has_heap(const struct profile *p)
 {
+	return p->planes & PLANE_HEAP;
+}
+
+static const char *how(const struct profile *p, const struct profile_watch *w, char text[32])
+{
+	if (!has_heap(p))
+		return "no heap probes";
 	switch (w->rung) {
 	case RUNG_EXACT:
 		return w->n_steps ? "exact now" : "exact";
@@ -69,7 +76,7 @@ static void draw_title(struct top_canvas *c, unsigned int row, const struct top_
 		buf_release(&b);
 	}
 	at = top_putf(c, row, at, d->h->watch.rung == RUNG_EXACT ? TOP_BOLD : TOP_WARN, "  %s",
-		      how(&d->h->watch, text));
+		      how(d->p, &d->h->watch, text));
 	at = top_putf(c, row, at, d->h->lost_events ? TOP_BAD : TOP_BOLD, "  lost %llu",
 		      (unsigned long long)d->h->lost_events);
 	if (st->is_paused)
@@ -157,7 +164,7 @@ static void draw_summary(struct top_canvas *c, unsigned int row, const struct to
 	buf_adds(&b, "   memory ");
 	top_add_rate(&b, memory);
 	buf_adds(&b, " MiB/min");
-	if (c->width >= 60) {
+	if (c->width >= 60 && has_heap(d->p)) {
 		buf_adds(&b, "   heap ");
 		top_add_rate(&b, heap);
 		buf_adds(&b, c->width >= 76 ? " MiB/min" : "");
@@ -215,7 +222,8 @@ static void draw_over_time(struct top_canvas *c, unsigned int row, const struct 
 	width = width > 24 ? 24 : width;
 	if (width >= 6) {
 		at = draw_series(c, row, 0, width, d->h->machine.is_there ? "RAM" : "memory", &d->h->memory, d->h);
-		draw_series(c, row, at + 2, width, "heap", &d->h->heap, d->h);
+		if (has_heap(d->p))
+			draw_series(c, row, at + 2, width, "heap", &d->h->heap, d->h);
 	}
 	if (b.len < c->width)
 		top_put(c, row, c->width - (unsigned int)b.len, c->width, TOP_DIM, b.data);

@@ -75,6 +75,7 @@ static int set_up(void **state)
 
 	profile_init(&f->p);
 	f->st = (struct top_state)TOP_STATE_INIT;
+	f->p.planes = PLANE_HEAP;
 	profile_proc(&f->p, 1);
 	profile_proc(&f->p, 2);
 	f->p.procs[0].tgid = 10;
@@ -390,6 +391,16 @@ static void what_has_ended__leaves_the_list(void **state)
 	expect(f, 100, 40, "--- 11 steady (ended)", true);
 }
 
+static void without_heap_probes__no_heap_is_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(f, 100, 40, "heap +60.0 MiB/min", true);
+	f->p.planes = 0;
+	expect(f, 100, 40, "heap +60.0", false);
+	expect(f, 100, 40, "no heap probes", true);
+}
+
 /* ---- the whole machine ---- */
 
 static struct machine_row tree(struct profile *p, int32_t pid, const char *name, uint32_t n, int64_t bytes, int64_t growth)
@@ -493,6 +504,7 @@ int main(void)
 		T(foreign_names__cannot_break_the_screen),
 		T(sparklines__are_ascii_or_blocks_and_flat_when_nothing_happens),
 		T(what_has_ended__leaves_the_list),
+		T(without_heap_probes__no_heap_is_shown),
 		T(a_whole_machine__has_trees_in_order_and_the_rest_below),
 		T(a_tree__opens_below_its_row),
 	};
