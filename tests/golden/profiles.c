@@ -207,6 +207,46 @@ static void add_rich_stacks(struct profile *p)
 	}
 }
 
+/* Rows that add up: 1500 - 500 available; 100 more than at first. */
+static void make_machine(struct profile *p)
+{
+	struct machine *m = &p->machine;
+	struct machine_memory first = { .total_bytes = 1500 * MIB, .available_bytes = 600 * MIB, .slab_cache_bytes = 30 * MIB,
+					.oom_kills = 3, .stall_10s = 0 };
+
+	m->is_there = true;
+	m->window_s = 30;
+	m->first = m->now = first;
+	m->now.available_bytes = 500 * MIB;
+	m->now.stall_10s = 0.11;
+	m->used.word = TREND_GROWING;
+	m->rate = m->low = m->high = 3.5e6;
+	m->full_s = 150;
+	m->full_low_s = 140;
+	m->full_high_s = 160;
+	m->n_processes = 190;
+	m->n_came = 7;
+	m->n_went = 5;
+	m->n_probed = 1;
+	m->cpu_share = 0.004;
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_TREE, .pid = 4242, .name = profile_string(p, "puma"),
+		.group = profile_string(p, "pod web-5c1"), .n_procs = 9, .seen = SEEN_HEAP_SAMPLED, .bytes = 700 * MIB,
+		.growth_bytes = 90 * MIB, .rate = 3e6, .low = 2.9e6, .high = 3.1e6, .full_s = 100, .age_s = 7000,
+		.word = TREND_GROWING, .worker_pid = 4243, .worker_growth = 45 * MIB, .worker_private = 80 * MIB,
+		.probed_pid = 4243 };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_OTHERS, .n_procs = 181, .bytes = 100 * MIB, .full_s = -1 };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_KERNEL, .bytes = 150 * MIB, .growth_bytes = 12 * MIB,
+						     .full_s = -1, .word = TREND_FLAT };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_SHMEM, .bytes = 60 * MIB, .full_s = -1 };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_UNEXPLAINED, .bytes = -10 * (int64_t)MIB,
+						     .growth_bytes = -2 * (int64_t)MIB, .full_s = -1 };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_USED, .bytes = 1000 * MIB, .growth_bytes = 100 * MIB,
+						     .full_s = -1, .word = TREND_GROWING };
+	m->groups[m->n_groups++] = (struct machine_group){ .name = profile_string(p, "pod web-5c1"), .limit_bytes = GIB,
+		.used_bytes = 724 * MIB, .oom_kills = 3, .growth_bytes = 90 * MIB, .new_kills = 1, .full_s = 100,
+		.full_low_s = 97, .full_high_s = 103, .kills_group = true };
+}
+
 void make_rich(struct profile *p)
 {
 	make_common(p);
@@ -237,6 +277,7 @@ void make_rich(struct profile *p)
 	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
 		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
 	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
+	make_machine(p);
 	add_rich_stacks(p);
 	p->lifetimes.recent_ms = 1250;
 	p->lifetimes.rows[p->lifetimes.n++] = (struct lifetime_row){ .stack = 2, .half_ms = 9000, .nine_tenths_ms = 27000,
