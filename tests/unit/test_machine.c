@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The whole machine: made-up machines whose truth is known, and whose rows must add up; and a small /proc tree. No kernel,
- * no clock.
+ * The whole machine: made-up machines whose truth is known, and whose rows must add up, on the screen too. No kernel, no
+ * clock.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "model/profile.h"
+#include "render/renderer.h"
 
 #define LOOKS 30
 
@@ -404,6 +405,61 @@ static void swapped_pages_are_in_use(void **state)
 	assert_int_equal(machine_used_bytes(&mem), 11 * GIB);
 }
 
+/* ---- the screen ---- */
+
+static void assert_fits(const struct buf *text)
+{
+	const char *line = text->data;
+	unsigned int n = 0;
+
+	for (; *line; line = strchr(line, '\n') + 1, n++)
+		assert_true(strchr(line, '\n') - line <= 100);
+	assert_true(n <= 40);
+}
+
+static void the_screen_names_the_grower_and_fits(void **state)
+{
+	const struct render_opts o = { .columns = 100 };
+	struct buf text = BUF_INIT;
+	struct made m;
+
+	(void)state;
+	make_grower(&m);
+	m.p.host = profile_string(&m.p, "app-17");
+	renderer_by_name("report")->render(&text, &m.p, &o);
+	assert_fits(&text);
+	assert_true(!strncmp(text.data, "GROWING    app-17 uses 120.0 MiB/min more; 100 % of it: grower (pid 100)\n", 70));
+	assert_non_null(strstr(text.data, "\nRAM full   in 7 h"));
+	assert_non_null(strstr(text.data, "\nnext       sudo memprobe -p 100 -d 2m"));
+	buf_release(&text);
+	unmake(&m);
+}
+
+/* A process may call itself anything. */
+static void hostile_names_leave_the_screen_whole(void **state)
+{
+	const struct render_opts o = { .columns = 100 };
+	struct buf text = BUF_INIT;
+	struct made m;
+	int t;
+
+	(void)state;
+	make(&m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * MIB);
+
+		machine_watch_memory(&m.w, t, &mem);
+		machine_proc_take(proc(&m, 1, t, 100, 1, "\033[2Jevil\n\xff" "0123456789012345678901234567890123456"), t,
+				  GIB + (uint64_t)t * MIB, 0);
+	}
+	machine_fill(&m.p, &m.w);
+	renderer_by_name("report")->render(&text, &m.p, &o);
+	assert_fits(&text);
+	assert_null(strchr(text.data, '\033'));
+	buf_release(&text);
+	unmake(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +475,8 @@ int main(void)
 		cmocka_unit_test(more_trees_than_rows_are_one_row_and_still_add_up),
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
 		cmocka_unit_test(swapped_pages_are_in_use),
+		cmocka_unit_test(the_screen_names_the_grower_and_fits),
+		cmocka_unit_test(hostile_names_leave_the_screen_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
