@@ -86,7 +86,7 @@ class Terminal:
         """memprobe top, with the terminal's settings before and after in files, and its status."""
         self.type(f"clear; stty -g >before; {prefix} {MEMPROBE} top {' '.join(map(str, args))}; "
                   "echo status $? >status; stty -g >after", "Enter")
-        return self.wait_for(r"^memprobe top ", START_S)
+        return self.wait_for(r"^memprobe top  \S", START_S) # two blanks: not the command's echo
 
     def pid(self):
         shell = int(self.tmux("display-message", "-p", "#{pane_pid}"))
@@ -255,6 +255,8 @@ def whole_machine(t):
             term.type("h") # others may grow faster, and then it has none by itself
             time.sleep(1)
             text = term.screen()
+            if "as many processes as may have heap probes" in text:
+                raise Skip("four other processes grow faster here")
         t.true("with_heap_probes__its_site_is_named", re.search(row + ".*s_leak", text, re.M), text)
         term.type("Enter")
         term.shows(t, "enter__opens_its_stacks", r"^> .* s_leak leaking\.c")
