@@ -117,7 +117,7 @@ int cpython_code_line(const struct runtime_process *p, const struct cpython *c, 
 
 /* ---- is it what the layout says? ---- */
 
-/* 1: a module's own code, which begins in line 1 (0: an empty one). */
+/* 1: a module's own code: it begins in line 1, and its file is not called as it is. */
 static int check_frame(struct runtime *r, uint64_t code, uint64_t at)
 {
 	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
@@ -126,7 +126,8 @@ static int check_frame(struct runtime *r, uint64_t code, uint64_t at)
 	int err = r->ops->resolve(r, code, at, &name);
 
 	if (!err && !strcmp(name.function.data, "<module>"))
-		err = cpython_code_read(&r->process, c, code, &k) && k.first_line <= 1 ? 1 : -ESTALE;
+		err = cpython_code_read(&r->process, c, code, &k) && k.first_line == 1 && strcmp(name.file.data, "<module>") ?
+			      1 : -ESTALE;
 	runtime_name_release(&name);
 	return err;
 }
@@ -145,6 +146,7 @@ int cpython_check_thread(struct runtime *r, const struct cpython *c, uint64_t th
 	uint64_t frame = runtime_word(&r->process, thread + l->thread_frame);
 	uint8_t v[MP_PY_FRAME_BYTES];
 	int n, kind = -EAGAIN;
+	bool is_shim = false;
 
 	if (frame && l->cframe_frame)
 		frame = runtime_word(&r->process, frame + l->cframe_frame - 1);
@@ -155,7 +157,8 @@ int cpython_check_thread(struct runtime *r, const struct cpython *c, uint64_t th
 			return -ESTALE;
 		code = word_in(v, l->frame_code);
 		frame = word_in(v, l->frame_previous);
-		if (l->is_shim && v[l->frame_mark] == l->is_shim)
+		is_shim = l->is_shim && v[l->frame_mark] == l->is_shim;
+		if (is_shim)
 			continue;
 		kind = check_frame(r, code, word_in(v, l->frame_instr) - code);
 		if (kind < 0)
@@ -163,6 +166,8 @@ int cpython_check_thread(struct runtime *r, const struct cpython *c, uint64_t th
 		if (!frame && l->is_entry && v[l->frame_mark] != l->is_entry)
 			return -ESTALE; /* the outermost was entered from C */
 	}
+	if (kind >= 0 && l->is_shim && !is_shim)
+		return -ESTALE; /* C code's own frame is the outermost */
 	return frame ? -ESTALE : kind;
 }
 

@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Python and Ruby lines of living programs, against what the programs themselves say of their stacks in the same
+place, at default options; and their objects by type, against their own count.
+
+    PYTHONS=FILE:FILE   interpreters to be tested too
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from harness import BUILD, HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk, main, test
+
+sys.path.append(os.path.join(ROOT, "tests", "golden"))
+from formats_file import JsonLines # noqa: E402
+
+TARGETS = os.path.join(HERE, "targets")
+EVALS = ("_PyEval_EvalFrameDefault", "rb_vm_exec")
+
+
+def line_with(file, text):
+    with open(os.path.join(TARGETS, file)) as f:
+        return next(n for n, line in enumerate(f, 1) if text in line)
+
+
+class Program(Talk):
+    def __init__(self, *args):
+        super().__init__(subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert self.line() == "ready"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+
+    def tell(self, word):
+        self.say(word)
+        return json.loads(self.line())
+
+
+def pythons():
+    """name -> interpreter: those of the system, by version, and $PYTHONS."""
+    found = {}
+    named = [shutil.which(f"python3.{n}", path="/usr/bin:/usr/local/bin") for n in (11, 12, 13)]
+    for path in [*filter(None, named), *filter(None, os.environ.get("PYTHONS", "").split(":"))]:
+        p = subprocess.run([path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], capture_output=True, text=True)
+        if p.returncode == 0 and p.stdout >= "3.11":
+            found["cpython_" + p.stdout.strip()] = path
+    if not found:
+        raise Skip("needs python3.11, 3.12 or 3.13")
+    return found
+
+
+def ruby():
+    path = shutil.which("ruby", path="/usr/bin")
+    version = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
+    if not version or not version.startswith("3.1."):
+        raise Skip("needs ruby 3.1")
+    return path
+
+
+def profile(program):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.jsonl")
+        with Memprobe("-d", 4, "-p", program.process.pid, "-o", path, auto=True) as m:
+            m.wait()
+            assert m.status == 0, m.stderr
+        with open(path, "rb") as f:
+            return JsonLines(f.read()).snapshots[-1]
+
+
+def names(snapshot, stack):
+    """[(function, file, line, is the language's)], innermost first."""
+    frames = {f["id"]: f for f in snapshot["frame"]}
+    return [(frames[n]["name"], frames[n].get("file", ""), frames[n].get("line", 0), bool(frames[n].get("managed")))
+            for n in reversed(stack["frames"])]
+
+
+def language(stack):
+    return [f[:3] for f in stack if f[3]]
+
+
+def compare_stack(t, who, what, stacks, said, file, line):
+    """The stack that begins in that line is, frame by frame, what the program says."""
+    of_line = [s for s in stacks if language(s) and language(s)[0][1:] == (file, line)]
+    t.true(f"{who}__{what}__begins_at_the_line_that_keeps", of_line, [language(s)[:2] for s in stacks[:5]])
+    if of_line:
+        # C functions, which Ruby lists with their caller's line, are in the native part
+        said = [f for f in said if f[0] not in ("each", "loop")]
+        t.equal(f"{who}__{what}__is_the_one_that_the_program_tells", [list(f) for f in language(of_line[0])], said)
+
+
+def check_stacks(t, who, program, main_site, other_site, inner, outer):
+    snapshot = profile(program)
+    said = program.tell("stack")
+    by_size = sorted(snapshot["stack"], key=lambda s: -s["live_bytes"])
+    stacks = [names(snapshot, s) for s in by_size]
+    t.equal(f"{who}__the_leak_is_first_at_default_options", language(stacks[0])[:1] and language(stacks[0])[0][1:], main_site)
+    compare_stack(t, who, "its_stack", stacks, said["main"], *main_site)
+    compare_stack(t, who, "another_thread's_stack", stacks, said["other"], *other_site)
+    order = [n for n, f in enumerate(stacks[0]) if (f[3] and f[0] in (inner, outer)) or f[0] in EVALS]
+    t.true(f"{who}__the_interpreter's_function_stands_between_the_lines_that_it_runs",
+           stacks[0][order[0]][0] == inner and stacks[0][order[1]][0] in EVALS, [f[0] for f in stacks[0]])
+    below = [s for s in by_size if any(f[0] in EVALS for f in names(snapshot, s))]
+    share = sum(s["alloc_blocks"] for s in below if language(names(snapshot, s)))
+    t.true(f"{who}__of_the_allocations_below_it_99_in_100_have_a_line", share >= 0.99 * sum(s["alloc_blocks"] for s in below) > 0,
+           f"{share} of {sum(s['alloc_blocks'] for s in below)}")
+    t.true(f"{who}__no_frame_lacks_its_name", not any(f[0] == "[frame without a name]" for s in stacks for f in s))
+
+
+def census(program, seconds):
+    p = subprocess.run([MEMPROBE, "census", "-q", "-p", str(program.process.pid), "-i", str(seconds)], capture_output=True,
+                       text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +([0-9][0-9 ]*?)  +([-+0-9.]+) +([0-9.]+)  (\S.*)$", p.stdout, re.M)
+    number = lambda s: int(s.replace(" ", ""))  # noqa: E731
+    return [(name, number(grown), number(n)) for grown, n, _, _, name in rows], p.stdout
+
+
+@test
+def python_lines(t):
+    file = os.path.join(TARGETS, "keeps.py")
+    for who, path in pythons().items():
+        with Program(path, file, "300") as program:
+            check_stacks(t, who, program, (file, line_with("keeps.py", "# line of the leak")),
+                         (file, line_with("keeps.py", "# line of the other leak")), "Store.put", "handle")
+
+
+@test
+def ruby_lines(t):
+    path, journal = ruby(), os.path.join(TARGETS, "journal.rb")
+    with Program(path, os.path.join(TARGETS, "keeps.rb"), "300") as program:
+        check_stacks(t, "ruby", program, (journal, line_with("journal.rb", "# line of the leak")),
+                     (journal, line_with("journal.rb", "# line of the other leak")), "append", "handle")
+
+
+@test
+def python_census(t):
+    for who, path in pythons().items():
+        with Program(path, os.path.join(TARGETS, "keeps.py"), "300") as program:
+            rows, text = census(program, 1)
+            t.true(f"{who}_census__the_class_that_is_kept_grows_first", any(r[0] == "Record" and r[1] > 100 for r in rows[:2]), text)
+            program.tell("pause")
+            truth = program.tell("objects")
+            now = {r[0]: r[2] for r in census(program, 0.1)[0]}
+            for name, slack in (("Record", 0), ("function", 0), ("dict", 20), ("tuple", 20)):
+                t.between(f"{who}_census__counts_as_gc_get_objects:_{name}", now.get(name, 0), truth[name] - slack,
+                          truth[name] + slack + (truth["[frozen]"] if slack else 0))
+
+
+@test
+def ruby_census(t):
+    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "300") as program:
+        rows, text = census(program, 1)
+        t.true("ruby_census__the_class_that_is_kept_grows", any(r[0] == "Journal::Record" and r[1] > 100 for r in rows), text)
+        program.tell("pause")
+        truth = program.tell("objects")
+        rows, text = census(program, 0.1)
+        now = {r[0]: r[2] for r in rows}
+        t.equal("ruby_census__counts_the_instances_of_a_class_by_its_whole_name", now.get("Journal::Record"), truth["records"])
+        strings = now.get("String", 0) + now.get("T_STRING", 0)
+        t.between("ruby_census__counts_strings_as_the_program_does", strings, truth["T_STRING"] * 0.98,
+                  truth["T_STRING"] * 1.02 + 100)
+
+
+@test
+def shifted(t):
+    for who, path in pythons().items():
+        with Program(path, os.path.join(TARGETS, "keeps.py"), "50") as program:
+            out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_layout"), str(program.process.pid)],
+                                 capture_output=True, text=True, timeout=60)
+            lines = out.stdout.split("\n")
+            t.true(f"{who}__layouts_were_shifted", "checked 30" in lines, out.stdout + out.stderr)
+            # behind the first interpreter is the main one: the same; before the qualified name is a name; before the next
+            # thread is the previous one; behind the first thread is, in 3.13, the main one
+            harmless = ("accepted runtime_interpreters +8", "accepted code_qualname -8", "accepted thread_next -8",
+                        "accepted interp_threads +8")
+            t.equal(f"{who}__with_one_offset_shifted_nothing_is_trusted",
+                    [s for s in lines if s.startswith("accepted") and s not in harmless], [])
+
+
+if __name__ == "__main__":
+    main()
