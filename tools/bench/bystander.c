@@ -2,8 +2,8 @@
 /*
  * A process that is not profiled: loops whose speed tells what it pays for another one's probes.
  *
- *	bystander       for each line on stdin, `malloc`, `getpid` or `faults`: CPU time in ns per operation, the
- *	                best of several slices, as the machine is busy with other things
+ *	bystander       for each line on stdin, `malloc`, `getpid`, `getppid`, `maps` (a mmap and a munmap) or `faults`:
+ *	                CPU time in ns per operation, the best of several slices, as the machine is busy with other things
  *	bystander calm  the process that is profiled meanwhile: a thousand allocations a second
  */
 #include <stdio.h>
@@ -40,6 +40,22 @@ static void getpids(long n)
 {
 	while (n--)
 		syscall(SYS_getpid);
+}
+
+static void getppids(long n)
+{
+	while (n--)
+		syscall(SYS_getppid);
+}
+
+static void maps(long n)
+{
+	while (n--) {
+		void *p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED || munmap(p, 3 * PAGE))
+			exit(1);
+	}
 }
 
 static void faults(long n)
@@ -87,6 +103,10 @@ int main(int argc, char **argv)
 			measure(mallocs, 1000000);
 		else if (!strncmp(line, "getpid", 6))
 			measure(getpids, 100000);
+		else if (!strncmp(line, "getppid", 7))
+			measure(getppids, 100000);
+		else if (!strncmp(line, "maps", 4))
+			measure(maps, 4000);
 		else
 			measure(faults, 40 * PAGES);
 	}
