@@ -71,12 +71,13 @@ struct rss_count { /* atomic_long_t: a structure, or libbpf finds no such member
 	__s64 counter;
 };
 
-struct mm_rss_stat___atomic {
+/* struct mm_rss_stat, by its first member: where it is missing libbpf looks for it in modules, which takes CAP_SYS_ADMIN */
+struct rss_counts {
 	struct rss_count count[MP_RSS_MEMBERS];
-} __attribute__((preserve_access_index));
+};
 
 struct mm_struct___atomic {
-	struct mm_rss_stat___atomic rss_stat;
+	struct rss_counts rss_stat;
 } __attribute__((preserve_access_index));
 
 static __noinline __s64 rss_sum_cpus(void *mm, __u32 member)
@@ -103,8 +104,7 @@ static __noinline __s64 rss_atomic(void *mm, __u32 member)
 	__s64 pages = 0;
 
 	bpf_probe_read_kernel(&pages, sizeof(pages),
-			      mm + bpf_core_field_offset(struct mm_struct___atomic, rss_stat) +
-			      bpf_core_field_offset(struct mm_rss_stat___atomic, count) + member * sizeof(pages));
+			      mm + bpf_core_field_offset(struct mm_struct___atomic, rss_stat) + member * sizeof(pages));
 	return pages;
 }
 

@@ -61,6 +61,28 @@ static __always_inline bool vm_for_writing(unsigned long long *ctx)
 	return write & 1;
 }
 
+/*
+ * Processes that are no targets, by what would change if one became one, or another took its place. A look-up in procs,
+ * and its parent's, at each of their calls would make a mmap and munmap of theirs a third slower.
+ */
+#define VM_BYSTANDER_BITS 10
+__u64 vm_bystanders[1 << VM_BYSTANDER_BITS];
+
+static __always_inline __u64 vm_bystander_key(struct task_struct *task)
+{
+	__u64 key = task->group_leader->start_time ^ (__u64)exec_of(task) << 48; /* and its number: no other process */
+
+	return mp_hash_step(mp_hash_step(key, task->tgid), target_epoch) | 1;
+}
+
+static __noinline void vm_note_bystander(struct task_struct *task, __u64 key)
+{
+	__u32 tgid = current_tgid();
+
+	if (!cfg_scope_all && !bpf_map_lookup_elem(&procs, &tgid))
+		vm_bystanders[key >> (64 - VM_BYSTANDER_BITS)] = key;
+}
+
 /* Is an allocator's call pending in this thread, from which this one comes? */
 static __always_inline bool vm_is_inner(const struct mp_thread *th, __u64 sp)
 {
@@ -80,8 +102,10 @@ static __always_inline void vm_begin(struct task_struct *task, struct pt_regs *r
 	struct mp_ev_vm *e;
 	struct call c;
 
-	if (!th)
+	if (!th) {
+		vm_note_bystander(task, vm_bystander_key(task));
 		return;
+	}
 	e = storage_get(&vm_calls, task, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!e) {
 		lose(MP_LOSS_THREAD_RECORD, 0);
@@ -109,12 +133,16 @@ int vm_lock(unsigned long long *ctx)
 {
 	struct task_struct *task;
 	struct pt_regs *regs;
+	__u64 key;
 	__u32 op;
 
 	if (!vm_on || !vm_for_writing(ctx))
 		return 0;
 	task = bpf_get_current_task_btf();
 	if ((void *)task->mm != (void *)ctx[0])
+		return 0;
+	key = vm_bystander_key(task);
+	if (vm_bystanders[key >> (64 - VM_BYSTANDER_BITS)] == key)
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	op = arch_vm_op(regs);

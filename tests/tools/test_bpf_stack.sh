@@ -63,6 +63,7 @@ done
 for f in rss_shrink rss_add_to_stack; do
 	check rss_changed $f
 done
+check vm_lock vm_note_bystander current_tgid_in_ns
 # Whoever adds a function adds its chains.
 known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "
 for f in $(llvm-readelf -sW "$out" | awk '$4 == "FUNC" && $7 == 2 { print $8 }'); do
