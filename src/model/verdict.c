@@ -18,10 +18,10 @@
 /* Last half's slope by the first half's: at most this, and it dies out. */
 #define DYING_RATIO 0.5
 /* Straight: between these. */
-#define STRAIGHT_LOW 0.6
+#define STRAIGHT_LOW 0.7
 #define STRAIGHT_HIGH 1.6
-/* Below this, and for certain slower than before: what grows as the root of time has 0.61. */
-#define SLOWING_RATIO 0.7
+/* Below this, and for certain slower than before: what grows as the root of time has 0.61 to 0.71. */
+#define SLOWING_RATIO 0.8
 /* With fewer parts than this no floor is told from its teeth. */
 #define LEAST_PARTS 8
 /* A fall of this part of the swing, and of so many bytes, is a tooth. */
@@ -142,7 +142,8 @@ static void growth_above(const struct series *s, double window_s, double least, 
 	first_slope = slope_of(floor, half);
 	if (first_slope > least && first.low > 0)
 		g->ratio = slope_of(floor + half, n - half) / first_slope;
-	g->slows = g->ratio >= 0 && g->ratio < SLOWING_RATIO && last.high < first.low;
+	g->slows = g->ratio >= 0 &&
+		   (g->ratio < STRAIGHT_LOW || (g->ratio < SLOWING_RATIO && last.high < first.low));
 	if (rises(&last, least) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
 		g->word = TREND_GROWING;
 		if (g->ratio >= 0 && g->ratio <= DYING_RATIO)

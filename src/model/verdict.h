@@ -57,7 +57,7 @@ struct growth {
 	double level, seconds;  /* TREND_LEVELS_OFF: ends near so many bytes, nearly there in so many seconds */
 	unsigned int falls;     /* after rises, as collections make them */
 	double swing;           /* highest - lowest */
-	bool slows;             /* for certain: the intervals of the two halves' slopes lie apart */
+	bool slows;             /* the last half: by far, or for certain (the intervals of the slopes lie apart) */
 };
 
 void growth_of(const struct series *s, double window_s, struct growth *g);

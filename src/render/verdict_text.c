@@ -158,7 +158,7 @@ static void add_grows(struct buf *out, const struct profile *p)
 	buf_addf(out, ": %s grows ", v->by_heap ? "heap" : "memory");
 	add_rate(out, v);
 	buf_addc(out, '\n');
-	if (v->by_heap)
+	if (v->by_heap || v->site_share * 100 >= SINGLE_SITE_PERCENT)
 		add_site(out, p, column);
 	else
 		add_not_heap(out, p, column);

@@ -77,7 +77,7 @@ static double in_steps(double t, double w)
 static double root_of_time(double t, double w)
 {
 	(void)w;
-	return 100 * MIB + 2 * MIB * sqrt(t + 2);
+	return 100 * MIB + 2 * MIB * sqrt(t + 5);
 }
 static double doubling(double t, double w)
 {
