@@ -33,7 +33,7 @@ static const struct beam_layout layouts[] = {
 	/* OTP 25.2 (erts 13.1.5) */
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
-	  .off_heap = 536, .size_bytes = 960, .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24,
+	  .off_heap = 536, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24,
 	  .atom_text = 32 },
 };
 

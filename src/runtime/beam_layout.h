@@ -16,7 +16,7 @@ struct beam_layout {
 	/* ErtsPTab of erts_proc: r.tab and r.max */
 	uint32_t table, table_max;
 	/* Process */
-	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, size_bytes;
+	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, size_bytes, struct_bytes; /* size_bytes: what is read of it; struct_bytes: what it takes */
 	uint32_t reg_process, reg_name; /* RegProc */
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
