@@ -71,6 +71,7 @@ static __always_inline void beam_name(struct mp_scratch *s, const struct mp_runt
 	__u64 *w = &s->window[BEAM_PROC];
 
 	if (!bpf_probe_read_user(w, 8, (void *)(process + r->w[MP_BEAM_REG])) && w[0] &&
+	    !bpf_probe_read_user(&w[1], 8, (void *)(w[0] + r->w[MP_BEAM_REG_PROCESS])) && w[1] == process &&
 	    !bpf_probe_read_user(w, 8, (void *)(w[0] + r->w[MP_BEAM_REG_NAME])) && (w[0] & 0x3f) == 0xb) {
 		rt_put(s, w[0], MP_BEAM_REGISTERED);
 		return;

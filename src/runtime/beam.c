@@ -33,8 +33,8 @@ static const struct beam_layout layouts[] = {
 	/* OTP 25.2 (erts 13.1.5) */
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
-	  .off_heap = 536, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24,
-	  .atom_text = 32 },
+	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32 },
 };
 
 static uint64_t monotonic_ns(void)
@@ -232,6 +232,7 @@ bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_proce
 	FIELD(old_heap, l->old_heap);
 	FIELD(old_hend, l->old_hend);
 	FIELD(off_heap, l->off_heap);
+	FIELD(writable, l->writable);
 #undef FIELD
 	return (p->id & 15) == PID_TAG && p->heap < p->hend && p->heap <= p->htop && p->htop < p->stop && p->stop <= p->hend &&
 	       p->old_heap <= p->old_hend && !(p->hend & 7) && !(p->stop & 7);
@@ -261,13 +262,22 @@ size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const str
 	return found;
 }
 
+bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
+{
+	const struct beam *b = r->state;
+	uint64_t reg = runtime_word(&r->process, p->addr + b->layout->reg);
+
+	return reg && runtime_word(&r->process, reg + b->layout->reg_process) == p->addr &&
+	       beam_atom(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
+}
+
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
 {
 	const struct beam *b = r->state;
-	uint64_t reg = runtime_word(&r->process, p->addr + b->layout->reg), initial[3];
+	uint64_t initial[3];
 
-	if (reg && runtime_word(&r->process, reg + b->layout->reg_process) == p->addr)
-		return beam_atom(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
+	if (beam_registered_name(r, p, out))
+		return true;
 	return runtime_read(&r->process, p->addr + b->layout->initial, initial, sizeof(initial)) &&
 	       add_mfa(r, initial[0], initial[1], initial[2], out);
 }
@@ -370,6 +380,7 @@ static void beam_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_BEAM_HTOP] = l->htop;
 	words->w[MP_BEAM_HEND] = l->hend;
 	words->w[MP_BEAM_REG] = l->reg;
+	words->w[MP_BEAM_REG_PROCESS] = l->reg_process;
 	words->w[MP_BEAM_REG_NAME] = l->reg_name;
 	words->w[MP_BEAM_INITIAL] = l->initial;
 	words->w[MP_BEAM_CODE] = b->code;

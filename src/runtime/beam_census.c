@@ -68,9 +68,9 @@ static struct group *group_of(struct census *c, const struct beam_process *p)
 }
 
 /* The list of what a process holds outside its heap: {header, size, next, ...}, binaries among it with their block. */
-static void add_binaries(struct census *c, const struct beam_process *p, struct group *g)
+static void add_binaries(struct census *c, uint64_t at, struct group *g)
 {
-	uint64_t at = p->off_heap, w[4], block[3];
+	uint64_t w[4], block[3];
 	unsigned int n;
 
 	for (n = 0; at && n < MOST_BINARIES && !(at & 7); n++, at = w[2]) {
@@ -99,7 +99,8 @@ static void add_process(void *ctx, const struct beam_process *p)
 		g->old_heaps++;
 		g->old_heap += p->old_hend - p->old_heap;
 	}
-	add_binaries(c, p, g);
+	add_binaries(c, p->off_heap, g);
+	add_binaries(c, p->writable, g); /* those that may still grow have a list of their own */
 }
 
 static void count(void *ctx, const struct beam_process *p)

@@ -12,12 +12,13 @@
 #define MOST_BSS_PAGES 64
 #define CHECKED 100 /* return addresses, of which so many in a hundred must have names: */
 #define MUST_RESOLVE 90
+#define LEAST_REGISTERED 5 /* init, logger, application_controller... */
 #define LEAST_CHECKED 10 /* there are more than forty processes when a system has started */
 
 struct check {
 	struct runtime *r;
 	unsigned int n, named; /* return addresses */
-	unsigned int processes, processes_named;
+	unsigned int processes, processes_named, registered;
 };
 
 static void check_stack(void *ctx, const struct beam_process *p)
@@ -29,6 +30,7 @@ static void check_stack(void *ctx, const struct beam_process *p)
 	size_t n = (p->hend - p->stop) / 8, i;
 
 	c->processes++;
+	c->registered += beam_registered_name(c->r, p, &name);
 	c->processes_named += beam_process_name(c->r, p, &name);
 	if (n > 64)
 		n = 64;
@@ -166,7 +168,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 	if (!find_range_table(r, o) || !beam_read_ranges(r))
 		return "its table of code was not found";
 	beam_each_process(r, check_stack, &c);
-	if (c.n < LEAST_CHECKED || c.processes < LEAST_CHECKED)
+	if (c.n < LEAST_CHECKED || c.processes < LEAST_CHECKED || c.registered < LEAST_REGISTERED)
 		return "it has too few Erlang processes to check their layout, or they are not laid out as known here";
 	*err = 0;
 	if (c.named * 100 < c.n * MUST_RESOLVE)

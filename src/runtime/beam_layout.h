@@ -16,7 +16,7 @@ struct beam_layout {
 	/* ErtsPTab of erts_proc: r.tab and r.max */
 	uint32_t table, table_max;
 	/* Process */
-	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, size_bytes, struct_bytes; /* size_bytes: what is read of it; struct_bytes: what it takes */
+	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, writable, size_bytes, struct_bytes; /* size_bytes: what is read of it; struct_bytes: what it takes */
 	uint32_t reg_process, reg_name; /* RegProc */
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
@@ -46,13 +46,14 @@ struct beam {
 /* An Erlang process at one moment. */
 struct beam_process {
 	uint64_t addr, id;
-	uint64_t htop, stop, heap, hend, old_heap, old_hend, off_heap;
+	uint64_t htop, stop, heap, hend, old_heap, old_hend, off_heap, writable;
 };
 
 /* False: it is none, or changes at this moment. */
 bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p);
 /* Calls back for each; how many there were. */
 size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
+bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
 /* Its registered name, else the function that it was spawned with. False: neither can be read. */
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
 /* Text of an atom, appended. */

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 
-from harness import HERE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
+from harness import BUILD, HERE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
 
 WORKERS, REQUESTS = 40, 400
 
@@ -99,6 +99,48 @@ def a_table_grows(t):
         types[frames[-1]] = types.get(frames[-1], 0) + value
     t.equal("terms_of_a_table__hold_the_most", max(types, key=types.get), "[db_term]")
     t.between("their_bytes__are_those_of_lists_of_200", sum_of(terms, "feed:handle/2") / (REQUESTS * 200 * 16), 1, 1.2)
+
+
+def look(mode):
+    """(truth, lines of print_beam) of a node after its requests"""
+    with Node(mode) as target:
+        truth = target.ask("go")
+        out = subprocess.run([os.path.join(BUILD, "tests/e2e/print_beam"), str(target.pid)], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, check=False)
+        if b"known here" in out.stderr:
+            raise Skip(out.stderr.decode())
+        target.exit()
+        return truth, [line.split(None, 3) for line in out.stdout.decode().splitlines()]
+
+
+@test
+def processes_from_outside(t):
+    truth, lines = look("sub")
+    rows = {name: (int(objects), int(size)) for word, objects, size, name in lines if word == "census"}
+    processes = sum(size for name, (_, size) in rows.items() if not name.endswith(": binaries"))
+    t.between("the_memory_of_processes__adds_up_to_what_the_node_tells", processes / truth.values["processes"], 0.95, 1.05)
+    t.equal("every_process__has_its_row", sum(n for name, (n, _) in rows.items() if name.endswith(": heap")),
+            truth.values["count"])
+    held = {name: row for name, row in rows.items() if "feed:worker/2: binaries" in name or "first_worker: binaries" in name}
+    t.between("processes_that_keep_parts_of_replies__hold_every_reply", sum(n for n, _ in held.values()), REQUESTS,
+              REQUESTS + 4 * WORKERS)
+    t.between("binaries_that_processes_hold__are_those_that_the_node_tells",
+              sum(size for name, (_, size) in rows.items() if name.endswith(": binaries")) / truth.values["binary"], 0.9, 1.05)
+
+
+NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",
+            14: "old heap", 16: "writable binaries", 17: "size", 18: "size"} # fields that no name depends on
+
+
+@test
+def a_layout_that_is_off_by_a_word(t):
+    _, lines = look("idle")
+    tried = [line for line in lines if line[0] == "shifted"]
+    t.true("all_fields__were_tried", len(tried) > 20, f"{lines}")
+    for _, field, what, rest in tried:
+        t.true(f"field_{field}_shifted__is_refused_or_gives_no_wrong_name", what == "refused" or rest.endswith("wrong 0"), rest)
+        if int(field) not in NO_NAMES:
+            t.equal(f"field_{field}_shifted__is_refused", what, "refused")
 
 
 if __name__ == "__main__":

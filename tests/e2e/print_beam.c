@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * print_beam PID: what the reader of the BEAM sees of a node, for test_beam.py.
+ *
+ *	census OBJECTS BYTES NAME     a row
+ *	shifted FIELD refused WHY     a layout with field FIELD (a number) off by 8 bytes, tried on the node:
+ *	shifted FIELD names N wrong M     N processes and functions named, M of them not as with the right layout
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "runtime/beam_layout.h"
+
+struct names {
+	struct runtime *r;
+	char **v; /* of processes by address, and of return addresses, as "ADDRESS NAME" */
+	size_t n, cap;
+};
+
+static void add_name(struct names *ns, uint64_t key, const struct buf *name)
+{
+	XGROW(ns->v, ns->n, ns->cap);
+	ns->v[ns->n++] = xasprintf("%llx %s", (unsigned long long)key, name->data);
+}
+
+static void take_names(void *ctx, const struct beam_process *p)
+{
+	struct names *ns = ctx;
+	const struct beam *b = ns->r->state;
+	struct buf name = BUF_INIT;
+	uint64_t at, word;
+
+	if (beam_process_name(ns->r, p, &name))
+		add_name(ns, p->addr, &name);
+	for (at = p->stop; at < p->hend && at < p->stop + 2048; at += 8) {
+		word = runtime_word(&ns->r->process, at);
+		buf_reset(&name);
+		if (word - b->code < b->code_bytes && !(word & 3) && beam_name_pc(ns->r, word, &name))
+			add_name(ns, word, &name);
+	}
+	buf_release(&name);
+}
+
+static bool is_known(const struct names *ns, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ns->n; i++)
+		if (!strcmp(ns->v[i], name))
+			return true;
+	return false;
+}
+
+static void try_shifted(struct runtime *r, struct runtime_object *o, const struct names *right, size_t field)
+{
+	const struct beam was = *(struct beam *)r->state;
+	struct beam *b = r->state;
+	struct beam_layout l = *was.layout;
+	struct names ns = { .r = r };
+	size_t i, n_wrong = 0;
+	const char *why;
+	int err = 0;
+
+	((uint32_t *)&l)[field] += 8;
+	b->layout = &l;
+	b->range_table = 0;
+	b->code_bytes = 0;
+	why = beam_find(r, o, &err);
+	if (why) {
+		printf("shifted %zu refused %s\n", field, why);
+	} else {
+		beam_each_process(r, take_names, &ns);
+		for (i = 0; i < ns.n; i++)
+			n_wrong += !is_known(right, ns.v[i]);
+		printf("shifted %zu names %zu wrong %zu\n", field, ns.n, n_wrong);
+	}
+	for (i = 0; i < ns.n; i++)
+		free(ns.v[i]);
+	free(ns.v);
+	b->layout = was.layout;
+}
+
+int main(int argc, char **argv)
+{
+	struct runtime_census c = { 0 };
+	struct names right = { 0 };
+	struct runtime_object *o;
+	struct runtime *r;
+	size_t i;
+
+	if (argc != 2 || runtime_open(&r, "/proc", (pid_t)atoi(argv[1])))
+		return 1;
+	if (!r->has_census || r->ops->census(r, &c)) {
+		fprintf(stderr, "%s %s: %s\n", r->ops->name, r->version, r->reason);
+		return 1;
+	}
+	for (i = 0; i < c.n; i++)
+		printf("census %llu %llu %s\n", (unsigned long long)c.v[i].objects, (unsigned long long)c.v[i].bytes, c.v[i].name);
+	o = runtime_find_object(&r->process, "beam");
+	right.r = r;
+	beam_each_process(r, take_names, &right);
+	for (i = 1; i < sizeof(struct beam_layout) / sizeof(uint32_t); i++)
+		try_shifted(r, o, &right, i);
+	for (i = 0; i < right.n; i++)
+		free(right.v[i]);
+	free(right.v);
+	runtime_census_release(&c);
+	runtime_close(r);
+	return 0;
+}
