@@ -142,6 +142,12 @@ static bool wants_bridge(const struct session *s, bool final)
 	return final || !s->o->interval_ns || s->o->interval_ns >= BRIDGE_INTERVAL_NS;
 }
 
+static void end_preliminary(struct session *s)
+{
+	preliminary_free(s->preliminary);
+	s->preliminary = NULL;
+}
+
 static int snapshot(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
@@ -156,6 +162,8 @@ static int snapshot(struct session *s, bool final)
 		err = collector_bridge(s->collector);
 	if (err)
 		return err;
+	if (final)
+		end_preliminary(s);
 	output_render_options(s->o, &r);
 	err = output_write(s->output, p, &r);
 	rec_err = recorder_add(s->recorder, p, session_now_ns(), 0);
@@ -309,6 +317,7 @@ static int loop(struct session *s)
 
 	if (s->o->interval_ns && !s->ui)
 		next = s->armed_ns + s->o->interval_ns;
+	preliminary_begin(s->preliminary, s->armed_ns, end);
 	if (s->o->mark_ns)
 		mark = s->armed_ns + s->o->mark_ns;
 	while (!err && !s->n_interrupts && !s->want_end) {
@@ -336,6 +345,11 @@ static int loop(struct session *s)
 			err = set_mark(s);
 			while (mark <= now)
 				mark += s->o->mark_ns;
+		}
+		if (!err && now >= preliminary_due_ns(s->preliminary) && !s->names_wait) {
+			err = session_look(s, false);
+			if (!err)
+				preliminary_draw(s->preliminary, collector_profile(s->collector), now, session_now_ns());
 		}
 		if (!err && s->ui)
 			err = s->ui->tick(s->ui->ctx, s);
@@ -451,7 +465,9 @@ int session_run_ui(const struct options *o, const struct session_ui *ui)
 		status = session_attach(&s);
 	if (!status) {
 		s.recorder = recorder_new(o, s.output, collector_profile(s.collector));
+		s.preliminary = ui ? NULL : preliminary_new(o);
 		err = run_loop(&s);
+		end_preliminary(&s);
 		rec_err = recorder_finish(s.recorder);
 		err = err ? err : rec_err;
 		status = exit_status(&s, err);

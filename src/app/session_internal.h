@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "app/machine_look.h"
 #include "app/output.h"
+#include "app/preliminary.h"
 #include "app/recorder.h"
 #include "app/session.h"
 #include "kern/kern.h"
@@ -40,6 +41,7 @@ struct session {
 	struct machine_look *machine; /* NULL: not so, or not yet */
 	uint64_t choose_ns;	      /* their calls are counted until then; 0: not now */
 	bool has_chosen;
+	struct preliminary *preliminary; /* NULL: none is drawn */
 	const struct session_ui *ui; /* NULL: nobody watches */
 };
 

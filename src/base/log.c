@@ -9,11 +9,19 @@
 
 enum log_level log_level = LOG_NORMAL;
 
+static const char *prelude = "";
+
+void log_set_prelude(const char *text)
+{
+	prelude = text ? text : "";
+}
+
 static void emit(const char *fmt, va_list ap)
 {
 	struct buf raw = BUF_INIT, out = BUF_INIT;
 
 	buf_vaddf(&raw, fmt, ap);
+	buf_adds(&out, prelude);
 	buf_adds(&out, "memprobe: ");
 	buf_add_printable(&out, raw.data, raw.len);
 	buf_addc(&out, '\n');

@@ -22,6 +22,9 @@ enum log_level {
 /* One of the two process-wide variables (the other is the signal flag). */
 extern enum log_level log_level;
 
+/* Written before each message: clears a terminal that is drawn on. A static text; NULL: nothing. */
+void log_set_prelude(const char *text);
+
 /* "memprobe: " MESSAGE "\n", always printed. */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Printed unless -q. */

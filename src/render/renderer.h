@@ -59,6 +59,15 @@ extern const struct renderer renderers[];
 const struct renderer *renderer_by_name(const char *name);
 const struct renderer *renderer_by_file(const char *path);
 
+/* What is known while the run goes on: one line, and the report's table of stacks. */
+struct report_preliminary_opts {
+	struct render_opts render;
+	uint64_t end_ns; /* length of the run; 0: without end */
+	unsigned int lines; /* at most */
+};
+
+void report_preliminary(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o);
+
 /*
  * The lines that go to stderr when the data go elsewhere: verdict (first line of the report), losses,
  * what could not be seen. Same wording as the report.

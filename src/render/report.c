@@ -137,6 +137,16 @@ static void add_all_sections(struct buf *all, struct report *r)
 	}
 }
 
+void report_finish(struct buf *out, struct buf *text, const struct render_opts *o)
+{
+	if (o->ascii)
+		text_to_ascii(text);
+	if (o->color)
+		text_paint(out, text->data);
+	else
+		buf_add(out, text->data, text->len);
+}
+
 void render_report(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
 	struct report r = { .p = p, .table_p = p, .o = o, .columns = o->columns ? o->columns : REPORT_COLUMNS };
@@ -154,12 +164,7 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 	else
 		add_all_sections(&all, &r);
 	free(view.stacks);
-	if (o->ascii)
-		text_to_ascii(&all);
-	if (o->color)
-		text_paint(out, all.data);
-	else
-		buf_add(out, all.data, all.len);
+	report_finish(out, &all, o);
 	buf_release(&all);
 }
 

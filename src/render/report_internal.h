@@ -97,6 +97,8 @@ void report_cost(struct buf *out, const struct report *r);
 void report_blind(struct buf *out, const struct report *r);
 /* report_runtime.c: the managed runtimes that were found */
 void report_runtimes(struct buf *out, const struct report *r);
+/* report.c: the text at its width, and as the terminal takes it */
+void report_finish(struct buf *out, struct buf *text, const struct render_opts *o);
 /* report_marks.c: what was born between marks and lives */
 void report_marks(struct buf *out, const struct report *r);
 /* A line on how long the blocks of a stack live; nothing when it is not known. */

@@ -10,10 +10,13 @@ import glob
 import os
 import pty
 import re
+import select
+import signal
 import struct
 import subprocess
 import tempfile
 import termios
+import time
 
 from harness import MEMPROBE, ROOT, Failure, Memprobe, Target, main, test
 
@@ -147,6 +150,61 @@ def real_runs(t):
             check_widths(t, name, path, n_bridges)
             check_widths(t, f"{name}_early", f"{path}@2s", [0])
     t.true("most_have_a_bridge", n_bridges[0] >= len(ways) * len(WIDTHS) // 2, str(n_bridges))
+
+
+class Screen:
+    """What a run writes to a terminal, standard error included."""
+
+    def __init__(self, columns, *args):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        self.process = subprocess.Popen([MEMPROBE, *map(str, args)], stdin=slave, stdout=slave, stderr=slave,
+                                        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
+        os.close(slave)
+        self.text = ""
+
+    def until(self, what, timeout_s=30):
+        """None: its end."""
+        end = time.monotonic() + timeout_s
+        seen = len(self.text)
+        while what is None or what not in self.text[seen:]:
+            if not select.select([self.master], [], [], 1)[0]:
+                if time.monotonic() > end:
+                    raise Failure(f"no {what!r} in {timeout_s} s: {self.text!r}")
+                continue
+            try:
+                part = os.read(self.master, 65536)
+            except OSError:
+                part = b""
+            if not part:
+                return
+            self.text += part.decode(errors="replace")
+
+
+@test
+def preliminary(t):
+    with Target("behaves", "leak") as target:
+        screen = Screen(90, "-p", target.pid, "-d", 0, "--no-save", "-P", "heap", "--sample", "off")
+        screen.until("PRELIMINARY")
+        screen.until("PRELIMINARY")
+        screen.process.send_signal(signal.SIGUSR2)
+        screen.until("mark 1 set")
+        screen.until("PRELIMINARY")
+        fcntl.ioctl(screen.master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 64, 0, 0))
+        screen.until("PRELIMINARY")
+        screen.until("PRELIMINARY")
+        screen.process.send_signal(signal.SIGINT)
+        screen.until(None)
+        screen.process.wait()
+    text = screen.text
+    drawn = re.findall(r"\r\x1b\[J(PRELIMINARY.*?)\r\x1b\[(\d+)A", text, re.S)
+    t.true("it_is_drawn_again_and_again", len(drawn) >= 5 and "s_forget" in drawn[-1][0], f"{text!r}")
+    t.equal("the_cursor__goes_back_to_where_it_began", [part.count("\n") for part, _ in drawn], [int(n) for _, n in drawn])
+    widths = [max(len(line) for line in part.replace("\r", "").split("\n")) for part, _ in drawn]
+    t.true("it_fits__before_and_after_a_change_of_size", max(widths) <= 90 and widths[-1] <= 64, f"{widths}")
+    for what in "memprobe: mark 1 set", "GROWING":
+        t.true(f"{what.split()[-1]}__comes_on_cleared_ground", f"\r\x1b[J{what}" in text or f"\r\x1b[J\r\x1b[J{what}" in text, f"{text!r}")
+    t.true("the_report__is_the_last", "PRELIMINARY" not in text[text.rindex("\x1b[J"):], f"{text!r}")
 
 
 @test
