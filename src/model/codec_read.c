@@ -210,9 +210,15 @@ static void read_bridges(struct reader *r, struct codec_in *in, const struct cod
 	codec_records_read(&r->column, in, &codec_bridges, p->bridges, p->n_bridges, bounds);
 }
 
+static bool is_amount(int64_t v)
+{
+	return v <= (int64_t)CODEC_MAX_BYTES && v >= -(int64_t)CODEC_MAX_BYTES;
+}
+
 static void read_machine(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
 {
 	struct machine *m = &r->p->machine;
+	size_t i;
 
 	memset(m->rows, 0, sizeof(m->rows));
 	memset(m->groups, 0, sizeof(m->groups));
@@ -221,6 +227,10 @@ static void read_machine(struct reader *r, struct codec_in *in, const struct cod
 		return;
 	m->n_rows = read_count(in, MACHINE_MOST_ROWS);
 	codec_records_read(&r->column, in, &codec_machine_rows, m->rows, m->n_rows, bounds);
+	for (i = 0; i < m->n_rows; i++)
+		if (!is_amount(m->rows[i].bytes) || !is_amount(m->rows[i].growth_bytes) ||
+		    !is_amount(m->rows[i].worker_growth))
+			in->bad = true;
 	m->n_groups = read_count(in, MACHINE_MOST_GROUPS);
 	codec_records_read(&r->column, in, &codec_machine_groups, m->groups, m->n_groups, bounds);
 }

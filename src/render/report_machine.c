@@ -46,14 +46,20 @@ static struct table_units units_of(const struct machine *m)
 	return (struct table_units){ { "MiB", MIB }, 10 };
 }
 
+/* A recording may say anything. */
+static int64_t rounded(double v)
+{
+	return v > -1e15 && v < 1e15 ? llround(v) : 0;
+}
+
 static int64_t in_units(int64_t bytes, const struct table_units *u)
 {
-	return llround((double)bytes * u->per_unit / (double)u->bytes.bytes);
+	return rounded((double)bytes * u->per_unit / (double)u->bytes.bytes);
 }
 
 static int64_t in_rate(const struct machine *m, int64_t growth)
 {
-	return m->window_s > 0 ? llround((double)growth * 600 / m->window_s / (double)MIB) : 0;
+	return m->window_s > 0 ? rounded((double)growth * 600 / m->window_s / (double)MIB) : 0;
 }
 
 /* Text of a foreign process in so many columns. */
@@ -307,7 +313,7 @@ static void add_stack_row(struct buf *out, const struct profile *p, const struct
 	alone.n_procs = 1;
 	if (alive >= 0)
 		snprintf(share, sizeof(share), "%.0f %%", alive * 100);
-	format_tenths(rate, seconds > 0 ? llround((double)stack_net_bytes(s) * 600 / seconds / (double)MIB) : 0);
+	format_tenths(rate, seconds > 0 ? rounded((double)stack_net_bytes(s) * 600 / seconds / (double)MIB) : 0);
 	buf_addf(out, "%11s %8s %6s  ", units_format_size(live, s->live_bytes), rate, share);
 	report_add_where(out, &alone, s, 29, o->columns, o->all_frames ? 8 : 1);
 }
@@ -325,7 +331,7 @@ static void add_story(struct buf *out, const struct machine *m, const struct mac
 	}
 	since = r->age_s > m->window_s ? (double)r->bytes / r->age_s : 0;
 	if (r->n_procs == 1 && r->age_s > 4 * m->window_s && rate > 0 && since > rate * 0.67 && since < rate * 1.5) {
-		units_format_duration(age, (uint64_t)(r->age_s * (double)NS_PER_S));
+		units_format_duration(age, (uint64_t)(fmin(r->age_s, 1e9) * (double)NS_PER_S));
 		buf_addf(out, "   history: %s in %s is %.1f MiB/min: it may have grown like this since its start\n",
 			 units_format_size(size, (uint64_t)r->bytes), age, since * 60 / (double)MIB);
 	}
