@@ -133,6 +133,7 @@ struct mp_thread {
 	__u64 ip;	 /* of the pending call's probe */
 	__u32 alloc_calls, free_calls; /* not yet in the totals, as the next ones */
 	__u32 spent_ns, pad_2;
+	__u64 rss_waiting[MP_RSS_MEMBERS]; /* pages without a stack yet (rss_draw) */
 	__u64 capped_bytes;
 };
 

@@ -157,6 +157,7 @@ static __always_inline void thread_forget(struct mp_thread *th)
 	th->epoch = 0;
 	th->pending = MP_OP_NONE;
 	th->last_free_ptr = 0;
+	__builtin_memset(th->rss_waiting, 0, sizeof(th->rss_waiting));
 }
 
 /* The current thread's record, or NULL: not a target, or no memory (counted). */

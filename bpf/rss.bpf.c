@@ -17,7 +17,7 @@
 		struct mm_struct *mm = (struct mm_struct *)ctx[0];              \
 		__u32 member = (__u32)ctx[1];                                   \
 										\
-		if (!rss_armed || member >= MP_RSS_MEMBERS)                     \
+		if (!rss_armed || member >= MP_RSS_MEMBERS || rss_is_stranger(ctx)) \
 			return 0;                                               \
 		guard_enter();                                                  \
 		rss_event(ctx, mm, member, walker);                             \

@@ -24,6 +24,16 @@ __u32 rss_armed = 0;
 __u64 cpu_offsets[MP_MAX_CPUS]; /* of per-CPU variables: rss_prepare */
 __u64 rss_percpu_base = 0;
 
+/*
+ * Address spaces that are no target's, so that a bystander's faults cost it a load and a comparison. Good as long as
+ * nobody has become a target.
+ */
+#define STRANGER_BITS 12
+__u64 rss_strangers[1 << STRANGER_BITS];
+
+/* Stacks are taken every so many pages of a thread, on average; 1: at every change. */
+__u32 rss_every = 1;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -121,6 +131,32 @@ static __always_inline __s64 rss_pages(void *mm, __u32 member)
 }
 
 /* ---- whose ---- */
+
+static __always_inline __u64 *rss_stranger(__u64 mm)
+{
+	return &rss_strangers[mp_mix(mm) & ((1 << STRANGER_BITS) - 1)];
+}
+
+static __always_inline __u64 rss_stranger_mark(__u64 mm)
+{
+	return mm ^ (__u64)(target_epoch + next_gen) << 32;
+}
+
+/* The first argument once more, as a number: "pointer arithmetic with >>= operator prohibited" on the pointer. */
+static __always_inline __u64 rss_mm_number(__u64 *ctx)
+{
+	__u64 mm = 0;
+
+	bpf_probe_read_kernel(&mm, sizeof(mm), ctx);
+	return mm;
+}
+
+static __always_inline bool rss_is_stranger(__u64 *ctx)
+{
+	__u64 mm = rss_mm_number(ctx);
+
+	return *rss_stranger(mm) == rss_stranger_mark(mm);
+}
 
 /* An address space becomes a target's: the sums that later events are compared with. */
 static __noinline int rss_begin(struct mm_struct *mm, __u32 gen)
@@ -232,8 +268,27 @@ static __always_inline __u64 rss_stack(void *ctx, struct pt_regs *regs, const st
 	return walker == WALK_TABLES ? stack_capture_at(&c, th) : stack_capture_user(ctx, th->gen);
 }
 
+/*
+ * A stack per change, or, where changes come fast, per so many pages of the thread, at a page that chance picks: it then
+ * stands for those since the one before.
+ */
+static __always_inline void rss_draw(void *ctx, struct pt_regs *regs, struct mp_thread *th, __u32 member, __u64 pages,
+				     enum walker walker)
+{
+	__u32 every = rss_every;
+	__u64 *waiting = &th->rss_waiting[rss_bound(member)];
+
+	if (every > 1 && bpf_get_prandom_u32() % every >= pages) {
+		*waiting += pages;
+		return;
+	}
+	pages += *waiting;
+	*waiting = 0;
+	rss_add_to_stack(rss_stack(ctx, regs, th, walker), th->gen, member, pages);
+}
+
 /* The current thread's own address space has changed. */
-static __always_inline void rss_own(void *ctx, struct pt_regs *regs, const struct mp_thread *th, __u32 member,
+static __always_inline void rss_own(void *ctx, struct pt_regs *regs, struct mp_thread *th, __u32 member,
 				    __s64 change, enum walker walker)
 {
 	__u32 kind = rss_release_kind(bpf_get_current_task_btf(), regs);
@@ -252,8 +307,7 @@ static __always_inline void rss_own(void *ctx, struct pt_regs *regs, const struc
 	else
 		__sync_fetch_and_add(&t->grown[rss_bound(member)], (__u64)change);
 	if (member != MP_RSS_SWAP || swapped_in)
-		rss_add_to_stack(rss_stack(ctx, regs, th, walker), th->gen, member,
-				 (__u64)(change < 0 ? -change : change));
+		rss_draw(ctx, regs, th, member, (__u64)(change < 0 ? -change : change), walker);
 }
 
 /*
@@ -276,8 +330,13 @@ static __always_inline void rss_event(void *ctx, struct mm_struct *mm, __u32 mem
 		return;
 	}
 	th = thread_find();
-	if (!th)
+	if (!th) {
+		if (!m) {
+			key = rss_mm_number(ctx);
+			*rss_stranger(key) = rss_stranger_mark(key);
+		}
 		return;
+	}
 	if (m && m->gen == th->gen) {
 		change = rss_change(m, member, rss_pages(mm, member));
 	} else {

@@ -62,6 +62,7 @@ struct collector {
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
 	size_t lazy_proc;
+	uint64_t touched_pages, touched_ns; /* at the last look */
 	struct checkpoint lately[2]; /* lifetimes_look.c: a second old and two, the newer first */
 	struct checkpoint at_marks[PROFILE_MAX_MARKS]; /* v NULL: not counted */
 	struct table met; /* stack -> mp_stack.met_blocks */

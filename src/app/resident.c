@@ -136,6 +136,38 @@ static uint64_t own_bytes(struct collector *c, const struct table *now, const st
 	return st.rss_anon_bytes + st.rss_shmem_bytes + st.swap_bytes;
 }
 
+/* ---- how often a stack is taken ---- */
+
+/* A stack takes a microsecond. Faster than this they would be 5 % of a CPU, and are then taken so often. */
+#define MOST_TOUCHES 50000
+#define SAMPLED_TOUCHES 10000
+
+static void add_touched(void *ctx, uint32_t gen, const struct mp_rss_totals *t)
+{
+	int i;
+
+	(void)gen;
+	for (i = 0; i < MP_RSS_MEMBERS; i++)
+		*(uint64_t *)ctx += t->grown[i];
+}
+
+static void choose_every(struct collector *c)
+{
+	uint64_t now = monotonic_ns(), pages = 0, every = 1;
+	double rate;
+
+	if (!c->options->sample_auto || kern_read_rss(c->kern, add_touched, &pages))
+		return;
+	rate = (double)less(pages, c->touched_pages) * 1e9 / (double)(now - c->touched_ns + 1);
+	if (c->touched_ns && rate > MOST_TOUCHES)
+		every = (uint64_t)(rate / SAMPLED_TOUCHES);
+	c->touched_pages = pages;
+	c->touched_ns = now;
+	kern_set_rss_every(c->kern, (uint32_t)every);
+	if (every > c->profile.rss_every)
+		c->profile.rss_every = every;
+}
+
 double resident_now(struct collector *c)
 {
 	const struct profile *p = &c->profile;
@@ -145,6 +177,7 @@ double resident_now(struct collector *c)
 
 	kern_read_rss_now(c->kern, note_now, &now);
 	look_at_lazy(c);
+	choose_every(c);
 	for (i = 0; i < p->n_procs; i++)
 		if (p->procs[i].state == PROC_RUNNING)
 			sum += (double)less(own_bytes(c, &now, &p->procs[i]), p->procs[i].now.lazy_free_bytes);

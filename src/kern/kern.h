@@ -250,6 +250,8 @@ int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
 /* Resident memory; nothing when it is not watched. */
 int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx);
 int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx);
+/* From now on a stack is taken every so many pages of a thread; 1: at every change. */
+void kern_set_rss_every(struct kern *k, uint32_t pages);
 /* The kernel's own counters of each address space, exact: pages by enum mp_rss_member. */
 int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx);
 /* Drop what belongs to ended generations. */

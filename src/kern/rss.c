@@ -160,6 +160,11 @@ int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx)
 	return k->rss ? drain_map(k->skel->maps.rss_totals, one_rss, &c) : 0;
 }
 
+void kern_set_rss_every(struct kern *k, uint32_t pages)
+{
+	__atomic_store_n(&k->skel->data->rss_every, pages, __ATOMIC_RELAXED);
+}
+
 struct rss_now_call {
 	kern_rss_now_fn fn;
 	void *ctx;

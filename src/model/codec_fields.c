@@ -175,6 +175,7 @@ static const struct codec_field fact_rows[] = {
 	MACHINE_MEMORY(machine.now),
 	FACT(rss_missing, FIELD_STRING, 0),
 	FACT(untouched_estimated, FIELD_ENUM, 2),
+	FACT(rss_every, FIELD_NUMBER, 0),
 	FACT(verdict.need_s, FIELD_FLOAT, 0),
 	FACT(lifetimes.recent_ms, FIELD_NUMBER, 0),
 	FACT(blind.site_rate, FIELD_FLOAT, 0),

@@ -224,6 +224,7 @@ struct profile {
 	uint64_t wall_time_ns; /* this moment */
 	uint32_t host, kernel; /* string ids */
 	uint32_t command_line; /* memprobe's own, as it was typed; string id */
+	uint64_t rss_every;	 /* stacks of first touches were taken every so many pages at most; 0, 1: all */
 	bool untouched_estimated; /* small blocks were sampled for it */
 	uint32_t rss_missing;  /* why first touches are not seen though they are watched; string id */
 	uint32_t planes;       /* enum plane: what was watched */

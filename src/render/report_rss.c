@@ -65,6 +65,8 @@ static void add_sums(struct buf *out, const struct profile *p)
 		return;
 	buf_addf(out, "rss     first touched %s", units_format_size(size, touched));
 	add_released(out, p, released);
+	if (p->rss_every > 1)
+		buf_addf(out, "; stacks of one page in %llu where that was fast", (unsigned long long)p->rss_every);
 	if (lazy >= WORTH_TELLING)
 		buf_addf(out, "; %s may be taken by the kernel (MADV_FREE)", units_format_size(size, lazy));
 	buf_addc(out, '\n');
