@@ -70,8 +70,8 @@ const struct verb_row verbs[] = {
 	[VERB_CENSUS] = {
 		"census", " pid interval quiet verbose help ", 0,
 		"memprobe census counts the objects of a process by type, from outside and twice: what grew comes first.\n"
-		"Python, Ruby and JavaScript objects where the runtime is known; else C++ classes and sizes of the blocks\n"
-		"in glibc's heap. No probe, no stop, so it is approximate.\n\n"
+		"Python, Ruby and JavaScript objects, Erlang processes, where the runtime is known; else C++ classes and sizes of\n"
+		"the blocks in glibc's heap. No probe, no stop, so it is approximate.\n\n"
 		"  sudo memprobe census -p 4242             10 s between the looks\n"
 		"  sudo memprobe census -p 4242 -i 1m\n\n"
 		"Usage: memprobe census [-i TIME] -p PID\n",

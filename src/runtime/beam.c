@@ -365,6 +365,24 @@ static int beam_open(struct runtime *r)
 
 /* ---- the interface ---- */
 
+/* Modules of Erlang's own (kernel, stdlib) and of Elixir's that are met below one's code. */
+static bool is_otp(const char *mfa)
+{
+	static const char *const modules[] = { "erlang", "erts_", "prim_", "init", "proc_lib", "gen", "gen_server", "gen_statem",
+					       "gen_event", "supervisor", "sys", "lists", "maps", "ets", "binary", "string",
+					       "timer", "io", "io_lib", "io_lib_format", "code_server", "code", "error_handler",
+					       "application_controller", "application_master", "group", "user_drv", "rand",
+					       "logger", "erl_eval", "Enum", "Map", "String", "GenServer", "Kernel" };
+	size_t len = strcspn(mfa, ":."), i, n;
+
+	for (i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		n = strlen(modules[i]);
+		if (!strncmp(mfa, modules[i], n) && (n == len || (n < len && modules[i][n - 1] == '_')))
+			return true;
+	}
+	return false;
+}
+
 static void beam_config(const struct runtime *r, struct mp_runtime *words)
 {
 	const struct beam *b = r->state;
@@ -392,13 +410,16 @@ static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
 	struct buf text = BUF_INIT;
 	bool ok = false;
 
+	name->is_internal = (at & 0xff) != MP_BEAM_PC;
 	switch (at & 0xff) {
 	case MP_BEAM_TYPE:
 		ok = name_type(r, code, &text);
 		break;
 	case MP_BEAM_PC:
-		if (beam_name_pc(r, code, &name->function))
+		if (beam_name_pc(r, code, &name->function)) {
+			name->is_internal = is_otp(name->function.data);
 			return 0;
+		}
 		buf_release(&text);
 		/* the JIT's own pieces of code, between two functions */
 		return code - ((struct beam *)r->state)->code < ((struct beam *)r->state)->code_bytes ? -ENOENT : -ESTALE;
