@@ -60,7 +60,8 @@ def broken_bounds(programs, results):
                 bad.append(f"UNDECIDED at {seconds} s, {len(names)} of at most {bound}: {', '.join(names)}")
     bad += [f"a leak of {FAST / 1000:.0f} kB/s or more was missed at 60 s: {name}, {n} runs"
             for name, n in missed(programs, by_program(results, 60)).items()]
-    bad += [f"failed: {r}" for r in results if r["word"] == "FAILED"]
+    bad += [f"failed: {r['program']}, seed {r['seed']}, load {r['load']} %, {r['seconds']} s" for r in results
+            if r["word"] == "FAILED"]
     return bad
 
 
@@ -69,15 +70,15 @@ def row(cells):
 
 
 def table_of(programs, words):
-    lines = [row(["program", "truth", "held out", "runs", *WORDS[:-1]]), row(["---"] * (len(WORDS) + 3))]
+    lines = [row(["program", "truth", "held out", "runs", *WORDS]), row(["---"] * (len(WORDS) + 4))]
     for p in programs:
         seen = words.get(p.name)
         if not seen:
-            lines.append(row([p.name, "", "", "not run", *[""] * (len(WORDS) - 1)]))
+            lines.append(row([p.name, "", "", "not run", *[""] * len(WORDS)]))
             continue
         truth = f"leak, {p.rate / 1000:.0f} kB/s" if p.is_leak else "no leak"
         lines.append(row([p.name, truth, "yes" if p.is_held_out else "", sum(seen.values()),
-                          *[seen[w] or "" for w in WORDS[:-1]]]))
+                          *[seen[w] or "" for w in WORDS]]))
     return lines
 
 
@@ -96,7 +97,7 @@ def summary(programs, results, seconds):
         f"Runs: {len(some)} (" + ", ".join(f"{n} at {load} % load" for load, n in sorted(loads.items())) + ").",
         f"Wrong LEAK: {len(wrong_leaks(programs, some))} of {steady} runs of programs that do not leak.",
         f"Leaks of 20 kB/s and more: of {sum(sum(words[p.name].values()) for p in fast)} runs {found} called LEAK, "
-        f"{grown} GROWING (seen to grow, at a rate, but without evidence enough for the word); others missed.",
+        f"{grown} GROWING (with its rate, but without evidence enough for the word); the others were missed.",
         f"Undecided in more than half of their runs: {len(undecided[0])} leaks (at most {most[0]}), "
         f"{len(undecided[1])} others (at most {most[1]})" +
         (": " + ", ".join(undecided[0] + undecided[1]) if undecided[0] + undecided[1] else "") + ".",
