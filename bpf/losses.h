@@ -24,6 +24,6 @@ LOSS(RESULT_READ, "result_read", "blocks not counted: the returned pointer could
 LOSS(PROCS_FULL, "procs_full", "processes not followed: the process table is full")
 LOSS(EVENT_UNSENT, "event_unsent", "process events not delivered: the event buffer was full")
 LOSS(VM_UNSENT, "vm_unsent", "calls that change mappings not seen: the event buffer was full")
-LOSS(VM_MISSED, "vm_missed", "bytes of mappings that ended or began unseen, put right by /proc/PID/maps")
+LOSS(VM_MISSED, "vm_missed", "mappings that ended or began unseen, put right by /proc/PID/maps")
 LOSS(PROBE_MISSED, "probe_missed", "probe hits that the kernel did not run (recursion)")
 LOSS(RSS_STACKS, "rss_stacks_full", "first touches in the process's sum only: the table of their stacks is full (raise --max-memory)")
