@@ -113,14 +113,20 @@ def look(mode):
         return truth, [line.split(None, 3) for line in out.stdout.decode().splitlines()]
 
 
+def rows_of(lines):
+    return {name: (int(objects), int(size)) for word, objects, size, name in lines if word == "census"}
+
+
 @test
 def processes_from_outside(t):
-    truth, lines = look("sub")
-    rows = {name: (int(objects), int(size)) for word, objects, size, name in lines if word == "census"}
+    truth, lines = look("lists")
+    rows = rows_of(lines)
     processes = sum(size for name, (_, size) in rows.items() if not name.endswith(": binaries"))
     t.between("the_memory_of_processes__adds_up_to_what_the_node_tells", processes / truth.values["processes"], 0.95, 1.05)
     t.equal("every_process__has_its_row", sum(n for name, (n, _) in rows.items() if name.endswith(": heap")),
             truth.values["count"])
+    truth, lines = look("sub")
+    rows = rows_of(lines)
     held = {name: row for name, row in rows.items() if "feed:worker/2: binaries" in name or "first_worker: binaries" in name}
     t.between("processes_that_keep_parts_of_replies__hold_every_reply", sum(n for n, _ in held.values()), REQUESTS,
               REQUESTS + 4 * WORKERS)

@@ -5,6 +5,7 @@
 %%   slice  60 bytes are kept: those are copied
 %%   fixed  a process of its own builds each reply, and ends
 %%   ets    a list of 200 numbers goes into a table for each request
+%%   lists  a list of 5000 numbers is kept in the process for each request
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
 -module(feed).
 -export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1]).
@@ -22,6 +23,7 @@ handle(fixed, Kept) ->
     {Pid, Ref} = spawn_monitor(fun() -> byte_size(encode(?REPLY, <<>>)) end),
     receive {'DOWN', Ref, process, Pid, _} -> Kept end;
 handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
+handle(lists, Kept) -> [lists:seq(1, 5000) | Kept];
 handle(mark, Kept) -> Block = one(0), [Block | Kept].
 
 %% not tail calls: each leaves its frame
