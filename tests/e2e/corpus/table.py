@@ -47,7 +47,8 @@ PROGRAMS = [
     _leak("mappings", True, 160e3, "mmap of 64 KiB"),
     _leak("sessions", True, 60e3, "a hash table that is never expired, its index doubles"),
     _leak("many-sites", True, 120e3, "eight call sites, none makes half"),
-    _leak("accelerating", True, 60e3, "faster with time: twice after a minute"),
+    # not held out: that a site's growth in each part of the window may stand for a straight one was made with it in mind
+    _leak("accelerating", False, 60e3, "faster with time: twice after a minute"),
     _leak("under-teeth", True, 60e3, "below 10 MB that come and go every 3 s"),
     _leak("lost-connections", True, 80e3, "one of 40 connections is not closed"),
     _leak("backlog", True, 80e3, "a queue, first in, first out, that is emptied too slowly"),
