@@ -202,8 +202,8 @@ def looking_at_300_processes_is_cheap(t):
         machine = by_type(text, "machine")[0]
         t.true("all_are_seen", machine["processes"] >= 300, repr(machine))
         t.equal("none_is_probed", machine["probed"], 0)
-        # of one CPU; page tables of all of them at the end are in it
-        t.true("it_takes_little_cpu_time", machine["cpu_share"] < 0.02, repr(machine))
+        # of one CPU: 0.7 to 1 % here, page tables of all at the end included; dearer where others empty the caches
+        t.true("it_takes_little_cpu_time", machine["cpu_share"] < 0.03, repr(machine))
     finally:
         for s in sleepers:
             s.kill()
