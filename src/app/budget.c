@@ -340,7 +340,7 @@ static void begin_bursts(struct budget *b, uint64_t now_ns)
 	kern_gate_begin(b->kern);
 	if (b->first_burst_ns)
 		return;
-	b->first_burst_ns = now_ns;
+	b->first_burst_ns = b->since_ns = now_ns; /* the share of the time is that since then */
 	b->share.last_burst = (double)(now_ns - b->armed_ns) * 1e-9;
 }
 
