@@ -117,6 +117,8 @@ void lifetimes_look(struct collector *c);
 struct lifetimes_pass *lifetimes_look_begin(struct collector *c);
 void lifetimes_look_end(struct collector *c, struct lifetimes_pass *a);
 void lifetimes_look_release(struct collector *c);
+/* peak.c: with COMMAND, keep what lived when most did; also before the last snapshot */
+void peak_look(struct collector *c);
 /* evidence.c: the checkpoint that is a quarter to a half of the window old; what the verdict needs, and the verdict */
 const struct checkpoint *collector_early(const struct collector *c);
 int evidence_collect(struct collector *c);

@@ -137,6 +137,7 @@ void collector_look(struct collector *c)
 		c->brief_weight = kern_burst_weight(c->kern);
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
+	peak_look(c);
 	checkpoint(c);
 	keep_windows(c, t_s);
 	lifetimes_look(c);

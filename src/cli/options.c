@@ -345,7 +345,7 @@ static const struct option_row {
 	  "FILE by its suffix: .svg .folded .txt .pb.gz .jsonl .heapprofile .memprobe" },
 	{ 0, "no-save", NULL, take_no_save, NULL, "keep no recording in ~/.local/state/memprobe" },
 	{ 'm', "metric", "NAME", take_metric, NULL,
-	  "live-bytes (default), live-blocks, alloc-bytes, alloc-blocks, rss-bytes" },
+	  "live-bytes (default), live-blocks, alloc-bytes, -blocks, rss-bytes, peak-bytes" },
 	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
 	{ 0, "min-size", "SIZE", take_min_size, NULL, "only live blocks of at least SIZE" },
 	{ 0, "max-size", "SIZE", take_max_size, NULL, "only live blocks of at most SIZE" },
@@ -498,6 +498,8 @@ static enum options_result check_combination(struct parser *p)
 		return fail(p, "--no-follow needs -p");
 	if (o->user && !o->command)
 		return fail(p, "--user needs a command");
+	if (o->metric == METRIC_PEAK_BYTES && !o->command && !o->verb)
+		return fail(p, "-m peak-bytes needs a command, or a recording of one");
 	if (o->min_size_bytes > o->max_size_bytes)
 		return fail(p, "--min-size is larger than --max-size");
 	if (o->interval_ns && !o->n_outputs && o->renderer && o->renderer->single)

@@ -96,11 +96,12 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(untouched_bytes, FIELD_BYTES),
 	ROW(struct codec_figure, plane, FIELD_ENUM, STACK_PLANE_NR),
 	FIGURE(reserved_bytes, FIELD_BYTES),
+	FIGURE(peak_bytes, FIELD_BYTES),      FIGURE(peak_blocks, FIELD_BYTES),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 176); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 192); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -180,6 +181,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(lifetimes.recent_ms, FIELD_NUMBER, 0),
 	FACT(blind.site_rate, FIELD_FLOAT, 0),
 	FACT(blind.memory_rate, FIELD_FLOAT, 0),
+	FACT(peak.time_ns, FIELD_NUMBER, 0), FACT(peak.live_bytes, FIELD_BYTES, 0), FACT(peak.live_blocks, FIELD_BYTES, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -328,6 +330,8 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.untouched_bytes = s->untouched_bytes,
 		.plane = s->plane,
 		.reserved_bytes = s->reserved_bytes,
+		.peak_bytes = s->peak_bytes,
+		.peak_blocks = s->peak_blocks,
 	};
 }
 
@@ -346,6 +350,8 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->untouched_bytes = f->untouched_bytes;
 	s->plane = f->plane;
 	s->reserved_bytes = f->reserved_bytes;
+	s->peak_bytes = f->peak_bytes;
+	s->peak_blocks = f->peak_blocks;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

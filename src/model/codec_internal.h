@@ -79,6 +79,7 @@ struct codec_figure {
 	uint64_t touched_bytes, touched_file_bytes, untouched_bytes;
 	enum stack_plane plane;
 	uint64_t reserved_bytes;
+	uint64_t peak_bytes, peak_blocks;
 };
 
 struct codec_figure codec_figure_of(const struct profile_stack *s);

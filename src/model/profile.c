@@ -191,6 +191,7 @@ static const char *const metric_names[METRIC_NR] = {
 	[METRIC_ALLOC_BYTES] = "alloc-bytes",
 	[METRIC_ALLOC_BLOCKS] = "alloc-blocks",
 	[METRIC_RSS_BYTES] = "rss-bytes",
+	[METRIC_PEAK_BYTES] = "peak-bytes",
 };
 
 const char *metric_name(enum profile_metric m)
@@ -222,6 +223,8 @@ uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m)
 		return s->t.alloc_bytes;
 	case METRIC_ALLOC_BLOCKS:
 		return s->t.alloc_blocks;
+	case METRIC_PEAK_BYTES:
+		return s->peak_bytes;
 	case METRIC_RSS_BYTES:
 		return s->touched_bytes;
 	case METRIC_NR:
@@ -253,7 +256,7 @@ uint64_t rss_released_bytes(const struct profile_rss *r)
 
 #define VIEW_PAGE_BYTES 4096
 
-void profile_rss_view(struct profile *view, const struct profile *p)
+void profile_metric_view(struct profile *view, const struct profile *p, enum profile_metric m)
 {
 	size_t i;
 
@@ -263,8 +266,9 @@ void profile_rss_view(struct profile *view, const struct profile *p)
 		struct profile_stack *s = &view->stacks[i];
 
 		*s = p->stacks[i];
-		s->live_bytes = s->touched_bytes;
-		s->live_blocks = (s->touched_bytes + VIEW_PAGE_BYTES - 1) / VIEW_PAGE_BYTES;
+		s->live_bytes = m == METRIC_PEAK_BYTES ? s->peak_bytes : s->touched_bytes;
+		s->live_blocks = m == METRIC_PEAK_BYTES ? s->peak_blocks :
+							  (s->touched_bytes + VIEW_PAGE_BYTES - 1) / VIEW_PAGE_BYTES;
 		s->t = (struct profile_totals){ .alloc_bytes = s->live_bytes, .alloc_blocks = s->live_blocks };
 		s->early_blocks = s->early_alive = s->old_bytes = s->old_blocks = 0;
 	}

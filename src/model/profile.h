@@ -89,6 +89,7 @@ struct profile_stack {
 	uint64_t untouched_bytes; /* of its live blocks: on no page yet; an estimate in a large process */
 	enum stack_plane plane;
 	uint64_t reserved_bytes; /* STACK_VM: mapped without access (PROT_NONE), not in live_bytes */
+	uint64_t peak_bytes, peak_blocks; /* that lived at profile.peak */
 };
 
 /* The innermost frame of a stack of STACK_VM. */
@@ -97,6 +98,12 @@ struct profile_stack {
 
 /* The outermost frame of a stack when threads are told apart: "[thread worker]". */
 #define PROFILE_THREAD_FRAME "[thread "
+
+/* The moment at which most heap lived, as far as it was looked at (COMMAND only); all 0: not looked for. */
+struct profile_peak {
+	uint64_t time_ns; /* in the window */
+	uint64_t live_bytes, live_blocks;
+};
 
 /* Resident memory over the window, by the kernel's counters (rss plane). */
 struct profile_rss {
@@ -209,6 +216,7 @@ struct profile {
 	struct profile_loss losses[MP_LOSS_NR];
 	struct profile_cost cost;
 	struct profile_watch watch;
+	struct profile_peak peak;
 	struct profile_mark marks[PROFILE_MAX_MARKS];
 	size_t n_marks;
 	struct lifetimes lifetimes; /* with the last snapshot */
@@ -301,6 +309,7 @@ enum profile_metric {
 	METRIC_ALLOC_BYTES,
 	METRIC_ALLOC_BLOCKS,
 	METRIC_RSS_BYTES, /* what became resident at a stack */
+	METRIC_PEAK_BYTES, /* live when most lived */
 	METRIC_NR
 };
 
@@ -319,11 +328,17 @@ int metric_parse(const char *name, enum profile_metric *m);
 /* munmap, madvise...: what gave memory back. */
 const char *rss_release_name(enum mp_rss_release r);
 uint64_t rss_released_bytes(const struct profile_rss *r);
+/* Is the metric no figure of allocations, so that formats that show one metric need a view of it? */
+static inline bool metric_needs_view(enum profile_metric m)
+{
+	return m == METRIC_RSS_BYTES || m == METRIC_PEAK_BYTES;
+}
+
 /*
- * A profile whose stacks have their first touches in place of allocations: live and allocated bytes are touched_bytes,
- * blocks the pages of 4 KiB in it. For formats that show one metric. Only view->stacks is the view's own: free it.
+ * A profile whose stacks have that metric in place of allocations: live and allocated bytes are touched_bytes or
+ * peak_bytes, blocks the pages of 4 KiB in it or peak_blocks. Only view->stacks is the view's own: free it.
  */
-void profile_rss_view(struct profile *view, const struct profile *p);
+void profile_metric_view(struct profile *view, const struct profile *p, enum profile_metric m);
 uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m);
 
 #endif

@@ -79,7 +79,7 @@ void flame_diff_add_title(struct buf *out, const struct flame *f)
 	static const char *const what[METRIC_NR] = {
 		[METRIC_LIVE_BYTES] = " of live heap", [METRIC_LIVE_BLOCKS] = " live",
 		[METRIC_ALLOC_BYTES] = " allocated", [METRIC_ALLOC_BLOCKS] = " allocated",
-		[METRIC_RSS_BYTES] = " first touched",
+		[METRIC_RSS_BYTES] = " first touched", [METRIC_PEAK_BYTES] = " live when most lived",
 	};
 	static const struct flame_node none = { 0 };
 	const struct profile *p = f->profile;

@@ -282,6 +282,8 @@ static void add_total(struct buf *out, const struct flame *f)
 		buf_adds(out, units_format_size(size, root->bytes));
 	if (f->metric == METRIC_LIVE_BYTES || f->metric == METRIC_LIVE_BLOCKS)
 		buf_adds(out, " allocated since the attach and still live");
+	else if (f->metric == METRIC_PEAK_BYTES)
+		buf_adds(out, " live when most lived");
 	else if (f->metric == METRIC_RSS_BYTES)
 		buf_adds(out, " first touched since the attach, given back or not");
 	else
@@ -349,6 +351,7 @@ void flame_add_width(struct buf *out, const struct flame *f)
 		 f->metric == METRIC_LIVE_BYTES	  ? "live bytes" :
 		 f->metric == METRIC_LIVE_BLOCKS  ? "live blocks" :
 		 f->metric == METRIC_ALLOC_BYTES ? "bytes allocated" :
+		 f->metric == METRIC_PEAK_BYTES	 ? "bytes live when most lived" :
 		 f->metric == METRIC_RSS_BYTES	 ? "resident bytes by who touched them first" :
 						    "blocks allocated");
 	add_before_attach(out, f->profile);

@@ -49,7 +49,7 @@ static void add_figures(struct buf *out, const struct ordered_stack *s)
 	json_add_uint(out, "alloc_blocks", s->t.alloc_blocks);
 }
 
-/* Nothing where the rss plane saw nothing. */
+/* Nothing where the rss plane saw nothing, and no peak was looked for. */
 static void add_touched(struct buf *out, const struct ordered_stack *s)
 {
 	if (s->touched_bytes)
@@ -58,6 +58,8 @@ static void add_touched(struct buf *out, const struct ordered_stack *s)
 		json_add_uint(out, "rss_file_bytes", s->touched_file_bytes);
 	if (s->untouched_bytes)
 		json_add_uint(out, "untouched_bytes", s->untouched_bytes);
+	if (s->peak_bytes)
+		json_add_uint(out, "peak_bytes", s->peak_bytes);
 }
 
 /* First touches of a process, and what gave memory back. */
@@ -385,6 +387,11 @@ static void add_summary(struct buf *out, const struct profile *p, const struct s
 	json_add_uint(out, "stacks", order->n);
 	add_figures(out, &order->sum);
 	add_deviations(out, &order->sum.t);
+	if (p->peak.live_bytes) {
+		json_add_uint(out, "peak_ms", p->peak.time_ns / NS_PER_MS);
+		json_add_uint(out, "peak_bytes", p->peak.live_bytes);
+		json_add_uint(out, "peak_blocks", p->peak.live_blocks);
+	}
 	json_add_uint(out, "left_out_stacks", order->n_hidden);
 	json_add_uint(out, "left_out_bytes", order->hidden_bytes);
 	json_add_uint(out, "lost_events", profile_lost_events(p));

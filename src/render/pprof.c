@@ -368,7 +368,8 @@ static void put_end(struct writer *w, const struct stack_order *order, enum prof
 		[METRIC_LIVE_BLOCKS] = "inuse_objects",
 		[METRIC_ALLOC_BYTES] = "alloc_space",
 		[METRIC_ALLOC_BLOCKS] = "alloc_objects",
-		[METRIC_RSS_BYTES] = "inuse_space", /* of the view that profile_rss_view makes */
+		[METRIC_RSS_BYTES] = "inuse_space", /* of the view that profile_metric_view makes */
+		[METRIC_PEAK_BYTES] = "inuse_space",
 	};
 	const struct profile_watch *watch = &w->p->watch;
 	struct buf rest = BUF_INIT;

@@ -66,11 +66,11 @@ void renderer_run(const struct renderer *r, struct buf *out, const struct profil
 {
 	struct profile view;
 
-	if (!r->by_metric || o->metric != METRIC_RSS_BYTES) {
+	if (!r->by_metric || !metric_needs_view(o->metric)) {
 		r->render(out, p, o);
 		return;
 	}
-	profile_rss_view(&view, p);
+	profile_metric_view(&view, p, o->metric);
 	r->render(out, &view, o);
 	free(view.stacks);
 }

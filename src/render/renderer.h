@@ -43,7 +43,7 @@ struct renderer {
 	bool binary; /* for no person to read: refuse to write to a terminal */
 	bool lines;  /* every line says what it is: no empty line between snapshots */
 	bool recording; /* a run appends to it as it goes on */
-	bool by_metric; /* shows one metric: first touches come in the place of allocations (profile_rss_view) */
+	bool by_metric; /* shows one metric: first touches come in the place of allocations (profile_metric_view) */
 	bool machine; /* shows the whole machine's rows: no stack of each process is asked for */
 	bool single; /* one document: a later snapshot takes the place of an earlier one */
 	void (*render)(struct buf *out, const struct profile *p, const struct render_opts *o);

@@ -68,6 +68,7 @@ static const struct report_section {
 	{ .add = report_targets, .hang = 8, .least = 5 },
 	{ .add = report_runtimes, .hang = 8, .least = 1 },
 	{ .add = report_window, .hang = 8, .least = 2 },
+	{ .add = report_peak, .hang = 8, .least = 1 },
 	{ .add = report_rss, .hang = 8, .least = 1 },
 	{ .add = report_marks, .hang = 0, .least = 6 },
 	{ .add = report_bridge, .hang = 0, .least = 12 },
@@ -155,8 +156,8 @@ void render_report(struct buf *out, const struct profile *p, const struct render
 
 	if (r.columns < REPORT_LEAST_COLUMNS)
 		r.columns = REPORT_LEAST_COLUMNS;
-	if (o->metric == METRIC_RSS_BYTES) {
-		profile_rss_view(&view, p);
+	if (metric_needs_view(o->metric)) {
+		profile_metric_view(&view, p, o->metric);
 		r.table_p = &view;
 	}
 	if (p->machine.is_there)

@@ -95,6 +95,8 @@ struct report {
 void report_trust(struct buf *out, const struct report *r);
 void report_cost(struct buf *out, const struct report *r);
 void report_blind(struct buf *out, const struct report *r);
+/* report_peak.c: when most lived, and of whom */
+void report_peak(struct buf *out, const struct report *r);
 /* report_runtime.c: the managed runtimes that were found */
 void report_runtimes(struct buf *out, const struct report *r);
 /* report.c: the text at its width, and as the terminal takes it */

@@ -214,7 +214,9 @@ static void add_net(struct buf *text, const struct stack_table *t)
 	char made[16], gone[16];
 
 	if (!shows_live(t->o)) {
-		buf_adds(text, is_rss(t->o) ? "first touched in the window" : "allocated in the window");
+		buf_adds(text, is_rss(t->o)		   ? "first touched in the window" :
+				t->o->metric == METRIC_PEAK_BYTES ? "live when most lived" :
+								    "allocated in the window");
 		return;
 	}
 	buf_addf(text, "net (%s made, %s freed again)", units_format_size(made, t->h.alloc_bytes),
@@ -253,7 +255,10 @@ static void print_heading(const struct stack_table *t)
 	char amount[32], rate[32];
 	size_t begin = t->out->len + 1, i = 0;
 
-	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o) ? "LIVE" : is_rss(t->o) ? "RSS" : "ALLOC",
+	snprintf(amount, sizeof(amount), "%s %s", shows_live(t->o)		   ? "LIVE" :
+		 is_rss(t->o)			   ? "RSS" :
+		 t->o->metric == METRIC_PEAK_BYTES ? "PEAK" :
+						     "ALLOC",
 		 t->unit.name);
 	snprintf(rate, sizeof(rate), "%s/min", t->rate_unit.name);
 	buf_addf(t->out, "\n%2s %9s%*s %9s", "#", amount, t->has_error ? ERROR_COLUMNS : 0, "", rate);

@@ -165,6 +165,7 @@ void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
 	sum->t.alloc_var += s->t.alloc_var;
 	sum->t.free_var += s->t.free_var;
 	sum->touched_bytes += s->touched_bytes;
+	sum->peak_bytes += s->peak_bytes;
 	sum->touched_file_bytes += s->touched_file_bytes;
 	sum->untouched_bytes += s->untouched_bytes;
 	sum->reserved_bytes += s->reserved_bytes;
@@ -183,7 +184,7 @@ static bool has_touched(const struct profile_stack *s)
 static struct ordered_stack alone(const struct profile_stack *s)
 {
 	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t, s->touched_bytes,
-				       s->touched_file_bytes, s->untouched_bytes, s->reserved_bytes };
+				       s->touched_file_bytes, s->untouched_bytes, s->reserved_bytes, s->peak_bytes };
 }
 
 void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o)

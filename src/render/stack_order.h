@@ -18,7 +18,7 @@ struct ordered_stack {
 	uint64_t id;		       /* the smallest of those that are one */
 	uint64_t live_bytes, live_blocks;
 	struct profile_totals t;
-	uint64_t touched_bytes, touched_file_bytes, untouched_bytes, reserved_bytes;
+	uint64_t touched_bytes, touched_file_bytes, untouched_bytes, reserved_bytes, peak_bytes;
 };
 
 struct stack_order {

@@ -247,6 +247,22 @@ static void make_machine(struct profile *p)
 		.full_low_s = 97, .full_high_s = 103, .kills_group = true };
 }
 
+/* What the other planes and a command have seen. */
+static void add_rich_planes(struct profile *p)
+{
+	struct profile_stack *s = &p->stacks[profile_find_stack(p, 30)];
+
+	s->touched_bytes = 8192;
+	s->touched_file_bytes = 4096;
+	s->untouched_bytes = 100;
+	s->peak_bytes = 900;
+	s->peak_blocks = 3;
+	p->peak = (struct profile_peak){ .time_ns = 7500 * NS_PER_MS, .live_bytes = 900, .live_blocks = 3 };
+	s = &p->stacks[profile_find_stack(p, 50)];
+	s->plane = STACK_VM;
+	s->reserved_bytes = 65536;
+}
+
 void make_rich(struct profile *p)
 {
 	make_common(p);
@@ -279,6 +295,7 @@ void make_rich(struct profile *p)
 	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
 	make_machine(p);
 	add_rich_stacks(p);
+	add_rich_planes(p);
 	p->lifetimes.recent_ms = 1250;
 	p->lifetimes.rows[p->lifetimes.n++] = (struct lifetime_row){ .stack = 2, .half_ms = 9000, .nine_tenths_ms = 27000,
 								     .recent_blocks = 40, .recent_alive = 1 };
