@@ -345,7 +345,7 @@ static const struct option_row {
 	  "FILE by its suffix: .svg .folded .txt .pb.gz .jsonl .heapprofile .memprobe" },
 	{ 0, "no-save", NULL, take_no_save, NULL, "keep no recording in ~/.local/state/memprobe" },
 	{ 'm', "metric", "NAME", take_metric, NULL,
-	  "live-bytes (default), live-blocks, alloc-bytes, -blocks, rss-bytes, peak-bytes" },
+	  "live-bytes (default), live-blocks, alloc-bytes, -blocks, rss-, peak-bytes" },
 	{ 0, "older", "AGE", take_older, "Filters", "only live blocks at least this old" },
 	{ 0, "min-size", "SIZE", take_min_size, NULL, "only live blocks of at least SIZE" },
 	{ 0, "max-size", "SIZE", take_max_size, NULL, "only live blocks of at most SIZE" },
