@@ -16,6 +16,7 @@
 #include "app/attacher.h"
 #include "base/units.h"
 #include "kern/kern.h"
+#include "model/profile.h"
 
 static void on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
 {
@@ -89,7 +90,8 @@ static int run(struct kern *k, char **pids, int n_pids, int cycles, long open_ms
 {
 	const struct attacher_opts ao = { .kern = k,
 					  .proc_root = "/proc",
-					  .pid_scoped = n_pids == 1 };
+					  .pid_scoped = n_pids == 1,
+					  .planes = PLANE_HEAP };
 	struct attacher *a = attacher_new(&ao);
 	double opening = 0, shutting = 0;
 	uint64_t calls = 0;

@@ -37,7 +37,7 @@ def figures(t):
         t.equal("the_first_level__is_the_process", f.nodes[1].path[1][0], f"lifecycle-{target.pid}")
         text = data.decode()
         t.true("the_picture__names_the_host_and_the_command",
-               os.uname().nodename in text and f"memprobe --sample off -d 0 -o {svg} -o {folded} -p {target.pid} " in text,
+               os.uname().nodename in text and f"memprobe --sample off -P heap -d 0 -o {svg} -o {folded} -p {target.pid} " in text,
                text[-400:])
         t.true("the_picture__says_that_nothing_was_lost", "Lost: nothing." in text and "EXACT" in text)
 

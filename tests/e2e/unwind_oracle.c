@@ -38,6 +38,7 @@
 #include "base/table.h"
 #include "base/units.h"
 #include "kern/kern.h"
+#include "model/profile.h"
 #include "proc/maps.h"
 
 #define MAX_ORACLE_FRAMES 4096
@@ -326,7 +327,7 @@ static int start(struct oracle *o, uint32_t every)
 	const struct alloc_function *f;
 	struct kern_opts ko = { .max_memory_bytes = 128 * MIB, .verify = o->verify,
 				.verify_every = every, .shapes = shapes };
-	struct attacher_opts ao = { .proc_root = "/proc", .pid_scoped = true };
+	struct attacher_opts ao = { .proc_root = "/proc", .pid_scoped = true, .planes = PLANE_HEAP };
 	struct kern_unwind_stats st;
 	uint32_t gen;
 	size_t i;
