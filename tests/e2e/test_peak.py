@@ -22,8 +22,8 @@ def a_peak_that_is_gone_at_the_end(t):
         paths = {s: os.path.join(d, "out." + s) for s in ("jsonl", "txt", "folded", "memprobe")}
         with Memprobe(*(a for p in paths.values() for a in ("-o", p)), "--", build("peaks"), 600) as m:
             m.wait()
-        assert m.status == 0, m.stderr
-        truth = told(m.stdout)
+            assert m.status == 0, m.stderr
+            truth = told(m.stdout)
         with open(paths["jsonl"], "rb") as f:
             last = JsonLines(f.read()).snapshots[-1]
         peak = last["summary"][0]
@@ -39,8 +39,8 @@ def a_peak_that_is_gone_at_the_end(t):
                any(line.startswith("peak ") and " by s_table" in line for line in report.splitlines()), report)
         with Memprobe("report", "-m", "peak-bytes", "--folded", paths["memprobe"]) as again:
             again.wait()
-        t.between("a_recording__gives_the_peak_as_folded_stacks", sum_of(parse_folded(again.stdout), "s_table"),
-                  0.99 * truth["table_bytes"], truth["table_bytes"])
+            t.between("a_recording__gives_the_peak_as_folded_stacks", sum_of(parse_folded(again.stdout), "s_table"),
+                      0.99 * truth["table_bytes"], truth["table_bytes"])
 
 
 @test
