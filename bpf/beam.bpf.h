@@ -44,8 +44,11 @@ static __always_inline __u64 beam_scheduler(const struct mp_runtime *r)
 	return base ? base + (__u64)(n - 1) * r->w[MP_BEAM_STRIDE] : 0;
 }
 
-/* Return addresses of the words that were read. Global: a loop, verified once. */
-__noinline int beam_stack(__u32 n)
+#define BEAM_WORDS (BEAM_STACK / 8)
+#define BEAM_CHUNK 32
+
+/* Return addresses among the n words that were read, BEAM_CHUNK of them; 0: no more. Global: verified once. */
+__noinline int beam_stack(__u32 from, __u32 n)
 {
 	struct mp_scratch *s = scratch_get();
 	const struct mp_runtime *r;
@@ -56,13 +59,17 @@ __noinline int beam_stack(__u32 n)
 	r = rt_words(s);
 	if (!r)
 		return 0;
-	for (i = 0; i < BEAM_STACK / 8; i++) {
-		if (i >= n)
-			break;
-		if (beam_is_code(r, s->window[i]) && !rt_put(s, s->window[i], MP_BEAM_PC))
-			break;
+	for (i = 0; i < BEAM_CHUNK; i++) {
+		__u64 at = from + i, word;
+
+		if (at >= n || at >= BEAM_WORDS)
+			return 0;
+		asm volatile("%0 &= 255" : "+r"(at)); /* the check is of another copy */
+		word = s->window[at];
+		if (beam_is_code(r, word) && !rt_put(s, word, MP_BEAM_PC))
+			return 0;
 	}
-	return 0;
+	return 1;
 }
 
 /* Who it is: its registered name, else the function that it was spawned with. */
@@ -85,6 +92,7 @@ static __always_inline void beam_name(struct mp_scratch *s, const struct mp_runt
 static __always_inline void beam_process(struct mp_scratch *s, const struct mp_runtime *r, __u64 process)
 {
 	__u64 *w = &s->window[BEAM_PROC], stop, hend, len;
+	__u32 from;
 
 	/* id; htop and stop are neighbours */
 	if (bpf_probe_read_user(&w[0], 8, (void *)process) ||
@@ -105,7 +113,9 @@ static __always_inline void beam_process(struct mp_scratch *s, const struct mp_r
 		return;
 	if (len && bpf_probe_read_user(s->window, len, (void *)stop))
 		return;
-	beam_stack(len >> 3);
+	for (from = 0; from < BEAM_WORDS; from += BEAM_CHUNK)
+		if (!beam_stack(from, len >> 3))
+			break;
 	beam_name(s, r, process);
 }
 
