@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "app/collector_internal.h"
+#include "app/managed.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -137,6 +138,7 @@ void collector_look(struct collector *c)
 		c->brief_weight = kern_burst_weight(c->kern);
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
+	managed_count_collections(c);
 	peak_look(c);
 	checkpoint(c);
 	keep_windows(c, t_s);

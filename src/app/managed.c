@@ -21,6 +21,8 @@ struct managed_process {
 	struct runtime *runtime; /* NULL: not known yet, or none */
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
 	unsigned int tries;
+	bool has_collections;	 /* it told them when it was found: */
+	uint64_t collections_then;
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
 
@@ -91,6 +93,7 @@ static void found(struct collector *c, struct managed_process *p)
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
 	proc->runtime_has_frames = r->has_frames;
+	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
@@ -183,6 +186,26 @@ struct runtime *managed_runtime(struct collector *c, uint32_t gen)
 	struct managed_process *p = find_process(c->managed, gen);
 
 	return p ? p->runtime : NULL;
+}
+
+void managed_count_collections(struct collector *c)
+{
+	struct managed *m = c->managed;
+	size_t i;
+
+	for (i = 0; i < m->n_procs; i++) {
+		struct managed_process *p = &m->procs[i];
+		struct profile_proc *proc;
+		uint64_t now;
+
+		if (!p->has_collections)
+			continue;
+		proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+		if (proc->state == PROC_RUNNING && !p->runtime->ops->collections(p->runtime, &now) && now >= p->collections_then) {
+			proc->has_collections = true;
+			proc->collections = now - p->collections_then;
+		}
+	}
 }
 
 /* ---- frames ---- */

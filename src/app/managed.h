@@ -21,6 +21,8 @@ void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *pa
 void managed_end(struct collector *c, uint32_t gen);
 /* To be called often: looks at those that wait for it. */
 void managed_poll(struct collector *c);
+/* How often the runtimes of living processes have collected since they were found; into the profile. */
+void managed_count_collections(struct collector *c);
 /* The runtime of a generation, or NULL. */
 struct runtime *managed_runtime(struct collector *c, uint32_t gen);
 

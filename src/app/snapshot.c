@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/collector_internal.h"
+#include "app/managed.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -330,6 +331,7 @@ int collector_snapshot(struct collector *c, bool final)
 	for (i = 0; i < p->n_procs; i++)
 		if (p->procs[i].state == PROC_RUNNING)
 			facts_read(c, &p->procs[i], &p->procs[i].now);
+	managed_count_collections(c);
 	fill_cost(c);
 	return err || !final ? err : evidence_collect(c);
 }

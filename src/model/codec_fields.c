@@ -72,6 +72,8 @@ static const struct codec_field proc_rows[] = {
 	RELEASED(0), RELEASED(1), RELEASED(2), RELEASED(3), RELEASED(4), RELEASED(5), RELEASED(6), RELEASED(7),
 	PROC(runtime_hint, FIELD_STRING, 0),
 	PROC(runtime_has_frames, FIELD_ENUM, 2),
+	PROC(has_collections, FIELD_ENUM, 2),
+	PROC(collections, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -79,7 +81,7 @@ IS_AS_LISTED(struct mp_proc_totals, 80);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
-IS_AS_LISTED(struct profile_proc, 392 + sizeof(struct profile_rss));
+IS_AS_LISTED(struct profile_proc, 400 + sizeof(struct profile_rss));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

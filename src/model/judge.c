@@ -81,6 +81,26 @@ static void take_stacks(struct verdict_input *in, const struct profile *p)
 	};
 }
 
+bool profile_collections(const struct profile *p, uint64_t *n)
+{
+	const struct profile_stack *top = profile_top_grower(p);
+	bool found = false;
+	size_t i;
+
+	*n = 0;
+	if (top && p->procs[top->proc].has_collections) {
+		*n = p->procs[top->proc].collections;
+		return true;
+	}
+	for (i = 0; i < p->n_procs; i++) {
+		if (!p->procs[i].has_collections)
+			continue;
+		found = true;
+		*n = p->procs[i].collections > *n ? p->procs[i].collections : *n;
+	}
+	return found;
+}
+
 void profile_judge(struct profile *p)
 {
 	struct verdict_input in = {
@@ -88,8 +108,11 @@ void profile_judge(struct profile *p)
 		.window_s = (double)p->window_ns / (double)NS_PER_S,
 		.is_collected = is_collected(p),
 	};
+	uint64_t n;
 	size_t i;
 
+	in.counts_collections = profile_collections(p, &n);
+	in.collections = n < UINT32_MAX ? (unsigned int)n : UINT32_MAX;
 	take_before(&in, p);
 	take_stacks(&in, p);
 	for (i = 0; i < p->n_stacks; i++) {

@@ -147,6 +147,8 @@ struct profile_proc {
 	uint32_t runtime_reason; /* why its frames have no names, "" if they have; string id */
 	uint32_t runtime_hint;	 /* what the runtime's own tools would tell; string id */
 	bool runtime_has_frames; /* stacks carry its frames */
+	bool has_collections;	 /* the runtime counts its full collections, and they were read */
+	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
 };
 
 struct profile_loss {
@@ -257,6 +259,8 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 			   uint32_t n_frames, enum mp_stack_end end);
 /* The stack with the most net growth (stack_net_bytes); NULL when nothing grew. */
 const struct profile_stack *profile_top_grower(const struct profile *p);
+/* Full collections seen in the process that grows most, else in any. False: nobody counts them. */
+bool profile_collections(const struct profile *p, uint64_t *n);
 /* Sets p->verdict from the series and the figures. */
 void profile_judge(struct profile *p);
 

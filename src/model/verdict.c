@@ -264,9 +264,9 @@ static unsigned int n_bits(unsigned int bits)
 static bool awaits_collections(const struct verdict_input *in, const struct verdict *v)
 {
 	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
+	unsigned int seen = in->counts_collections ? in->collections : g->falls;
 
-	return in->is_collected && v->word == TREND_GROWING && in->collections < LEAST_COLLECTIONS &&
-	       g->falls < LEAST_COLLECTIONS;
+	return in->is_collected && v->word == TREND_GROWING && seen < LEAST_COLLECTIONS && !(v->why & WHY_COHORT);
 }
 
 /* Seconds that a user would type. */
@@ -289,7 +289,7 @@ static double window_needed(const struct verdict_input *in, const struct verdict
 {
 	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
 	double w = in->window_s, longer = 2 * w;
-	unsigned int seen = in->collections > g->falls ? in->collections : g->falls;
+	unsigned int seen = in->counts_collections ? in->collections : g->falls;
 
 	if (v->doubt == DOUBT_SHORT)
 		return round_up(fmax(longer, 60));
@@ -302,15 +302,17 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 {
 	*v = (struct verdict){ .uptime_s = in->uptime_s };
 	choose_series(in, v);
+	if (v->word == TREND_GROWING)
+		look_at_site(in, v);
 	if (awaits_collections(in, v)) {
 		v->word = TREND_UNDECIDED;
 		v->doubt = DOUBT_COLLECTED;
+		v->why = v->but = 0;
 	}
 	if (v->word == TREND_UNDECIDED)
 		v->need_s = window_needed(in, v);
 	if (v->word != TREND_GROWING)
 		return;
-	look_at_site(in, v);
 	look_at_history(in, v);
 	if (v->by_heap ? v->heap.slows : v->memory.slows)
 		v->but |= BUT_SLOWS;

@@ -23,6 +23,9 @@
  *
  * one of the first two and one of the last two, as the pairs go together; and nothing that speaks against it: a
  * process too young, older blocks of the same size being freed, losses.
+ *
+ * Where garbage is collected, growth says nothing before three full collections; but a cohort does: one site's blocks stay where
+ * those of others end.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H
@@ -81,7 +84,8 @@ struct verdict_input {
 	struct verdict_site site;
 	double others_blocks, others_alive; /* of all other sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
-	unsigned int collections;          /* full ones that were seen; where nobody counts them (0), falls stand for them */
+	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
+	unsigned int collections;          /* full ones that were seen */
 };
 
 enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8 };

@@ -240,6 +240,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_some_text(out, "runtime", profile_str(p, proc->runtime));
 	json_add_some_text(out, "runtime_reason", profile_str(p, proc->runtime_reason));
 	json_add_some_text(out, "runtime_hint", profile_str(p, proc->runtime_hint));
+	if (proc->has_collections)
+		json_add_uint(out, "collections", proc->collections);
 	if (proc->parent < p->n_procs)
 		json_add_uint(out, "parent_gen", p->procs[proc->parent].gen);
 	json_add_text(out, "state", states[proc->state]);

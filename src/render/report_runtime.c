@@ -52,6 +52,9 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	else if (proc->runtime_has_frames && s->all)
 		buf_addf(out, ": %.1f %% of the allocations have a line of it, the rest are its own",
 			 100.0 * (double)s->named / (double)s->all);
+	if (proc->has_collections)
+		buf_addf(out, "; %llu full collection%s", (unsigned long long)proc->collections,
+			 proc->collections == 1 ? "" : "s");
 	buf_addc(out, '\n');
 	if (*hint)
 		buf_addf(out, "        => %s\n", hint);

@@ -188,7 +188,7 @@ static void add_levels_off(struct buf *out, const struct profile *p)
 	buf_addc(out, '\n');
 }
 
-static void add_doubt(struct buf *out, const struct verdict *v)
+static void add_doubt(struct buf *out, const struct profile *p)
 {
 	static const char *const texts[] = {
 		[DOUBT_NONE] = "the window was too short",
@@ -196,8 +196,15 @@ static void add_doubt(struct buf *out, const struct verdict *v)
 		[DOUBT_NOISE] = "its ups and downs are larger than a growth that matters",
 		[DOUBT_COLLECTED] = "fewer than 3 collections of garbage were seen: growth may be garbage",
 	};
+	const struct verdict *v = &p->verdict;
+	uint64_t n;
 
-	buf_addf(out, ": %s: -d %.0f%s", texts[v->doubt], v->need_s < 120 ? v->need_s : v->need_s / 60,
+	if (v->doubt == DOUBT_COLLECTED && profile_collections(p, &n))
+		buf_addf(out, ": growth may be garbage: %u full collection%s seen, 3 are needed", (unsigned int)n,
+			 n == 1 ? "" : "s");
+	else
+		buf_addf(out, ": %s", texts[v->doubt]);
+	buf_addf(out, ": -d %.0f%s", v->need_s < 120 ? v->need_s : v->need_s / 60,
 		 v->need_s < 120 ? "" : "m");
 }
 
@@ -222,7 +229,7 @@ static void add_other(struct buf *out, const struct profile *p)
 		buf_adds(out, "/min");
 		break;
 	default:
-		add_doubt(out, v);
+		add_doubt(out, p);
 		break;
 	}
 	buf_addc(out, '\n');

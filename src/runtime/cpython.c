@@ -199,4 +199,5 @@ const struct runtime_ops cpython_runtime = {
 	.is_eval = cpython_is_eval,
 	.is_own_object = cpython_is_own_object,
 	.census = cpython_census,
+	.collections = cpython_collections,
 };

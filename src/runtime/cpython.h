@@ -71,5 +71,7 @@ int64_t cpython_line(const uint8_t *table, size_t len, uint32_t first_line, int6
 int64_t cpython_line_table_covers(const uint8_t *table, size_t len);
 
 int cpython_census(struct runtime *r, struct runtime_census *out);
+/* Collections of the oldest generation, of all interpreters. 0 or -ESTALE. */
+int cpython_collections(struct runtime *r, uint64_t *full);
 
 #endif

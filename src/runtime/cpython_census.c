@@ -22,6 +22,7 @@
 #define PAGES 1024u
 #define TRIES 4
 #define MOST_OBJECTS 50000000u
+#define MOST_INTERPRETERS 1000
 
 /* struct _gc_runtime_state: three of 24 bytes, a pointer, the frozen one */
 static const uint64_t generation_at[GENERATIONS] = { 0, 24, 48, 80 };
@@ -257,6 +258,33 @@ static bool are_heads(struct runtime *r, uint64_t generations)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Behind the generations: a pointer to the youngest, the frozen one, and for each generation {collections, collected,
+ * uncollectable}, 3.11 to 3.13 (struct _gc_runtime_state).
+ */
+#define YOUNGEST_AT 72
+#define OLDEST_STATS_AT (104 + 2 * 24)
+
+int cpython_collections(struct runtime *r, uint64_t *full)
+{
+	const struct cpython *c = r->state;
+	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), n;
+	int left = MOST_INTERPRETERS;
+
+	*full = 0;
+	if (!r->has_census)
+		return -ESTALE;
+	for (; interp && left; interp = runtime_word(&r->process, interp + c->layout.interp_next), left--) {
+		uint64_t lists = interp + c->layout.interp_generations;
+
+		if (runtime_word(&r->process, lists + YOUNGEST_AT) != lists ||
+		    !runtime_read(&r->process, lists + OLDEST_STATS_AT, &n, sizeof(n)) || n >> 40)
+			return -ESTALE;
+		*full += n;
+	}
+	return left == MOST_INTERPRETERS ? -ESTALE : 0;
 }
 
 static void walk_release(struct py_walk *w)

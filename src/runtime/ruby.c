@@ -43,6 +43,7 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct ruby *rub
 	}
 	ruby->ractor = runtime_symbol(&r->process, o, "ruby_single_main_ractor");
 	ruby->string_class = runtime_symbol(&r->process, o, "rb_cString");
+	ruby->vm = runtime_symbol(&r->process, o, "ruby_current_vm_ptr");
 	if (!ruby->ractor || !elf_find_tls_pair(o->elf, "ruby_current_ec", &pair) ||
 	    !thread_local_of_pair(&r->process, pair + o->bias, &ruby->place)) {
 		snprintf(r->reason, sizeof(r->reason), "where it keeps its context cannot be told: native stacks only");
@@ -132,4 +133,5 @@ const struct runtime_ops ruby_runtime = {
 	.is_eval = ruby_is_eval,
 	.is_own_object = ruby_is_own_object,
 	.census = ruby_census,
+	.collections = ruby_collections,
 };

@@ -23,6 +23,8 @@ struct ruby {
 	struct thread_local_place place; /* of the execution context */
 	uint64_t ractor;		 /* address of ruby_single_main_ractor */
 	uint64_t string_class;		 /* address of rb_cString */
+	uint64_t vm;			 /* address of ruby_current_vm_ptr; 0: none */
+	uint64_t objspace;		 /* 0: not found yet */
 };
 
 /* Flags of an object; 0 when it is none. */
@@ -42,5 +44,6 @@ int ruby_frame_name(const struct runtime_process *p, uint64_t iseq, uint64_t pc,
 int ruby_check(struct runtime *r, const struct ruby *ruby);
 
 int ruby_census(struct runtime *r, struct runtime_census *out);
+int ruby_collections(struct runtime *r, uint64_t *full);
 
 #endif

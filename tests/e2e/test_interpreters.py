@@ -3,78 +3,15 @@
 """
 Python and Ruby lines of living programs, against what the programs themselves say of their stacks in the same
 place, at default options; and their objects by type, against their own count.
-
-    PYTHONS=FILE:FILE   interpreters to be tested too
 """
-import json
 import os
-import re
-import shutil
 import subprocess
-import sys
 import tempfile
 
-from harness import BUILD, HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk, main, test
+from harness import BUILD, Memprobe, main, test
+from interpreters import TARGETS, Program, census, last_snapshot, line_with, profile, pythons, ruby
 
-sys.path.append(os.path.join(ROOT, "tests", "golden"))
-from formats_file import JsonLines # noqa: E402
-
-TARGETS = os.path.join(HERE, "targets")
 EVALS = ("_PyEval_EvalFrameDefault", "rb_vm_exec")
-
-
-def line_with(file, text):
-    with open(os.path.join(TARGETS, file)) as f:
-        return next(n for n, line in enumerate(f, 1) if text in line)
-
-
-class Program(Talk):
-    def __init__(self, *args):
-        super().__init__(subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        assert self.line() == "ready"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.stdin.close()
-        self.process.wait(timeout=20)
-        self.process.stdout.close()
-
-    def tell(self, word):
-        self.say(word)
-        return json.loads(self.line())
-
-
-def pythons():
-    """name -> interpreter: those of the system, by version, and $PYTHONS."""
-    found = {}
-    named = [shutil.which(f"python3.{n}", path="/usr/bin:/usr/local/bin") for n in (11, 12, 13)]
-    for path in [*filter(None, named), *filter(None, os.environ.get("PYTHONS", "").split(":"))]:
-        p = subprocess.run([path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], capture_output=True, text=True)
-        if p.returncode == 0 and p.stdout >= "3.11":
-            found["cpython_" + p.stdout.strip()] = path
-    if not found:
-        raise Skip("needs python3.11, 3.12 or 3.13")
-    return found
-
-
-def ruby():
-    path = shutil.which("ruby", path="/usr/bin")
-    version = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
-    if not version or not version.startswith("3.1."):
-        raise Skip("needs ruby 3.1")
-    return path
-
-
-def profile(program):
-    with tempfile.TemporaryDirectory() as d:
-        path = os.path.join(d, "out.jsonl")
-        with Memprobe("-d", 4, "-p", program.process.pid, "-o", path, auto=True) as m:
-            m.wait()
-            assert m.status == 0, m.stderr
-        with open(path, "rb") as f:
-            return JsonLines(f.read()).snapshots[-1]
 
 
 def names(snapshot, stack):
@@ -114,15 +51,6 @@ def check_stacks(t, who, program, main_site, other_site, inner, outer):
     t.true(f"{who}__of_the_allocations_below_it_99_in_100_have_a_line", share >= 0.99 * sum(s["alloc_blocks"] for s in below) > 0,
            f"{share} of {sum(s['alloc_blocks'] for s in below)}")
     t.true(f"{who}__no_frame_lacks_its_name", not any(f[0] == "[frame without a name]" for s in stacks for f in s))
-
-
-def census(program, seconds):
-    p = subprocess.run([MEMPROBE, "census", "-q", "-p", str(program.process.pid), "-i", str(seconds)], capture_output=True,
-                       text=True, timeout=60)
-    assert p.returncode == 0, p.stderr
-    rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +([0-9][0-9 ]*?)  +([-+0-9.]+) +([0-9.]+)  (\S.*)$", p.stdout, re.M)
-    number = lambda s: int(s.replace(" ", ""))  # noqa: E731
-    return [(name, number(grown), number(n)) for grown, n, _, _, name in rows], p.stdout
 
 
 @test
@@ -169,6 +97,38 @@ def ruby_census(t):
         strings = now.get("String", 0) + now.get("T_STRING", 0)
         t.between("ruby_census__counts_strings_as_the_program_does", strings, truth["T_STRING"] * 0.98,
                   truth["T_STRING"] * 1.02 + 100)
+
+
+def check_collections(t, who, program):
+    """Nothing else collects while the program pauses."""
+    program.tell("pause")
+    before = program.tell("collections")["full"]
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.jsonl")
+        with Memprobe("-d", 0, "-p", program.process.pid, "-o", path, "-o", os.path.join(d, "out.txt"), auto=True) as m:
+            m.armed()
+            program.tell("collect")
+            seen = program.tell("collections")["full"] - before
+            m.stop()
+        counted = [p.get("collections") for p in last_snapshot(path)["process"]]
+        with open(os.path.join(d, "out.txt")) as f:
+            text = f.read()
+    t.true(f"{who}__the_program_has_collected", seen >= 5, seen)
+    t.equal(f"{who}__full_collections_are_counted_as_the_runtime_counts_them", counted, [seen])
+    t.true(f"{who}__the_report_tells_them", f"; {seen} full collections window" in " ".join(text.split()), text)
+
+
+@test
+def python_collections(t):
+    for who, path in pythons().items():
+        with Program(path, os.path.join(TARGETS, "keeps.py"), "20") as program:
+            check_collections(t, who, program)
+
+
+@test
+def ruby_collections(t):
+    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "20") as program:
+        check_collections(t, "ruby", program)
 
 
 @test

@@ -390,6 +390,32 @@ static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
 	end_scene(&c);
 }
 
+static void where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	c.in.is_collected = c.in.counts_collections = true;
+	c.in.collections = 2;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK); /* its blocks stay where those of others end */
+	assert_true(v.why & WHY_COHORT);
+	c.in.site.early_alive = c.in.site.early_blocks / 2;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	assert_int_equal(v.doubt, DOUBT_COLLECTED);
+	c.in.collections = 3;
+	verdict_of(&c.in, &v);
+	assert_int_not_equal(v.word, TREND_UNDECIDED);
+	c.in.is_collected = false; /* CPython: what is not referred to is freed at once */
+	c.in.collections = 0;
+	verdict_of(&c.in, &v);
+	assert_int_not_equal(v.word, TREND_UNDECIDED);
+	end_scene(&c);
+}
+
 /* In brief bursts: what lives meanwhile is not known, but what stayed of each stack in the end. */
 static void without_a_series_of_the_heap__the_site_is_that_of_the_memory(void **state)
 {
@@ -533,6 +559,7 @@ int main(void)
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
+		cmocka_unit_test(where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort),
 		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
 		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),

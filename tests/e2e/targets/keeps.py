@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
 A program that keeps 20 011 bytes of each request (argument: requests a second), with garbage from each, and a second
-thread that keeps others. Words on stdin: count, stack, objects, pause, go; one line of JSON each.
+thread that keeps others. Words on stdin: count, stack, objects, collect, collections, pause, go; one line of JSON each.
 """
 import gc
 import json
@@ -64,12 +64,18 @@ def counts():
     return names
 
 
+def collect():
+    for _ in range(5):
+        gc.collect()
+
+
 def answer(word):
     if word == "pause":
         running.clear()
     elif word == "go":
         running.set()
-    return {"count": lambda: {"kept": len(kept) // 2}, "stack": lambda: said, "objects": counts}.get(word, dict)()
+    return {"count": lambda: {"kept": len(kept) // 2}, "stack": lambda: said, "objects": counts,
+            "collect": collect, "collections": lambda: {"full": gc.get_stats()[2]["collections"]}}.get(word, dict)()
 
 
 def serve(rate):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 # A program that keeps 20 011 bytes of each request (argument: requests a second), with garbage from each, and a second
-# thread that keeps others. Words on stdin: count, stack, objects, pause, go; one line of JSON each.
+# thread that keeps others. Words on stdin: count, stack, objects, collect, collections, pause, go; one line of JSON each.
 require "json"
 require_relative "journal"
 
@@ -32,6 +32,8 @@ def answer(word)
   when "count" then { kept: $journal.records.size }
   when "stack" then $said
   when "objects" then objects
+  when "collect" then 5.times { GC.start }
+  when "collections" then { full: GC.stat(:major_gc_count) }
   else
     $running = word == "go"
     {}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Programs in Python and Ruby for the tests: which interpreters there are, a conversation with a program, what memprobe
+says of it as JSON and of its objects as text. Declares no tests.
+
+    PYTHONS=FILE:FILE   interpreters to be tested too
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from harness import HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk
+
+sys.path.append(os.path.join(ROOT, "tests", "golden"))
+from formats_file import JsonLines # noqa: E402
+
+TARGETS = os.path.join(HERE, "targets")
+
+
+def line_with(file, text):
+    with open(os.path.join(TARGETS, file)) as f:
+        return next(n for n, line in enumerate(f, 1) if text in line)
+
+
+class Program(Talk):
+    def __init__(self, *args):
+        super().__init__(subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert self.line() == "ready"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+
+    def tell(self, word):
+        self.say(word)
+        return json.loads(self.line())
+
+
+def pythons():
+    """name -> interpreter: those of the system, by version, and $PYTHONS."""
+    found = {}
+    named = [shutil.which(f"python3.{n}", path="/usr/bin:/usr/local/bin") for n in (11, 12, 13)]
+    for path in [*filter(None, named), *filter(None, os.environ.get("PYTHONS", "").split(":"))]:
+        p = subprocess.run([path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], capture_output=True, text=True)
+        if p.returncode == 0 and p.stdout >= "3.11":
+            found["cpython_" + p.stdout.strip()] = path
+    if not found:
+        raise Skip("needs python3.11, 3.12 or 3.13")
+    return found
+
+
+def ruby():
+    path = shutil.which("ruby", path="/usr/bin")
+    version = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
+    if not version or not version.startswith("3.1."):
+        raise Skip("needs ruby 3.1")
+    return path
+
+
+def last_snapshot(path):
+    with open(path, "rb") as f:
+        return JsonLines(f.read()).snapshots[-1]
+
+
+def profile(program, seconds=4):
+    """At default options."""
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.jsonl")
+        with Memprobe("-d", seconds, "-p", program.process.pid, "-o", path, auto=True) as m:
+            m.wait()
+            assert m.status == 0, m.stderr
+        return last_snapshot(path)
+
+
+def census(program, seconds):
+    p = subprocess.run([MEMPROBE, "census", "-q", "-p", str(program.process.pid), "-i", str(seconds)], capture_output=True,
+                       text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +([0-9][0-9 ]*?)  +([-+0-9.]+) +([0-9.]+)  (\S.*)$", p.stdout, re.M)
+    number = lambda s: int(s.replace(" ", ""))  # noqa: E731
+    return [(name, number(grown), number(n)) for grown, n, _, _, name in rows], p.stdout
