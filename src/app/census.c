@@ -29,6 +29,8 @@ struct census_run {
 	struct runtime_census looks[2];
 	struct census_text text;
 	struct intern names;
+	struct holders holders;
+	struct intern holder_names;
 };
 
 static uint64_t now_ns(void)
@@ -158,6 +160,26 @@ static void join(struct census_run *c)
 	}
 }
 
+/* Names of both looks as ids of one table. */
+static void take_names(struct census_run *c, struct runtime_census *look)
+{
+	size_t i;
+
+	for (i = 0; i < look->n_holders; i++)
+		look->holders[i].name = intern_id(&c->holder_names, intern_str(&look->holder_names, look->holders[i].name));
+}
+
+static void join_holders(struct census_run *c)
+{
+	if (!c->looks[1].n_holders)
+		return;
+	take_names(c, &c->looks[0]);
+	take_names(c, &c->looks[1]);
+	holders_join(&c->holders, c->looks[0].holders, c->looks[0].n_holders, c->looks[1].holders, c->looks[1].n_holders);
+	c->text.holders = &c->holders;
+	c->text.holder_names = &c->holder_names;
+}
+
 /* The runtime that can be asked, or none. */
 static int find_runtime(struct census_run *c)
 {
@@ -197,6 +219,7 @@ static int print(struct census_run *c)
 	c->text.what = c->looks[1].what;
 	c->text.is_partial = c->looks[0].is_partial || c->looks[1].is_partial;
 	join(c);
+	join_holders(c);
 	census_text(&out, &c->text);
 	if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
 		log_error("cannot write standard output: %s", strerror(errno));
@@ -237,5 +260,6 @@ int census_run(const struct options *o)
 	runtime_census_release(&c.looks[1]);
 	free(c.text.rows);
 	intern_release(&c.names);
+	intern_release(&c.holder_names);
 	return status;
 }

@@ -70,6 +70,19 @@ static void add_rest(struct buf *out, const struct census_text *c)
 		 (double)bytes / (double)MIB);
 }
 
+/* The node's own processes, by memory and by name. */
+static void add_holders(struct buf *out, const struct census_text *c)
+{
+	struct buf names = BUF_INIT;
+
+	buf_addc(out, '\n');
+	holders_add_rows(out, c->holders, c->holder_names, HOLDERS_ROWS);
+	holders_add_names(&names, c->holders, c->holder_names, HOLDERS_NAMES);
+	if (names.len)
+		buf_addf(out, "\n%s", names.data);
+	buf_release(&names);
+}
+
 void census_text(struct buf *out, struct census_text *c)
 {
 	char between[24];
@@ -87,4 +100,6 @@ void census_text(struct buf *out, struct census_text *c)
 	for (i = 0; i < c->n && i < CENSUS_ROWS; i++)
 		add_row(out, &c->rows[i]);
 	add_rest(out, c);
+	if (c->holders)
+		add_holders(out, c);
 }

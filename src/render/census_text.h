@@ -10,6 +10,8 @@
  *	     +3 000     21 816        +0.7       5.1  dict
  *	          0        993         0.0       0.1  wrapper_descriptor
  *	                                                and 61 types more: 0.3 MiB
+ *
+ * and of a node of Erlang its processes (holders_text.h).
  */
 #ifndef MEMPROBE_RENDER_CENSUS_TEXT_H
 #define MEMPROBE_RENDER_CENSUS_TEXT_H
@@ -19,6 +21,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "render/holders_text.h"
 
 struct census_row {
 	const char *name;
@@ -33,6 +36,8 @@ struct census_text {
 	bool is_partial;
 	struct census_row *rows; /* sorted here */
 	size_t n;
+	const struct holders *holders; /* Erlang processes; NULL: there are none */
+	const struct intern *holder_names;
 };
 
 /* The most rows that are printed. */

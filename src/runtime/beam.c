@@ -462,4 +462,5 @@ const struct runtime_ops beam_runtime = {
 	.is_language = beam_is_language,
 	.is_own_object = beam_is_own_object,
 	.census = beam_census,
+	.has_holders = true,
 };

@@ -89,6 +89,9 @@ void runtime_census_release(struct runtime_census *c)
 	for (i = 0; i < c->n; i++)
 		free(c->v[i].name);
 	free(c->v);
+	free(c->holders);
+	free(c->held);
+	intern_release(&c->holder_names);
 	*c = (struct runtime_census){ 0 };
 }
 

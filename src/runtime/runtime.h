@@ -20,7 +20,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/table.h"
 #include "bpf/memprobe.h"
+#include "model/holders.h"
 #include "runtime/runtime_process.h"
 
 /* A frame's name. Texts are appended to buffers that the caller empties. */
@@ -41,6 +43,12 @@ struct runtime_census {
 	size_t n, cap;
 	bool is_partial;  /* a walk was cut: something changed under it */
 	const char *what; /* "objects that the collector tracks"; static */
+	/* of runtimes with processes of their own (ops->has_holders): these, and the blocks outside their heaps that they hold */
+	struct holder *holders; /* names: in holder_names */
+	size_t n_holders, holders_cap;
+	struct held_block *held;
+	size_t n_held, held_cap;
+	struct intern holder_names;
 };
 
 struct runtime {
@@ -81,6 +89,7 @@ struct runtime_ops {
 	bool (*is_own_object)(const char *module);
 	/* May be NULL. 0 or -errno. */
 	int (*census)(struct runtime *r, struct runtime_census *out);
+	bool has_holders; /* the census tells who holds what, and is quick */
 	/* Full collections so far, from the runtime's own count. May be NULL. 0 or -errno. */
 	int (*collections)(struct runtime *r, uint64_t *full);
 };

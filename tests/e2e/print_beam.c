@@ -3,6 +3,7 @@
  * print_beam PID: what the reader of the BEAM sees of a node, for test_beam.py.
  *
  *	census OBJECTS BYTES NAME     a row
+ *	process HEAP OLDHEAP BINARIES BINARYBYTES <0.N.M> NAME
  *	shifted FIELD refused WHY     a layout with field FIELD (a number) off by 8 bytes, tried on the node:
  *	shifted FIELD names N wrong M     N processes and functions named, M of them not as with the right layout
  */
@@ -98,6 +99,14 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < c.n; i++)
 		printf("census %llu %llu %s\n", (unsigned long long)c.v[i].objects, (unsigned long long)c.v[i].bytes, c.v[i].name);
+	for (i = 0; i < c.n_holders; i++) {
+		const struct holder *h = &c.holders[i];
+
+		printf("process %llu %llu %llu %llu <0.%llu.%llu> %s\n", (unsigned long long)h->heap_bytes,
+		       (unsigned long long)h->old_heap_bytes, (unsigned long long)h->binaries,
+		       (unsigned long long)h->binary_bytes, (unsigned long long)(h->id & 0x7fff),
+		       (unsigned long long)(h->id >> 15), intern_str(&c.holder_names, h->name));
+	}
 	o = runtime_find_object(&r->process, "beam");
 	right.r = r;
 	beam_each_process(r, take_names, &right);

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 
-from harness import BUILD, HERE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
+from harness import BUILD, HERE, MEMPROBE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
 
 WORKERS, REQUESTS = 40, 400
 
@@ -113,25 +113,58 @@ def look(mode):
         return truth, [line.split(None, 3) for line in out.stdout.decode().splitlines()]
 
 
-def rows_of(lines):
-    return {name: (int(objects), int(size)) for word, objects, size, name in lines if word == "census"}
+def census_of(lines):
+    """{pid: (heap, old heap, binaries, their bytes, name)}; bytes of the rest"""
+    processes, rest = {}, 0
+    for line in lines:
+        if line[0] == "process":
+            binaries, size, pid, name = line[3].split(None, 3)
+            processes[pid] = (int(line[1]), int(line[2]), int(binaries), int(size), name)
+        elif line[0] == "census" and line[3] == "[table of processes]":
+            rest += int(line[2])
+    return processes, rest
 
 
 @test
 def processes_from_outside(t):
     truth, lines = look("lists")
-    rows = rows_of(lines)
-    processes = sum(size for name, (_, size) in rows.items() if not name.endswith(": binaries"))
-    t.between("the_memory_of_processes__adds_up_to_what_the_node_tells", processes / truth.values["processes"], 0.95, 1.05)
-    t.equal("every_process__has_its_row", sum(n for name, (n, _) in rows.items() if name.endswith(": heap")),
-            truth.values["count"])
+    processes, rest = census_of(lines)
+    told = sum(p[0] + p[1] for p in processes.values()) + rest
+    t.between("the_memory_of_processes__adds_up_to_what_the_node_tells", told / truth.values["processes"], 0.95, 1.05)
+    t.equal("every_process__has_its_row", len(processes), truth.values["count"])
+    own = {arg.split()[0]: int(arg.split()[1]) for arg in truth.args}
+    t.equal("the_node__told_of_each_worker", len(own), WORKERS)
+    wrong = {pid: (size, processes.get(pid)) for pid, size in own.items()
+             if pid not in processes or not 0.9 < (processes[pid][0] + processes[pid][1]) / size < 1.1}
+    t.true("heaps_of_a_worker__are_what_process_info_tells_of_it", not wrong, f"{wrong}")
     truth, lines = look("sub")
-    rows = rows_of(lines)
-    held = {name: row for name, row in rows.items() if "feed:worker/2: binaries" in name or "first_worker: binaries" in name}
-    t.between("processes_that_keep_parts_of_replies__hold_every_reply", sum(n for n, _ in held.values()), REQUESTS,
+    processes, _ = census_of(lines)
+    held = [p for p in processes.values() if p[4] in ("feed:worker/2", "first_worker")]
+    t.between("processes_that_keep_parts_of_replies__hold_every_reply", sum(p[2] for p in held), REQUESTS,
               REQUESTS + 4 * WORKERS)
     t.between("binaries_that_processes_hold__are_those_that_the_node_tells",
-              sum(size for name, (_, size) in rows.items() if name.endswith(": binaries")) / truth.values["binary"], 0.9, 1.05)
+              sum(p[3] for p in processes.values()) / truth.values["binary"], 0.9, 1.05)
+
+
+@test
+def two_looks_at_processes(t):
+    with Node("sub") as target:
+        p = subprocess.Popen([MEMPROBE, "census", "-p", str(target.pid), "-i", "5"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        first = p.stderr.readline()  # the first look has been taken
+        if "first look" not in first:
+            p.communicate()
+            raise Skip(first)
+        target.ask("go")
+        text, _ = p.communicate(timeout=60)
+        target.exit()
+    rows = [line.split() for line in text.splitlines() if "> feed:worker/2" in line]
+    t.true("processes_that_grew__are_listed_by_memory", len(rows) > 5 and "ERLANG PROCESS" in text, text)
+    t.true("each__has_grown_by_what_it_holds_now", all(0.9 < float(r[1]) / float(r[0]) <= 1 for r in rows), text)
+    t.true("each__holds_its_share_of_the_replies", all(10 <= int(r[5]) <= 14 for r in rows), text)
+    name = [line.split() for line in text.splitlines() if line.endswith("  feed:worker/2")]
+    t.equal("processes_of_one_name__are_counted_together", [int(r[2]) for r in name], [WORKERS - 1])
+    t.true("binaries_per_process__grew_from_none", all(float(r[4]) >= 10 and float(r[5]) < 1 for r in name), text)
 
 
 NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",

@@ -53,15 +53,16 @@ ask([W | Ws], N) ->
 
 value(Name, N) -> io:format("value ~s ~b~n", [Name, N]).
 
-loop(Ws, Requests) ->
+loop(Ws, Requests, Tell) ->
     case io:get_line("") of
         "go\n" ->
             ask(Ws, Requests),
+            [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws, Tell],
             value(processes, erlang:memory(processes)),
             value(binary, erlang:memory(binary)),
             value(count, erlang:system_info(process_count)),
             io:format("done~n"),
-            loop(Ws, Requests);
+            loop(Ws, Requests, Tell);
         _ -> halt(0)
     end.
 
@@ -70,4 +71,4 @@ main([Mode, Workers, Requests]) ->
     Ws = [spawn(?MODULE, worker, [list_to_atom(Mode), []]) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
-    loop(Ws, list_to_integer(Requests)).
+    loop(Ws, list_to_integer(Requests), Mode == "lists").
