@@ -142,6 +142,21 @@ uint64_t runtime_symbol(struct runtime_process *p, struct runtime_object *o, con
 	return sym.vaddr + o->bias;
 }
 
+void runtime_symbols(struct runtime_process *p, struct runtime_object *o, const char *const *names, size_t n, uint64_t *addrs)
+{
+	struct elf_symbol *found;
+	size_t i;
+
+	memset(addrs, 0, n * sizeof(*addrs));
+	if (!runtime_object_open(p, o))
+		return;
+	found = xcalloc(n, sizeof(*found));
+	elf_find_symbols(o->elf, names, n, found);
+	for (i = 0; i < n; i++)
+		addrs[i] = found[i].name ? found[i].vaddr + o->bias : 0;
+	free(found);
+}
+
 bool runtime_read(const struct runtime_process *p, uint64_t addr, void *out, size_t len)
 {
 	return proc_memory_read(&p->memory, addr, out, len) == len;

@@ -49,6 +49,8 @@ struct runtime_object *runtime_find_object(struct runtime_process *p, const char
 bool runtime_object_open(struct runtime_process *p, struct runtime_object *o);
 /* Address in the process of a symbol; 0 when the object has none. Of one in thread-local storage: not its address. */
 uint64_t runtime_symbol(struct runtime_process *p, struct runtime_object *o, const char *name);
+/* The same of many, in one pass over its symbols. */
+void runtime_symbols(struct runtime_process *p, struct runtime_object *o, const char *const *names, size_t n, uint64_t *addrs);
 
 /* All len bytes, or false. */
 bool runtime_read(const struct runtime_process *p, uint64_t addr, void *out, size_t len);

@@ -31,6 +31,9 @@ struct v8 {
 	struct v8_layout layout;
 	struct v8_source *sources;
 	size_t n_sources, sources_cap;
+	uint64_t count; /* address of the number of full collections; 0: not found yet */
+	uint32_t last_count;
+	bool no_count; /* it cannot be found */
 };
 
 static bool v8_is_own_object(const char *module)
@@ -43,14 +46,13 @@ static bool read_version(struct runtime *r, struct runtime_object *o)
 	uint32_t v[3];
 	static const char *const names[3] = { "_ZN2v88internal7Version6major_E", "_ZN2v88internal7Version6minor_E",
 					      "_ZN2v88internal7Version6build_E" };
+	uint64_t addrs[3];
 	size_t i;
 
-	for (i = 0; i < 3; i++) {
-		uint64_t addr = runtime_symbol(&r->process, o, names[i]);
-
-		if (!addr || !runtime_read(&r->process, addr, &v[i], sizeof(v[i])))
+	runtime_symbols(&r->process, o, names, 3, addrs);
+	for (i = 0; i < 3; i++)
+		if (!addrs[i] || !runtime_read(&r->process, addrs[i], &v[i], sizeof(v[i])))
 			return false;
-	}
 	snprintf(r->version, sizeof(r->version), "%u.%u.%u", v[0], v[1], v[2]);
 	return true;
 }
@@ -62,28 +64,37 @@ static bool frame_is_near(const struct v8_layout *l)
 	       l->fp_context < 0 && l->fp_function < 0 && l->fp_bytecode < 0 && l->fp_offset < 0;
 }
 
+static struct runtime_object *own_object(struct runtime *r)
+{
+	static const char *const names[] = { "node", "nodejs", "libnode" };
+	struct runtime_object *o = NULL;
+	size_t i;
+
+	for (i = 0; !o && i < sizeof(names) / sizeof(names[0]); i++)
+		o = runtime_find_object(&r->process, names[i]);
+	return o;
+}
+
 static int v8_open(struct runtime *r)
 {
-	struct runtime_object *o = runtime_find_object(&r->process, "node");
-	const char *missing = "";
+	struct runtime_object *o = own_object(r);
+	const char *missing;
 	struct v8 *v;
 
-	if (!o)
-		o = runtime_find_object(&r->process, "nodejs");
-	if (!o)
-		o = runtime_find_object(&r->process, "libnode");
 	if (!o)
 		return -ENOENT;
 	v = xcalloc(1, sizeof(*v));
 	r->state = v;
 	if (!read_version(r, o))
 		snprintf(r->version, sizeof(r->version), "(unknown)");
-	if (!v8_layout_read(&v->layout, &r->process, o, &missing))
+	missing = v8_layout_read(&v->layout, &r->process, o);
+	if (missing)
 		snprintf(r->reason, sizeof(r->reason), "its binary does not export %s", missing);
 	else if (!frame_is_near(&v->layout) || v->layout.fixed_array_data != 16)
 		snprintf(r->reason, sizeof(r->reason), "its frames or objects are not laid out as known here");
 	else
-		r->has_frames = r->has_census = true;
+		r->has_frames = true;
+	r->has_census = r->has_frames && v->layout.has_objects;
 	return 0;
 }
 
@@ -207,6 +218,33 @@ static int v8_count(struct runtime *r, struct runtime_census *out)
 	return r->has_census ? v8_census(r, &v->layout, out) : -ENOTSUP;
 }
 
+/*
+ * Full mark-compacts, as V8's own Heap counts them: that of the isolate with most pages (others are worker threads'). Found
+ * once; a count that ever falls is none.
+ */
+static int v8_collections(struct runtime *r, uint64_t *full)
+{
+	struct v8 *v = r->state;
+	struct v8_pages pages;
+	struct runtime_object *o;
+	uint32_t count;
+
+	if (!v->count && !v->no_count) {
+		o = own_object(r);
+		count = o ? v8_count_offset(&r->process, o) : 0;
+		if (count && !v8_pages_find(&pages, &r->process)) {
+			v->count = pages.heap ? pages.heap + count : 0;
+			v8_pages_release(&pages);
+		}
+		v->no_count = !v->count;
+	}
+	if (v->no_count || !runtime_read(&r->process, v->count, &count, sizeof(count)) || count < v->last_count)
+		return -ENOTSUP;
+	v->last_count = count;
+	*full = count;
+	return 0;
+}
+
 const struct runtime_ops v8_runtime = {
 	.name = "V8",
 	.kind = MP_RT_V8,
@@ -217,4 +255,5 @@ const struct runtime_ops v8_runtime = {
 	.resolve = v8_resolve,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
+	.collections = v8_collections,
 };

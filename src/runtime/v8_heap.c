@@ -4,80 +4,7 @@
 
 #include <string.h>
 
-/* ---- constants ---- */
-
-static const struct {
-	const char *name;
-	size_t at;
-} constants[] = {
-#define CONSTANT(field, name) { "v8dbg_" name, offsetof(struct v8_layout, field) }
-	CONSTANT(fp_context, "off_fp_context_or_frame_type"),
-	CONSTANT(fp_function, "off_fp_function"),
-	CONSTANT(fp_bytecode, "off_fp_bytecode_array"),
-	CONSTANT(fp_offset, "off_fp_bytecode_offset"),
-	CONSTANT(map_type, "class_Map__instance_type__uint16_t"),
-	CONSTANT(function_shared, "class_JSFunction__shared__SharedFunctionInfo"),
-	CONSTANT(shared_data, "class_SharedFunctionInfo__function_data__Object"),
-	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Object"),
-	CONSTANT(shared_script, "class_SharedFunctionInfo__script_or_debug_info__HeapObject"),
-	CONSTANT(script_name, "class_Script__name__Object"),
-	CONSTANT(script_source, "class_Script__source__Object"),
-	CONSTANT(string_length, "class_String__length__int32_t"),
-	CONSTANT(one_byte_chars, "class_SeqOneByteString__chars__char"),
-	CONSTANT(two_byte_chars, "class_SeqTwoByteString__chars__char"),
-	CONSTANT(cons_first, "class_ConsString__first__String"),
-	CONSTANT(cons_second, "class_ConsString__second__String"),
-	CONSTANT(sliced_parent, "class_SlicedString__parent__String"),
-	CONSTANT(sliced_offset, "class_SlicedString__offset__SMI"),
-	CONSTANT(thin_actual, "class_ThinString__actual__String"),
-	CONSTANT(representation_mask, "StringRepresentationMask"),
-	CONSTANT(encoding_mask, "StringEncodingMask"),
-	CONSTANT(one_byte_tag, "OneByteStringTag"),
-	CONSTANT(cons_tag, "ConsStringTag"),
-	CONSTANT(external_tag, "ExternalStringTag"),
-	CONSTANT(sliced_tag, "SlicedStringTag"),
-	CONSTANT(thin_tag, "ThinStringTag"),
-	CONSTANT(first_nonstring, "FirstNonstringType"),
-	CONSTANT(type_shared, "type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE"),
-	CONSTANT(type_script, "type_Script__SCRIPT_TYPE"),
-	CONSTANT(type_scope_info, "type_ScopeInfo__SCOPE_INFO_TYPE"),
-	CONSTANT(type_bytecode, "type_BytecodeArray__BYTECODE_ARRAY_TYPE"),
-	CONSTANT(bytecode_data, "class_BytecodeArray__data__uintptr_t"),
-	CONSTANT(uncompiled_start, "class_UncompiledData__start_position__int32_t"),
-	CONSTANT(type_uncompiled, "type_UncompiledDataWithoutPreparseData__UNCOMPILED_DATA_WITHOUT_PREPARSE_DATA_TYPE"),
-	CONSTANT(type_uncompiled_preparse, "type_UncompiledDataWithPreparseData__UNCOMPILED_DATA_WITH_PREPARSE_DATA_TYPE"),
-	CONSTANT(map_constructor, "class_Map__constructor_or_back_pointer__Object"),
-	CONSTANT(fixed_array_data, "class_FixedArray__data__uintptr_t"),
-#undef CONSTANT
-};
-
-bool v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o, const char **missing)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
-		uint64_t addr = runtime_symbol(p, o, constants[i].name);
-
-		if (!addr || !runtime_read(p, addr, (char *)l + constants[i].at, sizeof(int32_t))) {
-			*missing = constants[i].name;
-			return false;
-		}
-	}
-	return true;
-}
-
 /* ---- objects ---- */
-
-static bool is_object(uint64_t word)
-{
-	return (word & 3) == 1 && !(word >> 47);
-}
-
-/* Small integers are the upper half of a word on these builds (no pointer compression). */
-static bool is_smi(uint64_t word)
-{
-	return !(uint32_t)word;
-}
 
 static uint64_t field(const struct runtime_process *p, uint64_t object, int32_t offset)
 {
@@ -89,10 +16,10 @@ int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t
 	uint64_t map;
 	uint16_t type;
 
-	if (!is_object(object))
+	if (!v8_is_object(object))
 		return -1;
 	map = field(p, object, 0);
-	if (!is_object(map) || !runtime_read(p, map - 1 + (uint64_t)l->map_type, &type, sizeof(type)))
+	if (!v8_is_object(map) || !runtime_read(p, map - 1 + (uint64_t)l->map_type, &type, sizeof(type)))
 		return -1;
 	return type;
 }
@@ -239,7 +166,7 @@ static int64_t position_of_offset(const struct runtime_process *p, const struct 
 		return -1;
 	table = field(p, bytecode, BYTECODE_POSITIONS);
 	length = field(p, table, 8);
-	if (!is_object(table) || !is_smi(length) || length >> 32 > MOST_POSITION_BYTES)
+	if (!v8_is_object(table) || !v8_is_smi(length) || length >> 32 > MOST_POSITION_BYTES)
 		return -1;
 	buf_reserve(&b, length >> 32);
 	if (runtime_read(p, table - 1 + (uint64_t)l->fixed_array_data, b.data, length >> 32))
@@ -266,14 +193,14 @@ static void read_scope(const struct runtime_process *p, const struct v8_layout *
 	uint64_t n = field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
 	size_t i, run = 0;
 
-	if (!is_smi(n) || n >> 32 >= 75) /* more: their names are in a table of their own, as one word */
-		n = is_smi(n) && n >> 32 < 10000 ? (n >> 32) + 1 : 0;
+	if (!v8_is_smi(n) || n >> 32 >= 75) /* more: their names are in a table of their own, as one word */
+		n = v8_is_smi(n) && n >> 32 < 10000 ? (n >> 32) + 1 : 0;
 	else
 		n = 2 * (n >> 32);
 	if (!runtime_read(p, scope - 1 + SCOPE_NAMES + 8 * n, w, sizeof(w)))
 		return;
 	for (i = 0; i < SCOPE_TAIL; i++) {
-		if (is_smi(w[i])) {
+		if (v8_is_smi(w[i])) {
 			run++;
 			continue;
 		}

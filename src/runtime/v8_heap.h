@@ -12,7 +12,7 @@
 #include "runtime/runtime.h"
 
 struct v8_layout {
-	/* exported, in the order of the names in v8_heap.c */
+	/* exported; their names are in v8_layout.c */
 	int32_t fp_context, fp_function, fp_bytecode, fp_offset;
 	int32_t map_type, function_shared;
 	int32_t shared_data, shared_name, shared_script;
@@ -23,7 +23,19 @@ struct v8_layout {
 	int32_t cons_tag, external_tag, sliced_tag, thin_tag;
 	int32_t first_nonstring, type_shared, type_script, type_scope_info, type_bytecode;
 	int32_t bytecode_data, uncompiled_start, type_uncompiled, type_uncompiled_preparse;
-	int32_t map_constructor, fixed_array_data;
+	int32_t fixed_array_data;
+	/* if has_objects: */
+	int32_t map_constructor, map_words, map_first_property, map_descriptors, map_bits3;
+	int32_t bits3_descriptors_mask, bits3_descriptors_shift;
+	int32_t descriptors_header, descriptor_key, descriptor_details, descriptor_words; /* bytes; then words */
+	int32_t property_index_mask, property_index_shift, property_location_mask, property_location_shift;
+	int32_t property_is_field;
+	int32_t object_properties, object_elements, function_context;
+	int32_t context_first, scope_locals, scope_names; /* words behind the header */
+	int32_t type_map, type_free_space, type_fixed_array, type_byte_array, type_double_array;
+	int32_t type_property_array, type_property_cell, first_context, last_context;
+	int32_t type_js_object, type_js_function, type_js_map, type_js_set, type_js_weak_map, type_js_weak_set;
+	bool has_objects;
 };
 
 /* How a function is known. */
@@ -33,8 +45,18 @@ struct v8_function {
 	uint64_t source;	 /* the script's source, a string */
 };
 
-/* Reads the constants. False when one is not there: *missing is its name. */
-bool v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o, const char **missing);
+/* Reads the constants. NULL; or the name of one that frames need and that is not there. */
+const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o);
+static inline bool v8_is_object(uint64_t word)
+{
+	return (word & 3) == 1 && !(word >> 47);
+}
+
+/* Small integers are the upper half of a word on these builds (no pointer compression). */
+static inline bool v8_is_smi(uint64_t word)
+{
+	return !(uint32_t)word;
+}
 /* Instance type of a tagged pointer; -1 when it is none. */
 int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object);
 /* Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'. False: no string. */

@@ -9,36 +9,73 @@
 
 #define PAGE 4096u
 
-static bool find_in(struct elf_file *f, int which, const char *name, struct elf_symbol *out)
+/* What is looked for: names, the prefix that all of them have (few symbols have it too), and what was found. */
+struct wanted {
+	const char *const *names;
+	size_t n, n_found, prefix_len;
+	struct elf_symbol *out;
+};
+
+static size_t common_prefix(const char *const *names, size_t n)
+{
+	size_t len = strlen(names[0]), i, j;
+
+	for (i = 1; i < n; i++) {
+		for (j = 0; j < len && names[i][j] == names[0][j]; j++)
+			;
+		len = j;
+	}
+	return len;
+}
+
+static void found_symbol(struct elf_file *f, const Elf64_Sym *sym, const char *name, struct elf_symbol *out)
+{
+	*out = (struct elf_symbol){ .name = name, .vaddr = sym->st_value, .size_bytes = sym->st_size };
+	if (ELF64_ST_TYPE(sym->st_info) != STT_TLS)
+		elf_code_offset(f, sym->st_value, &out->offset);
+}
+
+static void find_in(struct elf_file *f, int which, struct wanted *w)
 {
 	const struct elf_table *t = elf_table(f, which);
-	size_t i;
+	size_t i, j;
 
-	for (i = 0; i < t->n; i++) {
-		const Elf64_Sym *sym = &t->v[i];
+	for (i = 0; i < t->n && w->n_found < w->n; i++) {
+		const char *name = elf_symbol_name(t, &t->v[i]);
 
-		if (sym->st_shndx == SHN_UNDEF || strcmp(elf_symbol_name(t, sym), name))
+		if (t->v[i].st_shndx == SHN_UNDEF || strncmp(name, w->names[0], w->prefix_len))
 			continue;
-		*out = (struct elf_symbol){
-			.name = elf_symbol_name(t, sym),
-			.vaddr = sym->st_value,
-			.size_bytes = sym->st_size,
-		};
-		if (ELF64_ST_TYPE(sym->st_info) != STT_TLS)
-			elf_code_offset(f, sym->st_value, &out->offset);
-		return true;
+		for (j = 0; j < w->n; j++) {
+			if (w->out[j].name || strcmp(name + w->prefix_len, w->names[j] + w->prefix_len))
+				continue;
+			found_symbol(f, &t->v[i], name, &w->out[j]);
+			w->n_found++;
+			break;
+		}
 	}
-	return false;
+}
+
+size_t elf_find_symbols(struct elf_file *f, const char *const *names, size_t n, struct elf_symbol *out)
+{
+	struct wanted w = { .names = names, .n = n, .out = out };
+	struct elf_file *mini;
+
+	if (!n)
+		return 0;
+	memset(out, 0, n * sizeof(*out));
+	w.prefix_len = common_prefix(names, n);
+	find_in(f, ELF_DYNSYM, &w);
+	if (w.n_found < n)
+		find_in(f, ELF_SYMTAB, &w);
+	mini = w.n_found < n ? elf_mini(f) : NULL;
+	if (mini)
+		find_in(mini, ELF_SYMTAB, &w);
+	return w.n_found;
 }
 
 bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *out)
 {
-	struct elf_file *mini;
-
-	if (find_in(f, ELF_DYNSYM, name, out) || find_in(f, ELF_SYMTAB, name, out))
-		return true;
-	mini = elf_mini(f);
-	return mini && find_in(mini, ELF_SYMTAB, name, out);
+	return elf_find_symbols(f, &name, 1, out);
 }
 
 bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr)

@@ -16,6 +16,8 @@
  * storage is its offset there. offset is set for code only, else 0. False when there is none.
  */
 bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *out);
+/* The same of many, in one pass over each table; out[i].name is NULL where there is none. How many were found. */
+size_t elf_find_symbols(struct elf_file *f, const char *const *names, size_t n, struct elf_symbol *out);
 /*
  * Virtual address of the two words {module, offset} by which the file finds that symbol of its own in thread-local storage
  * (relocations DTPMOD64 and DTPOFF64 of x86-64). False when there are none.

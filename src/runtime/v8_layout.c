@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What a binary of V8's exports of its own layout for debuggers (v8dbg_*): offsets, masks, instance types. All are looked up
+ * in one pass over its symbols. Nothing is assumed where one is missing: see v8_layout_read.
+ */
+#include <string.h>
+
+#include "runtime/v8_heap.h"
+
+struct constant {
+	const char *name;
+	size_t at;
+};
+
+#define CONSTANT(field, name) { "v8dbg_" name, offsetof(struct v8_layout, field) }
+
+/* For the frames and what they are called. */
+static const struct constant frames[] = {
+	CONSTANT(fp_context, "off_fp_context_or_frame_type"),
+	CONSTANT(fp_function, "off_fp_function"),
+	CONSTANT(fp_bytecode, "off_fp_bytecode_array"),
+	CONSTANT(fp_offset, "off_fp_bytecode_offset"),
+	CONSTANT(map_type, "class_Map__instance_type__uint16_t"),
+	CONSTANT(function_shared, "class_JSFunction__shared__SharedFunctionInfo"),
+	CONSTANT(shared_data, "class_SharedFunctionInfo__function_data__Object"),
+	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Object"),
+	CONSTANT(shared_script, "class_SharedFunctionInfo__script_or_debug_info__HeapObject"),
+	CONSTANT(script_name, "class_Script__name__Object"),
+	CONSTANT(script_source, "class_Script__source__Object"),
+	CONSTANT(string_length, "class_String__length__int32_t"),
+	CONSTANT(one_byte_chars, "class_SeqOneByteString__chars__char"),
+	CONSTANT(two_byte_chars, "class_SeqTwoByteString__chars__char"),
+	CONSTANT(cons_first, "class_ConsString__first__String"),
+	CONSTANT(cons_second, "class_ConsString__second__String"),
+	CONSTANT(sliced_parent, "class_SlicedString__parent__String"),
+	CONSTANT(sliced_offset, "class_SlicedString__offset__SMI"),
+	CONSTANT(thin_actual, "class_ThinString__actual__String"),
+	CONSTANT(representation_mask, "StringRepresentationMask"),
+	CONSTANT(encoding_mask, "StringEncodingMask"),
+	CONSTANT(one_byte_tag, "OneByteStringTag"),
+	CONSTANT(cons_tag, "ConsStringTag"),
+	CONSTANT(external_tag, "ExternalStringTag"),
+	CONSTANT(sliced_tag, "SlicedStringTag"),
+	CONSTANT(thin_tag, "ThinStringTag"),
+	CONSTANT(first_nonstring, "FirstNonstringType"),
+	CONSTANT(type_shared, "type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE"),
+	CONSTANT(type_script, "type_Script__SCRIPT_TYPE"),
+	CONSTANT(type_scope_info, "type_ScopeInfo__SCOPE_INFO_TYPE"),
+	CONSTANT(type_bytecode, "type_BytecodeArray__BYTECODE_ARRAY_TYPE"),
+	CONSTANT(bytecode_data, "class_BytecodeArray__data__uintptr_t"),
+	CONSTANT(uncompiled_start, "class_UncompiledData__start_position__int32_t"),
+	CONSTANT(type_uncompiled, "type_UncompiledDataWithoutPreparseData__UNCOMPILED_DATA_WITHOUT_PREPARSE_DATA_TYPE"),
+	CONSTANT(type_uncompiled_preparse, "type_UncompiledDataWithPreparseData__UNCOMPILED_DATA_WITH_PREPARSE_DATA_TYPE"),
+	CONSTANT(fixed_array_data, "class_FixedArray__data__uintptr_t"),
+};
+
+/* For the census and the holders. */
+static const struct constant objects[] = {
+	CONSTANT(map_constructor, "class_Map__constructor_or_back_pointer__Object"),
+	CONSTANT(map_words, "class_Map__instance_size_in_words__char"),
+	CONSTANT(map_first_property, "class_Map__inobject_properties_start_or_constructor_function_index__char"),
+	CONSTANT(map_descriptors, "class_Map__instance_descriptors__DescriptorArray"),
+	CONSTANT(map_bits3, "class_Map__bit_field3__int"),
+	CONSTANT(bits3_descriptors_mask, "bit_field3_number_of_own_descriptors_mask"),
+	CONSTANT(bits3_descriptors_shift, "bit_field3_number_of_own_descriptors_shift"),
+	CONSTANT(descriptors_header, "class_DescriptorArray__header_size__uintptr_t"),
+	CONSTANT(descriptor_key, "prop_desc_key"),
+	CONSTANT(descriptor_details, "prop_desc_details"),
+	CONSTANT(descriptor_words, "prop_desc_size"),
+	CONSTANT(property_index_mask, "prop_index_mask"),
+	CONSTANT(property_index_shift, "prop_index_shift"),
+	CONSTANT(property_location_mask, "prop_location_mask"),
+	CONSTANT(property_location_shift, "prop_location_shift"),
+	CONSTANT(property_is_field, "prop_location_Field"),
+	CONSTANT(object_properties, "class_JSReceiver__raw_properties_or_hash__Object"),
+	CONSTANT(object_elements, "class_JSObject__elements__Object"),
+	CONSTANT(function_context, "class_JSFunction__context__Context"),
+	CONSTANT(context_first, "context_min_slots"),
+	CONSTANT(scope_locals, "scopeinfo_idx_ncontextlocals"),
+	CONSTANT(scope_names, "scopeinfo_idx_first_vars"),
+	CONSTANT(type_map, "type_Map__MAP_TYPE"),
+	CONSTANT(type_free_space, "type_FreeSpace__FREE_SPACE_TYPE"),
+	CONSTANT(type_fixed_array, "type_FixedArray__FIXED_ARRAY_TYPE"),
+	CONSTANT(type_byte_array, "type_ByteArray__BYTE_ARRAY_TYPE"),
+	CONSTANT(type_double_array, "type_FixedDoubleArray__FIXED_DOUBLE_ARRAY_TYPE"),
+	CONSTANT(type_property_array, "type_PropertyArray__PROPERTY_ARRAY_TYPE"),
+	CONSTANT(type_property_cell, "type_PropertyCell__PROPERTY_CELL_TYPE"),
+	CONSTANT(first_context, "FirstContextType"),
+	CONSTANT(last_context, "LastContextType"),
+	CONSTANT(type_js_object, "type_JSObject__JS_OBJECT_TYPE"),
+	CONSTANT(type_js_function, "type_JSFunction__JS_FUNCTION_TYPE"),
+	CONSTANT(type_js_map, "type_JSMap__JS_MAP_TYPE"),
+	CONSTANT(type_js_set, "type_JSSet__JS_SET_TYPE"),
+	CONSTANT(type_js_weak_map, "type_JSWeakMap__JS_WEAK_MAP_TYPE"),
+	CONSTANT(type_js_weak_set, "type_JSWeakSet__JS_WEAK_SET_TYPE"),
+};
+
+#undef CONSTANT
+
+#define N_FRAMES (sizeof(frames) / sizeof(frames[0]))
+#define N_OBJECTS (sizeof(objects) / sizeof(objects[0]))
+
+/* NULL: all are there; else the first that is not. */
+static const char *read_all(struct v8_layout *l, struct runtime_process *p, const struct constant *c, const uint64_t *addrs,
+			    size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!addrs[i] || !runtime_read(p, addrs[i], (char *)l + c[i].at, sizeof(int32_t)))
+			return c[i].name;
+	return NULL;
+}
+
+const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o)
+{
+	const char *names[N_FRAMES + N_OBJECTS], *missing;
+	uint64_t addrs[N_FRAMES + N_OBJECTS];
+	size_t i;
+
+	for (i = 0; i < N_FRAMES + N_OBJECTS; i++)
+		names[i] = i < N_FRAMES ? frames[i].name : objects[i - N_FRAMES].name;
+	runtime_symbols(p, o, names, N_FRAMES + N_OBJECTS, addrs);
+	missing = read_all(l, p, frames, addrs, N_FRAMES);
+	if (missing)
+		return missing;
+	l->has_objects = !read_all(l, p, objects, addrs + N_FRAMES, N_OBJECTS);
+	return NULL;
+}
