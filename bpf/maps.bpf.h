@@ -135,6 +135,7 @@ struct mp_thread {
 	__u32 spent_ns, pad_2;
 	__u64 rss_waiting[MP_RSS_MEMBERS]; /* pages without a stack yet (rss_draw) */
 	__u64 capped_bytes;
+	__u64 fault_page, fault_ip; /* the page fault that it is in, or was; 0: none that is of use (rss_fault) */
 };
 
 enum mp_old { OLD_NONE = 0, OLD_IN_LEDGER = 1, OLD_BEFORE_ATTACH = 2 };

@@ -284,6 +284,24 @@ struct mp_rss_stack {
 	__u64 pages[MP_RSS_MEMBERS]; /* SWAP: read back from swap there, also part of ANON and SHMEM */
 	__u32 gen;
 	__u32 pad;
+	__u64 placed; /* of pages: their addresses are known, or those of some that stand for them */
+	__u64 noted;  /* pages that were entered in rss_places for it */
+};
+
+/*
+ * rss_places: HASH. Who touched a page first, the last time that it was. A huge page is one entry at its start. Where
+ * pages are told of by the batch or stacks are sampled, a page stands for others.
+ */
+struct mp_rss_place {
+	__u64 addr;
+	__u32 gen;
+	__u32 pad;
+};
+
+struct mp_rss_toucher {
+	__u64 stack; /* key in rss_stacks */
+	__u32 pages; /* from addr on */
+	__u32 pad;
 };
 
 /* rss_totals: HASH, key __u32 gen */
@@ -487,7 +505,8 @@ MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_stack) == 72, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
-MP_STATIC_ASSERT(sizeof(struct mp_rss_stack) == 40, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_rss_stack) == 56, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_rss_place) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_totals) == 128, "ABI");
 
 #endif

@@ -4,6 +4,8 @@
  *
  *	rss_changed     a counter of an address space has changed (also by reclaim, at exit...)
  *	rss_changed_fp  with the kernel's frame-pointer walk, where the tables' walk is refused
+ *	rss_fault       a page fault begins: its address, which the counters' event does not tell
+ *	rss_fault_kernel    the same, of the kernel on a thread's behalf (read(2) into a fresh buffer)
  *	rss_targets     over all threads, when the run begins: the sums then
  *	rss_prepare     run once by user space: where per-CPU variables lie
  *
@@ -27,6 +29,21 @@
 
 RSS_PROGRAM(, WALK_TABLES)
 RSS_PROGRAM(_fp, WALK_KERNEL)
+
+/* x86 only: elsewhere there are no such tracepoints, and who touched which block is not told. */
+#define RSS_FAULT(name, tracepoint)                                            \
+	SEC("?tp_btf/" tracepoint) int name(__u64 *ctx)                        \
+	{                                                                      \
+		if (!rss_armed)                                                \
+			return 0;                                              \
+		guard_enter();                                                 \
+		rss_note_fault(bpf_get_current_task_btf(), ctx[0]);            \
+		guard_exit();                                                  \
+		return 0;                                                      \
+	}
+
+RSS_FAULT(rss_fault, "page_fault_user")
+RSS_FAULT(rss_fault_kernel, "page_fault_kernel")
 
 SEC("?iter/task")
 int rss_targets(__u64 *ctx)

@@ -53,6 +53,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct mp_rss_place);
+	__type(value, struct mp_rss_toucher);
+} rss_places SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
 	__type(value, struct mp_rss_totals);
@@ -194,6 +202,69 @@ static __noinline void rss_shrink(__u32 gen, __u32 member, __u64 pages, __u32 ki
 		__sync_fetch_and_add(&t->released[kind], pages);
 }
 
+/* ---- where ---- */
+
+#define RSS_PAGE 4096ull
+
+static __always_inline bool rss_is_folio(__u64 pages)
+{
+	return pages >= 4 && !(pages & (pages - 1));
+}
+
+/*
+ * The page that the thread's fault is for becomes this stack's: a page, or, where the kernel gave a larger one, that one.
+ * Several pages on kernels that tell by the batch are this one and others whose addresses nobody knows. Pages entered.
+ */
+static __noinline __u32 rss_place(__u64 hash, __u32 gen, __u64 page, __u64 pages)
+{
+	struct mm_struct___percpu *m = NULL;
+	bool by_batch = !bpf_core_field_exists(m->rss_stat[0].counters);
+	struct mp_rss_toucher t = { .stack = hash, .pages = 1 };
+	struct mp_rss_place at = { .addr = page, .gen = gen };
+
+	if (by_batch && pages >= 512)
+		pages = 512;
+	else if (by_batch || !rss_is_folio(pages))
+		pages = 1;
+	t.pages = (__u32)pages;
+	at.addr &= ~(pages * RSS_PAGE - 1);
+	return map_update(&rss_places, &at, &t, BPF_ANY) ? 0 : t.pages;
+}
+
+static __noinline void rss_add_placed(__u64 hash, __u64 pages, __u32 noted)
+{
+	struct mp_rss_stack *st = bpf_map_lookup_elem(&rss_stacks, &hash);
+
+	if (!st || !noted)
+		return;
+	__sync_fetch_and_add(&st->placed, pages);
+	__sync_fetch_and_add(&st->noted, noted);
+}
+
+/* Of the fault that the thread is in now; what its system call does without one (mlock, MAP_POPULATE) has no address. */
+static __always_inline __u64 rss_fault_page(struct mp_thread *th, struct pt_regs *regs)
+{
+	__u64 page = th->fault_ip == PT_REGS_IP(regs) ? th->fault_page : 0;
+
+	th->fault_page = 0;
+	return page;
+}
+
+static __always_inline void rss_note_fault(struct task_struct *task, __u64 addr)
+{
+	struct mp_thread *th;
+	__u64 mm = 0;
+
+	bpf_probe_read_kernel(&mm, sizeof(mm), &task->mm);
+	if (!mm || *rss_stranger(mm) == rss_stranger_mark(mm) || (__s64)addr < 0)
+		return;
+	th = thread_find();
+	if (!th)
+		return;
+	th->fault_page = addr & ~(RSS_PAGE - 1);
+	th->fault_ip = PT_REGS_IP((struct pt_regs *)bpf_task_pt_regs(task));
+}
+
 static __noinline void rss_add_to_stack(__u64 hash, __u32 gen, __u32 member, __u64 pages)
 {
 	struct mp_rss_stack *st = bpf_map_lookup_elem(&rss_stacks, &hash);
@@ -276,7 +347,8 @@ static __always_inline void rss_draw(void *ctx, struct pt_regs *regs, struct mp_
 				     enum walker walker)
 {
 	__u32 every = rss_every;
-	__u64 *waiting = &th->rss_waiting[rss_bound(member)];
+	__u64 *waiting = &th->rss_waiting[rss_bound(member)], own = pages, hash;
+	__u64 page = member == MP_RSS_ANON || member == MP_RSS_SHMEM ? rss_fault_page(th, regs) : 0;
 
 	if (every > 1 && bpf_get_prandom_u32() % every >= pages) {
 		*waiting += pages;
@@ -284,7 +356,10 @@ static __always_inline void rss_draw(void *ctx, struct pt_regs *regs, struct mp_
 	}
 	pages += *waiting;
 	*waiting = 0;
-	rss_add_to_stack(rss_stack(ctx, regs, th, walker), th->gen, member, pages);
+	hash = rss_stack(ctx, regs, th, walker);
+	rss_add_to_stack(hash, th->gen, member, pages);
+	if (page)
+		rss_add_placed(hash, pages, rss_place(hash, th->gen, page, own));
 }
 
 /* The current thread's own address space has changed. */

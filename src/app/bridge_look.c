@@ -423,7 +423,7 @@ int collector_bridge(struct collector *c)
 	int err = 0;
 
 	if (options_whole_machine(c->options))
-		return 0;
+		return resident_join(c);
 	add_later_ones(p);
 	for (i = 0; i < p->n_bridges; i++)
 		since[r.n++].gen = p->procs[p->bridges[i].proc].gen;
@@ -435,5 +435,5 @@ int collector_bridge(struct collector *c)
 		free(since[i].v);
 		address_set_release(&since[i].set);
 	}
-	return err ? err : resident_untouched(c);
+	return err ? err : resident_join(c);
 }

@@ -101,8 +101,11 @@ uint32_t unsent_of(struct collector *c, uint32_t gen);
 /* resident.c: first touches and releases; the series' memory of all targets, in bytes */
 int resident_fill(struct collector *c);
 double resident_now(struct collector *c);
-/* ... what of the blocks' memory was never touched, after the bridge's look */
-int resident_untouched(struct collector *c);
+/*
+ * ... after the bridge's look: what of the blocks' and mappings' memory is resident, and by whom it was touched, or never
+ * was; what first touches have been given back. 0 or -errno.
+ */
+int resident_join(struct collector *c);
 /* Filters on blocks: are there any; does b pass? */
 bool snapshot_is_filtered(const struct options *o);
 bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);

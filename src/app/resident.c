@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Resident memory; part of the collector. First touches by stack and what gave memory back, from the kernel side
- * (bpf/rss.bpf.h); the series of the targets' own memory; what of the live blocks was never touched, from the page
- * tables when a report is made.
+ * (bpf/rss.bpf.h); the series of the targets' own memory; what of the live blocks and mappings is resident, by whom it
+ * was touched first (touchers.h), and what was never touched, from the page tables when a report is made.
  *
  * The series is anonymous + shared + swapped - lazily freed, so that swapping hides no leak and what
  * MADV_FREE gave away is none. From the kernel's counters, exact, where the rss plane has them, else from
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/collector_internal.h"
+#include "app/touchers.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -28,6 +29,8 @@
 #define MOST_SMALL ((size_t)1 << 18)
 #define LARGE_BYTES (64 * KIB)
 #define UNTOUCHED_NS (2 * NS_PER_S)
+/* A larger mapping is an address space set aside, with memory here and there: not looked through. */
+#define MOST_RANGE (16 * GIB)
 
 static uint64_t monotonic_ns(void)
 {
@@ -95,6 +98,9 @@ int resident_fill(struct collector *c)
 	p->rss_missing = profile_string(p, missing ? missing : "");
 	for (i = 0; i < p->n_stacks; i++)
 		p->stacks[i].touched_bytes = p->stacks[i].touched_file_bytes = 0;
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->procs[p->stacks[i].proc].state == PROC_RUNNING)
+			p->stacks[i].given_back_bytes = 0; /* of an earlier moment; an ended one's stays as it was last */
 	err = kern_read_rss_stacks(c->kern, take_stack, c);
 	return err ? err : kern_read_rss(c->kern, take_totals, c);
 }
@@ -185,7 +191,7 @@ double resident_now(struct collector *c)
 	return sum;
 }
 
-/* ---- never touched ---- */
+/* ---- which blocks' memory is there ---- */
 
 struct looked_block {
 	uint64_t addr, size_bytes, weight;
@@ -195,6 +201,8 @@ struct looked_block {
 
 struct look {
 	struct collector *c;
+	struct touchers touchers;
+	struct table joined; /* index of the block's stack << 32 | of the one that touched its pages -> bytes */
 	uint64_t mask; /* of small blocks one in mask + 1 is looked at, by address */
 	struct looked_block *v;
 	size_t n, cap, n_small;
@@ -264,18 +272,35 @@ static bool is_touched(struct look *l, uint64_t page)
 	return l->state[page - l->window] != PROC_PAGE_ABSENT;
 }
 
-static uint64_t untouched_of(struct look *l, const struct looked_block *b)
+/* Of pages that are there: who touched them. */
+static void note_toucher(struct look *l, const struct looked_block *b, uint64_t addr, uint64_t bytes)
 {
-	uint64_t size = l->memory.page_bytes, page = b->addr / size, end = b->addr + b->size_bytes, from, to, sum = 0;
+	const struct profile *p = &l->c->profile;
+	uint64_t stack = touchers_find(&l->touchers, p->procs[b->proc].gen, addr);
+	uint32_t at = stack ? profile_find_stack(p, stack) : UINT32_MAX;
+
+	if (at != UINT32_MAX)
+		*table_put(&l->joined, (uint64_t)b->stack << 32 | at, 0) += bytes;
+}
+
+static void look_at_block(struct look *l, const struct looked_block *b)
+{
+	uint64_t size = l->memory.page_bytes, page = b->addr / size, end = b->addr + b->size_bytes, from, to, bytes;
+	uint64_t times = b->weight * (b->is_small ? l->mask + 1 : 1);
+	struct profile_stack *s = &l->c->profile.stacks[b->stack];
 
 	for (; page * size < end; page++) {
-		if (is_touched(l, page))
-			continue;
 		from = page * size > b->addr ? page * size : b->addr;
 		to = (page + 1) * size < end ? (page + 1) * size : end;
-		sum += to - from;
+		bytes = (to - from) * times;
+		if (!is_touched(l, page)) {
+			s->untouched_bytes += bytes;
+			continue;
+		}
+		s->resident_bytes += bytes;
+		if (l->touchers.n)
+			note_toucher(l, b, page * size, bytes);
 	}
-	return sum;
 }
 
 /* False: it took too long, and there are no figures. */
@@ -297,37 +322,109 @@ static bool look_at_blocks(struct look *l, uint64_t end_ns)
 			is_open = !proc_memory_open(&l->memory, l->c->proc_root, p->procs[proc].tgid);
 		}
 		if (is_open)
-			p->stacks[b->stack].untouched_bytes +=
-				untouched_of(l, b) * b->weight * (b->is_small ? l->mask + 1 : 1);
+			look_at_block(l, b);
 	}
 	if (is_open)
 		proc_memory_close(&l->memory);
 	return i == l->n;
 }
 
-int resident_untouched(struct collector *c)
+static void take_range(void *ctx, uint32_t stack, uint64_t start, uint64_t end)
 {
-	struct profile *p = &c->profile;
-	struct look l = { .c = c };
-	uint64_t begin = monotonic_ns();
-	bool complete = true;
+	struct look *l = ctx;
+	struct profile *p = &l->c->profile;
+	uint32_t proc = p->stacks[stack].proc;
+
+	if (p->procs[proc].state != PROC_RUNNING || !profile_bridge(p, proc) || end - start > MOST_RANGE)
+		return;
+	XGROW(l->v, l->n, l->cap);
+	l->v[l->n++] = (struct looked_block){ start, end - start, 1, proc, stack, false };
+}
+
+static uint64_t at_most(uint64_t v, uint64_t most)
+{
+	return v < most ? v : most;
+}
+
+/* Sampled blocks may come to more than there is. Ended processes keep what was seen last. */
+static void bound_stacks(struct profile *p, bool complete)
+{
 	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_stack *s = &p->stacks[i];
+		uint64_t live = totals_live_bytes(&s->t);
+
+		if (p->procs[s->proc].state != PROC_RUNNING)
+			continue;
+		s->untouched_bytes = complete ? at_most(s->untouched_bytes, live) : 0;
+		s->resident_bytes = complete ? at_most(s->resident_bytes, live) : 0;
+	}
+}
+
+static void choose_touchers(struct look *l)
+{
+	struct profile *p = &l->c->profile;
+	size_t i;
+
+	for (i = 0; i < l->joined.cap; i++) {
+		const struct table_slot *t = &l->joined.slots[i];
+		struct profile_stack *s = &p->stacks[t->key >> 32];
+		uint64_t by = p->stacks[(uint32_t)t->key].id;
+
+		if (t->used != 1 || t->value < s->toucher_bytes || (t->value == s->toucher_bytes && by > s->toucher))
+			continue;
+		s->toucher = by;
+		s->toucher_bytes = t->value;
+	}
+	for (i = 0; i < p->n_stacks; i++)
+		p->stacks[i].toucher_bytes = at_most(p->stacks[i].toucher_bytes, p->stacks[i].resident_bytes);
+}
+
+static void forget_look(struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->procs[p->stacks[i].proc].state == PROC_RUNNING)
+			p->stacks[i].untouched_bytes = p->stacks[i].resident_bytes = p->stacks[i].toucher =
+				p->stacks[i].toucher_bytes = 0;
+}
+
+static int join_blocks(struct look *l, uint64_t end_ns)
+{
+	struct profile *p = &l->c->profile;
+	bool complete = true;
 	int err;
 
-	err = kern_read_blocks(c->kern, take_block, &l);
-	for (i = 0; i < p->n_stacks; i++)
-		p->stacks[i].untouched_bytes = 0;
-	if (l.n)
-		qsort(l.v, l.n, sizeof(*l.v), by_place);
-	if (!err && l.n)
-		complete = look_at_blocks(&l, begin + UNTOUCHED_NS);
-	for (i = 0; i < p->n_stacks; i++)
-		if (!complete || p->stacks[i].untouched_bytes > totals_live_bytes(&p->stacks[i].t))
-			p->stacks[i].untouched_bytes = complete ? totals_live_bytes(&p->stacks[i].t) : 0;
-	p->untouched_estimated = l.mask > 0;
-	log_debug("never touched: %zu blocks looked at in %llu us, one small one in %llu%s", l.n,
-		  (unsigned long long)(monotonic_ns() - begin) / 1000, (unsigned long long)l.mask + 1,
-		  complete ? "" : ": given up");
+	err = kern_read_blocks(l->c->kern, take_block, l);
+	vm_plane_each(l->c, take_range, l);
+	forget_look(p);
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), by_place);
+	if (!err && l->n)
+		complete = look_at_blocks(l, end_ns);
+	bound_stacks(p, complete);
+	if (complete)
+		choose_touchers(l);
+	p->untouched_estimated = l->mask > 0;
+	return err;
+}
+
+int resident_join(struct collector *c)
+{
+	struct look l = { .c = c };
+	uint64_t begin = monotonic_ns();
+	int err = touchers_read(&l.touchers, c);
+
+	if (!err && c->profile.n_bridges)
+		err = join_blocks(&l, begin + UNTOUCHED_NS);
+	if (!err)
+		err = touchers_settle(&l.touchers, c);
+	log_debug("resident: %zu blocks and mappings looked at in %llu us, one small one in %llu", l.n,
+		  (unsigned long long)(monotonic_ns() - begin) / 1000, (unsigned long long)l.mask + 1);
+	touchers_release(&l.touchers);
+	table_release(&l.joined);
 	free(l.v);
 	return err;
 }

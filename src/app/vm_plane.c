@@ -320,6 +320,26 @@ void vm_plane_fill(struct collector *c)
 		filter_space(c, &c->vm.procs[i].space);
 }
 
+void vm_plane_each(const struct collector *c, vm_range_fn fn, void *ctx)
+{
+	size_t i, k;
+
+	for (i = 0; i < c->vm.n; i++) {
+		const struct vm_space *s = &c->vm.procs[i].space;
+
+		for (k = 0; k < s->n && c->vm.procs[i].pid; k++) {
+			const struct vm_interval *v = &s->v[k];
+			uint64_t hash = s->ledger->stacks[s->mappings[v->mapping].stack].hash;
+			uint32_t at = UINT32_MAX;
+
+			if (v->mapping != VM_UNCOUNTED && !v->is_reserved)
+				at = profile_find_stack(&c->profile, hash_u64(hash ^ VM_STACK_SALT));
+			if (at != UINT32_MAX)
+				fn(ctx, at, v->start, v->end);
+		}
+	}
+}
+
 void vm_plane_fill_early(struct collector *c, uint64_t before_ms)
 {
 	size_t i, k;

@@ -33,6 +33,9 @@ void vm_plane_end(struct collector *c, uint32_t gen);
 /* Put right what /proc/PID/maps says otherwise; totals into the profile's stacks. */
 void vm_plane_correct(struct collector *c);
 void vm_plane_fill(struct collector *c);
+/* Each range that is counted and may be accessed, of processes that run; stack: its index in the profile, after the fill. */
+typedef void (*vm_range_fn)(void *ctx, uint32_t stack, uint64_t start, uint64_t end);
+void vm_plane_each(const struct collector *c, vm_range_fn fn, void *ctx);
 /* early_alive of this plane's stacks: blocks born before. */
 void vm_plane_fill_early(struct collector *c, uint64_t before_ms);
 

@@ -236,6 +236,7 @@ typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const s
 typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
 
 typedef void (*kern_rss_stack_fn)(void *ctx, uint64_t hash, const struct mp_rss_stack *s);
+typedef void (*kern_rss_place_fn)(void *ctx, const struct mp_rss_place *at, const struct mp_rss_toucher *t);
 typedef void (*kern_rss_now_fn)(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS]);
 typedef void (*kern_rss_fn)(void *ctx, uint32_t gen, const struct mp_rss_totals *t);
 
@@ -250,6 +251,10 @@ int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
 /* Resident memory; nothing when it is not watched. */
 int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx);
 int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx);
+/* Who touched which page first; nothing where the kernel does not tell. Entries that are no longer true: drop them. */
+int kern_read_rss_places(struct kern *k, kern_rss_place_fn fn, void *ctx);
+void kern_drop_rss_places(struct kern *k, const struct mp_rss_place *v, size_t n);
+size_t kern_most_rss_places(const struct kern *k);
 /* From now on a stack is taken every so many pages of a thread; 1: at every change. */
 void kern_set_rss_every(struct kern *k, uint32_t pages);
 /* The kernel's own counters of each address space, exact: pages by enum mp_rss_member. */

@@ -39,6 +39,7 @@ struct kern {
 	enum kern_verify verify;
 	bool find_vma; /* the kernel side finds mappings by itself */
 	bool rss; /* resident memory is watched (rss.c) */
+	bool rss_faults; /* with the addresses of first touches */
 	const char *rss_missing;
 	struct bpf_link *rss_link;
 	bool tables; /* stacks by unwind tables, else by frame pointers */

@@ -42,6 +42,7 @@ void kern_quiet_libbpf(void)
 /* Kernel memory per entry: element (htab_elem 48 B + key + value, rounded to its slab) and buckets. */
 #define BLOCK_COST_BYTES 128
 #define STACK_COST_BYTES 160
+#define PLACE_COST_BYTES 112
 
 static uint32_t floor_pow2(uint64_t n, uint32_t least, uint32_t most)
 {
@@ -52,7 +53,7 @@ static uint32_t floor_pow2(uint64_t n, uint32_t least, uint32_t most)
 	return p;
 }
 
-/* Shares of --max-memory: half for blocks, an eighth for stacks, a 32nd for the ring. */
+/* Shares of --max-memory: half for blocks, an eighth for stacks, a 16th for touched pages, a 32nd for the ring. */
 static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
 {
 	uint32_t n_blocks = floor_pow2(max_memory / 2 / BLOCK_COST_BYTES, 1024, 1u << 24);
@@ -63,6 +64,7 @@ static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
 	bpf_map__set_max_entries(skel->maps.stacks, n_stacks);
 	bpf_map__set_max_entries(skel->maps.young, n_stacks / 4);
 	bpf_map__set_max_entries(skel->maps.rss_stacks, n_stacks / 2);
+	bpf_map__set_max_entries(skel->maps.rss_places, floor_pow2(max_memory / 16 / PLACE_COST_BYTES, 1024, 1u << 18));
 	bpf_map__set_max_entries(skel->maps.events, ring);
 	log_debug("tables: %u blocks, %u stacks, ring %u KiB", n_blocks, n_stacks, ring / 1024);
 }

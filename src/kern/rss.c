@@ -18,6 +18,23 @@ static struct bpf_program *program_of(const struct kern *k)
 	return k->tables ? k->skel->progs.rss_changed : k->skel->progs.rss_changed_fp;
 }
 
+static bool has_tracepoint(const char *name)
+{
+	return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_RAW_TP) > 0;
+}
+
+/* Addresses of first touches, where the kernel tells them. */
+static void choose_faults(struct kern *k)
+{
+	struct memprobe_bpf *s = k->skel;
+
+	k->rss_faults = k->rss && has_tracepoint("page_fault_user") && has_tracepoint("page_fault_kernel");
+	bpf_program__set_autoload(s->progs.rss_fault, k->rss_faults);
+	bpf_program__set_autoload(s->progs.rss_fault_kernel, k->rss_faults);
+	if (!k->rss_faults)
+		bpf_map__set_max_entries(s->maps.rss_places, 1);
+}
+
 void rss_choose(struct kern *k)
 {
 	struct memprobe_bpf *s = k->skel;
@@ -32,6 +49,7 @@ void rss_choose(struct kern *k)
 	bpf_program__set_autoload(s->progs.rss_changed_fp, k->rss && !k->tables);
 	bpf_program__set_autoload(s->progs.rss_targets, k->rss);
 	bpf_program__set_autoload(s->progs.rss_prepare, k->rss);
+	choose_faults(k);
 	if (!k->rss) {
 		bpf_map__set_max_entries(s->maps.rss_mms, 1);
 		bpf_map__set_max_entries(s->maps.rss_stacks, 1);
@@ -85,6 +103,19 @@ static int read_targets(struct kern *k)
 	return err;
 }
 
+/* First: an event with an address that is not its own's is worse than one without. Without them the rest goes on. */
+static void attach_faults(struct kern *k)
+{
+	struct memprobe_bpf *s = k->skel;
+
+	if (!k->rss_faults)
+		return;
+	s->links.rss_fault_kernel = bpf_program__attach(s->progs.rss_fault_kernel);
+	s->links.rss_fault = s->links.rss_fault_kernel ? bpf_program__attach(s->progs.rss_fault) : NULL;
+	if (!s->links.rss_fault)
+		log_debug("addresses of page faults: %s", strerror(errno));
+}
+
 void rss_arm(struct kern *k)
 {
 	int err = 0;
@@ -92,6 +123,7 @@ void rss_arm(struct kern *k)
 	if (!k->rss)
 		return;
 	__atomic_store_n(&k->skel->bss->rss_armed, 1, __ATOMIC_SEQ_CST);
+	attach_faults(k);
 	err = read_targets(k);
 	if (!err) {
 		k->rss_link = bpf_program__attach(program_of(k));
@@ -110,6 +142,11 @@ void rss_close(struct kern *k)
 		k->skel->bss->rss_armed = 0;
 	bpf_link__destroy(k->rss_link);
 	k->rss_link = NULL;
+	if (k->skel) {
+		bpf_link__destroy(k->skel->links.rss_fault);
+		bpf_link__destroy(k->skel->links.rss_fault_kernel);
+		k->skel->links.rss_fault = k->skel->links.rss_fault_kernel = NULL;
+	}
 	k->rss = false;
 }
 
@@ -163,6 +200,38 @@ int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx)
 void kern_set_rss_every(struct kern *k, uint32_t pages)
 {
 	__atomic_store_n(&k->skel->data->rss_every, pages, __ATOMIC_RELAXED);
+}
+
+struct rss_place_call {
+	kern_rss_place_fn fn;
+	void *ctx;
+};
+
+static void one_rss_place(void *ctx, const void *key, const void *value)
+{
+	struct rss_place_call *c = ctx;
+
+	c->fn(c->ctx, key, value);
+}
+
+int kern_read_rss_places(struct kern *k, kern_rss_place_fn fn, void *ctx)
+{
+	struct rss_place_call c = { fn, ctx };
+
+	return k->rss && k->rss_faults ? drain_map(k->skel->maps.rss_places, one_rss_place, &c) : 0;
+}
+
+void kern_drop_rss_places(struct kern *k, const struct mp_rss_place *v, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && k->rss; i++)
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_places), &v[i]);
+}
+
+size_t kern_most_rss_places(const struct kern *k)
+{
+	return k->rss && k->rss_faults ? bpf_map__max_entries(k->skel->maps.rss_places) : 0;
 }
 
 struct rss_now_call {

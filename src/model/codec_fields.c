@@ -99,11 +99,13 @@ static const struct codec_field figure_rows[] = {
 	ROW(struct codec_figure, plane, FIELD_ENUM, STACK_PLANE_NR),
 	FIGURE(reserved_bytes, FIELD_BYTES),
 	FIGURE(peak_bytes, FIELD_BYTES),      FIGURE(peak_blocks, FIELD_BYTES),
+	FIGURE(given_back_bytes, FIELD_BYTES), FIGURE(resident_bytes, FIELD_BYTES),
+	FIGURE(toucher, FIELD_NUMBER),	      FIGURE(toucher_bytes, FIELD_BYTES),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 192); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 224); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -334,6 +336,10 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.reserved_bytes = s->reserved_bytes,
 		.peak_bytes = s->peak_bytes,
 		.peak_blocks = s->peak_blocks,
+		.given_back_bytes = s->given_back_bytes,
+		.resident_bytes = s->resident_bytes,
+		.toucher = s->toucher,
+		.toucher_bytes = s->toucher_bytes,
 	};
 }
 
@@ -354,6 +360,10 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->reserved_bytes = f->reserved_bytes;
 	s->peak_bytes = f->peak_bytes;
 	s->peak_blocks = f->peak_blocks;
+	s->given_back_bytes = f->given_back_bytes;
+	s->resident_bytes = f->resident_bytes;
+	s->toucher = f->toucher;
+	s->toucher_bytes = f->toucher_bytes;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

@@ -80,6 +80,7 @@ struct codec_figure {
 	enum stack_plane plane;
 	uint64_t reserved_bytes;
 	uint64_t peak_bytes, peak_blocks;
+	uint64_t given_back_bytes, resident_bytes, toucher, toucher_bytes;
 };
 
 struct codec_figure codec_figure_of(const struct profile_stack *s);

@@ -226,7 +226,7 @@ uint64_t stack_metric(const struct profile_stack *s, enum profile_metric m)
 	case METRIC_PEAK_BYTES:
 		return s->peak_bytes;
 	case METRIC_RSS_BYTES:
-		return s->touched_bytes;
+		return stack_touched_bytes(s);
 	case METRIC_NR:
 		break;
 	}
@@ -266,9 +266,9 @@ void profile_metric_view(struct profile *view, const struct profile *p, enum pro
 		struct profile_stack *s = &view->stacks[i];
 
 		*s = p->stacks[i];
-		s->live_bytes = m == METRIC_PEAK_BYTES ? s->peak_bytes : s->touched_bytes;
+		s->live_bytes = m == METRIC_PEAK_BYTES ? s->peak_bytes : stack_touched_bytes(s);
 		s->live_blocks = m == METRIC_PEAK_BYTES ? s->peak_blocks :
-							  (s->touched_bytes + VIEW_PAGE_BYTES - 1) / VIEW_PAGE_BYTES;
+							  (s->live_bytes + VIEW_PAGE_BYTES - 1) / VIEW_PAGE_BYTES;
 		s->t = (struct profile_totals){ .alloc_bytes = s->live_bytes, .alloc_blocks = s->live_blocks };
 		s->early_blocks = s->early_alive = s->old_bytes = s->old_blocks = 0;
 	}

@@ -90,6 +90,10 @@ struct profile_stack {
 	enum stack_plane plane;
 	uint64_t reserved_bytes; /* STACK_VM: mapped without access (PROT_NONE), not in live_bytes */
 	uint64_t peak_bytes, peak_blocks; /* that lived at profile.peak */
+	uint64_t given_back_bytes; /* of touched_bytes: not there any more, as far as that was looked at */
+	/* of its live blocks: on pages that are resident or swapped out, when that was looked at (as untouched_bytes) */
+	uint64_t resident_bytes;
+	uint64_t toucher, toucher_bytes; /* id of the stack that touched most of those first (may be this one), and how much; 0: not known */
 };
 
 /* The innermost frame of a stack of STACK_VM. */
@@ -270,6 +274,12 @@ static inline uint64_t stack_net_bytes(const struct profile_stack *s)
 	return s->live_bytes > s->old_bytes ? s->live_bytes - s->old_bytes : 0;
 }
 
+/* What it touched first and is still there, as far as is known. */
+static inline uint64_t stack_touched_bytes(const struct profile_stack *s)
+{
+	return s->touched_bytes > s->given_back_bytes ? s->touched_bytes - s->given_back_bytes : 0;
+}
+
 static inline bool stack_is_heap(const struct profile_stack *s)
 {
 	return s->plane == STACK_HEAP;
@@ -312,7 +322,7 @@ enum profile_metric {
 	METRIC_LIVE_BLOCKS,
 	METRIC_ALLOC_BYTES,
 	METRIC_ALLOC_BLOCKS,
-	METRIC_RSS_BYTES, /* what became resident at a stack */
+	METRIC_RSS_BYTES, /* what became resident at a stack, and is (stack_touched_bytes) */
 	METRIC_PEAK_BYTES, /* live when most lived */
 	METRIC_NR
 };

@@ -285,7 +285,7 @@ static void add_total(struct buf *out, const struct flame *f)
 	else if (f->metric == METRIC_PEAK_BYTES)
 		buf_adds(out, " live when most lived");
 	else if (f->metric == METRIC_RSS_BYTES)
-		buf_adds(out, " first touched since the attach, given back or not");
+		buf_adds(out, " first touched since the attach, less what was seen to be given back");
 	else
 		buf_adds(out, " allocated since the attach, freed again or not");
 }

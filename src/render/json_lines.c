@@ -56,10 +56,25 @@ static void add_touched(struct buf *out, const struct ordered_stack *s)
 		json_add_uint(out, "rss_bytes", s->touched_bytes);
 	if (s->touched_file_bytes)
 		json_add_uint(out, "rss_file_bytes", s->touched_file_bytes);
+	if (s->given_back_bytes)
+		json_add_uint(out, "rss_given_back_bytes", s->given_back_bytes);
 	if (s->untouched_bytes)
 		json_add_uint(out, "untouched_bytes", s->untouched_bytes);
+	if (s->resident_bytes)
+		json_add_uint(out, "resident_bytes", s->resident_bytes);
 	if (s->peak_bytes)
 		json_add_uint(out, "peak_bytes", s->peak_bytes);
+}
+
+/* Who touched the memory of its live blocks first: most of it, and how much. */
+static void add_toucher(struct buf *out, const struct profile *p, const struct ordered_stack *o)
+{
+	uint32_t at = o->toucher ? profile_find_stack(p, o->toucher) : UINT32_MAX;
+
+	if (at == UINT32_MAX)
+		return;
+	json_add_text(out, "touched_by", own_frame_name(p, &p->stacks[at]));
+	json_add_uint(out, "touched_by_bytes", o->toucher_bytes);
 }
 
 /* First touches of a process, and what gave memory back. */
@@ -324,6 +339,7 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 	add_figures(out, o);
 	add_deviations(out, &o->t);
 	add_touched(out, o);
+	add_toucher(out, p, o);
 	if (s->plane == STACK_VM) {
 		json_add_text(out, "plane", "vm");
 		json_add_uint(out, "reserved_bytes", o->reserved_bytes);

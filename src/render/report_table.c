@@ -214,7 +214,7 @@ static void add_net(struct buf *text, const struct stack_table *t)
 	char made[16], gone[16];
 
 	if (!shows_live(t->o)) {
-		buf_adds(text, is_rss(t->o)		   ? "first touched in the window" :
+		buf_adds(text, is_rss(t->o)		   ? "first touched in the window and still there" :
 				t->o->metric == METRIC_PEAK_BYTES ? "live when most lived" :
 								    "allocated in the window");
 		return;

@@ -137,7 +137,7 @@ uint64_t ordered_stack_metric(const struct ordered_stack *s, enum profile_metric
 	case METRIC_ALLOC_BLOCKS:
 		return s->t.alloc_blocks;
 	case METRIC_RSS_BYTES:
-		return s->touched_bytes;
+		return s->touched_bytes > s->given_back_bytes ? s->touched_bytes - s->given_back_bytes : 0;
 	default:
 		return s->live_bytes;
 	}
@@ -169,6 +169,12 @@ void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
 	sum->touched_file_bytes += s->touched_file_bytes;
 	sum->untouched_bytes += s->untouched_bytes;
 	sum->reserved_bytes += s->reserved_bytes;
+	sum->given_back_bytes += s->given_back_bytes;
+	sum->resident_bytes += s->resident_bytes;
+	if (s->toucher_bytes > sum->toucher_bytes) {
+		sum->toucher = s->toucher;
+		sum->toucher_bytes = s->toucher_bytes;
+	}
 }
 
 static bool has_figures(const struct profile_stack *s)
@@ -184,7 +190,8 @@ static bool has_touched(const struct profile_stack *s)
 static struct ordered_stack alone(const struct profile_stack *s)
 {
 	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t, s->touched_bytes,
-				       s->touched_file_bytes, s->untouched_bytes, s->reserved_bytes, s->peak_bytes };
+				       s->touched_file_bytes, s->untouched_bytes, s->reserved_bytes, s->peak_bytes,
+				       s->given_back_bytes, s->resident_bytes, s->toucher, s->toucher_bytes };
 }
 
 void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o)

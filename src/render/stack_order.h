@@ -19,6 +19,7 @@ struct ordered_stack {
 	uint64_t live_bytes, live_blocks;
 	struct profile_totals t;
 	uint64_t touched_bytes, touched_file_bytes, untouched_bytes, reserved_bytes, peak_bytes;
+	uint64_t given_back_bytes, resident_bytes, toucher, toucher_bytes; /* the toucher of most of one of them */
 };
 
 struct stack_order {

@@ -135,6 +135,29 @@ def planes_together(t):
 
 
 @test
+def joined(t):
+    """Allocated by one, touched by another: the block, the mapping and who touched them, less what was given back."""
+    p, truths, pid, rollup, err = profile(["handed"], "-P", "heap,vm,rss")
+    truth = truths["handed"]
+    owners = {"block": [o for o, frames in p.stacks if has_function(frames, "s_make") and o["live_bytes"]],
+              "mapping": [o for o, frames in p.stacks if has_function(frames, "do_handed") and "[mmap]" in frames]}
+    for what, stacks in owners.items():
+        t.equal(f"a_{what}__is_resident_as_far_as_the_page_tables_hold_it", sum(o.get("resident_bytes", 0) for o in stacks),
+                truth[what])
+        t.equal(f"the_rest_of_a_{what}__was_never_touched__or_is_given_back", sum(o.get("untouched_bytes", 0) for o in stacks),
+                sum(o["live_bytes"] for o in stacks) - truth[what])
+    if not any("touched_by" in o for o, _ in p.stacks):
+        return t.skip("who_touched_a_block", "this kernel does not tell the addresses of page faults")
+    for what, stacks in owners.items():
+        t.equal(f"who_touched_the_{what}__is_named", {o.get("touched_by") for o in stacks}, {"s_write"})
+    if not SLACK: # else one page of 64 is known
+        t.equal("what_the_one_touched_of_the_other_s_memory__is_counted_to_the_page",
+                [sum(o["touched_by_bytes"] for o in owners[what]) // PAGE for what in ("block", "mapping")], [200, 150])
+        back = p.pages("s_fill", "rss_given_back_bytes")
+        t.equal("what_was_given_back__is_taken_from_who_touched_it", (p.pages("s_fill"), back), (500, 150))
+
+
+@test
 def formats(t):
     with Target("touches") as target, \
             Memprobe("-d", 0, "-P", "rss", "-p", target.pid, "-m", "rss-bytes") as m:

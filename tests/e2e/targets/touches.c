@@ -127,6 +127,21 @@ SITE char *s_block(size_t bytes, size_t touched)
 	return p;
 }
 
+SITE char *s_make(size_t bytes)
+{
+	char *p = malloc(bytes);
+
+	CHECK(p);
+	NO_TAIL();
+	return p;
+}
+
+SITE void s_fill(char *p, size_t pages)
+{
+	s_write(p, pages);
+	NO_TAIL();
+}
+
 /* ---- cases ---- */
 
 static void do_write(void)
@@ -261,6 +276,25 @@ static void do_blocks(void)
 	result(0, 0);
 }
 
+/*
+ * One makes a block of 1000 pages and a mapping of 500, another touches 300 and 200 of them and gives 100 and 50 back. The
+ * block is a mapping of its own, whose first page malloc has touched.
+ */
+static void do_handed(void)
+{
+	char *p = s_make(1000 * PAGE), *pages = (char *)(((unsigned long)p + PAGE - 1) & ~(PAGE - 1)), *q;
+
+	CHECK(!madvise(pages, 999 * PAGE, MADV_NOHUGEPAGE));
+	s_fill(pages, 300);
+	CHECK(!madvise(pages + 100 * PAGE, 100 * PAGE, MADV_DONTNEED));
+	q = map(500, 0);
+	s_fill(q, 200);
+	CHECK(!munmap(q, 50 * PAGE));
+	say("value block %ld", present(pages, 999) * (long)PAGE + (pages - p));
+	say("value mapping %ld", present(q + 50 * PAGE, 450) * (long)PAGE);
+	result(500, present(pages, 999) + present(q + 50 * PAGE, 450));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -268,7 +302,7 @@ static const struct {
 	{ "write", do_write }, { "zero page", do_zero_page }, { "read call", do_read_call }, { "populate", do_populate },
 	{ "mlock", do_mlock }, { "huge", do_huge },	      { "shared", do_shared },	     { "dontneed", do_dontneed },
 	{ "munmap", do_munmap }, { "free", do_free },	      { "brk", do_brk },	     { "fork", do_fork },
-	{ "blocks", do_blocks },
+	{ "blocks", do_blocks }, { "handed", do_handed },
 };
 
 static int find(const char *name)
