@@ -10,6 +10,7 @@
 
 #include "alloc/allocator.h"
 #include "app/bridge_internal.h"
+#include "app/holders_look.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -435,5 +436,7 @@ int collector_bridge(struct collector *c)
 		free(since[i].v);
 		address_set_release(&since[i].set);
 	}
+	if (!err && !p->final)
+		err = holders_now(c);
 	return err ? err : resident_join(c);
 }

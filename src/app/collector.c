@@ -12,6 +12,7 @@
 #include "alloc/allocator.h"
 #include "app/collector_internal.h"
 #include "app/debuginfod.h"
+#include "app/holders_look.h"
 #include "app/managed.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -64,6 +65,7 @@ void collector_free(struct collector *c)
 	table_release(&c->recent_of_pid);
 	table_release(&c->gen_of_pid);
 	symbolizer_free(c->symbolizer);
+	holders_release(c);
 	managed_free(c->managed);
 	evidence_release(c);
 	vm_plane_release(&c->vm);

@@ -55,6 +55,7 @@ struct collector {
 	const char *proc_root;
 	struct symbolizer *symbolizer;
 	struct managed *managed;
+	struct holders_first *holders_first; /* holders_look.c; NULL: nobody knows any */
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	struct windows windows;

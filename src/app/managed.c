@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/holders_look.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -96,6 +97,7 @@ static void found(struct collector *c, struct managed_process *p)
 	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
+	holders_at_attach(c, p->gen, p->runtime);
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
 		return;
 	words.kind = r->ops->kind;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/collector_internal.h"
+#include "app/holders_look.h"
 #include "app/managed.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -333,5 +334,7 @@ int collector_snapshot(struct collector *c, bool final)
 			facts_read(c, &p->procs[i], &p->procs[i].now);
 	managed_count_collections(c);
 	fill_cost(c);
+	if (!err && final)
+		err = holders_now(c); /* the verdict asks for it */
 	return err || !final ? err : evidence_collect(c);
 }

@@ -146,7 +146,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.least_share, FIELD_FLOAT, 0),
 	FACT(has_verdict, FIELD_ENUM, 2),
 	FACT(verdict.word, FIELD_ENUM, TREND_LEAK + 1),
-	FACT(verdict.doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	FACT(verdict.doubt, FIELD_ENUM, DOUBT_HELD + 1),
 	FACT(verdict.is_strong, FIELD_ENUM, 2),
 	FACT(verdict.by_heap, FIELD_ENUM, 2),
 	FACT(verdict.rate, FIELD_FLOAT, 0),
@@ -170,7 +170,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(machine.full_low_s, FIELD_FLOAT, 0),
 	FACT(machine.full_high_s, FIELD_FLOAT, 0),
 	FACT(machine.used.word, FIELD_ENUM, TREND_LEAK + 1),
-	FACT(machine.used.doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	FACT(machine.used.doubt, FIELD_ENUM, DOUBT_HELD + 1),
 	FACT(machine.n_processes, FIELD_NUMBER, 0),
 	FACT(machine.n_came, FIELD_NUMBER, 0),
 	FACT(machine.n_went, FIELD_NUMBER, 0),
@@ -186,6 +186,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(blind.site_rate, FIELD_FLOAT, 0),
 	FACT(blind.memory_rate, FIELD_FLOAT, 0),
 	FACT(peak.time_ns, FIELD_NUMBER, 0), FACT(peak.live_bytes, FIELD_BYTES, 0), FACT(peak.live_blocks, FIELD_BYTES, 0),
+	FACT(holders.is_there, FIELD_ENUM, 2), FACT(holders.has_first, FIELD_ENUM, 2), FACT(holders.proc, FIELD_PROC, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -268,7 +269,7 @@ static const struct codec_field machine_row_rows[] = {
 	MACHINE_ROW(full_s, FIELD_FLOAT, 0),
 	MACHINE_ROW(age_s, FIELD_FLOAT, 0),
 	MACHINE_ROW(word, FIELD_ENUM, TREND_LEAK + 1),
-	MACHINE_ROW(doubt, FIELD_ENUM, DOUBT_COLLECTED + 1),
+	MACHINE_ROW(doubt, FIELD_ENUM, DOUBT_HELD + 1),
 	MACHINE_ROW(has_ended, FIELD_ENUM, 2),
 	MACHINE_ROW(worker_pid, FIELD_NUMBER, 0),
 	MACHINE_ROW(worker_growth, FIELD_NUMBER, 0),
@@ -317,6 +318,28 @@ static const struct codec_field survivor_rows[] = {
 
 const struct codec_table codec_survivors = TABLE(struct survivor_row, survivor_rows);
 IS_AS_LISTED(struct survivor_row, 40);
+
+#define HOLDER(member, kind) ROW(struct holder_row, member, kind, 0)
+#define HOLDER_LOOKS(member) HOLDER(member[0], FIELD_BYTES), HOLDER(member[1], FIELD_BYTES)
+
+static const struct codec_field holder_rows[] = {
+	HOLDER(id, FIELD_NUMBER),     HOLDER(name, FIELD_STRING),	 HOLDER_LOOKS(holders),	    HOLDER_LOOKS(heap_bytes),
+	HOLDER_LOOKS(old_heap_bytes), HOLDER_LOOKS(binaries), HOLDER_LOOKS(binary_bytes),
+};
+
+const struct codec_table codec_holders = TABLE(struct holder_row, holder_rows);
+IS_AS_LISTED(struct holder_row, 96);
+
+#define HOLDER_SITE(member, kind) ROW(struct holder_site, member, kind, 0)
+
+static const struct codec_field holder_site_rows[] = {
+	HOLDER_SITE(stack, FIELD_NUMBER),      HOLDER_SITE(bytes, FIELD_BYTES),	       HOLDER_SITE(blocks, FIELD_BYTES),
+	HOLDER_SITE(held_bytes, FIELD_BYTES),  HOLDER_SITE(held_blocks, FIELD_BYTES),  HOLDER_SITE(holders, FIELD_BYTES),
+	HOLDER_SITE(old_holders, FIELD_BYTES), HOLDER_SITE(half_age_ms, FIELD_NUMBER),
+};
+
+const struct codec_table codec_holder_sites = TABLE(struct holder_site, holder_site_rows);
+IS_AS_LISTED(struct holder_site, 64);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

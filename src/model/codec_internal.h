@@ -68,7 +68,7 @@ extern const struct codec_table codec_steps;   /* struct profile_step */
 extern const struct codec_table codec_marks;   /* struct profile_mark */
 extern const struct codec_table codec_bridges; /* struct bridge */
 extern const struct codec_table codec_machine_rows, codec_machine_groups;
-extern const struct codec_table codec_lifetimes, codec_survivors;
+extern const struct codec_table codec_lifetimes, codec_survivors, codec_holders, codec_holder_sites;
 
 /* Figures of a stack. Unfiltered, live is what the totals say, and the differences are 0. */
 struct codec_figure {

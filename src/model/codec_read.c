@@ -258,6 +258,36 @@ static void read_lifetimes(struct reader *r, struct codec_in *in, const struct c
 			   (l->survivors[i].stack != LIFETIMES_REST && l->survivors[i].stack >= p->n_stacks);
 }
 
+/* The first fields of it are facts. */
+static void read_holders(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
+{
+	struct holders *h = &r->p->holders;
+	size_t i;
+
+	memset(&h->all, 0, sizeof(h->all));
+	memset(h->rows, 0, sizeof(h->rows));
+	memset(h->names, 0, sizeof(h->names));
+	memset(h->sites, 0, sizeof(h->sites));
+	h->n_rows = h->n_names = h->n_sites = 0;
+	if (in->p == in->end) {
+		h->is_there = false;
+		return;
+	}
+	codec_records_read(&r->column, in, &codec_holders, &h->all, 1, bounds);
+	h->n_rows = read_count(in, HOLDERS_ROWS);
+	codec_records_read(&r->column, in, &codec_holders, h->rows, h->n_rows, bounds);
+	h->n_names = read_count(in, HOLDERS_NAMES);
+	codec_records_read(&r->column, in, &codec_holders, h->names, h->n_names, bounds);
+	h->n_sites = read_count(in, HOLDERS_SITES);
+	codec_records_read(&r->column, in, &codec_holder_sites, h->sites, h->n_sites, bounds);
+	for (i = 0; i < h->n_sites; i++)
+		in->bad |= h->sites[i].stack >= r->p->n_stacks;
+	in->bad |= (h->is_there && h->proc >= bounds->n_procs) || !codec_sums_fit(&codec_holders, &h->all, 1) ||
+		   !codec_sums_fit(&codec_holders, h->rows, h->n_rows) ||
+		   !codec_sums_fit(&codec_holders, h->names, h->n_names) ||
+		   !codec_sums_fit(&codec_holder_sites, h->sites, h->n_sites);
+}
+
 static void read_facts(struct reader *r, struct codec_in *in)
 {
 	struct codec_bounds bounds = bounds_of(r);
@@ -278,6 +308,7 @@ static void read_facts(struct reader *r, struct codec_in *in)
 	read_bridges(r, in, &bounds);
 	read_machine(r, in, &bounds);
 	read_lifetimes(r, in, &bounds);
+	read_holders(r, in, &bounds);
 	p->window_ns = r->snap.window_ns;
 	p->wall_time_ns = r->snap.wall_time_ns;
 	p->final = r->snap.final;

@@ -335,6 +335,17 @@ static void put_figures(struct codec_writer *w, const struct profile *p, size_t 
 	}
 }
 
+static void put_holders(struct codec_writer *w, const struct holders *h)
+{
+	codec_records_add(&w->column, &w->plain, &codec_holders, NULL, &h->all, 1);
+	codec_add_number(&w->plain, h->n_rows);
+	codec_records_add(&w->column, &w->plain, &codec_holders, NULL, h->rows, h->n_rows);
+	codec_add_number(&w->plain, h->n_names);
+	codec_records_add(&w->column, &w->plain, &codec_holders, NULL, h->names, h->n_names);
+	codec_add_number(&w->plain, h->n_sites);
+	codec_records_add(&w->column, &w->plain, &codec_holder_sites, NULL, h->sites, h->n_sites);
+}
+
 static void put_facts(struct codec_writer *w, const struct profile *p)
 {
 	uint64_t n = 0;
@@ -365,6 +376,7 @@ static void put_facts(struct codec_writer *w, const struct profile *p)
 	codec_records_add(&w->column, &w->plain, &codec_lifetimes, NULL, p->lifetimes.rows, p->lifetimes.n);
 	codec_add_number(&w->plain, p->lifetimes.n_survivors);
 	codec_records_add(&w->column, &w->plain, &codec_survivors, NULL, p->lifetimes.survivors, p->lifetimes.n_survivors);
+	put_holders(w, &p->holders);
 	put_section(w, KIND_FACT);
 }
 

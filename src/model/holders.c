@@ -98,19 +98,55 @@ void holders_join(struct holders *h, const struct holder *before, size_t n_befor
 	h->n_names = take(h->names, HOLDERS_NAMES, &names);
 }
 
-enum holder_advice holder_advice_of(const struct holders *h, const struct holder_site *s)
+/* The block that it collects for comes on top; a block may be twice as long as what is used of it. */
+static bool keeps(uint64_t bytes, uint64_t blocks, uint64_t holders)
 {
-	uint64_t mean, each;
+	return bytes / holders > 2 * HOLDER_GATHERS_BYTES + bytes / blocks;
+}
 
-	if (!h->has_first || !s->held_blocks || s->holders < ADVICE_HOLDERS || s->held_bytes < ADVICE_BYTES ||
-	    (double)s->old_holders < LONG_LIVED * (double)s->holders)
+/* About as many of them as before. */
+static bool is_flat(const struct holder_row *r)
+{
+	return (double)r->holders[0] > LONG_LIVED * (double)r->holders[1] && (double)r->holders[1] > LONG_LIVED * (double)r->holders[0];
+}
+
+/* Of one name: by the census alone, which sees all. */
+static enum holder_advice of_name(const struct holders *h, const struct holder_row *r)
+{
+	if (r->holders[1] < ADVICE_HOLDERS || !is_flat(r) || r->binary_bytes[1] < r->binary_bytes[0] + ADVICE_BYTES ||
+	    r->binary_bytes[1] < r->binaries[1] * ADVICE_BLOCK_BYTES)
 		return HOLDER_ADVICE_NONE;
-	mean = s->held_bytes / s->held_blocks;
-	each = s->held_bytes / s->holders;
-	if (mean < ADVICE_BLOCK_BYTES)
+	if (keeps(r->binary_bytes[1], r->binaries[1], r->holders[1]))
+		return HOLDER_KEEPS;
+	return h->n_sites && h->sites[0].half_age_ms >= IDLE_MS ? HOLDER_UNCOLLECTED : HOLDER_ADVICE_NONE;
+}
+
+/* Processes of many names. */
+static enum holder_advice of_site(const struct holder_site *s)
+{
+	if (s->holders < ADVICE_HOLDERS || s->held_bytes < ADVICE_BYTES ||
+	    (double)s->old_holders < LONG_LIVED * (double)s->holders || s->held_bytes < s->held_blocks * ADVICE_BLOCK_BYTES)
 		return HOLDER_ADVICE_NONE;
-	/* the block that it collects for comes on top; a block may be twice as long as what is used of it */
-	if (each > 2 * HOLDER_GATHERS_BYTES + mean)
+	if (keeps(s->held_bytes, s->held_blocks, s->holders))
 		return HOLDER_KEEPS;
 	return s->half_age_ms >= IDLE_MS ? HOLDER_UNCOLLECTED : HOLDER_ADVICE_NONE;
+}
+
+enum holder_advice holder_advice_of(const struct holders *h, uint64_t *grown_bytes)
+{
+	enum holder_advice a = HOLDER_ADVICE_NONE;
+	size_t i;
+
+	*grown_bytes = 0;
+	if (!h->is_there || !h->has_first)
+		return a;
+	for (i = 0; i < h->n_names && !a; i++) {
+		a = of_name(h, &h->names[i]);
+		*grown_bytes = h->names[i].binary_bytes[1] - h->names[i].binary_bytes[0];
+	}
+	for (i = 0; i < h->n_sites && !a; i++) {
+		a = of_site(&h->sites[i]);
+		*grown_bytes = h->sites[i].held_bytes;
+	}
+	return a;
 }

@@ -65,7 +65,7 @@ void holders_join(struct holders *h, const struct holder *before, size_t n_befor
 
 uint64_t holder_row_bytes(const struct holder_row *r, int look);
 
-/* What the binaries of a place say. */
+/* What the binaries of processes of one name say; where names tell nothing, those of one place. */
 enum holder_advice {
 	HOLDER_ADVICE_NONE = 0,
 	HOLDER_UNCOLLECTED, /* each holds no more than it may gather before it collects, and none was made lately */
@@ -75,6 +75,7 @@ enum holder_advice {
 /* A process of the BEAM collects when its binaries have grown by so many bytes: min_bin_vheap_size is 46422 words. */
 #define HOLDER_GATHERS_BYTES (46422ULL * 8)
 
-enum holder_advice holder_advice_of(const struct holders *h, const struct holder_site *s);
+/* And by how much what it is about has grown. */
+enum holder_advice holder_advice_of(const struct holders *h, uint64_t *grown_bytes);
 
 #endif

@@ -101,6 +101,15 @@ bool profile_collections(const struct profile *p, uint64_t *n)
 	return found;
 }
 
+/* Most of what it grew by is garbage of processes that have had no reason to collect. */
+static bool is_uncollected(const struct profile *p)
+{
+	double growth = p->verdict.rate * (double)p->window_ns / (double)NS_PER_S;
+	uint64_t grown;
+
+	return holder_advice_of(&p->holders, &grown) == HOLDER_UNCOLLECTED && (double)grown > growth / 2;
+}
+
 void profile_judge(struct profile *p)
 {
 	struct verdict_input in = {
@@ -124,5 +133,10 @@ void profile_judge(struct profile *p)
 	for (i = 0; i < MP_LOSS_NR; i++)
 		in.lost_bytes += (double)p->losses[i].bytes;
 	verdict_of(&in, &p->verdict);
+	if (p->verdict.word >= TREND_GROWING && is_uncollected(p)) {
+		p->verdict.word = TREND_UNDECIDED;
+		p->verdict.doubt = DOUBT_HELD;
+		p->verdict.need_s = 0;
+	}
 	p->has_verdict = true;
 }

@@ -26,6 +26,7 @@
 #include "bpf/memprobe.h"
 #include "model/blind.h"
 #include "model/bridge.h"
+#include "model/holders.h"
 #include "model/ladder.h"
 #include "model/lifetimes.h"
 #include "model/limit.h"
@@ -229,6 +230,7 @@ struct profile {
 	struct bridge bridges[PROFILE_MAX_BRIDGES]; /* of few processes only */
 	size_t n_bridges;
 	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */
+	struct holders holders; /* of the first process with a runtime that has such */
 	struct series heap, memory; /* live less frees of older blocks; anonymous + shared + swapped; of all processes */
 	struct blind blind; /* with the verdict */
 	bool has_verdict;

@@ -50,6 +50,7 @@ enum trend_doubt {
 	DOUBT_SHORT,     /* the window */
 	DOUBT_NOISE,     /* growth could hide in it */
 	DOUBT_COLLECTED, /* garbage is collected too seldom to tell */
+	DOUBT_HELD,	 /* most of the growth is what idle holders have not collected (holders.h) */
 };
 
 struct growth {

@@ -109,6 +109,9 @@ void report_add_lifetime(struct buf *out, const struct profile *p, const struct 
 void report_targets(struct buf *out, const struct report *r);
 void report_window(struct buf *out, const struct report *r);
 
+/* report_holders.c: Erlang processes and the binaries that they hold */
+void report_holders(struct buf *out, const struct report *r);
+
 /* report_rss.c: what was touched, given back, never touched */
 void report_rss(struct buf *out, const struct report *r);
 

@@ -194,6 +194,7 @@ static void add_doubt(struct buf *out, const struct profile *p)
 		[DOUBT_NONE] = "the window was too short",
 		[DOUBT_SHORT] = "the window was too short",
 		[DOUBT_NOISE] = "its ups and downs are larger than a growth that matters",
+		[DOUBT_HELD] = "it looks uncollected, not leaked: large binaries of idle Erlang processes",
 		[DOUBT_COLLECTED] = "fewer than 3 collections of garbage were seen: growth may be garbage",
 	};
 	const struct verdict *v = &p->verdict;
@@ -204,7 +205,8 @@ static void add_doubt(struct buf *out, const struct profile *p)
 			 n == 1 ? "" : "s");
 	else
 		buf_addf(out, ": %s", texts[v->doubt]);
-	buf_addf(out, ": -d %.0f%s", v->need_s < 120 ? v->need_s : v->need_s / 60,
+	if (v->need_s > 0)
+		buf_addf(out, ": -d %.0f%s", v->need_s < 120 ? v->need_s : v->need_s / 60,
 		 v->need_s < 120 ? "" : "m");
 }
 

@@ -5,25 +5,10 @@ Erlang on a living node without flags: what ERTS takes memory for, the process a
 program knows of itself and what erlang:process_info tells. And the ways in which such programs keep memory, apart.
 """
 import os
-import shutil
 import subprocess
 
-from harness import BUILD, HERE, MEMPROBE, TARGETS, Memprobe, Skip, Target, main, sum_of, test
-
-WORKERS, REQUESTS = 40, 400
-
-
-class Node(Target):
-    """An Erlang node that runs feed.erl."""
-
-    def __init__(self, mode, workers=WORKERS, requests=REQUESTS):
-        erl, erlc = shutil.which("erl"), shutil.which("erlc")
-        if not erl or not erlc:
-            raise Skip("no Erlang")
-        os.makedirs(TARGETS, exist_ok=True)
-        subprocess.run([erlc, "-o", TARGETS, os.path.join(HERE, "targets", "feed.erl")], check=True)
-        self.erl = [erl, "-noshell", "-pa", TARGETS, "-run", "feed", "main", mode, str(workers), str(requests)]
-        super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp"})
+from erlang_node import REQUESTS, WORKERS, Node
+from harness import BUILD, MEMPROBE, Memprobe, Skip, main, sum_of, test
 
 
 def run(mode, metric, **node):

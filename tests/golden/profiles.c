@@ -265,6 +265,23 @@ static void add_rich_planes(struct profile *p)
 	s->reserved_bytes = 65536;
 }
 
+/* Erlang processes at two looks, and a place whose binaries they hold. */
+static void make_holders(struct profile *p)
+{
+	const uint32_t worker = profile_string(p, "feed:worker/2"), logger = profile_string(p, "logger");
+	const struct holder before[] = { { .id = 90, .name = worker, .heap_bytes = 4000 } };
+	const struct holder now[] = { { .id = 90, .name = worker, .heap_bytes = 4000, .old_heap_bytes = 700, .binaries = 2,
+					.binary_bytes = 300000 },
+				      { .id = 5 << 15 | 91, .name = worker, .heap_bytes = 3000 },
+				      { .id = 40, .name = logger, .heap_bytes = 20000 } };
+
+	holders_join(&p->holders, before, 1, now, 3);
+	p->holders.proc = 1;
+	p->holders.sites[p->holders.n_sites++] = (struct holder_site){ .stack = 2, .bytes = 450000, .blocks = 3, .held_bytes = 300000,
+								       .held_blocks = 2, .holders = 1, .old_holders = 1,
+								       .half_age_ms = 41000 };
+}
+
 void make_rich(struct profile *p)
 {
 	make_common(p);
@@ -304,6 +321,7 @@ void make_rich(struct profile *p)
 	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ 2, 0, 300, 3, 900, 9 };
 	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ 2, 2, 100, 1, 0, 0 };
 	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ LIFETIMES_REST, 1, 60, 1, 70, 2 };
+	make_holders(p);
 }
 
 /*

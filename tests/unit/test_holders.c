@@ -63,37 +63,48 @@ static void of_many_holders__those_with_most_have_rows(void **state)
 
 #define KB 1000ULL
 
-static enum holder_advice advice(struct holder_site s, bool has_first)
+/* Of processes of one name, before and now; half of their binaries are so old. */
+static enum holder_advice advice(uint64_t before, uint64_t now, uint64_t each, uint64_t bytes, uint64_t age_ms)
 {
-	const struct holders h = { .is_there = true, .has_first = has_first };
+	struct holders h = { .is_there = true, .has_first = true, .n_names = 1, .n_sites = 1 };
+	enum holder_advice a;
+	uint64_t grown;
 
-	return holder_advice_of(&h, &s);
+	h.names[0] = (struct holder_row){ .name = WORKER, .holders = { before, now }, .binaries = { 0, now * each },
+					  .binary_bytes = { 0, now * each * bytes } };
+	h.sites[0].half_age_ms = age_ms;
+	a = holder_advice_of(&h, &grown);
+	assert_true(!a || grown == now * each * bytes);
+	h.has_first = false; /* who knows whether they lived long? */
+	assert_int_equal(holder_advice_of(&h, &grown), HOLDER_ADVICE_NONE);
+	return a;
 }
 
 static void advice_is_given_by_what_each_holder_has(void **state)
 {
-	const struct holder_site one_each = { .bytes = 210 * 150 * KB, .blocks = 210, .held_bytes = 210 * 150 * KB,
-					      .held_blocks = 210, .holders = 200, .old_holders = 200, .half_age_ms = 41000 };
-	struct holder_site s = one_each;
+	(void)state;
+	assert_int_equal(advice(200, 200, 1, 150 * KB, 41000), HOLDER_UNCOLLECTED);
+	assert_int_equal(advice(200, 200, 1, 150 * KB, 10), HOLDER_ADVICE_NONE); /* busy: it will collect soon */
+	assert_int_equal(advice(200, 400, 1, 150 * KB, 41000), HOLDER_ADVICE_NONE); /* there are more of them */
+	assert_int_equal(advice(200, 20, 1, 150 * KB, 41000), HOLDER_ADVICE_NONE);
+	assert_int_equal(advice(200, 200, 20, 150 * KB, 41000), HOLDER_KEEPS); /* more than it gathers before it collects */
+	assert_int_equal(advice(200, 200, 20, 150 * KB, 10), HOLDER_KEEPS);
+	assert_int_equal(advice(200, 200, 2000, 1 * KB, 41000), HOLDER_ADVICE_NONE); /* small ones are something else */
+	assert_int_equal(advice(1, 1, 20, 150 * KB, 41000), HOLDER_ADVICE_NONE);     /* one process that keeps a state */
+}
+
+static void where_each_has_a_name_of_its_own__the_place_decides(void **state)
+{
+	struct holders h = { .is_there = true, .has_first = true, .n_sites = 1 };
+	uint64_t grown;
 
 	(void)state;
-	assert_int_equal(advice(s, true), HOLDER_UNCOLLECTED);
-	assert_int_equal(advice(s, false), HOLDER_ADVICE_NONE); /* who knows whether they lived long? */
-	s.half_age_ms = 10; /* busy: it will collect soon */
-	assert_int_equal(advice(s, true), HOLDER_ADVICE_NONE);
-	s = one_each;
-	s.old_holders = 20; /* short-lived processes */
-	assert_int_equal(advice(s, true), HOLDER_ADVICE_NONE);
-	s = one_each;
-	s.held_blocks = 4000; /* twenty each: more than a process gathers before it collects */
-	s.held_bytes = 4000 * 150 * KB;
-	assert_int_equal(advice(s, true), HOLDER_KEEPS);
-	s = one_each;
-	s.held_blocks = 400000; /* small ones are something else */
-	assert_int_equal(advice(s, true), HOLDER_ADVICE_NONE);
-	s = one_each;
-	s.holders = s.old_holders = 1; /* one process that keeps a state */
-	assert_int_equal(advice(s, true), HOLDER_ADVICE_NONE);
+	h.sites[0] = (struct holder_site){ .bytes = 210 * 150 * KB, .blocks = 210, .held_bytes = 210 * 150 * KB, .held_blocks = 210,
+					   .holders = 200, .old_holders = 200, .half_age_ms = 41000 };
+	assert_int_equal(holder_advice_of(&h, &grown), HOLDER_UNCOLLECTED);
+	assert_true(grown == 210 * 150 * KB);
+	h.sites[0].old_holders = 20; /* short-lived processes */
+	assert_int_equal(holder_advice_of(&h, &grown), HOLDER_ADVICE_NONE);
 }
 
 int main(void)
@@ -102,6 +113,7 @@ int main(void)
 		cmocka_unit_test(holders_of_two_looks_are_joined_by_who_they_are),
 		cmocka_unit_test(of_many_holders__those_with_most_have_rows),
 		cmocka_unit_test(advice_is_given_by_what_each_holder_has),
+		cmocka_unit_test(where_each_has_a_name_of_its_own__the_place_decides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 %%   ets    a list of 200 numbers goes into a table for each request
 %%   lists  a list of 5000 numbers is kept in the process for each request
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
+%% A fourth argument: milliseconds to wait after each request.
 -module(feed).
 -export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1]).
 
@@ -45,30 +46,32 @@ worker(Mode, Kept) ->
             worker(Mode, Now)
     end.
 
-ask(_, 0) -> ok;
-ask([W | Ws], N) ->
+ask(_, 0, _) -> ok;
+ask([W | Ws], N, Pause) ->
     W ! {ask, self()},
     receive done -> ok end,
-    ask(Ws ++ [W], N - 1).
+    timer:sleep(Pause),
+    ask(Ws ++ [W], N - 1, Pause).
 
 value(Name, N) -> io:format("value ~s ~b~n", [Name, N]).
 
-loop(Ws, Requests, Tell) ->
+loop(Ws, Requests, Pause, Tell) ->
     case io:get_line("") of
         "go\n" ->
-            ask(Ws, Requests),
+            ask(Ws, Requests, Pause),
             [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws, Tell],
             value(processes, erlang:memory(processes)),
             value(binary, erlang:memory(binary)),
             value(count, erlang:system_info(process_count)),
             io:format("done~n"),
-            loop(Ws, Requests, Tell);
+            loop(Ws, Requests, Pause, Tell);
         _ -> halt(0)
     end.
 
-main([Mode, Workers, Requests]) ->
+main([Mode, Workers, Requests]) -> main([Mode, Workers, Requests, "0"]);
+main([Mode, Workers, Requests, Pause]) ->
     ets:new(cache, [named_table, public]),
     Ws = [spawn(?MODULE, worker, [list_to_atom(Mode), []]) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
-    loop(Ws, list_to_integer(Requests), Mode == "lists").
+    loop(Ws, list_to_integer(Requests), list_to_integer(Pause), Mode == "lists").
