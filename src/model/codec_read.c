@@ -269,10 +269,8 @@ static void read_holders(struct reader *r, struct codec_in *in, const struct cod
 	memset(h->names, 0, sizeof(h->names));
 	memset(h->sites, 0, sizeof(h->sites));
 	h->n_rows = h->n_names = h->n_sites = 0;
-	if (in->p == in->end) {
-		h->is_there = false;
+	if (!h->is_there)
 		return;
-	}
 	codec_records_read(&r->column, in, &codec_holders, &h->all, 1, bounds);
 	h->n_rows = read_count(in, HOLDERS_ROWS);
 	codec_records_read(&r->column, in, &codec_holders, h->rows, h->n_rows, bounds);

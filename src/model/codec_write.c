@@ -337,6 +337,8 @@ static void put_figures(struct codec_writer *w, const struct profile *p, size_t 
 
 static void put_holders(struct codec_writer *w, const struct holders *h)
 {
+	if (!h->is_there)
+		return;
 	codec_records_add(&w->column, &w->plain, &codec_holders, NULL, &h->all, 1);
 	codec_add_number(&w->plain, h->n_rows);
 	codec_records_add(&w->column, &w->plain, &codec_holders, NULL, h->rows, h->n_rows);
