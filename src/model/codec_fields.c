@@ -186,7 +186,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(blind.site_rate, FIELD_FLOAT, 0),
 	FACT(blind.memory_rate, FIELD_FLOAT, 0),
 	FACT(peak.time_ns, FIELD_NUMBER, 0), FACT(peak.live_bytes, FIELD_BYTES, 0), FACT(peak.live_blocks, FIELD_BYTES, 0),
-	FACT(holders.is_there, FIELD_ENUM, 2), FACT(holders.has_first, FIELD_ENUM, 2), FACT(holders.proc, FIELD_PROC, 0),
+	FACT(holders.is_there, FIELD_ENUM, 2), FACT(holders.has_first, FIELD_ENUM, 2), FACT(holders.proc, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
