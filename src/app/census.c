@@ -205,6 +205,34 @@ static int find_runtime(struct census_run *c)
 	return 0;
 }
 
+/* ---- who holds what grew ---- */
+
+#define HELD_TYPES 3
+#define HELD_NS (10 * NS_PER_S)
+#define LEAST_GROWTH 10 /* objects */
+
+/* Of the types that grew most; "(string)" and the like are held by all kinds of things. */
+static void find_held_by(struct census_run *c)
+{
+	uint64_t deadline_ns = now_ns() + HELD_NS;
+	size_t i, n = 0;
+
+	if (!c->runtime || !c->runtime->ops->held_by)
+		return;
+	census_sort(&c->text);
+	for (i = 0; i < c->text.n && n < HELD_TYPES && now_ns() < deadline_ns; i++) {
+		struct census_row *row = &c->text.rows[i];
+		struct buf text = BUF_INIT;
+
+		if (row->name[0] == '(' || row->objects[1] < row->objects[0] + LEAST_GROWTH)
+			continue;
+		n++;
+		if (!c->runtime->ops->held_by(c->runtime, row->name, deadline_ns, &text))
+			row->held_by = xstrdup(text.data);
+		buf_release(&text);
+	}
+}
+
 static int print(struct census_run *c)
 {
 	struct buf out = BUF_INIT;
@@ -220,6 +248,7 @@ static int print(struct census_run *c)
 	c->text.is_partial = c->looks[0].is_partial || c->looks[1].is_partial;
 	join(c);
 	join_holders(c);
+	find_held_by(c);
 	census_text(&out, &c->text);
 	if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
 		log_error("cannot write standard output: %s", strerror(errno));
@@ -247,6 +276,7 @@ int census_run(const struct options *o)
 {
 	struct census_run c = { 0 };
 	int err, status;
+	size_t i;
 
 	if (o->n_pids != 1) {
 		log_error("census looks at one process: memprobe census -p PID");
@@ -258,6 +288,8 @@ int census_run(const struct options *o)
 	runtime_close(c.runtime);
 	runtime_census_release(&c.looks[0]);
 	runtime_census_release(&c.looks[1]);
+	for (i = 0; i < c.text.n; i++)
+		free(c.text.rows[i].held_by);
 	free(c.text.rows);
 	intern_release(&c.names);
 	intern_release(&c.holder_names);

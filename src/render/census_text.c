@@ -83,12 +83,34 @@ static void add_holders(struct buf *out, const struct census_text *c)
 	buf_release(&names);
 }
 
+static void add_held_by(struct buf *out, const struct census_text *c)
+{
+	const char *head = "\nheld by, as far as it can be told from outside:\n";
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		if (!c->rows[i].held_by)
+			continue;
+		buf_addf(out, "%s  ", head);
+		buf_add_plain(out, c->rows[i].name);
+		buf_adds(out, ": ");
+		buf_add_plain(out, c->rows[i].held_by);
+		buf_addc(out, '\n');
+		head = "";
+	}
+}
+
+void census_sort(struct census_text *c)
+{
+	qsort(c->rows, c->n, sizeof(*c->rows), by_growth);
+}
+
 void census_text(struct buf *out, struct census_text *c)
 {
 	char between[24];
 	size_t i;
 
-	qsort(c->rows, c->n, sizeof(*c->rows), by_growth);
+	census_sort(c);
 	buf_add_plain(out, c->comm);
 	buf_addf(out, " (pid %d), %s: %s; approximate: read while it ran\n", (int)c->pid, c->kind, c->what);
 	buf_addf(out, "two looks, %s between; they took %.0f ms and %.0f ms\n",
@@ -100,6 +122,7 @@ void census_text(struct buf *out, struct census_text *c)
 	for (i = 0; i < c->n && i < CENSUS_ROWS; i++)
 		add_row(out, &c->rows[i]);
 	add_rest(out, c);
+	add_held_by(out, c);
 	if (c->holders)
 		add_holders(out, c);
 }

@@ -11,6 +11,9 @@
  *	          0        993         0.0       0.1  wrapper_descriptor
  *	                                                and 61 types more: 0.3 MiB
  *
+ *	held by, as far as it can be told from outside:
+ *	  RenderContext: Map < variable 'openContexts' in /srv/mail/contexts.js
+ *
  * and of a node of Erlang its processes (holders_text.h).
  */
 #ifndef MEMPROBE_RENDER_CENSUS_TEXT_H
@@ -26,6 +29,7 @@
 struct census_row {
 	const char *name;
 	uint64_t objects[2], bytes[2]; /* at the looks */
+	char *held_by;		       /* malloc'ed by whoever fills it; NULL: not asked for, or not found */
 };
 
 struct census_text {
@@ -43,6 +47,8 @@ struct census_text {
 /* The most rows that are printed. */
 #define CENSUS_ROWS 40
 
+/* What grew most comes first; census_text does it too. */
+void census_sort(struct census_text *c);
 void census_text(struct buf *out, struct census_text *c);
 
 #endif

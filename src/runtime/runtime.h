@@ -90,6 +90,12 @@ struct runtime_ops {
 	/* May be NULL. 0 or -errno. */
 	int (*census)(struct runtime *r, struct runtime_census *out);
 	bool has_holders; /* the census tells who holds what, and is quick */
+	/*
+	 * Who holds the objects of a type of the census, up to a variable: appended, innermost first: "property 'table' of Page < Map <
+	 * variable 'pages' in app.js". Approximate. Until deadline_ns of CLOCK_MONOTONIC. May be NULL. 0; -ENOENT: nothing found;
+	 * -ETIMEDOUT; -errno.
+	 */
+	int (*held_by)(struct runtime *r, const char *type, uint64_t deadline_ns, struct buf *out);
 	/* Full collections so far, from the runtime's own count. May be NULL. 0 or -errno. */
 	int (*collections)(struct runtime *r, uint64_t *full);
 };

@@ -14,6 +14,7 @@
 #include "base/xalloc.h"
 #include "runtime/runtimes.h"
 #include "runtime/v8_census.h"
+#include "runtime/v8_chain.h"
 
 /* Sources are read as far as a position, up to this; what lies behind has no line. */
 #define MOST_SOURCE (4u << 20)
@@ -218,6 +219,13 @@ static int v8_count(struct runtime *r, struct runtime_census *out)
 	return r->has_census ? v8_census(r, &v->layout, out) : -ENOTSUP;
 }
 
+static int v8_held_by(struct runtime *r, const char *type, uint64_t deadline_ns, struct buf *out)
+{
+	struct v8 *v = r->state;
+
+	return r->has_census ? v8_chain(r, &v->layout, type, deadline_ns, out) : -ENOTSUP;
+}
+
 /*
  * Full mark-compacts, as V8's own Heap counts them: that of the isolate with most pages (others are worker threads'). Found
  * once; a count that ever falls is none.
@@ -255,5 +263,6 @@ const struct runtime_ops v8_runtime = {
 	.resolve = v8_resolve,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
+	.held_by = v8_held_by,
 	.collections = v8_collections,
 };

@@ -73,16 +73,28 @@ static void add_types(const struct v8_walk *w, struct runtime_census *out)
 	intern_release(&names);
 }
 
+#define TRIES 3 /* until no scavenge falls into a walk */
+
 int v8_census(struct runtime *r, const struct v8_layout *l, struct runtime_census *out)
 {
 	struct v8_walk w;
-	int err = v8_walk_open(&w, &r->process, l);
+	int err = v8_walk_open(&w, &r->process, l), i;
+	size_t j;
 
 	if (err)
 		return err;
 	out->what = "objects by constructor, without the new generation's garbage";
-	v8_walk(&w, count_part, NULL, 0);
-	add_types(&w, out);
+	for (i = 0; !err && i < TRIES; i++) {
+		for (j = 0; j < w.n_maps; j++)
+			w.maps[j].objects = w.maps[j].bytes = 0;
+		v8_walk(&w, count_part, NULL, 0);
+		out->is_partial = v8_pages_changed(&w.pages, w.p);
+		if (!out->is_partial)
+			break;
+		err = v8_walk_refresh(&w);
+	}
+	if (!err)
+		add_types(&w, out);
 	v8_walk_close(&w);
-	return 0;
+	return err;
 }

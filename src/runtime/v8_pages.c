@@ -112,6 +112,20 @@ const struct v8_page *v8_page_at(const struct v8_pages *pages, uint64_t addr)
 	return low < pages->n && addr >= pages->v[low].start ? &pages->v[low] : NULL;
 }
 
+bool v8_pages_changed(const struct v8_pages *pages, const struct runtime_process *p)
+{
+	struct header h;
+	size_t i;
+
+	for (i = 0; i < pages->n; i++) {
+		if (!pages->v[i].is_young)
+			continue;
+		if (!runtime_read(p, pages->v[i].start & ~(CHUNK - 1), &h, sizeof(h)) || !(h.flags & FLAG_TO))
+			return true;
+	}
+	return false;
+}
+
 /* ---- how often it was collected ---- */
 
 #define MOST_CODE 16384

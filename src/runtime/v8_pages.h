@@ -29,6 +29,9 @@ void v8_pages_release(struct v8_pages *pages);
 /* The page that holds an address, or NULL. */
 const struct v8_page *v8_page_at(const struct v8_pages *pages, uint64_t addr);
 
+/* Has the new generation moved to other pages meanwhile? Then what was read of it is not what it was. */
+bool v8_pages_changed(const struct v8_pages *pages, const struct runtime_process *p);
+
 /*
  * Where Heap counts its full mark-compacts, as the offset that Heap::MarkCompact adds 1 to. x86-64's code only; 0: not
  * found, or not certain.

@@ -121,27 +121,46 @@ struct v8_map *v8_walk_map(const struct v8_walk *w, uint64_t word)
 	return at ? &w->maps[*at] : NULL;
 }
 
-int v8_walk_open(struct v8_walk *w, struct runtime_process *p, const struct v8_layout *l)
+static int find_pages(struct v8_walk *w)
 {
-	int err;
+	int err = v8_pages_find(&w->pages, w->p);
 	size_t i;
 
-	*w = (struct v8_walk){ .p = p, .l = l };
-	err = v8_pages_find(&w->pages, p);
-	if (!err)
-		read_pages(w, 0, find_meta, w, 0);
-	if (w->meta)
-		read_pages(w, -1, find_maps, w, 0);
+	memset(w->near_young, 0, sizeof(w->near_young));
 	for (i = 0; i < w->pages.n; i++) {
 		size_t bit = near_bit(w->pages.v[i].start);
 
 		if (w->pages.v[i].is_young)
 			w->near_young[bit >> 3] |= (uint8_t)(1 << (bit & 7));
 	}
+	return err;
+}
+
+int v8_walk_open(struct v8_walk *w, struct runtime_process *p, const struct v8_layout *l)
+{
+	int err;
+
+	*w = (struct v8_walk){ .p = p, .l = l };
+	err = find_pages(w);
+	if (!err)
+		read_pages(w, 0, find_meta, w, 0);
+	if (w->meta)
+		read_pages(w, -1, find_maps, w, 0);
 	if (!err && !w->n_maps)
 		err = -ENOENT;
 	if (err)
 		v8_walk_close(w);
+	return err;
+}
+
+int v8_walk_refresh(struct v8_walk *w)
+{
+	int err;
+
+	v8_pages_release(&w->pages);
+	err = find_pages(w);
+	if (!err)
+		read_pages(w, -1, find_maps, w, 0);
 	return err;
 }
 

@@ -48,6 +48,8 @@ struct v8_walk {
 int v8_walk_open(struct v8_walk *w, struct runtime_process *p, const struct v8_layout *l);
 void v8_walk_close(struct v8_walk *w);
 struct v8_map *v8_walk_map(const struct v8_walk *w, uint64_t word);
+/* Pages and maps anew, what the caller counted is kept. 0, -errno. */
+int v8_walk_refresh(struct v8_walk *w);
 /* Every object, until deadline_ns of CLOCK_MONOTONIC (0: to the end). False: it was cut short. */
 bool v8_walk(struct v8_walk *w, v8_part_fn fn, void *ctx, uint64_t deadline_ns);
 

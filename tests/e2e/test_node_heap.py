@@ -41,6 +41,10 @@ def counted_census(program, seconds):
     return [(name, number(grown), number(n)) for grown, n, _, _, name in rows], said, text
 
 
+def held_by(text):
+    return dict(re.findall(r"^  (\S+): (.*)$", text, re.M))
+
+
 def wait_for_requests(program, n):
     while program.tell("count")["requests"] < n:
         time.sleep(0.05)
@@ -59,8 +63,23 @@ def leak_in_a_map(t):
         t.between(f"{name}__is_there_as_often_as_the_program_counts", n, said[1]["kept"] * 0.8, said[1]["kept"] * 1.2)
     classes = [name for name, _, _ in rows if not name.startswith("(")]
     t.equal("the_class_and_what_it_holds__grow_most_of_all_constructors", sorted(classes[:2]), ["RecordTable", "RenderContext"])
+    held = held_by(text)
+    variable = f"Map < variable 'openContexts' in {PROGRAM}"
+    t.equal("the_class__is_held_by_the_Map_in_the_variable_that_the_program_names", held.get("RenderContext"), variable)
+    t.equal("what_it_holds__is_held_by_it", held.get("RecordTable"), "property 'table' of RenderContext < " + variable)
     garbage = of.get("Scratch", (0, 0))[0]
     t.true("garbage_of_fifty_times_the_number__does_not_grow", abs(garbage) < grown * 0.2, text)
+
+
+@test
+def leak_in_a_list(t):
+    with contexts("array") as program:
+        wait_for_requests(program, 100)
+        with Memprobe("census", "-p", program.process.pid, "-i", 1) as m:
+            m.wait()
+            held, text = held_by(m.stdout), m.stdout
+    want = f"Array < property 'retainedContexts' of Registry < variable 'registry' in {PROGRAM}"
+    t.true("a_list_in_a_property_of_an_object_in_a_variable__is_told_link_by_link", held.get("RenderContext") == want, text)
 
 
 @test
