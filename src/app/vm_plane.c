@@ -329,11 +329,13 @@ void vm_plane_each(const struct collector *c, vm_range_fn fn, void *ctx)
 
 		for (k = 0; k < s->n && c->vm.procs[i].pid; k++) {
 			const struct vm_interval *v = &s->v[k];
-			uint64_t hash = s->ledger->stacks[s->mappings[v->mapping].stack].hash;
 			uint32_t at = UINT32_MAX;
+			uint64_t hash;
 
-			if (v->mapping != VM_UNCOUNTED && !v->is_reserved)
+			if (v->mapping != VM_UNCOUNTED && !v->is_reserved) {
+				hash = s->ledger->stacks[s->mappings[v->mapping].stack].hash;
 				at = profile_find_stack(&c->profile, hash_u64(hash ^ VM_STACK_SALT));
+			}
 			if (at != UINT32_MAX)
 				fn(ctx, at, v->start, v->end);
 		}
