@@ -42,6 +42,7 @@ __u32 links_overlap = 0; /* narrow and wide links on the same sites (hit_is_take
 __u64 resend_stack = 0;	 /* user space asks for the frames of this stack again */
 __u32 verify_busy = 0;	 /* stack_verify: a stopped process is being looked at */
 __u32 loader_calls = 0;	 /* hits of ld.so's _dl_debug_state in a held COMMAND */
+__u32 exit_tgid = 0;	 /* COMMAND, to be held once as it exits; 0: nobody, or it has been */
 
 /* Stacks whose frames have been sent, by hash: saves the look-up at entry. A race costs a look-up. */
 #define KNOWN_BITS 14

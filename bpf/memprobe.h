@@ -377,7 +377,7 @@ enum mp_proc_event {
 	MP_PROC_FORK = 2, /* child `gen` of `old_gen` */
 	MP_PROC_EXEC = 3, /* old_gen ended (0: it was no target), gen begins (0: not followed) */
 	MP_PROC_EXIT = 4, /* old_gen ended */
-	MP_PROC_STOPPED = 5, /* COMMAND was stopped by memprobe (exec, or its libraries are mapped) */
+	MP_PROC_STOPPED = 5, /* COMMAND was stopped by memprobe (exec, its libraries are mapped, or it exits) */
 	MP_PROC_VFORK = 6, /* a child that shares old_gen until its exec or exit; gen 0 */
 };
 

@@ -85,6 +85,20 @@ int loader_ready(struct pt_regs *ctx)
 	return 0;
 }
 
+/* _exit of the C library, in COMMAND itself: what it holds is looked at before it goes. */
+SEC("uprobe")
+int exit_begins(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 tgid = current_tgid();
+
+	if (tgid != exit_tgid || __sync_val_compare_and_swap(&exit_tgid, tgid, 0) != tgid)
+		return 0;
+	bpf_send_signal(19);
+	send_proc(MP_PROC_STOPPED, tgid, 0, 0, 0, task);
+	return 0;
+}
+
 /*
  * The same function is called around each dlopen and dlclose: code may have gone, and other code may
  * come to lie in its place, so no cached unwind rule is served any more.

@@ -278,9 +278,12 @@ static void read_heap(struct bridge_look *l, uint64_t budget_ns)
 		.maps = &l->smaps.maps,
 		.since = l->since ? &l->since->set : NULL,
 		.budget_ns = budget_ns,
+		.is_over = l->c->is_over,
+		.ctx = l->c->poll_ctx,
 	};
 	const char *reason = "";
 
+	log_debug("process %d: reading its heap", (int)l->proc->tgid);
 	l->heap_err = heap_look(&l->heap, &o);
 	l->b->heap = BRIDGE_HEAP_UNREAD;
 	l->b->untouched_bytes = l->b->n_arenas = l->b->trim_bytes = 0;
@@ -390,11 +393,13 @@ static void look_now(struct collector *c, struct bridge *b, struct since_blocks 
 	struct bridge_look l = { .c = c, .b = b, .since = since };
 	enum bridge_heap then = b->heap;
 
+	if (c->bridges_kept >> (b - c->profile.bridges) & 1)
+		return;
 	l.proc = &c->profile.procs[b->proc];
 	l.rows = b->now;
 	b->has_now = false;
 	b->is_estimate = !since;
-	if (l.proc->state != PROC_RUNNING || !look(&l, now_budget_ns(l.proc)))
+	if (l.proc->state != PROC_RUNNING || collector_is_over(c) || !look(&l, now_budget_ns(l.proc)))
 		return;
 	b->has_now = true;
 	if (b->heap != then) /* the same rows in both columns, or one column */
@@ -439,4 +444,18 @@ int collector_bridge(struct collector *c)
 	if (!err && !p->final)
 		err = holders_now(c);
 	return err ? err : resident_join(c);
+}
+
+int collector_bridge_last(struct collector *c, pid_t pid)
+{
+	struct profile *p = &c->profile;
+	int err = collector_snapshot(c, false);
+	size_t i;
+
+	if (!err)
+		err = collector_bridge(c);
+	for (i = 0; i < p->n_bridges && !err; i++)
+		if (p->bridges[i].has_now && p->procs[p->bridges[i].proc].tgid == pid)
+			c->bridges_kept |= 1u << i;
+	return err;
 }

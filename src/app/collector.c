@@ -33,6 +33,7 @@ struct collector *collector_new(const struct collector_opts *o)
 
 	c->kern = o->kern;
 	c->poll = o->poll;
+	c->is_over = o->is_over;
 	c->poll_ctx = o->poll_ctx;
 	c->options = o->options;
 	c->proc_root = o->proc_root;

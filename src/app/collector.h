@@ -26,6 +26,7 @@ struct collector_opts {
 	const struct options *options;
 	const char *proc_root;
 	void (*poll)(void *ctx); /* reads the kernel's events; called within collector_snapshot; may be NULL */
+	bool (*is_over)(void *ctx); /* nobody waits for the bridge any longer; may be NULL */
 	void *poll_ctx;
 	struct debuginfod *debuginfod; /* the caller's; NULL: no server is asked */
 };
@@ -52,6 +53,8 @@ uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 int collector_snapshot(struct collector *c, bool final);
 /* Where the memory is now (model/bridge.h): reads the block table and the heaps; after collector_snapshot. */
 int collector_bridge(struct collector *c);
+/* The same of a process that is about to end: its part stays as it is now. Takes a snapshot first. */
+int collector_bridge_last(struct collector *c, pid_t pid);
 /* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
 void collector_sweep(struct collector *c);
 /* To be called some ten times a second while the run watches: what the verdict needs. */

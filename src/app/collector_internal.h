@@ -47,7 +47,9 @@ struct unsent_stack {
 struct collector {
 	struct kern *kern;
 	void (*poll)(void *ctx);
+	bool (*is_over)(void *ctx);
 	void *poll_ctx;
+	uint32_t bridges_kept; /* bit i: that of profile.bridges[i] is of its process's end */
 	struct unsent_stack *unsent; /* of the snapshot that is being taken */
 	size_t n_unsent, unsent_cap;
 	struct table unsent_at; /* their hashes -> the stack that stands for them */
@@ -90,6 +92,12 @@ void facts_read(struct collector *c, struct profile_proc *p, struct profile_fact
 
 /* limit_look.c: the limit that the process will meet first */
 void limit_facts_read(struct collector *c, pid_t pid, struct profile_facts *f);
+
+/* ^C: what has been read has to do. */
+static inline bool collector_is_over(const struct collector *c)
+{
+	return c->is_over && c->is_over(c->poll_ctx);
+}
 
 /* bridge_look.c: where the memory of a process (its index) is as it is attached */
 void bridge_at_attach(struct collector *c, uint32_t proc);

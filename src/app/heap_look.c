@@ -11,31 +11,45 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 
+/* What the callbacks get. */
+struct look_ctx {
+	struct proc_memory memory;
+	const struct heap_look_opts *o;
+	unsigned int asked;
+	bool is_over;
+};
+
+/* Asking is a system call; the reader looks at the time after each few blocks. */
+#define ASK_EACH 64
+#define LONG_PAST ((uint64_t)1 << 62)
+
 static size_t look_read(void *ctx, uint64_t addr, void *out, size_t len)
 {
-	return proc_memory_read(ctx, addr, out, len);
+	return proc_memory_read(&((struct look_ctx *)ctx)->memory, addr, out, len);
 }
 
 static void look_pages(void *ctx, uint64_t addr, size_t n, uint8_t *state)
 {
 	_Static_assert((int)PROC_PAGE_RESIDENT == (int)PAGE_RESIDENT, "one set of states");
-	proc_memory_pages(ctx, addr, n, state);
+	proc_memory_pages(&((struct look_ctx *)ctx)->memory, addr, n, state);
 }
 
 static uint64_t look_now_ns(void *ctx)
 {
+	struct look_ctx *l = ctx;
 	struct timespec t;
 
-	(void)ctx;
+	if (l->o->is_over && l->asked++ % ASK_EACH == 0)
+		l->is_over |= l->o->is_over(l->o->ctx);
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec + (l->is_over ? LONG_PAST : 0);
 }
 
-struct target_memory heap_look_memory(struct proc_memory *m)
+static struct target_memory memory_of(struct look_ctx *l)
 {
 	return (struct target_memory){
-		.ctx = m,
-		.page_bytes = m->page_bytes,
+		.ctx = l,
+		.page_bytes = l->memory.page_bytes,
 		.read = look_read,
 		.pages = look_pages,
 		.now_ns = look_now_ns,
@@ -100,18 +114,18 @@ int heap_look(struct glibc_heap *out, const struct heap_look_opts *o)
 	struct glibc_heap_opts opts = { .since = o->since, .budget_ns = o->budget_ns };
 	struct memory_range *ranges;
 	struct target_memory memory;
-	struct proc_memory m;
-	int err = proc_memory_open(&m, o->proc_root, o->pid);
+	struct look_ctx l = { .o = o };
+	int err = proc_memory_open(&l.memory, o->proc_root, o->pid);
 
 	*out = (struct glibc_heap){ 0 };
 	if (err)
 		return err;
 	ranges = ranges_of(o->maps, &opts.n_ranges);
-	memory = heap_look_memory(&m);
+	memory = memory_of(&l);
 	opts.ranges = ranges;
 	opts.memory = &memory;
 	err = glibc_heap_read(out, &opts);
 	free(ranges);
-	proc_memory_close(&m);
+	proc_memory_close(&l.memory);
 	return err;
 }

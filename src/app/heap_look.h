@@ -6,6 +6,7 @@
 #ifndef MEMPROBE_APP_HEAP_LOOK_H
 #define MEMPROBE_APP_HEAP_LOOK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "alloc/glibc_heap.h"
@@ -18,12 +19,12 @@ struct heap_look_opts {
 	const struct proc_maps *maps;
 	const struct address_set *since; /* blocks allocated since the attach; may be NULL */
 	uint64_t budget_ns;              /* 0: as long as it takes */
+	bool (*is_over)(void *ctx);      /* asked now and then; may be NULL; with a budget only */
+	void *ctx;
 };
 
 /* 0 (see out->is_trusted), -ENOENT no heap of glibc's, -ESRCH, -EACCES, -errno. out is to be
  * released. */
 int heap_look(struct glibc_heap *out, const struct heap_look_opts *o);
-/* The callbacks on an open process. */
-struct target_memory heap_look_memory(struct proc_memory *m);
 
 #endif

@@ -311,7 +311,7 @@ static bool look_at_blocks(struct look *l, uint64_t end_ns)
 	bool is_open = false;
 	size_t i;
 
-	for (i = 0; i < l->n && monotonic_ns() < end_ns; i++) {
+	for (i = 0; i < l->n && monotonic_ns() < end_ns && (i % 1024 || !collector_is_over(l->c)); i++) {
 		struct looked_block *b = &l->v[i];
 
 		if (b->proc != proc) {

@@ -154,6 +154,7 @@ static int snapshot(struct session *s, bool final)
 	struct render_opts r;
 	int err, rec_err;
 
+	s->n_interrupts_before = s->n_interrupts;
 	p->cost.n_probes = attacher_n_probes(s->attacher);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
@@ -211,6 +212,18 @@ static int set_mark(struct session *s)
 	}
 	if (!err)
 		log_info("mark %zu set", collector_profile(s->collector)->n_marks);
+	return err;
+}
+
+/* COMMAND stands still at its exit: where its memory is, while it is there. */
+static int look_at_exit(struct session *s)
+{
+	int err = 0;
+
+	s->n_interrupts_before = s->n_interrupts;
+	if (command_wait_stopped(&s->command))
+		err = collector_bridge_last(s->collector, s->command.pid);
+	command_continue(&s->command);
 	return err;
 }
 
@@ -323,6 +336,10 @@ static int loop(struct session *s)
 	while (!err && !s->n_interrupts && !s->want_end) {
 		session_wait(s, look < end && look < next ? look : end < next ? end : next);
 		session_poll(s);
+		if (s->n_stops > s->n_exit_stops) {
+			s->n_exit_stops = s->n_stops;
+			err = look_at_exit(s);
+		}
 		now = session_now_ns();
 		if (now >= reap) {
 			collector_reap(s->collector);

@@ -33,7 +33,8 @@ struct session {
 	uint64_t max_memory_bytes;
 	uint64_t maps_lost;
 	unsigned int n_stops; /* COMMAND was stopped so often */
-	unsigned int n_interrupts;
+	unsigned int n_interrupts, n_interrupts_before; /* before the look that goes on */
+	unsigned int n_exit_stops; /* n_stops when the run began: one more, and COMMAND is held as it exits */
 	bool names_wait; /* stacks that have no names yet */
 	bool want_snapshot, want_mark;
 	bool want_end;

@@ -310,7 +310,8 @@ int collector_snapshot(struct collector *c, bool final)
 	int err;
 
 	for (i = 0; i < p->n_bridges; i++)
-		p->bridges[i].has_now = false; /* of an earlier moment; collector_bridge is for this one */
+		if (!(c->bridges_kept >> i & 1))
+			p->bridges[i].has_now = false; /* of an earlier moment; collector_bridge is for this one */
 	snapshot_fill_times(c);
 	p->final = final;
 	collector_resolve(c, UINT64_MAX);

@@ -117,6 +117,15 @@ static void poll_events(void *ctx)
 	session_poll(ctx);
 }
 
+/* A ^C while the last look goes on ends that too. */
+static bool is_over(void *ctx)
+{
+	struct session *s = ctx;
+
+	session_read_signals(s);
+	return s->n_interrupts > s->n_interrupts_before;
+}
+
 int session_open(struct session *s)
 {
 	const struct options *o = s->o;
@@ -153,7 +162,7 @@ int session_open(struct session *s)
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
 	co = (struct collector_opts){ .kern = s->kern, .options = o, .proc_root = PROC_ROOT, .poll = poll_events,
-				      .poll_ctx = s, .debuginfod = s->debuginfod };
+				      .is_over = is_over, .poll_ctx = s, .debuginfod = s->debuginfod };
 	s->collector = collector_new(&co);
 	kern_vm_begin(s->kern);
 	mapwatch_open(&s->mapwatch);
@@ -251,23 +260,7 @@ static bool wait_for_stop(struct session *s)
 	return command_wait_stopped(&s->command);
 }
 
-struct loader_site {
-	uint64_t offset;
-	bool is_libc; /* musl: the C library is its own loader */
-};
-
-static int find_loader_hook(void *ctx, const struct elf_symbol *sym)
-{
-	struct loader_site *l = ctx;
-
-	if (!strcmp(sym->name, "_dl_debug_state"))
-		l->offset = sym->offset;
-	else if (!strcmp(sym->name, "__libc_start_main"))
-		l->is_libc = true;
-	return 0;
-}
-
-/* Is m of the program itself? A static program has its own _dl_debug_state, and never calls it. */
+/* Is m of the program itself? */
 static bool is_program(const struct session *s, const struct proc_map *m)
 {
 	struct stat st;
@@ -277,36 +270,79 @@ static bool is_program(const struct session *s, const struct proc_map *m)
 	return !stat(path, &st) && st.st_ino == m->ino;
 }
 
-/* Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state. */
-static bool hook_loader(struct session *s)
+struct function_site {
+	const char *wanted;
+	uint64_t offset;
+	bool is_libc;
+	char *path; /* owned */
+};
+
+static int find_function(void *ctx, const struct elf_symbol *sym)
+{
+	struct function_site *l = ctx;
+
+	if (!strcmp(sym->name, l->wanted))
+		l->offset = sym->offset;
+	else if (!strcmp(sym->name, "__libc_start_main"))
+		l->is_libc = true;
+	return 0;
+}
+
+/* In COMMAND's code that is mapped now. Libraries come before the program when that is asked for too. */
+static bool find_site(struct session *s, struct function_site *l, bool in_program)
 {
 	struct proc_maps maps = { 0 };
-	struct loader_site l = { 0 };
 	struct elf_file *f;
-	char *path = NULL;
 	size_t i;
 	int fd;
 
 	if (proc_maps_read(&maps, PROC_ROOT, s->command.pid))
 		return false;
-	for (i = 0; i < maps.n && !l.offset; i++) {
-		if (!maps.v[i].exec || !maps.v[i].ino || is_program(s, &maps.v[i]))
+	for (i = 0; i < maps.n && !l->path; i++) {
+		if (!maps.v[i].exec || !maps.v[i].ino || is_program(s, &maps.v[i]) != in_program)
 			continue;
 		fd = proc_map_open(PROC_ROOT, s->command.pid, &maps.v[i]);
 		if (fd < 0 || elf_file_open(&f, fd))
 			continue;
-		l.is_libc = false;
-		elf_file_each_function(f, find_loader_hook, &l);
+		l->is_libc = false;
+		l->offset = 0;
+		elf_file_each_function(f, find_function, l);
 		elf_file_close(f);
-		if (l.offset)
-			path = proc_map_attach_path(PROC_ROOT, s->command.pid, &maps.v[i]);
+		if (l->offset)
+			l->path = proc_map_attach_path(PROC_ROOT, s->command.pid, &maps.v[i]);
 	}
 	proc_maps_release(&maps);
+	return l->path;
+}
+
+/*
+ * Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state (a static program has
+ * its own, and never calls it). musl: the C library is its own loader.
+ */
+static bool hook_loader(struct session *s)
+{
+	struct function_site l = { .wanted = "_dl_debug_state" };
+	bool hooked = find_site(s, &l, false);
+
 	/* glibc's loader calls it before and after it has mapped the libraries, musl's only after */
-	if (path && kern_attach_loader(s->kern, path, l.offset, l.is_libc ? 1 : 2, s->command.pid))
-		l.offset = 0;
-	free(path);
-	return l.offset != 0;
+	if (hooked && kern_attach_loader(s->kern, l.path, l.offset, l.is_libc ? 1 : 2, s->command.pid))
+		hooked = false;
+	free(l.path);
+	return hooked;
+}
+
+/*
+ * The last stop, when COMMAND exits, so that the report can tell where its memory was. Without it (a program that exits by a
+ * system call of its own, a death by a signal) there is no such table.
+ */
+static void hook_exit(struct session *s)
+{
+	struct function_site l = { .wanted = "_Exit" };
+
+	if ((find_site(s, &l, false) || find_site(s, &l, true)) &&
+	    kern_hold_exit(s->kern, l.path, l.offset, s->command.pid))
+		log_debug("%s: its exit is not seen in time to look at it", s->o->command[0]);
+	free(l.path);
 }
 
 static int attach_command(struct session *s)
@@ -332,7 +368,10 @@ static int attach_command(struct session *s)
 	attacher_add_process(s->attacher, s->command.pid);
 	status = session_has_probes(s, s->o->command[0]);
 	if (!status)
+		hook_exit(s);
+	if (!status)
 		status = session_arm(s);
+	s->n_exit_stops = s->n_stops;
 	if (!status)
 		command_continue(&s->command);
 	return status;

@@ -137,6 +137,8 @@ void kern_detach_process(struct kern *k, pid_t pid);
  */
 int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsigned int nth, pid_t pid);
 void kern_detach_loader(struct kern *k);
+/* Stop COMMAND once (SIGSTOP, MP_PROC_STOPPED) as it calls the function at offset, by which it exits. 0 or -errno. */
+int kern_hold_exit(struct kern *k, const char *path, uint64_t offset, pid_t pid);
 
 /*
  * Take the heap probes away from the targets (their text is clean again within a few ms; links

@@ -227,21 +227,37 @@ int kern_attach(struct kern *k, const char *path, int file_fd, const struct prob
 	return err;
 }
 
-int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsigned int nth, pid_t pid)
+/* One entry probe in one process. */
+static int attach_one(struct kern *k, struct bpf_program *prog, const char *path, unsigned long offset, pid_t pid,
+		      struct kern_link *out)
 {
-	struct bpf_program *prog = k->skel->progs.loader_ready;
-	unsigned long off = offset;
 	uint64_t cookie = 0;
 
-	k->skel->bss->loader_calls = 2 - nth;
-	k->loader = (struct kern_link){ .fd = -1 };
+	*out = (struct kern_link){ .fd = -1 };
 	if (k->kind == ATTACH_PERF) {
-		k->loader.perf = bpf_program__attach_uprobe(prog, false, pid, path, offset);
-		return k->loader.perf ? 0 : -errno;
+		out->perf = bpf_program__attach_uprobe(prog, false, pid, path, offset);
+		return out->perf ? 0 : -errno;
 	}
-	k->loader.fd = link_multi(bpf_program__fd(prog), MP_TRACE_UPROBE_MULTI, path, &off, &cookie, 1, 0,
-				  pid);
-	return k->loader.fd < 0 ? k->loader.fd : 0;
+	out->fd = link_multi(bpf_program__fd(prog), MP_TRACE_UPROBE_MULTI, path, &offset, &cookie, 1, 0, pid);
+	return out->fd < 0 ? out->fd : 0;
+}
+
+int kern_attach_loader(struct kern *k, const char *path, uint64_t offset, unsigned int nth, pid_t pid)
+{
+	k->skel->bss->loader_calls = 2 - nth;
+	return attach_one(k, k->skel->progs.loader_ready, path, offset, pid, &k->loader);
+}
+
+int kern_hold_exit(struct kern *k, const char *path, uint64_t offset, pid_t pid)
+{
+	struct kern_link link; /* for all: a link of one process is in the way of others' (others.c) */
+	int err = attach_one(k, k->skel->progs.exit_begins, path, offset, k->kind == ATTACH_PERF ? -1 : 0, &link);
+
+	if (err)
+		return err;
+	link_keep(k, link.fd, link.perf);
+	k->skel->bss->exit_tgid = (uint32_t)pid;
+	return 0;
 }
 
 int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_t offset, pid_t pid)

@@ -96,6 +96,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
+	bpf_program__set_expected_attach_type(s->progs.exit_begins, multi);
 }
 
 static void fill_rodata(struct kern *k, const struct kern_opts *o)

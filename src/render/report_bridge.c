@@ -364,7 +364,9 @@ static void add_heading(const struct bridge_table *t)
 		buf_addf(out, "WHERE IT IS (%s)", t->unit.name);
 	}
 	buf_pad(out, ' ', t->label_columns > out->len - at ? t->label_columns - (out->len - at) : 0);
-	buf_adds(out, t->b->has_attach ? " at attach       now    change\n" : "       now\n");
+	buf_addf(out, "%s   %s%s\n", t->b->has_attach ? " at attach" : "",
+		 t->b->proc < p->n_procs && p->procs[t->b->proc].state != PROC_RUNNING ? "at exit" : "    now",
+		 t->b->has_attach ? "    change" : "");
 }
 
 void report_bridge(struct buf *out, const struct report *r)

@@ -6,11 +6,14 @@ of it unexplained; held against smaps as this test reads it, and against what th
 """
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 
-from harness import MEMPROBE, TARGETS, Skip, main, test
+from harness import MEMPROBE, TARGETS, Memprobe, Skip, main, test
 
 MIB = 1 << 20
 
@@ -68,9 +71,9 @@ def check(t, name, run, heap):
 
 
 class Program:
-    def __init__(self, *argv, ready="ready"):
+    def __init__(self, *argv, ready="ready", stdin=None):
         self.dir = tempfile.TemporaryDirectory()
-        self.p = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        self.p = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                   cwd=self.dir.name)
         while ready and ready not in (line := self.p.stdout.readline()):
             if not line:
@@ -83,6 +86,8 @@ class Program:
         self.p.kill()
         self.p.wait()
         self.p.stdout.close()
+        if self.p.stdin:
+            self.p.stdin.close()
         self.dir.cleanup()
 
 
@@ -124,6 +129,46 @@ def a_program_that_holds_most_from_before(t):
     named = (sum(b["chunk_bytes"] * b["blocks"] for b in run.before) + now["heap_since"] +
              now["heap_kept"] + sum(now[k] for k in ("direct", "stacks", "files", "shared")))
     t.true("90_percent_of_the_memory__have_a_name", named >= 0.9 * now["rss"], f"{named} of {now}")
+
+
+@test
+def a_command_at_its_exit(t):
+    """Where its memory was is read while it stands still, about to go."""
+    program = ("import os, sys; x = [bytes(600) for _ in range(40000)]; b = bytearray(16 << 20); "
+               "b[::4096] = bytes(4096); print(open('/proc/self/statm').read().split()[1]); sys.stdout.flush(); os._exit(3)")
+    with tempfile.NamedTemporaryFile("r") as out:
+        r = subprocess.run([MEMPROBE, "--sample", "off", "--no-save", "-o", out.name + ".jsonl", "--", sys.executable, "-S", "-c",
+                            program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        with open(out.name + ".jsonl") as f:
+            lines = [json.loads(line) for line in f]
+        os.unlink(out.name + ".jsonl")
+    now = {x["row"]: x["now_bytes"] for x in lines if x["type"] == "memory"}
+    t.equal("a_command_that_is_held_at_its_exit__ends_with_its_own_status", r.returncode, 3)
+    if not now:
+        t.fail("a_command_that_has_ended__has_a_bridge", r.stderr)
+        return
+    held = int(r.stdout.split()[0]) * 4096
+    t.true("the_memory_of_a_command__is_what_it_had_at_its_exit", abs(now["rss"] - held) <= held * 0.03, f"{now}, {held}")
+    t.equal("its_rows__sum_to_it", sum(v for k, v in now.items() if k != "rss"), now["rss"])
+    t.true("its_heap__is_what_was_seen_of_it", now["heap_since"] >= 0.9 * (40000 * 633 + (16 << 20)), f"{now}")
+
+
+@test
+def an_interrupted_look(t):
+    with Program(os.path.join(TARGETS, "small_blocks"), "512", stdin=subprocess.PIPE) as pid, \
+            Memprobe("-v", "-d", 1, "--report", "-p", pid) as m:
+        m.armed()
+        line, end = f"memprobe: process {pid}: reading its heap", time.monotonic() + 60
+        while m.stderr.count(line) < 2 and time.monotonic() < end and m.process.poll() is None:
+            time.sleep(0.005)
+        m.stop()
+        found = re.findall(rf"process {pid}: heap read in (\d+) us(.*)", m.stderr)
+        t.equal("a_report_whose_look_is_interrupted__is_made", (m.status, "WHERE" in m.stdout), (0, True))
+        if len(found) < 2 or not found[1][1]:
+            t.skip("an_interrupted_look__ends_at_once", f"the walk was over before the signal came: {found}")
+            return
+        t.true("an_interrupted_look__ends_before_it_has_read_all", "not read in the time allowed" in found[1][1],
+               f"{found}")
 
 
 @test

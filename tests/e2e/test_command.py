@@ -221,7 +221,7 @@ def killed_while_it_holds_the_command(t):
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) # its orphans become ours
     try:
         with readable_by_all() as copy:
-            for number, where in ((1, "at_its_exec"), (2, "in_its_loader")):
+            for number, where in ((1, "at_its_exec"), (2, "in_its_loader"), (3, "as_it_exits")):
                 kill_while_held(t, f"a_command_held_{where}", number, copy)
                 kill_while_held(t, f"a_command_of_another_user_held_{where}", number, copy,
                                 ("--user", "nobody"))
