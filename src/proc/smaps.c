@@ -65,7 +65,7 @@ void proc_smaps_parse(struct proc_smaps *s, const char *text, size_t len)
 	const char *line = text, *end = text + len, *next;
 	struct buf headers = BUF_INIT;
 	struct figures *f = NULL;
-	size_t n = 0, cap = 0;
+	size_t n = 0, cap = 0, last = 0;
 
 	proc_smaps_release(s);
 	for (; line < end; line = next) {
@@ -73,6 +73,12 @@ void proc_smaps_parse(struct proc_smaps *s, const char *text, size_t len)
 
 		next = newline ? newline + 1 : end;
 		if (is_header(line, (size_t)(next - line))) {
+			/* one that grows between two of the kernel's reads is listed again, with the same begin (seen on 6.18) */
+			if (n && f[n - 1].start == strtoull(line, NULL, 16)) {
+				headers.len = last;
+				n--;
+			}
+			last = headers.len;
 			buf_add(&headers, line, (size_t)(next - line));
 			XGROW(f, n, cap);
 			f[n++] = (struct figures){ .start = strtoull(line, NULL, 16) };

@@ -26,6 +26,22 @@ static const char smaps_text[] =
 	"7f1000001000-7f1000800000 rw-p 00000000 00:00 0 \n"
 	"Rss:                  16 kB\nSwap:                  0 kB\n";
 
+static void a_mapping_that_grows_while_it_is_listed__counts_once(void **state)
+{
+	static const char text[] = "7fa3b0000000-7fa3b165a000 rw-p 00000000 00:00 0\nRss: 22864 kB\n"
+				   "7fa3b0000000-7fa3b165f000 rw-p 00000000 00:00 0\nRss: 22884 kB\n"
+				   "7fa3b165f000-7fa3b4000000 ---p 00000000 00:00 0\nRss: 0 kB\n";
+	struct proc_smaps s = { 0 };
+
+	(void)state;
+	proc_smaps_parse(&s, text, strlen(text));
+	assert_int_equal(s.maps.n, 2);
+	assert_int_equal(s.maps.v[0].end, 0x7fa3b165f000);
+	assert_int_equal(s.rss_bytes[0], 22884 << 10);
+	assert_int_equal(s.rss_sum_bytes, 22884 << 10);
+	proc_smaps_release(&s);
+}
+
 static void smaps_are_read_per_mapping_and_summed(void **state)
 {
 	struct proc_smaps s = { 0 };
@@ -133,6 +149,7 @@ static void advice_follows_its_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_mapping_that_grows_while_it_is_listed__counts_once),
 		cmocka_unit_test(smaps_are_read_per_mapping_and_summed),
 		cmocka_unit_test(a_mapping_of_the_usual_size_above_a_guard__is_a_stack),
 		cmocka_unit_test(parts_of_mappings_go_to_the_rows_that_claim_them),
