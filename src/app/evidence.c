@@ -121,6 +121,7 @@ static void keep_windows(struct collector *c, double t_s)
 	if (c->brief_weight || !windows_is_due(&c->windows, t_s) ||
 	    kern_read_stacks(c->kern, snapshot_take_stack, c))
 		return;
+	vm_plane_fill(c);
 	live = xcalloc(p->n_stacks + 1, sizeof(*live));
 	for (i = 0; i < p->n_stacks; i++)
 		live[i] = (float)totals_live_bytes(&p->stacks[i].t);
@@ -274,14 +275,19 @@ static void take_stayed(struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++) {
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
 		p->stacks[i].early_blocks = p->stacks[i].t.alloc_blocks;
 		p->stacks[i].early_alive = totals_live_blocks(&p->stacks[i].t);
 	}
 }
 
-static void end_pass(struct collector *c)
+/* The trends of all stacks by themselves, where they rise straight; to be freed. */
+static struct site_trend *end_pass(struct collector *c)
 {
 	struct profile *p = &c->profile;
+	struct site_trend *alone = xcalloc(p->n_stacks + 1, sizeof(*alone));
+	double end_s = (double)p->window_ns / NS_PER_S;
 	size_t i;
 
 	if (c->brief_weight)
@@ -291,15 +297,18 @@ static void end_pass(struct collector *c)
 
 		if (s->early_alive > s->early_blocks)
 			s->early_alive = s->early_blocks; /* born while it was read */
-		s->grew_in = windows_grown(&c->windows, i, (double)p->window_ns / NS_PER_S,
-					   (double)totals_live_bytes(&s->t));
+		s->grew_in = windows_grown(&c->windows, i, end_s, (double)totals_live_bytes(&s->t));
+		if (s->grew_in == WINDOWS_NR)
+			windows_rise(&c->windows, i, end_s, (double)totals_live_bytes(&s->t), &alone[i]);
 	}
+	return alone;
 }
 
 int evidence_collect(struct collector *c)
 {
 	struct profile *p = &c->profile;
 	struct pass a = { .c = c };
+	struct site_trend *alone;
 	int err;
 
 	begin_pass(&a);
@@ -312,12 +321,13 @@ int evidence_collect(struct collector *c)
 		err = kern_read_old_frees(c->kern, note_share, &a);
 	if (!err && a.by_class)
 		give_old(&a);
-	end_pass(c);
+	alone = end_pass(c);
 	lifetimes_look_end(c, a.lifetimes);
 	if (!err) {
-		profile_judge(p);
+		profile_judge(p, alone);
 		profile_blind(p);
 	}
+	free(alone);
 	free(a.parts);
 	table_release(&a.part_of);
 	table_release(&a.live_of);

@@ -56,28 +56,29 @@ static void take_before(struct verdict_input *in, const struct profile *p)
 	}
 }
 
-static void take_stacks(struct verdict_input *in, const struct profile *p)
-{
-	const struct profile_stack *top = profile_top_grower(p);
-	size_t i;
+/*
+ * The largest VERDICT_SITES heap sites, and as many mappings: one of both may be judged. Not what a runtime maps that
+ * collects garbage: its heap grows by that until it collects.
+ */
+struct growers {
+	const struct profile_stack *stacks[2 * VERDICT_SITES];
+	struct verdict_site sites[2 * VERDICT_SITES];
+	size_t n;
+};
 
-	for (i = 0; i < p->n_stacks; i++) {
-		if (!stack_is_heap(&p->stacks[i]))
-			continue;
-		in->others_blocks += (double)p->stacks[i].t.alloc_blocks;
-		in->others_alive += (double)totals_live_blocks(&p->stacks[i].t);
-	}
-	if (!top)
-		return;
-	in->others_blocks -= (double)top->t.alloc_blocks;
-	in->others_alive -= (double)totals_live_blocks(&top->t);
-	in->site = (struct verdict_site){
-		.net_bytes = (double)stack_net_bytes(top),
-		.live_bytes = (double)top->live_bytes,
-		.old_freed_bytes = (double)top->old_bytes,
-		.early_blocks = (double)top->early_blocks,
-		.early_alive = (double)top->early_alive,
-		.grew_in = (unsigned int)top->grew_in,
+static struct verdict_site site_of(const struct profile_stack *s, const struct site_trend *alone)
+{
+	return (struct verdict_site){
+		.net_bytes = (double)stack_net_bytes(s),
+		.live_bytes = (double)s->live_bytes,
+		.old_freed_bytes = (double)s->old_bytes,
+		.blocks = (double)s->t.alloc_blocks,
+		.alive = (double)totals_live_blocks(&s->t),
+		.early_blocks = (double)s->early_blocks,
+		.early_alive = (double)s->early_alive,
+		.grew_in = (unsigned int)s->grew_in,
+		.alone = alone ? *alone : (struct site_trend){ 0 },
+		.is_mapping = !stack_is_heap(s),
 	};
 }
 
@@ -110,7 +111,70 @@ static bool is_uncollected(const struct profile *p)
 	return holder_advice_of(&p->holders, &grown) == HOLDER_UNCOLLECTED && (double)grown > growth / 2;
 }
 
-void profile_judge(struct profile *p)
+/* Into its place; the least falls out of a full list. */
+static void rank(const struct profile_stack **v, size_t *n, size_t most, const struct profile_stack *s)
+{
+	size_t i = *n < most ? (*n)++ : *n - 1;
+
+	if (i == most - 1 && *n == most && v[i] && stack_net_bytes(v[i]) >= stack_net_bytes(s))
+		return;
+	for (; i && stack_net_bytes(v[i - 1]) < stack_net_bytes(s); i--)
+		v[i] = v[i - 1];
+	v[i] = s;
+}
+
+static void rank_plane(const struct profile *p, bool heap, const struct profile_stack **v, size_t *n)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++)
+		if (stack_is_heap(&p->stacks[i]) == heap && stack_net_bytes(&p->stacks[i]))
+			rank(v, n, VERDICT_SITES, &p->stacks[i]);
+}
+
+static void find_growers(const struct profile *p, const struct site_trend *alone, struct growers *g)
+{
+	const struct profile_stack *of[2][VERDICT_SITES] = { { NULL } };
+	size_t n[2] = { 0, 0 }, at[2] = { 0, 0 }, k;
+
+	rank_plane(p, true, of[0], &n[0]);
+	if (!is_collected(p))
+		rank_plane(p, false, of[1], &n[1]);
+	for (g->n = 0; at[0] < n[0] || at[1] < n[1]; g->n++) {
+		k = at[0] == n[0] ||
+		    (at[1] < n[1] && stack_net_bytes(of[1][at[1]]) > stack_net_bytes(of[0][at[0]]));
+		g->stacks[g->n] = of[k][at[k]++];
+		g->sites[g->n] = site_of(g->stacks[g->n], alone ? &alone[g->stacks[g->n] - p->stacks] : NULL);
+	}
+}
+
+size_t profile_verdict_sites(const struct profile *p, const struct profile_stack *out[VERDICT_SITES])
+{
+	size_t at[VERDICT_SITES], n, i;
+	struct growers g;
+
+	if (!p->has_verdict || (p->verdict.word != TREND_GROWING && p->verdict.word != TREND_LEAK))
+		return 0;
+	find_growers(p, NULL, &g);
+	n = verdict_sites(&p->verdict, (double)p->window_ns / (double)NS_PER_S, g.sites, g.n, at);
+	for (i = 0; i < n; i++)
+		out[i] = g.stacks[at[i]];
+	return n;
+}
+
+static void take_stacks(struct verdict_input *in, const struct profile *p, const struct growers *g)
+{
+	size_t i;
+
+	in->sites = g->sites;
+	in->n_sites = g->n;
+	for (i = 0; i < p->n_stacks; i++) {
+		in->blocks += (double)p->stacks[i].t.alloc_blocks;
+		in->alive += (double)totals_live_blocks(&p->stacks[i].t);
+	}
+}
+
+void profile_judge(struct profile *p, const struct site_trend *alone)
 {
 	struct verdict_input in = {
 		.heap = &p->heap, .memory = &p->memory,
@@ -118,12 +182,14 @@ void profile_judge(struct profile *p)
 		.is_collected = is_collected(p),
 	};
 	uint64_t n;
+	struct growers growers;
 	size_t i;
 
 	in.counts_collections = profile_collections(p, &n);
 	in.collections = n < UINT32_MAX ? (unsigned int)n : UINT32_MAX;
 	take_before(&in, p);
-	take_stacks(&in, p);
+	find_growers(p, alone, &growers);
+	take_stacks(&in, p, &growers);
 	for (i = 0; i < p->n_stacks; i++) {
 		double d = totals_deviation(&p->stacks[i].t, METRIC_LIVE_BYTES);
 

@@ -267,8 +267,13 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 const struct profile_stack *profile_top_grower(const struct profile *p);
 /* Full collections seen in the process that grows most, else in any. False: nobody counts them. */
 bool profile_collections(const struct profile *p, uint64_t *n);
-/* Sets p->verdict from the series and the figures. */
-void profile_judge(struct profile *p);
+/*
+ * The stacks that a growth (GROWING, LEAK) was put down to, those with the most net growth first; how many there are, 0
+ * when it was put down to none.
+ */
+size_t profile_verdict_sites(const struct profile *p, const struct profile_stack *out[VERDICT_SITES]);
+/* Sets p->verdict from the series and the figures. alone: of each stack, or NULL. */
+void profile_judge(struct profile *p, const struct site_trend *alone);
 
 /* What a stack has grown by: live, less what it only replaced. */
 static inline uint64_t stack_net_bytes(const struct profile_stack *s)

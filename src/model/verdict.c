@@ -17,6 +17,8 @@
 #define LEAST_TAU 0.6
 /* Last half's slope by the first half's: at most this, and it dies out. */
 #define DYING_RATIO 0.5
+/* What dies out is slower still in the last quarter than in the one before; what got less to do for a while is not. */
+#define DYING_STILL 0.85
 /* Straight: between these. */
 #define STRAIGHT_LOW 0.7
 #define STRAIGHT_HIGH 1.6
@@ -66,6 +68,14 @@ const char *trend_name(enum trend_word w)
 static bool rises(const struct trend *t, double least)
 {
 	return t->low > least && t->tau > LEAST_TAU;
+}
+
+/* The last half of the floor: as what is slowed down by something else, or as what comes to an end? */
+static bool is_dying(const struct series_point *last, size_t n)
+{
+	double before = slope_of(last, n / 2);
+
+	return before > 0 && slope_of(last + n / 2, n - n / 2) <= before * DYING_STILL;
 }
 
 /* Each half of the window adds `ratio` times what the one before did, for ever. */
@@ -146,7 +156,7 @@ static void growth_above(const struct series *s, double window_s, double least, 
 		   (g->ratio < STRAIGHT_LOW || (g->ratio < SLOWING_RATIO && last.high < first.low));
 	if (rises(&last, least) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
 		g->word = TREND_GROWING;
-		if (g->ratio >= 0 && g->ratio <= DYING_RATIO)
+		if (g->ratio >= 0 && g->ratio <= DYING_RATIO && is_dying(floor + half, n - half))
 			level_off(g, floor[n - 1].bytes, window_s * (1 - WARM_UP) / 2);
 	} else if (has_stopped(floor, n, &first, &last, first_slope)) {
 		level_off(g, floor[n - 1].bytes, 0);
@@ -201,41 +211,137 @@ static void widen(struct growth *g, double deviation, double window_s)
 	g->doubt = DOUBT_NOISE;
 }
 
-/* The heap tells more (what is freed there may stay resident), unless most of the growth is
- * elsewhere. */
+/*
+ * Teeth, or what else goes up and down, may hide a growth in the sum that is plain to see in the sites that make it.
+ * Not where garbage is collected: there every site goes up until it is.
+ */
+static void look_below_teeth(const struct verdict_input *in, double least, struct growth *g)
+{
+	struct site_trend sum = { 0 };
+	size_t i;
+
+	if (in->is_collected || (g->word != TREND_SAW_TOOTH && g->doubt != DOUBT_NOISE))
+		return;
+	for (i = 0; i < in->n_sites; i++) {
+		const struct verdict_site *s = &in->sites[i];
+
+		if (s->is_mapping || s->alone.low <= 0 || s->early_alive < COHORT_ALIVE * s->early_blocks)
+			continue;
+		sum.rate += s->alone.rate;
+		sum.low += s->alone.low;
+		sum.high += s->alone.high;
+		sum.ratio += s->alone.ratio * s->alone.rate;
+	}
+	if (sum.low <= least)
+		return;
+	g->word = TREND_GROWING;
+	g->doubt = DOUBT_NONE;
+	g->rate = sum.rate;
+	g->low = sum.low;
+	g->high = sum.high;
+	g->ratio = sum.ratio / sum.rate;
+	g->slows = g->ratio < STRAIGHT_LOW;
+}
+
+static void look_at_heap(const struct verdict_input *in, struct growth *g)
+{
+	double least = LEAST_RATE * fmin(1, LEAST_RATE_S / in->window_s);
+
+	growth_above(in->heap, in->window_s, least, g);
+	look_below_teeth(in, least, g);
+	if (in->heap_deviation > 0 && in->window_s > 0)
+		widen(g, in->heap_deviation, in->window_s);
+}
+
+/*
+ * The heap tells more (what is freed there may stay resident), unless most of the growth is elsewhere; or unless it is
+ * estimated, seems to die out, and the memory says otherwise: then the estimate changed, as at a step of the ladder.
+ */
+static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
+{
+	if (in->heap_deviation > 0 && v->heap.word == TREND_LEVELS_OFF && v->memory.word == TREND_GROWING)
+		return false;
+	return rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
+	       (v->heap.word != TREND_UNDECIDED && rate_of(&v->memory) <= LEAST_RATE);
+}
+
 static void choose_series(const struct verdict_input *in, struct verdict *v)
 {
 	bool has_heap = in->heap && in->heap->n, has_memory = in->memory && in->memory->n;
 
 	if (has_heap)
-		growth_above(in->heap, in->window_s, LEAST_RATE * fmin(1, LEAST_RATE_S / in->window_s), &v->heap);
-	if (has_heap && in->heap_deviation > 0 && in->window_s > 0)
-		widen(&v->heap, in->heap_deviation, in->window_s);
+		look_at_heap(in, &v->heap);
 	if (has_memory)
 		growth_of(in->memory, in->window_s, &v->memory);
-	take_growth(v, has_heap && (!has_memory || rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
-				    (v->heap.word != TREND_UNDECIDED &&
-				     rate_of(&v->memory) <= LEAST_RATE)));
+	take_growth(v, has_heap && (!has_memory || is_by_heap(in, v)));
 }
 
-static void look_at_site(const struct verdict_input *in, struct verdict *v)
+size_t verdict_sites(const struct verdict *v, double window_s, const struct verdict_site *sites, size_t n,
+		     size_t out[VERDICT_SITES])
 {
-	const struct verdict_site *s = &in->site;
-	double growth = v->rate * in->window_s, others;
+	double growth = v->rate * window_s, net = 0;
+	size_t i, count = 0;
 
-	if (growth > 0)
-		v->site_share = fmin(1, fmax(0, s->net_bytes) / growth);
-	if (v->site_share < SITE_SHARE || (!v->by_heap && s->net_bytes > BELIEVABLE * growth)) {
+	for (i = 0; i < n && count < VERDICT_SITES && growth > 0; i++) {
+		bool is_too_much = !v->by_heap && sites[i].net_bytes > BELIEVABLE * growth;
+
+		if (is_too_much && !sites[i].is_mapping)
+			return 0;
+		if (sites[i].is_mapping && (v->by_heap || is_too_much))
+			continue; /* reserved for later, most likely */
+		out[count++] = i;
+		net += sites[i].net_bytes;
+		if (net >= SITE_SHARE * growth)
+			return count;
+	}
+	return 0;
+}
+
+/* What was there early, still is: of each, and enough of it. */
+static bool is_cohort(const struct verdict_input *in, const size_t *at, size_t n)
+{
+	double early = 0, others = in->blocks, alive = in->alive;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct verdict_site *s = &in->sites[at[i]];
+
+		if (s->early_alive < COHORT_ALIVE * s->early_blocks)
+			return false;
+		early += s->early_blocks;
+		others -= s->blocks;
+		alive -= s->alive;
+	}
+	return early >= COHORT_BLOCKS && (others < COHORT_BLOCKS || alive <= OTHERS_ALIVE * others);
+}
+
+static void look_at_sites(const struct verdict_input *in, struct verdict *v)
+{
+	double growth = v->rate * in->window_s, net = 0, old = 0, live = 0;
+	size_t at[VERDICT_SITES], n, i;
+	bool grew = true;
+
+	n = verdict_sites(v, in->window_s, in->sites, in->n_sites, at);
+	for (i = 0; i < n; i++) {
+		const struct verdict_site *s = &in->sites[at[i]];
+
+		net += s->net_bytes;
+		old += s->old_freed_bytes;
+		live += s->live_bytes;
+		grew &= s->grew_in >= WINDOWS_NR;
+	}
+	if (!n && in->n_sites)
+		net = in->sites[0].net_bytes;
+	v->site_share = growth > 0 ? fmin(1, fmax(0, net) / growth) : 0;
+	if (!n) {
 		v->but |= BUT_NO_SITE;
 		return;
 	}
-	others = in->others_blocks > 0 ? in->others_alive / in->others_blocks : 0;
-	if (s->early_blocks >= COHORT_BLOCKS && s->early_alive >= COHORT_ALIVE * s->early_blocks &&
-	    (others <= OTHERS_ALIVE || in->others_blocks < COHORT_BLOCKS))
+	if (is_cohort(in, at, n))
 		v->why |= WHY_COHORT;
-	if (s->grew_in >= WINDOWS_NR)
+	if (grew)
 		v->why |= WHY_WINDOWS;
-	if (s->old_freed_bytes > s->live_bytes * (1 - COHORT_ALIVE))
+	if (old > live * (1 - COHORT_ALIVE))
 		v->but |= BUT_REPLACES;
 }
 
@@ -303,7 +409,7 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 	*v = (struct verdict){ .uptime_s = in->uptime_s };
 	choose_series(in, v);
 	if (v->word == TREND_GROWING)
-		look_at_site(in, v);
+		look_at_sites(in, v);
 	if (awaits_collections(in, v)) {
 		v->word = TREND_UNDECIDED;
 		v->doubt = DOUBT_COLLECTED;

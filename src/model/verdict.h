@@ -7,9 +7,9 @@
  *
  *	rises for certain    Sen's slope above 4 KiB/s at 95 %, and tau above 0.6
  *	... as fast as in the first half (ratio above 0.5)	growing
- *	... slower (at most 0.5)				levels off: what is left dies out by the ratio
+ *	... slower (at most 0.5), and ever slower		levels off: what is left dies out by the ratio
  *	rose in the first half only				levels off: there
- *	no rise, but falls after rises				saw-tooth
+ *	no rise, but falls after rises				saw-tooth, if no site rises straight by itself below it
  *	no rise, and none could hide				flat
  *	else							undecided
  *
@@ -17,15 +17,17 @@
  * so the rise alone is no leak. That word needs two independent kinds of evidence:
  *
  *	straight   the floor rises as fast at the end as at the beginning
- *	windows    that site grew in each of six separate parts of the window (windows.h)
- *	cohort     what lived of one site early in the window still does, where most blocks of others end
+ *	windows    the site that makes it grew in each of six separate parts of the window (windows.h)
+ *	cohort     what lived of that site early in the window still does, where most blocks of others end
  *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
  * one of the first two and one of the last two, as the pairs go together; and nothing that speaks against it: a
- * process too young, older blocks of the same size being freed, losses.
+ * process too young, older blocks of the same size being freed, losses. Where no site makes half of the growth, several
+ * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
+ * grows and not the heap, the sites are also those of mappings.
  *
- * Where garbage is collected, growth says nothing before three full collections; but a cohort does: one site's blocks stay where
- * those of others end.
+ * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
+ * stay where those of others end.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H
@@ -66,13 +68,27 @@ struct growth {
 
 void growth_of(const struct series *s, double window_s, struct growth *g);
 
-/* The site with the most net growth: a stack. Bytes, blocks. */
+/* Its live bytes by themselves, when they rise straight and never fall; all 0: they do not. */
+struct site_trend {
+	double rate, low, high; /* bytes per second, 95 % */
+	double ratio;           /* last half by first */
+};
+
+/* A stack. Bytes, blocks. */
 struct verdict_site {
 	double net_bytes; /* live, less frees of older blocks of its size */
 	double live_bytes, old_freed_bytes;
+	double blocks, alive;             /* allocated in the window, and live at its end */
 	double early_blocks, early_alive; /* that lived early in the window, and still do */
 	unsigned int grew_in;             /* of WINDOWS_NR parts of the window */
+	struct site_trend alone;
+	bool is_mapping; /* not of the heap */
 };
+
+/* Separate parts of a window (windows.h). */
+#define WINDOWS_NR 6
+/* Growth of more sites than this is nobody's. */
+#define VERDICT_SITES 16
 
 struct verdict_input {
 	const struct series *heap;   /* live - frees of older blocks; empty: not watched */
@@ -82,8 +98,9 @@ struct verdict_input {
 	double before_bytes; /* in use from before the attach: anonymous memory then */
 	double lost_bytes;
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
-	struct verdict_site site;
-	double others_blocks, others_alive; /* of all other sites: allocated in the window, and live at its end */
+	const struct verdict_site *sites; /* with the most net growth, most first */
+	size_t n_sites;
+	double blocks, alive; /* of all sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
@@ -109,12 +126,19 @@ struct verdict {
 	double rate, low, high, level, seconds; /* of the one that decided */
 	double ratio;         /* of the one that decided, as in struct growth */
 	double uptime_s;      /* as given */
-	double site_share;    /* of the heap's growth, 0 to 1 */
-	double history_bytes; /* the site's rate times the age */
+	double site_share;    /* of the growth, 0 to 1: of the first site, or of as many as make half */
+	double history_bytes; /* the sites' rate times the age */
 	unsigned int why, but; /* bits */
 	double need_s;         /* undecided: a window that would be likely to decide, 0: none is known */
 };
 
 void verdict_of(const struct verdict_input *in, struct verdict *v);
+
+/*
+ * The first sites that make half of what was judged, of those that it may be about: how many, with their places in
+ * `out`. 0 when no VERDICT_SITES of them do, or when the first is not to be believed.
+ */
+size_t verdict_sites(const struct verdict *v, double window_s, const struct verdict_site *sites, size_t n,
+		     size_t out[VERDICT_SITES]);
 
 #endif

@@ -7,6 +7,10 @@
 
 /* As in verdict.c: the first part of the window is warm-up. */
 #define WARM_UP 0.1
+/* Straight by itself: of so many moments in each half, with so few falls, and not dying out (as in verdict.c). */
+#define LEAST_HALF 4
+#define LEAST_TAU 0.9
+#define DYING_RATIO 0.5
 /* Grown in a part: by so much of the mean of all. */
 #define LEAST_OF_MEAN 0.25
 
@@ -81,6 +85,44 @@ unsigned int windows_grown(const struct windows *w, size_t stack, double end_s, 
 		last = now;
 	}
 	return n;
+}
+
+/* Moments after the warm-up, and the end. */
+static size_t points_of(const struct windows *w, size_t stack, double end_s, double end_live,
+			struct series_point out[WINDOWS_MOMENTS + 1])
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->n && w->v[i].t_s < end_s; i++)
+		if (w->v[i].t_s >= end_s * WARM_UP)
+			out[n++] = (struct series_point){ w->v[i].t_s, live_at(&w->v[i], stack) };
+	out[n++] = (struct series_point){ end_s, end_live };
+	return n;
+}
+
+bool windows_rise(const struct windows *w, size_t stack, double end_s, double end_live, struct site_trend *out)
+{
+	struct series_point points[WINDOWS_MOMENTS + 1], *v = points;
+	size_t n = points_of(w, stack, end_s, end_live, points), half;
+	struct trend t;
+	double first;
+
+	*out = (struct site_trend){ 0 };
+	if (n > FLOOR_POINTS) {
+		v += n - FLOOR_POINTS;
+		n = FLOOR_POINTS;
+	}
+	half = n / 2;
+	if (half < LEAST_HALF)
+		return false;
+	trend_of(v, n, &t);
+	first = slope_of(v, half);
+	if (t.tau < LEAST_TAU || t.low <= 0 || first <= 0)
+		return false;
+	if (slope_of(v + half, n - half) <= first * DYING_RATIO)
+		return false;
+	*out = (struct site_trend){ t.slope, t.low, t.high, slope_of(v + half, n - half) / first };
+	return true;
 }
 
 void windows_release(struct windows *w)

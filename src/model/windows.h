@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "model/verdict.h"
+
 #define WINDOWS_MOMENTS 24
-#define WINDOWS_NR 6
 /* With more stacks than this nothing is kept: 24 moments of them are 19 MB. */
 #define WINDOWS_MOST_STACKS 200000
 
@@ -40,6 +41,11 @@ bool windows_is_due(const struct windows *w, double t_s);
 void windows_add(struct windows *w, double t_s, float *live, size_t n);
 /* Of WINDOWS_NR, after the warm-up and until end_s, when the stack has end_live bytes. 0 with too few moments. */
 unsigned int windows_grown(const struct windows *w, size_t stack, double end_s, double end_live);
+/*
+ * Its live bytes after the warm-up, by themselves: when they rise in nearly all pairs of moments, and do not die out.
+ * False with too few moments.
+ */
+bool windows_rise(const struct windows *w, size_t stack, double end_s, double end_live, struct site_trend *out);
 void windows_release(struct windows *w);
 
 #endif

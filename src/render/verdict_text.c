@@ -23,6 +23,8 @@
 #define DAY_S 86400.0
 #define FAR_S (30 * DAY_S)
 #define HEAD_COLUMN 10
+/* "the 16 sites" */
+#define SITES_NAME 32
 
 /* ---- parts ---- */
 
@@ -110,15 +112,16 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 
 /* ---- with one ---- */
 
-static void add_site(struct buf *out, const struct profile *p, size_t column)
+static void add_sites(struct buf *out, const struct profile *p, size_t column, const struct profile_stack *first,
+		      size_t n)
 {
-	const struct profile_stack *top = profile_top_grower(p);
-
-	if (!top || p->verdict.site_share * 100 < SINGLE_SITE_PERCENT)
-		return;
-	buf_addf(out, "%*s%.0f %% of it at one call site: #1 ", (int)column, "", p->verdict.site_share * 100);
-	add_short_name(out, own_frame_name(p, top));
-	buf_addc(out, '\n');
+	buf_addf(out, "%*s%.0f %% of it at ", (int)column, "", p->verdict.site_share * 100);
+	if (n == 1)
+		buf_adds(out, "one call site: #1 ");
+	else
+		buf_addf(out, "%zu call sites: ", n);
+	add_short_name(out, own_frame_name(p, first));
+	buf_adds(out, n == 1 ? "\n" : "...\n");
 }
 
 /* Mappings of the program itself that make most of what the memory grows by; NULL. */
@@ -151,16 +154,18 @@ static void add_not_heap(struct buf *out, const struct profile *p, size_t column
 
 static void add_grows(struct buf *out, const struct profile *p)
 {
+	const struct profile_stack *sites[VERDICT_SITES];
 	const struct verdict *v = &p->verdict;
 	size_t column = add_head(out, v->is_strong ? "LEAK, strong evidence" : trend_name(v->word));
+	size_t n = profile_verdict_sites(p, sites);
 
 	add_who(out, p);
 	buf_addf(out, ": %s grows ", v->by_heap ? "heap" : "memory");
 	add_rate(out, v);
 	buf_addc(out, '\n');
-	if (v->by_heap || v->site_share * 100 >= SINGLE_SITE_PERCENT)
-		add_site(out, p, column);
-	else
+	if (n && stack_is_heap(sites[0]))
+		add_sites(out, p, column, sites[0], n);
+	else if (!v->by_heap)
 		add_not_heap(out, p, column);
 }
 
@@ -328,25 +333,33 @@ static double early_share(uint64_t alive, uint64_t all)
 	return all ? (double)alive * 100 / (double)all : 0;
 }
 
-static void add_cohort(struct reasons *r, const struct profile *p)
+/* What the verdict is about: "#1", "the 8 sites", "the mappings". */
+static const char *sites_name(char text[SITES_NAME], const struct profile_stack *const *sites, size_t n)
 {
-	const struct profile_stack *top = profile_top_grower(p);
-	uint64_t others = 0, alive = 0;
-	char n[32];
+	if (n == 1)
+		return stack_is_heap(sites[0]) ? "#1" : "the mappings";
+	snprintf(text, SITES_NAME, "the %zu sites", n);
+	return text;
+}
+
+static void add_cohort(struct reasons *r, const struct profile *p, const struct profile_stack *const *sites, size_t n)
+{
+	uint64_t others = 0, alive = 0, early = 0, early_alive = 0;
+	char blocks[32], name[SITES_NAME];
 	size_t i;
 
-	if (!top)
-		return;
 	for (i = 0; i < p->n_stacks; i++) {
-		if (!stack_is_heap(&p->stacks[i]))
-			continue;
 		others += p->stacks[i].t.alloc_blocks;
 		alive += totals_live_blocks(&p->stacks[i].t);
 	}
-	buf_addf(reason(r), "of the %s blocks of #1 that lived early in the window %.0f %% still do",
-		 units_format_count(n, top->early_blocks), early_share(top->early_alive, top->early_blocks));
-	others -= top->t.alloc_blocks;
-	alive -= totals_live_blocks(&top->t);
+	for (i = 0; i < n; i++) {
+		others -= sites[i]->t.alloc_blocks;
+		alive -= totals_live_blocks(&sites[i]->t);
+		early += sites[i]->early_blocks;
+		early_alive += sites[i]->early_alive;
+	}
+	buf_addf(reason(r), "of the %s blocks of %s that lived early in the window %.0f %% still do",
+		 units_format_count(blocks, early), sites_name(name, sites, n), early_share(early_alive, early));
 	if (others)
 		buf_addf(r->out, "; of all others since %.3g %%", early_share(alive, others));
 	buf_addc(r->out, '\n');
@@ -354,16 +367,19 @@ static void add_cohort(struct reasons *r, const struct profile *p)
 
 static void add_evidence(struct reasons *r, const struct profile *p)
 {
+	const struct profile_stack *sites[VERDICT_SITES];
 	const struct verdict *v = &p->verdict;
+	size_t i, n = profile_verdict_sites(p, sites);
+	char name[SITES_NAME];
 	double before = 0;
-	size_t i;
 
 	if (v->why & WHY_STRAIGHT)
 		buf_addf(reason(r), "the growth is straight: second half of the window / first half %.2f\n", v->ratio);
-	if (v->why & WHY_WINDOWS)
-		buf_addf(reason(r), "#1 grew in each of %d separate parts of the window\n", WINDOWS_NR);
-	if (v->why & WHY_COHORT)
-		add_cohort(r, p);
+	if (v->why & WHY_WINDOWS && n)
+		buf_addf(reason(r), "%s grew in each of %d separate parts of the window\n",
+			 sites_name(name, sites, n), WINDOWS_NR);
+	if (v->why & WHY_COHORT && n)
+		add_cohort(r, p, sites, n);
 	if (!(v->why & WHY_HISTORY))
 		return;
 	for (i = 0; i < p->n_procs; i++)
@@ -398,7 +414,7 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 	if (v->but & BUT_LOST)
 		buf_adds(reason(r), "more was lost (see trust) than such an evidence bears\n");
 	if (v->but & BUT_NO_SITE && (v->by_heap || !top_mapping(p)))
-		buf_addf(reason(r), v->by_heap ? "no call site makes half of it: many things grow, as in a start-up\n" :
+		buf_addf(reason(r), v->by_heap ? "no few call sites make half of it: many things grow, as in a start-up\n" :
 						 "which code makes it grow was not seen\n");
 	if (v->but & BUT_SLOWS)
 		buf_addf(reason(r), "it slows down: second half of the window / first half %.2f; -d 5m\n", v->ratio);
@@ -437,13 +453,23 @@ double verdict_alive(const struct profile *p, const struct profile_stack *s)
 	return (double)s->early_alive / (double)s->early_blocks;
 }
 
+static bool is_blamed(const struct profile *p, const struct profile_stack *s)
+{
+	const struct profile_stack *sites[VERDICT_SITES];
+	size_t i, n = p->verdict.word == TREND_LEAK ? profile_verdict_sites(p, sites) : 0;
+
+	for (i = 0; i < n && sites[i] != s; i++)
+		;
+	return i < n;
+}
+
 const char *verdict_kind(const struct profile *p, const struct profile_stack *s)
 {
 	double alive = verdict_alive(p, s);
 
 	if (!p->has_verdict)
 		return "";
-	if (p->verdict.word == TREND_LEAK && s == profile_top_grower(p))
+	if (is_blamed(p, s))
 		return "leak";
 	if (s->old_bytes > s->live_bytes / 2)
 		return "bounded";

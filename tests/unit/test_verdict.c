@@ -266,6 +266,7 @@ static void falls__are_counted_after_rises_only(void **state)
 
 struct scene {
 	struct series heap, memory;
+	struct verdict_site site;
 	struct verdict_input in;
 };
 
@@ -280,12 +281,18 @@ static void a_leak_scene(struct scene *c)
 		.window_s = 60,
 		.uptime_s = 3600,
 		.before_bytes = 3500 * MIB,
-		.site = { .net_bytes = 58 * MIB,
-			  .live_bytes = 58 * MIB,
-			  .early_blocks = 1000,
-			  .early_alive = 1000 },
-		.others_blocks = 100000,
-		.others_alive = 300,
+		.sites = &c->site,
+		.n_sites = 1,
+		.blocks = 100000,
+		.alive = 4300,
+	};
+	c->site = (struct verdict_site){
+		.net_bytes = 58 * MIB,
+		.live_bytes = 58 * MIB,
+		.blocks = 4000,
+		.alive = 4000,
+		.early_blocks = 1000,
+		.early_alive = 1000,
 	};
 }
 
@@ -322,7 +329,7 @@ static void evidence_of_one_kind__is_no_leak(void **state)
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_LEAK);
 	assert_false(v.is_strong);
-	c.in.site.early_alive = 500; /* half of it has died: it may all die */
+	c.site.early_alive = 500; /* half of it has died: it may all die */
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_GROWING);
 	assert_int_equal(v.why, WHY_STRAIGHT);
@@ -341,7 +348,7 @@ static void what_speaks_against_it__leaves_a_growth(void **state)
 		a_leak_scene(&c);
 		switch (i) {
 		case 0: /* blocks of its size from before the attach are freed: it replaces them */
-			c.in.site.old_freed_bytes = 30 * MIB;
+			c.site.old_freed_bytes = 30 * MIB;
 			break;
 		case 1: /* an hour old, but it holds what it makes in a minute */
 			c.in.before_bytes = 100 * MIB;
@@ -350,10 +357,10 @@ static void what_speaks_against_it__leaves_a_growth(void **state)
 			c.in.lost_bytes = 100 * MIB;
 			break;
 		case 3: /* no site has half of it */
-			c.in.site.net_bytes = 10 * MIB;
+			c.site.net_bytes = 10 * MIB;
 			break;
 		case 4: /* everything lives, whoever made it: it is filling up */
-			c.in.others_alive = 99000;
+			c.in.alive = 99000;
 			c.in.before_bytes = 100000 * MIB;
 			break;
 		case 5: /* it has just begun */
@@ -378,7 +385,7 @@ static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
 	a_leak_scene(&c);
 	series_release(&c.heap);
 	draw(&c.heap, steady, 60, 1000, 1);
-	c.in.site = (struct verdict_site){ 0 };
+	c.site = (struct verdict_site){ 0 };
 	verdict_of(&c.in, &v);
 	assert_false(v.by_heap);
 	assert_int_equal(v.word, TREND_GROWING);
@@ -402,7 +409,7 @@ static void where_garbage_is_collected__three_full_collections_are_needed_but_fo
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_LEAK); /* its blocks stay where those of others end */
 	assert_true(v.why & WHY_COHORT);
-	c.in.site.early_alive = c.in.site.early_blocks / 2;
+	c.site.early_alive = c.site.early_blocks / 2;
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_UNDECIDED);
 	assert_int_equal(v.doubt, DOUBT_COLLECTED);
@@ -428,7 +435,7 @@ static void without_a_series_of_the_heap__the_site_is_that_of_the_memory(void **
 	verdict_of(&c.in, &v);
 	assert_false(v.by_heap);
 	assert_int_equal(v.word, TREND_LEAK);
-	c.in.site.net_bytes = 200 * MIB; /* three times what the memory grew by: not to be believed */
+	c.site.net_bytes = 200 * MIB; /* three times what the memory grew by: not to be believed */
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_GROWING);
 	assert_int_equal(v.but, BUT_NO_SITE);
@@ -449,11 +456,11 @@ static void a_growth_that_speeds_up__is_a_leak_by_its_site(void **state)
 	c.in.before_bytes = 20000 * MIB;
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_GROWING);
-	c.in.site.grew_in = WINDOWS_NR;
+	c.site.grew_in = WINDOWS_NR;
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_LEAK);
 	assert_int_equal(v.why, WHY_COHORT | WHY_WINDOWS);
-	c.in.site.early_alive = 10; /* that it grows is told twice, but not that it stays */
+	c.site.early_alive = 10; /* that it grows is told twice, but not that it stays */
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_GROWING);
 	end_scene(&c);
@@ -496,7 +503,7 @@ static void a_growth_that_slows_down__is_no_leak(void **state)
 			draw(&c.heap, root_of_time, windows[i], 0.05 * MIB, seed);
 			draw(&c.memory, root_of_time, windows[i], 0.05 * MIB, seed + 100);
 			c.in.window_s = windows[i];
-			c.in.site.grew_in = WINDOWS_NR;
+			c.site.grew_in = WINDOWS_NR;
 			verdict_of(&c.in, &v);
 			if (v.word == TREND_LEAK || !(v.but & BUT_SLOWS || v.word == TREND_LEVELS_OFF))
 				fail_msg("%.0f s, seed %zu: %s, ratio %.2f, but %x", windows[i], seed,
@@ -543,6 +550,148 @@ static void a_pool_that_doubles__is_no_leak(void **state)
 		}
 }
 
+/* Eight sites that make 12 % each: as one, if each of them keeps what it made. */
+static void several_sites__are_a_leak_when_each_keeps_its_blocks(void **state)
+{
+	struct verdict_site sites[8];
+	struct verdict v;
+	struct scene c;
+	size_t i;
+
+	(void)state;
+	a_leak_scene(&c);
+	for (i = 0; i < 8; i++)
+		sites[i] = (struct verdict_site){ .net_bytes = 7 * MIB, .live_bytes = 7 * MIB, .blocks = 500,
+						  .alive = 500, .early_blocks = 125, .early_alive = 125,
+						  .grew_in = WINDOWS_NR };
+	c.in.sites = sites;
+	c.in.n_sites = 8;
+	c.in.before_bytes = 20000 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why, WHY_STRAIGHT | WHY_COHORT | WHY_WINDOWS);
+	assert_true(v.site_share >= 0.5 && v.site_share < 0.7); /* no more of them than make half */
+	sites[2].early_alive = 60;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	sites[2].early_alive = 125;
+	for (i = 0; i < 8; i++)
+		sites[i].net_bytes = 3 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_true(v.but & BUT_NO_SITE);
+	end_scene(&c);
+}
+
+/* 160 KiB/s of mappings below a heap that stands still; a mapping that is only reserved is none. */
+static void mappings__are_a_site_when_the_memory_grows(void **state)
+{
+	struct verdict_site sites[3];
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.heap);
+	draw(&c.heap, steady, 60, 1000, 1);
+	sites[0] = (struct verdict_site){ .net_bytes = 1000 * MIB, .live_bytes = 1000 * MIB, .blocks = 1,
+					  .alive = 1, .is_mapping = true };
+	sites[1] = c.site;
+	sites[1].is_mapping = true;
+	sites[2] = (struct verdict_site){ .net_bytes = 0.1 * MIB, .blocks = 90000, .alive = 100 };
+	c.in.sites = sites;
+	c.in.n_sites = 3;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_true(v.why & WHY_COHORT);
+	sites[1].early_alive = 10;
+	c.in.before_bytes = 20000 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	end_scene(&c);
+}
+
+/* 300 KiB/s below teeth of 30 MiB every 4 s: not to be seen in the sum in half a minute, but at the site. */
+static void a_leak_below_teeth__is_found_by_its_site(void **state)
+{
+	const struct site_trend alone = { 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	draw(&c.heap, teeth, 60, 0.2 * MIB, 1);
+	draw(&c.memory, teeth, 60, 0.2 * MIB, 2);
+	c.in.before_bytes = 100000 * MIB;
+	c.site.net_bytes = c.site.live_bytes = 17 * MIB;
+	c.site.grew_in = WINDOWS_NR;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH);
+	c.site.alone = alone;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_true(v.by_heap);
+	assert_true(v.rate == alone.rate);
+	c.site.early_alive = 500; /* it replaces: the next tooth */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH);
+	c.site.early_alive = 1000;
+	c.in.is_collected = true;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH);
+	end_scene(&c);
+}
+
+/* Three tenths as fast from the middle on, and straight there: it got less to do. */
+static double half_starved(double t, double w)
+{
+	return 100 * MIB + MIB * (fmin(t, w / 2) + 0.3 * fmax(0, t - w / 2));
+}
+
+static void what_is_slower_but_goes_on__does_not_level_off(void **state)
+{
+	struct growth g;
+	struct series s;
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= SEEDS; seed++) {
+		draw(&s, half_starved, 60, 0.1 * MIB, seed);
+		growth_of(&s, 60, &g);
+		series_release(&s);
+		assert_int_equal(g.word, TREND_GROWING);
+		assert_true(g.slows);
+	}
+}
+
+static double quarter_leak(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + 0.25 * MIB * t;
+}
+
+/* A heap that is estimated may have been estimated otherwise before. */
+static void an_estimate_that_levels_off__is_not_believed_where_the_memory_grows(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	draw(&c.heap, filling, 60, 0.1 * MIB, 1);
+	draw(&c.memory, quarter_leak, 60, 0.1 * MIB, 2);
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEVELS_OFF);
+	c.in.heap_deviation = 10000;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_true(v.word == TREND_GROWING || v.word == TREND_LEAK);
+	end_scene(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -566,6 +715,11 @@ int main(void)
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
 		cmocka_unit_test(a_growth_in_few_steps__is_not_flat),
 		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),
+		cmocka_unit_test(several_sites__are_a_leak_when_each_keeps_its_blocks),
+		cmocka_unit_test(mappings__are_a_site_when_the_memory_grows),
+		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
+		cmocka_unit_test(what_is_slower_but_goes_on__does_not_level_off),
+		cmocka_unit_test(an_estimate_that_levels_off__is_not_believed_where_the_memory_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

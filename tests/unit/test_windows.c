@@ -100,6 +100,24 @@ static void too_many_stacks__are_not_kept(void **state)
 	windows_release(&w);
 }
 
+static void what_rises_alone__has_its_rate(void **state)
+{
+	struct windows w = { 0 };
+	struct site_trend t;
+
+	(void)state;
+	look(&w, 60, 0.1);
+	assert_true(windows_rise(&w, 0, 60, live_of(0, 60, 60), &t));
+	assert_true(t.rate > 990 && t.rate < 1010 && t.low <= t.rate && t.high >= t.rate);
+	assert_true(t.ratio > 0.99 && t.ratio < 1.01);
+	/* what has filled, what falls, what is not there */
+	assert_false(windows_rise(&w, 1, 60, live_of(1, 60, 60), &t));
+	assert_false(windows_rise(&w, 2, 60, live_of(2, 60, 60), &t));
+	assert_true(t.rate == 0 && t.low == 0);
+	assert_false(windows_rise(&w, 99, 60, 0, &t));
+	windows_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +125,7 @@ int main(void)
 		cmocka_unit_test(what_comes_and_goes_or_came_late__does_not),
 		cmocka_unit_test(a_few_moments__tell_nothing),
 		cmocka_unit_test(too_many_stacks__are_not_kept),
+		cmocka_unit_test(what_rises_alone__has_its_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
