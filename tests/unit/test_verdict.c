@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/*
- * Series of known shapes and the words for them; each with several made-up noises. The shapes are
- * drawn here from their formulas; the bounds in verdict.c come from measured programs.
- */
+/* What is made of the series and sites of one run: leak or no leak, for which reasons, and when it is not known. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,256 +10,7 @@
 
 #include "model/verdict.h"
 #include "model/windows.h"
-
-#define MIB 1048576.0
-#define SEEDS 20
-
-/* Uniform in -1..1, the same in each run. */
-static double noise(uint64_t *seed)
-{
-	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (double)(int64_t)(*seed) / 9.3e18;
-}
-
-/* bytes at t seconds of a window of w */
-typedef double (*shape_fn)(double t, double w);
-
-static double leak(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + t * MIB;
-}
-static double slow_leak(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + t * 20480;
-}
-static double leak_collected(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + t * 0.5 * MIB + 20 * MIB * fmod(t, 3) / 3;
-}
-static double steady(double t, double w)
-{
-	(void)t;
-	(void)w;
-	return 100 * MIB;
-}
-static double teeth(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + 30 * MIB * fmod(t, 4) / 4;
-}
-static double filling(double t, double w)
-{
-	return 100 * MIB + 80 * MIB * (1 - exp(-t / (w / 4)));
-}
-static double filled(double t, double w)
-{
-	return 100 * MIB + 80 * MIB * fmin(1, t / (w / 2.5));
-}
-static double shrinking(double t, double w)
-{
-	(void)w;
-	return 200 * MIB - t * MIB;
-}
-static double speeding_up(double t, double w)
-{
-	return 100 * MIB + 60 * MIB * (t / w) * (t / w);
-}
-static double in_steps(double t, double w)
-{
-	return 20 * MIB + 5 * MIB * floor(t / (w / 2.5));
-}
-static double root_of_time(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + 2 * MIB * sqrt(t + 5);
-}
-static double doubling(double t, double w)
-{
-	(void)w;
-	return 20 * MIB * pow(2, floor(t / 40));
-}
-
-static void draw(struct series *s, shape_fn f, double w, double sigma, uint64_t seed)
-{
-	double t;
-
-	*s = (struct series){ 0 };
-	seed = seed * 77 + 5;
-	for (t = 0; t <= w; t += 0.1)
-		series_add(s, t, f(t, w) + sigma * noise(&seed));
-}
-
-static const struct {
-	const char *name;
-	shape_fn f;
-	double noise;
-	enum trend_word word, other; /* either is right */
-} shapes[] = {
-	{ "leak", leak, 0.5 * MIB, TREND_GROWING, TREND_GROWING },
-	{ "leak of 20 KiB/s", slow_leak, 0.05 * MIB, TREND_GROWING, TREND_GROWING },
-	{ "leak under a saw-tooth", leak_collected, 0.2 * MIB, TREND_GROWING, TREND_GROWING },
-	{ "steady", steady, 0.1 * MIB, TREND_FLAT, TREND_FLAT },
-	{ "steady without a doubt", steady, 0, TREND_FLAT, TREND_FLAT },
-	{ "saw-tooth", teeth, 0.2 * MIB, TREND_SAW_TOOTH, TREND_SAW_TOOTH },
-	{ "filling", filling, 0.1 * MIB, TREND_LEVELS_OFF, TREND_LEVELS_OFF },
-	{ "filled", filled, 0.1 * MIB, TREND_LEVELS_OFF, TREND_LEVELS_OFF },
-	{ "shrinking", shrinking, 0.5 * MIB, TREND_SHRINKING, TREND_SHRINKING },
-};
-
-/* Flat between them, but not on the whole. */
-static void a_growth_in_few_steps__is_not_flat(void **state)
-{
-	struct growth g;
-	struct series s;
-	uint64_t seed;
-
-	(void)state;
-	for (seed = 1; seed <= SEEDS; seed++) {
-		draw(&s, in_steps, 60, 10000, seed);
-		growth_of(&s, 60, &g);
-		series_release(&s);
-		assert_int_equal(g.word, TREND_UNDECIDED);
-		assert_int_equal(g.doubt, DOUBT_NOISE);
-	}
-}
-
-static void a_shape__has_its_word(void **state)
-{
-	static const double windows[] = { 30, 60, 300 };
-	struct growth g;
-	struct series s;
-	size_t i, w;
-	uint64_t seed;
-
-	(void)state;
-	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		for (w = 0; w < 3; w++)
-			for (seed = 1; seed <= SEEDS; seed++) {
-				draw(&s, shapes[i].f, windows[w], shapes[i].noise, seed);
-				growth_of(&s, windows[w], &g);
-				series_release(&s);
-				if (g.word == shapes[i].word || g.word == shapes[i].other)
-					continue;
-				fail_msg("%s, %.0f s, seed %llu: %s (rate %.0f, %.0f to %.0f; "
-					 "ratio %.2f)",
-					 shapes[i].name, windows[w], (unsigned long long)seed,
-					 trend_name(g.word), g.rate, g.low, g.high, g.ratio);
-			}
-}
-
-/* ---- figures ---- */
-
-static void a_leak__has_its_rate_within_the_interval(void **state)
-{
-	struct growth g;
-	struct series s;
-
-	(void)state;
-	draw(&s, leak, 60, 0.5 * MIB, 3);
-	growth_of(&s, 60, &g);
-	series_release(&s);
-	assert_true(g.low <= MIB && MIB <= g.high);
-	assert_true(fabs(g.rate - MIB) < 0.05 * MIB);
-	assert_true(g.ratio > 0.8 && g.ratio < 1.25);
-}
-
-/* 100 + 80 (1 - e^-4t/w): ends at 180 MiB; 5 % of the 80 is left at 0.75 w, of what was left at the
- * end later. */
-static void what_fills__ends_where_it_will(void **state)
-{
-	struct growth g;
-	struct series s;
-
-	(void)state;
-	draw(&s, filling, 60, 0, 1);
-	growth_of(&s, 60, &g);
-	series_release(&s);
-	assert_true(g.level > 177 * MIB && g.level < 183 * MIB);
-	assert_true(g.seconds > 20 && g.seconds < 90);
-}
-
-static void what_has_filled__ends_where_it_is(void **state)
-{
-	struct growth g;
-	struct series s;
-
-	(void)state;
-	draw(&s, filled, 60, 0, 1);
-	growth_of(&s, 60, &g);
-	series_release(&s);
-	assert_true(fabs(g.level - 180 * MIB) < 0.01 * MIB);
-	assert_true(g.seconds == 0);
-}
-
-static void a_window_of_seconds__decides_nothing(void **state)
-{
-	struct growth g;
-	struct series s;
-
-	(void)state;
-	draw(&s, leak, 5, 0, 1);
-	growth_of(&s, 5, &g);
-	assert_int_equal(g.word, TREND_UNDECIDED);
-	assert_int_equal(g.doubt, DOUBT_SHORT);
-	series_release(&s);
-	growth_of(&s, 60, &g); /* nothing was measured */
-	assert_int_equal(g.doubt, DOUBT_SHORT);
-}
-
-/* ---- the series ---- */
-
-static void a_full_series__keeps_its_floor_and_its_order(void **state)
-{
-	struct series_point floor[FLOOR_POINTS];
-	struct series s = { 0 };
-	size_t i, n;
-
-	(void)state;
-	for (i = 0; i < 5 * SERIES_MOST; i++)
-		series_add(&s, (double)i, i % 7 ? 1000 : 10 + (double)i / 1000);
-	assert_true(s.n <= SERIES_MOST);
-	for (i = 1; i < s.n; i++)
-		assert_true(s.v[i].t_s > s.v[i - 1].t_s);
-	n = series_floor(&s, 0, 5 * SERIES_MOST, floor, FLOOR_POINTS);
-	assert_int_equal(n, FLOOR_POINTS);
-	for (i = 0; i < n; i++)
-		assert_true(floor[i].bytes < 32);
-	series_release(&s);
-}
-
-/* Worked by hand: pairs 1 2, 2 4, 3 3, 4 8: slopes 2 .5 2 -1 2 5. */
-static void a_trend__is_the_median_of_the_slopes(void **state)
-{
-	static const struct series_point v[] = { { 1, 2 }, { 2, 4 }, { 3, 3 }, { 4, 8 } };
-	struct trend t;
-
-	(void)state;
-	trend_of(v, 4, &t);
-	assert_true(t.slope == 2);
-	assert_true(fabs(t.tau - 4.0 / 6) < 1e-12);
-	assert_true(t.low == -1 && t.high == 5);
-	trend_of(v, 3, &t);
-	assert_true(t.slope == 0 && t.low == 0 && t.high == 0);
-}
-
-static void falls__are_counted_after_rises_only(void **state)
-{
-	static const double v[] = { 10, 5, 9, 4, 8, 8, 3, 2, 7 };
-	struct series s = { 0 };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-		series_add(&s, (double)i, v[i]);
-	assert_int_equal(series_falls(&s, 0, 100, 3), 2);
-	assert_int_equal(series_falls(&s, 0, 100, 6), 0);
-	series_release(&s);
-}
-
-/* ---- verdicts ---- */
+#include "tests/unit/series_shapes.h"
 
 struct scene {
 	struct series heap, memory;
@@ -644,28 +392,6 @@ static void a_leak_below_teeth__is_found_by_its_site(void **state)
 	end_scene(&c);
 }
 
-/* Three tenths as fast from the middle on, and straight there: it got less to do. */
-static double half_starved(double t, double w)
-{
-	return 100 * MIB + MIB * (fmin(t, w / 2) + 0.3 * fmax(0, t - w / 2));
-}
-
-static void what_is_slower_but_goes_on__does_not_level_off(void **state)
-{
-	struct growth g;
-	struct series s;
-	uint64_t seed;
-
-	(void)state;
-	for (seed = 1; seed <= SEEDS; seed++) {
-		draw(&s, half_starved, 60, 0.1 * MIB, seed);
-		growth_of(&s, 60, &g);
-		series_release(&s);
-		assert_int_equal(g.word, TREND_GROWING);
-		assert_true(g.slows);
-	}
-}
-
 static double quarter_leak(double t, double w)
 {
 	(void)w;
@@ -695,14 +421,6 @@ static void an_estimate_that_levels_off__is_not_believed_where_the_memory_grows(
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_shape__has_its_word),
-		cmocka_unit_test(a_leak__has_its_rate_within_the_interval),
-		cmocka_unit_test(what_fills__ends_where_it_will),
-		cmocka_unit_test(what_has_filled__ends_where_it_is),
-		cmocka_unit_test(a_window_of_seconds__decides_nothing),
-		cmocka_unit_test(a_full_series__keeps_its_floor_and_its_order),
-		cmocka_unit_test(a_trend__is_the_median_of_the_slopes),
-		cmocka_unit_test(falls__are_counted_after_rises_only),
 		cmocka_unit_test(a_leak_with_all_evidence__is_a_strong_one),
 		cmocka_unit_test(evidence_of_one_kind__is_no_leak),
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
@@ -713,12 +431,10 @@ int main(void)
 		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
-		cmocka_unit_test(a_growth_in_few_steps__is_not_flat),
 		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),
 		cmocka_unit_test(several_sites__are_a_leak_when_each_keeps_its_blocks),
 		cmocka_unit_test(mappings__are_a_site_when_the_memory_grows),
 		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
-		cmocka_unit_test(what_is_slower_but_goes_on__does_not_level_off),
 		cmocka_unit_test(an_estimate_that_levels_off__is_not_believed_where_the_memory_grows),
 	};
 
