@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/alloc_sites.h"
+#include "app/attach_lock.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
@@ -199,19 +200,32 @@ void attacher_watch_others(struct attacher *a)
 		widen_for(a, &other);
 }
 
-/* Before the first probe on a file. */
+static void watch_others(void *ctx)
+{
+	attacher_watch_others(ctx);
+}
+
+/* Ours are for all now: has this file them already, from another process? */
+static void go_wide(struct attacher *a, struct alloc_sites *sites, struct object *o)
+{
+	o->scope = 0;
+	table_put(&a->seen, o->map_key, 1);
+	if (find_object(a, a->n_objs, &o->id, 0))
+		sites->n = 0;
+}
+
+/* Before the first probe on a file; locked. */
 static void meet_others(struct attacher *a, int fd, const char *path, struct alloc_sites *sites, struct object *o)
 {
 	struct kern_other other;
 	size_t entry = 0;
 	char who[128];
 
+	if (o->scope && !a->o.pid_scoped) /* since we waited for the lock */
+		go_wide(a, sites, o);
 	if (o->scope && kern_others_on(a->o.kern, fd, o->scope, &other)) {
 		widen_for(a, &other);
-		o->scope = 0;
-		table_put(&a->seen, o->map_key, 1);
-		if (find_object(a, a->n_objs, &o->id, 0)) /* of another process, until now */
-			sites->n = 0;
+		go_wide(a, sites, o);
 	}
 	while (entry + 1 < sites->n && !sites->v[entry].entry_only)
 		entry++;
@@ -229,16 +243,19 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 			 const struct proc_map *m, struct object *o)
 {
 	struct alloc_sites sites;
-	int err = 0;
+	int err = 0, lock = -1;
 
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
 	if (!(a->o.planes & PLANE_HEAP))
 		sites.n = 0;
-	if (sites.n)
+	if (sites.n) {
+		lock = attach_lock(watch_others, a);
 		meet_others(a, fd, path, &sites, o);
+	}
 	if (sites.n)
 		err = kern_attach(a->o.kern, path, fd, sites.v, sites.n, o->scope, &a->n_probes);
+	attach_unlock(lock);
 	if (sites.loader_hook)
 		kern_attach_code_hook(a->o.kern, path, fd, sites.loader_hook, o->scope);
 	if (err && !a->attach_err)

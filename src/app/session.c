@@ -345,11 +345,11 @@ static int loop(struct session *s)
 			collector_reap(s->collector);
 			reap = now + NS_PER_S;
 		}
+		attacher_watch_others(s->attacher); /* before the gate opens */
 		machine_tick(s, now);
 		now = session_now_ns(); /* looking and attaching take their time */
 		if (now >= look && !s->choose_ns)
 			look = budget_tick(s->budget, now);
-		attacher_watch_others(s->attacher);
 		collector_look(s->collector);
 		if (now >= end || targets_ended(s))
 			break;

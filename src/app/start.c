@@ -193,6 +193,7 @@ static const char *count_calls(struct session *s)
 	while (session_now_ns() < end && !s->n_interrupts && collector_n_running(s->collector)) {
 		session_wait(s, end);
 		session_poll(s);
+		attacher_watch_others(s->attacher);
 	}
 	return budget_choose(s->budget, session_now_ns());
 }

@@ -7,12 +7,14 @@ byte, in both orders of ending, and the target computes what it computes alone.
 A target that switches stacks inside its allocator is the hard case: the kernel drops pending return probes that lie
 below the stack pointer when another one is taken, whoever owns them, and the target then ends in SIGILL.
 """
+import fcntl
 import os
 import re
 import select
 import shutil
 import signal
 import subprocess
+import time
 
 from harness import BUILD, Failure, Memprobe, Skip, Talk, Target, main, sum_of, test
 from test_calls import CALLS
@@ -121,6 +123,58 @@ def stack_switching_under_two(t):
 @test
 def left_by_longjmp_under_two(t):
     hooked_under_two(t, "jump", 500000, "an_allocator_left_by_longjmp")
+
+
+KERNEL_TYPES = "/sys/kernel/btf/vmlinux" # what memprobe locks while it attaches
+
+
+@test
+def one_attaches_at_a_time(t):
+    with Target("calls") as target, open(KERNEL_TYPES, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with Memprobe("-d", 0, "-p", target.pid) as m:
+            t.equal("a_memprobe__waits_while_another_one_attaches", wait_and_see(m, 2), None)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            m.armed()
+            truth = target.ask("go")
+            m.stop()
+            t.equal("and_then_counts_as_ever", sum_of(m.stacks(), "s_malloc"), truth.of("s_malloc", "live-bytes"))
+
+
+def wait_and_see(m, seconds):
+    """What it said of being armed in so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if "armed:" in m.stderr or m.process.poll() is not None:
+            return m.stderr
+        time.sleep(0.05)
+    return None
+
+
+@test
+def begun_at_once(t):
+    """Two memprobes that begin in the same instant, on two processes of one library: neither misses the other."""
+    what = "a_target_that_switches_stacks_under_two_memprobes_begun_at_once"
+    want = checksum("switch", 30000)
+    with Target("hooked", "switch", 30000) as target, Target("calls") as other, \
+            Memprobe("-d", 0, "-p", target.pid, "-m", "live-blocks") as first, Memprobe("-d", 0, "-p", other.pid) as second:
+        first.armed()
+        second.armed()
+        truth = other.ask("go")
+        try:
+            switched = target.ask("go")
+        except Failure as why:
+            t.fail(f"{what}__survives", f"{why}\n{first.stderr}{second.stderr}")
+            return
+        t.equal(f"{what}__computes_the_same", switched.values["checksum"], want)
+        for m in (first, second):
+            m.stop()
+        if "uprobe session" in first.stderr:
+            t.true("at_least_one_of_them__says_that_there_is_another", "also probes an object" in first.stderr + second.stderr,
+                   first.stderr + second.stderr)
+        for site in CALLS:
+            t.equal(f"the_other_of_two_begun_at_once__has_{site}", sum_of(second.stacks(), site),
+                    truth.of(site, "live-bytes"))
 
 
 def switching_beside(t, comes_first):
