@@ -11,7 +11,7 @@ import time
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus"))
 
 from harness import main, test # pylint: disable=wrong-import-position
-from run import BEFORE_ATTACH_S, Run # pylint: disable=wrong-import-position
+from run import BEFORE_ATTACH_S, Run, wait_for # pylint: disable=wrong-import-position
 from table import PROGRAMS # pylint: disable=wrong-import-position
 
 NAMES = ("leak/sessions", "leak/strings", "leak/throws", "steady/full-cache", "steady/ttl", "steady/start-up")
@@ -22,14 +22,15 @@ NO_LEAK = ("FLAT", "LEVELS OFF", "SAW-TOOTH", "SHRINKING", "GROWING", "UNDECIDED
 
 @test
 def minute(t):
-    runs = [(p, Run(p, SEED, LOAD, WINDOW_S, slot)) for slot, p in enumerate(p for p in PROGRAMS if p.name in NAMES)]
+    programs = [p for p in PROGRAMS if p.name in NAMES]
+    runs = {Run(p, SEED, LOAD, WINDOW_S, slot): p for slot, p in enumerate(programs)}
     t.equal("the_programs__are_in_the_table", len(runs), len(NAMES))
     try:
         time.sleep(BEFORE_ATTACH_S)
-        for _, run in runs:
+        for run in runs:
             run.attach()
-        for program, run in runs:
-            result = run.end()
+        for run in wait_for(runs):
+            result, program = run.result(), runs[run]
             name = program.name.replace("/", "_").replace("-", "_")
             if program.is_leak:
                 t.true(f"{name}__is_seen_to_grow", result["word"] in ("LEAK", "GROWING"), result)
@@ -38,7 +39,7 @@ def minute(t):
             else:
                 t.true(f"{name}__is_no_leak", result["word"] in NO_LEAK, result)
     finally:
-        for _, run in runs:
+        for run in runs:
             run.close()
 
 

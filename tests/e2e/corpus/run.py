@@ -8,8 +8,8 @@ of make check; it goes on where it was stopped.
     run.py --table FILE         the table of what has been run
     run.py --check              exit 1 if what has been run breaks a bound
 
-One result per line in $BUILD/corpus/results.jsonl. Runs of one load go at the same time, so that they use about one CPU
-and a half; each has a copy of libc of its own, as probes on a shared one would tax the others. A program is attached a
+One result per line in $BUILD/corpus/results.jsonl, with the seconds that memprobe took to arm and, after its window, to
+end. Runs of one load go at the same time, so that they use about one CPU; each has a copy of libc of its own, as probes on a shared one would tax the others. A program is attached a
 second after it is ready. --most: end after so many batches. Depends on harness.py, table.py and tables of results.py.
 """
 import argparse
@@ -32,7 +32,9 @@ from table import PROGRAMS # pylint: disable=wrong-import-position
 
 WHERE = os.path.join(BUILD, "corpus")
 RESULTS = os.path.join(WHERE, "results.jsonl")
-AT_ONCE = {10: 12, 50: 3, 100: 2}
+AT_ONCE = {2: 24, 10: 12, 50: 2, 100: 1}
+START_S = 120 # on a machine that starts many at once
+END_S = 60
 BEFORE_ATTACH_S = 1
 SWAP_BYTES = 128 << 20
 
@@ -92,23 +94,37 @@ class Run:
         if not command[0].startswith("/"):
             command = [build(command[0]), *command[1:]]
         self.target = Target(*command, seed, load, env={"LD_LIBRARY_PATH": libc_of_own(slot)})
-        self.memprobe = None
+        self.memprobe = self.armed_at = self.ended_at = None
 
     def attach(self):
         self.memprobe = Memprobe("-p", self.target.pid, "-d", self.key["seconds"], "--no-save", "--json", auto=True)
 
-    def end(self):
-        """The result, and all processes gone."""
+    def is_over(self):
+        """Ended, or later than it may be; notes when it armed and when it ended."""
+        m, now = self.memprobe, time.monotonic()
+        if not self.armed_at and "memprobe: armed:" in m.stderr:
+            self.armed_at = now
+        if m.process.poll() is not None:
+            self.ended_at = now
+            return True
+        return now > (self.armed_at + self.key["seconds"] + END_S if self.armed_at else m.started + START_S)
+
+    def result(self):
+        """When it is over."""
         result = dict(self.key, word="FAILED")
+        if self.armed_at:
+            result["start_s"] = round(self.armed_at - self.memprobe.started, 1)
+        if self.ended_at and self.armed_at:
+            result["end_s"] = round(self.ended_at - self.armed_at - self.key["seconds"], 1)
         try:
-            self.memprobe.wait(self.key["seconds"] + 60)
+            self.memprobe.wait(0.1)
             lines = [json.loads(line) for line in self.memprobe.stdout.splitlines()]
             verdict = [line for line in lines if line["type"] == "verdict"]
             if verdict:
                 result.update((k, v) for k, v in verdict[-1].items() if k != "type")
             result["rung"] = "".join([line["rung"] for line in lines if "rung" in line][-1:])
         except (Failure, ValueError) as why:
-            result["error"] = str(why)[:200]
+            result["error"] = str(why)[-300:]
         if not self.target.is_alive():
             result["word"], result["error"] = "FAILED", "the program ended"
         return result
@@ -119,14 +135,24 @@ class Run:
         self.target.__exit__()
 
 
+def wait_for(runs):
+    """Each as it is over."""
+    left = list(runs)
+    while left:
+        for run in [run for run in left if run.is_over()]:
+            left.remove(run)
+            yield run
+        time.sleep(0.1)
+
+
 def run_batch(batch, say):
     runs = [Run(*key, slot) for slot, key in enumerate(batch)]
     try:
         time.sleep(BEFORE_ATTACH_S)
         for run in runs:
             run.attach()
-        for run in runs:
-            result = run.end()
+        for run in wait_for(runs):
+            result = run.result()
             with open(RESULTS, "a") as f:
                 f.write(json.dumps(result) + "\n")
             say(f"{result['word']:<10} {json.dumps(result)}")

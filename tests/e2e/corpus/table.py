@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-The programs that the verdict is measured on: twenty that leak, twenty that do not.
+The programs that the verdict is measured on: 24 that leak, 22 that do not.
 
 `is_held_out`: no rule or threshold of the verdict was made on such a shape, or changed because of it; said before the
 first of them was run. The others are shapes that the rules were made on (steady growth, full and filling caches, teeth,
@@ -44,15 +44,21 @@ PROGRAMS = [
     _leak("ruby", False, 100e3, "ruby: an array of hashes", _script("/usr/bin/ruby", "requests_rb.rb", "leaks")),
     _leak("one-text", True, 60e3, "one block that grows by realloc"),
     _leak("strings", True, 30e3, "strdup"),
-    _leak("mappings", True, 160e3, "mmap of 64 KiB"),
+    # not held out: mappings became sites, and several sites one, because of these two
+    _leak("mappings", False, 160e3, "mmap of 64 KiB"),
     _leak("sessions", True, 60e3, "a hash table that is never expired, its index doubles"),
-    _leak("many-sites", True, 120e3, "eight call sites, none makes half"),
+    _leak("many-sites", False, 120e3, "eight call sites, none makes half"),
     # not held out: that a site's growth in each part of the window may stand for a straight one was made with it in mind
     _leak("accelerating", False, 60e3, "faster with time: twice after a minute"),
-    _leak("under-teeth", True, 60e3, "below 10 MB that come and go every 3 s"),
+    # held out until it was called SAW-TOOTH: sites that rise straight by themselves were looked at because of that
+    _leak("under-teeth", False, 60e3, "below 10 MB that come and go every 3 s"),
     _leak("lost-connections", True, 80e3, "one of 40 connections is not closed"),
     _leak("backlog", True, 80e3, "a queue, first in, first out, that is emptied too slowly"),
     _leak("throws", True, 45e3, "C++: an exception passes over a delete", _c("corpus_throws", "throws")),
+    _leak("listeners", True, 50e3, "listeners that nobody takes off: an array, and a name each"),
+    _leak("circles", True, 60e3, "counted references: one of ten pairs is a circle"),
+    _leak("big-buffers", True, 75e3, "300 kB each four seconds"),
+    _leak("unjoined", True, 120e3, "threads that nobody joins: their stacks"),
     _steady("requests", False, "requests only"),
     _steady("full-cache", False, "a full cache, 400 entries a second replaced"),
     _steady("long-lived-cache", False, "a full cache whose entries live ten minutes"),
@@ -75,4 +81,6 @@ PROGRAMS = [
     _steady("vector", True, "a vector that doubles to 8 MiB, and is used again"),
     _steady("thread-pool", True, "twelve threads, one every 2 to 4 s"),
     _steady("fragments", True, "blocks of all sizes, some stay a while"),
+    _steady("mapped-pool", True, "mmap of 256 KiB, at most 40 to 100 of them"),
+    _steady("rebuilt", True, "an index that is made anew each 8 to 16 s while the old one is used"),
 ]

@@ -317,7 +317,111 @@ static void many_sites(long step)
 		sites[draw() % 8]();
 }
 
+/* Listeners are registered with each request and never taken off: a list that grows by half, and a name each. */
+SITE void s_listen(const char *name)
+{
+	static struct { char *name; void *callback; } *listeners;
+	static size_t n, size;
+
+	if (n == size) {
+		size = size ? size + size / 2 : 16;
+		listeners = realloc(listeners, size * sizeof(*listeners));
+		CHECK(listeners);
+	}
+	listeners[n].name = strdup(name);
+	listeners[n++].callback = NULL;
+}
+
+static void listeners(long step)
+{
+	static double left;
+	char name[256];
+
+	(void)step;
+	for (due(&left, 50e3); left > 0;) {
+		int n = snprintf(name, sizeof(name), "on-change-%08x-%0*d", draw(), (int)(50 + draw() % 100), 1);
+
+		s_listen(name);
+		left -= n + 33;
+	}
+}
+
+/* Counted references: of ten pairs one refers to itself in a circle, and is not freed when it is let go. */
+struct counted {
+	struct counted *other;
+	int references;
+	char payload[500];
+};
+
+SITE struct counted *s_counted(struct counted *other)
+{
+	struct counted *c = filled(sizeof(*c));
+
+	c->references = 1;
+	c->other = other;
+	if (other)
+		other->references++;
+	return c;
+}
+
+static void let_go(struct counted *c)
+{
+	if (--c->references)
+		return;
+	if (c->other)
+		let_go(c->other);
+	free(c);
+}
+
+static void circles(long step)
+{
+	static struct counted *held[50];
+	static double left;
+	static size_t at;
+
+	(void)step;
+	for (due(&left, 10 * 60e3); left > 0; left -= 2 * sizeof(struct counted)) {
+		struct counted *child = s_counted(NULL), *parent = s_counted(child);
+
+		let_go(child);
+		if (draw() % 10 == 0) {
+			child->other = parent;
+			parent->references++;
+		}
+		if (held[at % 50])
+			let_go(held[at % 50]);
+		held[at++ % 50] = parent;
+	}
+}
+
+/* Rare and large: 300 kB each four seconds. */
+static void big_buffers(long step)
+{
+	if (step % 400 == 200)
+		s_forget((size_t)(300e3 * rate_factor));
+}
+
 /* ---- threads ---- */
+
+/* Ends at once; as nobody joins it, its stack stays. */
+static void *soon_ended(void *arg)
+{
+	char work[20000], *p = work;
+
+	memset(work, 1, sizeof(work));
+	KEEP(p);
+	return arg;
+}
+
+static void unjoined(long step)
+{
+	static double left;
+	pthread_t t;
+
+	(void)step;
+	for (due(&left, 120e3); left >= 24576; left -= 24576)
+		CHECK(!pthread_create(&t, NULL, soon_ended, NULL));
+}
 
 static pthread_mutex_t in_turn = PTHREAD_MUTEX_INITIALIZER;
 
@@ -371,6 +475,10 @@ static const struct shape shapes[] = {
 	{ "under-teeth", NULL, under_teeth },
 	{ "lost-connections", NULL, lost_connections },
 	{ "backlog", NULL, backlog },
+	{ "listeners", NULL, listeners },
+	{ "circles", NULL, circles },
+	{ "big-buffers", NULL, big_buffers },
+	{ "unjoined", NULL, unjoined },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "corpus.h"
 
@@ -275,6 +276,43 @@ static void thread_pool(long step)
 	CHECK(!pthread_create(&t, NULL, worker, (void *)(uintptr_t)(200000 + draw() % 100000)));
 }
 
+/* Windows of a file, as it were: 256 KiB of memory each; of more than 40 to 100 the oldest is unmapped. */
+static void mapped_pool(long step)
+{
+	static size_t at, n;
+
+	if (!n)
+		n = (size_t)draw_between(40, 100);
+	if (step % 25)
+		return;
+	if (entries[at % n])
+		CHECK(!munmap(entries[at % n], 262144));
+	entries[at % n] = mmap(NULL, 262144, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(entries[at % n] != MAP_FAILED);
+	memset(entries[at++ % n], 1, 262144);
+}
+
+/* An index is made anew all the time, in 8 to 16 s; the one before is dropped when the next is complete. */
+static void rebuilt(long step)
+{
+	static size_t n;
+	size_t i;
+
+	(void)step;
+	if (!n)
+		n = (size_t)draw_between(4 * 800, 4 * 1600);
+	for (i = 0; i < 4; i++) {
+		s_entry(n_entries++, 500 + draw() % 1000);
+		if (n_entries < 2 * n)
+			continue;
+		for (; n_entries > n; n_entries--) {
+			free(entries[n_entries - n - 1]);
+			entries[n_entries - n - 1] = entries[n_entries - 1];
+			entries[n_entries - 1] = NULL;
+		}
+	}
+}
+
 /* Of blocks of all sizes one in a hundred stays a good while: holes that nothing fits into. */
 static void fragments(long step)
 {
@@ -313,6 +351,8 @@ static const struct shape shapes[] = {
 	{ "vector", NULL, vector },
 	{ "thread-pool", NULL, thread_pool },
 	{ "fragments", start_fragments, fragments },
+	{ "mapped-pool", NULL, mapped_pool },
+	{ "rebuilt", NULL, rebuilt },
 };
 
 int main(int argc, char **argv)
