@@ -25,6 +25,25 @@ static bool is_collected(const struct profile *p)
 	return false;
 }
 
+/* Runtimes whose objects pass no allocator that is probed: by the beginning of their name. */
+static bool is_outside(const struct profile *p)
+{
+	static const char *const outside[] = { "JVM", "V8", "Go " };
+	size_t i, k;
+
+	for (i = 0; i < p->n_procs; i++)
+		for (k = 0; k < sizeof(outside) / sizeof(outside[0]); k++)
+			if (!strncmp(profile_str(p, p->procs[i].runtime), outside[k], strlen(outside[k])))
+				return true;
+	return false;
+}
+
+/* Their names tell too, where no frame does. */
+static bool has_collector(const struct profile *p)
+{
+	return is_collected(p) || is_outside(p);
+}
+
 const struct profile_stack *profile_top_grower(const struct profile *p)
 {
 	const struct profile_stack *top = NULL;
@@ -179,7 +198,8 @@ void profile_judge(struct profile *p, const struct site_trend *alone)
 	struct verdict_input in = {
 		.heap = &p->heap, .memory = &p->memory,
 		.window_s = (double)p->window_ns / (double)NS_PER_S,
-		.is_collected = is_collected(p),
+		.is_collected = has_collector(p),
+		.is_outside = is_outside(p),
 	};
 	uint64_t n;
 	struct growers growers;

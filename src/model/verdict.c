@@ -273,6 +273,10 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 		look_at_heap(in, &v->heap);
 	if (has_memory)
 		growth_of(in->memory, in->window_s, &v->memory);
+	if (has_memory && in->is_outside && v->heap.word != TREND_GROWING) {
+		take_growth(v, false);
+		return;
+	}
 	take_growth(v, has_heap && (!has_memory || is_by_heap(in, v)));
 }
 

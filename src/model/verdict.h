@@ -102,6 +102,7 @@ struct verdict_input {
 	size_t n_sites;
 	double blocks, alive; /* of all sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
+	bool is_outside;                   /* the runtime's objects are not the heap's: flat, that tells nothing of them */
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
 };

@@ -171,6 +171,33 @@ static void where_garbage_is_collected__three_full_collections_are_needed_but_fo
 	end_scene(&c);
 }
 
+static double noise_only(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + 40 * MIB * sin(t * 0.7) + MIB * t;
+}
+
+static void a_flat_heap_beside_a_runtimes_own__says_nothing_of_memory_that_is_not_flat(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.heap);
+	draw(&c.heap, steady, 60, 1000, 1);
+	series_release(&c.memory);
+	draw(&c.memory, noise_only, 60, 1000, 1);
+	c.site = (struct verdict_site){ 0 };
+	verdict_of(&c.in, &v);
+	assert_true(v.by_heap);
+	c.in.is_outside = c.in.is_collected = true;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_int_not_equal(v.word, TREND_FLAT);
+	end_scene(&c);
+}
+
 /* In brief bursts: what lives meanwhile is not known, but what stayed of each stack in the end. */
 static void without_a_series_of_the_heap__the_site_is_that_of_the_memory(void **state)
 {
@@ -426,6 +453,7 @@ int main(void)
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
+		cmocka_unit_test(a_flat_heap_beside_a_runtimes_own__says_nothing_of_memory_that_is_not_flat),
 		cmocka_unit_test(where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort),
 		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
 		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),

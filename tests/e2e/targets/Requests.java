@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+// A server's shape on the JVM. Requests MODE RATE; MODE map: a session of each request stays in a map; direct: a direct buffer of
+// each request stays; steady: all is garbage. Answers on stdout: "count".
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+public class Requests {
+	static final int BUFFER = 20000;
+	static final Map<Integer, byte[]> sessions = new HashMap<>();
+	static final List<ByteBuffer> buffers = new ArrayList<>();
+	static volatile int requests, kept;
+	static volatile byte[] sink;
+
+	static void makeGarbage() {
+		for (int i = 0; i < 20; i++)
+			sink = new byte[1000 + i];
+	}
+
+	static void keepBuffer() {
+		buffers.add(ByteBuffer.allocateDirect(BUFFER));
+		kept++;
+	}
+
+	static void keepSession(int n) {
+		sessions.put(n, new byte[4000]);
+		kept++;
+	}
+
+	static void handle(String mode, int n) {
+		makeGarbage();
+		if (mode.equals("direct"))
+			keepBuffer();
+		else if (mode.equals("map"))
+			keepSession(n);
+	}
+
+	static void serve(String mode, int rate) {
+		long begin = System.nanoTime();
+		for (;;) {
+			handle(mode, requests);
+			requests++;
+			long ahead = requests * 1000000000L / rate - (System.nanoTime() - begin);
+			try {
+				if (ahead > 1000000)
+					Thread.sleep(ahead / 1000000);
+			} catch (InterruptedException e) {
+				return;
+			}
+		}
+	}
+
+	public static void main(String[] args) throws Exception {
+		Thread server = new Thread(() -> serve(args[0], Integer.parseInt(args[1])), "server");
+		server.setDaemon(true);
+		server.start();
+		BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+		System.out.println("ready");
+		while (in.readLine() != null)
+			System.out.println("{\"requests\": " + requests + ", \"kept\": " + kept + "}");
+	}
+}

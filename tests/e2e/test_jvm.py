@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+A JVM (OpenJDK 17): Java methods by a perf map that jcmd writes, direct buffers as malloc's bytes, and what is said of a heap
+that fills without a collection.
+"""
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+from harness import Memprobe, Skip, main, test
+from interpreters import TARGETS, Program, last_snapshot
+
+BUFFER = 20000
+
+
+def java(*options):
+    tools = [shutil.which(name) for name in ("java", "javac", "jcmd")]
+    if None in tools:
+        raise Skip("no java, javac and jcmd here (Debian: openjdk-17-jdk-headless)")
+    return [tools[0], "-Xshare:auto", *options]
+
+
+class Java(Program):
+    def __init__(self, options, mode, rate):
+        self.classes = tempfile.TemporaryDirectory()
+        command = java(*options)
+        subprocess.run(["javac", "-d", self.classes.name, os.path.join(TARGETS, "Requests.java")], check=True)
+        super().__init__(*command, "-cp", self.classes.name, "Requests", mode, str(rate))
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        self.classes.cleanup()
+        path = f"/tmp/perf-{self.process.pid}.map"
+        if os.path.exists(path):
+            os.unlink(path)
+
+    def perf_map(self):
+        p = subprocess.run(["jcmd", str(self.process.pid), "Compiler.perfmap"], capture_output=True, text=True, timeout=60)
+        if not os.path.exists(f"/tmp/perf-{self.process.pid}.map"):
+            raise Skip(f"this JVM writes no perf map: {p.stdout}{p.stderr}")
+
+
+def profile(program, until):
+    """From when the probes are armed until until() is true: the last snapshot, the report, what the program counted at four times."""
+    with tempfile.TemporaryDirectory() as d:
+        path, text, said = os.path.join(d, "out.jsonl"), os.path.join(d, "out.txt"), [program.tell("count")]
+        with Memprobe("-d", 0, "-p", program.process.pid, "-o", path, "-o", text, auto=True) as m:
+            m.armed()
+            said.append(program.tell("count"))
+            while not until():
+                time.sleep(0.05)
+            said.append(program.tell("count"))
+            m.stop()
+            said.append(program.tell("count"))
+            assert m.status == 0, m.stderr
+        return last_snapshot(path), open(text).read(), said
+
+
+def resident_bytes(program):
+    with open(f"/proc/{program.process.pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS:"))
+
+
+@test
+def direct_buffers(t):
+    with Java(["-XX:+PreserveFramePointer", "-Xmx256m"], "direct", 200) as program:
+        while program.tell("count")["kept"] < 100:
+            time.sleep(0.05)
+        program.perf_map()
+        enough = program.tell("count")["kept"] + 1000
+        snapshot, text, said = profile(program, lambda: program.tell("count")["kept"] > enough)
+    kept = [s["kept"] for s in said]
+    frames = {f["id"]: f for f in snapshot["frame"]}
+    top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
+    names = [frames[n]["name"] for n in reversed(top["frames"])]
+    t.between("direct_buffers__are_malloc's_bytes", top["live_bytes"] / BUFFER, (kept[2] - kept[1]) * 0.99,
+              kept[3] - kept[0])
+    t.true("their_stack__passes_Unsafe_allocateMemory0", any("llocateMemory0" in n for n in names), names)
+    t.true("its_methods__have_names_from_the_perf_map", any("java.nio" in n or "Requests." in n or "Unsafe" in n for n in names),
+           names)
+    t.true("the_process__says_which_runtime_it_is", snapshot["process"][0].get("runtime", "").startswith("JVM "),
+           snapshot["process"][0])
+    t.true("what_the_JVM's_own_tools_tell__is_named_with_the_command", f"jcmd {program.process.pid} Compiler.perfmap" in
+           " ".join(text.split()), text)
+    t.true("it_is_no_flat_process", snapshot["verdict"][0]["word"] in ("GROWING", "LEAK", "UNDECIDED"), snapshot["verdict"])
+
+
+@test
+def heap_that_fills_without_a_collection(t):
+    with Java(["-Xms1g", "-Xmx1g", "-Xmn900m", "-XX:+UseSerialGC"], "steady", 400) as program:
+        while program.tell("count")["requests"] < 200:
+            time.sleep(0.05)
+        before, end = resident_bytes(program), time.monotonic() + 15
+        snapshot, _, said = profile(program, lambda: time.monotonic() > end)
+        grown = resident_bytes(program) - before
+    verdict = snapshot["verdict"][0]
+    t.true("no_collection__was_due", said[-1]["requests"] * 20 * 1050 < 700 * 2 ** 20, said)
+    t.true("its_memory__grew_by_garbage", grown > 50 * 2 ** 20, grown)
+    t.equal("garbage_that_was_not_collected_yet__is_no_leak_and_not_flat", verdict["word"], "UNDECIDED")
+
+
+if __name__ == "__main__":
+    main()
