@@ -3,8 +3,9 @@
  * Frames of CPython. They are mostly contiguous and callers lie below, so that one copy, which ends with the current frame
  * and begins within its page, serves many; a frame elsewhere (generators) costs one more.
  *
- * Sent per frame: code = the code object, at = its current instruction, from the code object on. A thread
- * that is not the one of the state found (3.11: whoever holds the lock) has no frames.
+ * Sent per frame: code = the code object, at = its current instruction, from the code object on. The state found may be of
+ * another thread (3.11: whoever holds the lock), or none: C code that was called runs without the lock. The thread's own
+ * is where it keeps it for PyGILState_Ensure; else it has no frames.
  */
 #ifndef MEMPROBE_CPYTHON_BPF_H
 #define MEMPROBE_CPYTHON_BPF_H
@@ -89,6 +90,19 @@ __noinline int py_chunk(void)
 	return 1;
 }
 
+/* Of this thread; 0: none. */
+static __always_inline __u64 py_state(const struct mp_runtime *r, __u64 thread)
+{
+	__u64 state = thread_local_word(&r->w[MP_PY_TLS_HOW], thread);
+
+	if (state && user_word(state + r->w[MP_PY_THREAD_ID]) == thread)
+		return state;
+	if (!r->w[MP_PY_OWN_STATE])
+		return 0;
+	state = user_word(thread + r->w[MP_PY_OWN_STATE]);
+	return state && user_word(state + r->w[MP_PY_THREAD_ID]) == thread ? state : 0;
+}
+
 __noinline int py_first(void)
 {
 	struct mp_scratch *s = scratch_get();
@@ -100,8 +114,8 @@ __noinline int py_first(void)
 	r = rt_words(s);
 	if (!r)
 		return 0;
-	state = thread_local_word(&r->w[MP_PY_TLS_HOW], thread);
-	if (!state || user_word(state + r->w[MP_PY_THREAD_ID]) != thread)
+	state = py_state(r, thread);
+	if (!state)
 		return 0;
 	frame = user_word(state + r->w[MP_PY_FRAME]);
 	if (frame && r->w[MP_PY_CFRAME_FRAME])

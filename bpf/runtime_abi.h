@@ -60,6 +60,7 @@ enum mp_py_word {
 	MP_PY_FRAME_MARK,     /* byte: */
 	MP_PY_FRAME_IS_SHIM,  /* not 0: a frame with this mark is no code, and the one before it was entered from C; */
 	MP_PY_FRAME_IS_ENTRY, /* a frame with this mark was entered from C */
+	MP_PY_OWN_STATE,      /* not 0: so far behind the thread pointer each thread keeps its state, also while another one runs */
 };
 
 #define MP_PY_FRAME_BYTES 80 /* of a frame, that is all fields above are below */

@@ -331,6 +331,21 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
 	return n_out;
 }
 
+/* Frames of native ones up to that where the collector moves what lives; 0: none does. Finalizers, which run there too, do not. */
+static uint32_t n_moved(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
+			const bool *eval, uint32_t n_native)
+{
+	uint32_t i;
+
+	for (i = 0; r->ops->is_mover && i < n_native && !eval[i]; i++) {
+		const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
+
+		if (r->ops->is_mover(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module)))
+			return first[i + 1];
+	}
+	return 0;
+}
+
 uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first,
 		       uint32_t n_native, uint32_t *out)
 {
@@ -346,6 +361,12 @@ uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uin
 		return replace(c, p, r, frames, first, n_native, out);
 	for (i = 0; i < n_native; i++)
 		eval[i] = is_eval(c, p->runtime, frames, first[i + 1] - 1);
+	n_out = n_moved(c, p->runtime, frames, first, eval, n_native);
+	if (n_out) {
+		memcpy(out, frames, n_out * sizeof(*out));
+		out[n_out] = note_frame(c, RUNTIME_MOVED);
+		return n_out + 1;
+	}
 	runtime_merge(eval, n_native, r->runtime, r->n_runtime, before);
 	for (i = 0; i <= n_native; i++) {
 		for (j = 0; j < before[i]; j++)

@@ -50,10 +50,10 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (*reason)
 		buf_addf(out, ": %s", reason);
 	else if (proc->runtime_has_frames && s->all)
-		buf_addf(out, ": %.1f %% of the allocations have a line of it, the rest are its own",
+		buf_addf(out, ": %.1f %% of the allocations have a line of it, others are its own",
 			 100.0 * (double)s->named / (double)s->all);
 	if (proc->has_collections)
-		buf_addf(out, "; %llu full collection%s", (unsigned long long)proc->collections,
+		buf_addf(out, "; %llu full GC%s", (unsigned long long)proc->collections,
 			 proc->collections == 1 ? "" : "s");
 	buf_addc(out, '\n');
 	if (*hint)

@@ -107,8 +107,13 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct cpython *
 	if (err == -EAGAIN)
 		return err;
 	r->has_frames = r->has_census = !err;
+	c->own_state = err ? 0 : cpython_own_state(&r->process, c);
 	if (err)
 		snprintf(r->reason, sizeof(r->reason), "it is not laid out as this version should be: native stacks only");
+	else
+		snprintf(r->hint, sizeof(r->hint),
+			 "blocks are malloc's, not objects of up to 512 B; objects by type: memprobe census -p %d",
+			 (int)r->process.pid);
 	return 0;
 }
 
@@ -150,6 +155,7 @@ static void cpython_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_PY_FRAME_MARK] = l->frame_mark;
 	words->w[MP_PY_FRAME_IS_SHIM] = l->is_shim;
 	words->w[MP_PY_FRAME_IS_ENTRY] = l->is_entry;
+	words->w[MP_PY_OWN_STATE] = c->own_state;
 }
 
 /* .../lib/python3.11/json/encoder.py, but not what was installed beside it; what is built in has "<frozen os>". */

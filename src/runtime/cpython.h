@@ -25,6 +25,7 @@ struct cpython_layout {
 struct cpython {
 	struct cpython_layout layout;
 	struct thread_local_place place;
+	uint32_t own_state; /* distance from the thread pointer; 0: not known */
 	uint64_t runtime;	   /* _PyRuntime */
 	uint64_t code_type, bytes_type, unicode_type, type_type, dict_type, list_type, set_type; /* addresses */
 	uint32_t code_start; /* of the first instruction in a code object: the type tells */
@@ -58,6 +59,11 @@ int cpython_code_line(const struct runtime_process *p, const struct cpython *c, 
  * module's; 0: as they should be; -EAGAIN: no frames; -ESTALE: something is not.
  */
 int cpython_check_thread(struct runtime *r, const struct cpython *c, uint64_t thread);
+/*
+ * How far behind its thread pointer each thread keeps its own state (glibc's first block of pthread_setspecific). 0: not told
+ * by all threads alike.
+ */
+uint32_t cpython_own_state(const struct runtime_process *p, const struct cpython *c);
 /* 0; -EAGAIN: it does not run Python code yet; -ESTALE: not what it should be. */
 int cpython_check(struct runtime *r, const struct cpython *c);
 

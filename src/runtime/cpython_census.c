@@ -21,6 +21,8 @@
 #define PAGE 4096u
 #define PAGES 1024u
 #define TRIES 4
+#define QUICK_TRIES 40 /* of lists that are short */
+#define QUICK_OBJECTS 100000u
 #define MOST_OBJECTS 50000000u
 #define MOST_INTERPRETERS 1000
 
@@ -210,32 +212,45 @@ static bool walk_list(struct py_walk *w, uint64_t head)
 	return w->n < MOST_OBJECTS;
 }
 
-/* The best of some tries, added to the result. */
-static void walk_generation(struct py_walk *w, uint64_t head, struct py_count **sum, size_t *sum_cap, bool *is_partial)
+/* Counts by type; a walk that was cut makes it partial. */
+struct py_sum {
+	struct py_count *v;
+	size_t cap;
+	bool is_partial;
+};
+
+static void sum_add(struct py_sum *sum, const struct py_count *v, size_t n, size_t cap)
 {
-	uint64_t best = 0;
-	bool whole = false;
 	size_t i;
+
+	if (sum->cap < cap) {
+		sum->v = xreallocarray(sum->v, cap, sizeof(*sum->v));
+		memset(sum->v + sum->cap, 0, (cap - sum->cap) * sizeof(*sum->v));
+		sum->cap = cap;
+	}
+	for (i = 0; i < n; i++) {
+		sum->v[i].objects += v[i].objects;
+		sum->v[i].bytes += v[i].bytes;
+	}
+}
+
+/* The best of some tries, added to the sum. */
+static void walk_generation(struct py_walk *w, uint64_t head, struct py_sum *sum)
+{
+	uint64_t best = 0, walked = 0;
+	bool whole = false;
 	int t;
 
-	for (t = 0; t < TRIES && !whole; t++) {
+	for (t = 0; !whole && (t < TRIES || (t < QUICK_TRIES && walked < QUICK_OBJECTS)); t++) {
 		whole = walk_list(w, head);
+		walked += w->n;
 		if (!whole && w->n < best)
 			continue;
 		best = w->n;
 		memcpy(w->best, w->counts, w->counts_cap * sizeof(*w->best));
 	}
-	if (*sum_cap < w->counts_cap) {
-		*sum = xreallocarray(*sum, w->counts_cap, sizeof(**sum));
-		memset(*sum + *sum_cap, 0, (w->counts_cap - *sum_cap) * sizeof(**sum));
-		*sum_cap = w->counts_cap;
-	}
-	for (i = 0; best && i < w->n_types; i++) {
-		(*sum)[i].objects += w->best[i].objects;
-		(*sum)[i].bytes += w->best[i].bytes;
-	}
-	if (!whole)
-		*is_partial = true;
+	sum_add(sum, w->best, best ? w->n_types : 0, w->counts_cap);
+	sum->is_partial |= !whole;
 }
 
 /* Is there a list's head? Its neighbours know it. */
@@ -261,11 +276,14 @@ static bool are_heads(struct runtime *r, uint64_t generations)
 }
 
 /*
- * Behind the generations: a pointer to the youngest, the frozen one, and for each generation {collections, collected,
- * uncollectable}, 3.11 to 3.13 (struct _gc_runtime_state).
+ * Behind the generations: a pointer to the youngest, the frozen one, for each generation {collections, collected,
+ * uncollectable}, and whether it collects now, 3.11 to 3.13 (struct _gc_runtime_state).
  */
 #define YOUNGEST_AT 72
-#define OLDEST_STATS_AT (104 + 2 * 24)
+#define STATS_AT 104
+#define STATS_BYTES 24
+#define OLDEST_STATS_AT (STATS_AT + 2 * STATS_BYTES)
+#define COLLECTING_AT (STATS_AT + 3 * STATS_BYTES)
 
 int cpython_collections(struct runtime *r, uint64_t *full)
 {
@@ -287,6 +305,40 @@ int cpython_collections(struct runtime *r, uint64_t *full)
 	return left == MOST_INTERPRETERS ? -ESTALE : 0;
 }
 
+/* Collections so far, of all generations; 0: one goes on, or it cannot be told. */
+static uint64_t moment(struct runtime *r, uint64_t lists)
+{
+	uint64_t n = 1, i;
+
+	if (runtime_word(&r->process, lists + YOUNGEST_AT) != lists ||
+	    (uint32_t)runtime_word(&r->process, lists + COLLECTING_AT))
+		return 0;
+	for (i = 0; i < 3; i++)
+		n += runtime_word(&r->process, lists + STATS_AT + i * STATS_BYTES);
+	return n;
+}
+
+/* A collection moves objects to an older generation: they would be counted twice, or not at all. */
+static void walk_interpreter(struct py_walk *w, uint64_t lists, struct py_sum *sum)
+{
+	struct py_sum part = { 0 };
+	bool whole = false;
+	int t, i;
+
+	for (t = 0; t < TRIES && !whole; t++) {
+		uint64_t begin = moment(w->r, lists);
+
+		free(part.v);
+		part = (struct py_sum){ 0 };
+		for (i = 0; i < GENERATIONS; i++)
+			walk_generation(w, lists + generation_at[i], &part);
+		whole = begin && moment(w->r, lists) == begin && !part.is_partial;
+	}
+	sum_add(sum, part.v, w->n_types < part.cap ? w->n_types : part.cap, w->counts_cap);
+	sum->is_partial |= !whole;
+	free(part.v);
+}
+
 static void walk_release(struct py_walk *w)
 {
 	size_t i;
@@ -306,8 +358,8 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 	struct cpython *c = r->state;
 	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists;
 	struct py_walk w = { .r = r, .c = c };
-	struct py_count *sum = NULL;
-	size_t cap = 0, i;
+	struct py_sum sum = { 0 };
+	size_t i;
 
 	out->what = "objects that the collector tracks: no strings, numbers or bytes";
 	w.page_at = xcalloc(PAGES, sizeof(*w.page_at));
@@ -317,13 +369,13 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 		if (!are_heads(r, lists))
 			break;
 		type_of(&w, c->type_type); /* so that there are counts */
-		for (i = 0; i < GENERATIONS; i++)
-			walk_generation(&w, lists + generation_at[i], &sum, &cap, &out->is_partial);
+		walk_interpreter(&w, lists, &sum);
 	}
-	for (i = 0; i < w.n_types && i < cap; i++)
-		if (sum[i].objects)
-			runtime_census_add(out, w.types[i].name, sum[i].objects, sum[i].bytes);
-	free(sum);
+	out->is_partial = sum.is_partial;
+	for (i = 0; i < w.n_types && i < sum.cap; i++)
+		if (sum.v[i].objects)
+			runtime_census_add(out, w.types[i].name, sum.v[i].objects, sum.v[i].bytes);
+	free(sum.v);
 	walk_release(&w);
 	return out->n ? 0 : -ESTALE;
 }

@@ -201,3 +201,39 @@ int cpython_check(struct runtime *r, const struct cpython *c)
 	}
 	return state ? -ESTALE : best < 0 ? best : 0;
 }
+
+/* Bytes of glibc's struct pthread that are searched, and how many threads. */
+enum { OWN_FIRST = 0x100, OWN_BYTES = 0x600, OWN_THREADS = 16 };
+
+/* {sequence, value} of a key: the value is the state. The next one from `at` on; 0: none. */
+static uint32_t own_state_in(const uint64_t *v, uint32_t at, uint64_t state)
+{
+	for (; at + 8 <= OWN_FIRST + OWN_BYTES; at += 8) {
+		uint32_t i = (at - OWN_FIRST) / 8;
+
+		if (i && v[i] == state && v[i - 1] && v[i - 1] < 1 << 20)
+			return at;
+	}
+	return 0;
+}
+
+uint32_t cpython_own_state(const struct runtime_process *p, const struct cpython *c)
+{
+	const struct cpython_layout *l = &c->layout;
+	uint64_t interp = runtime_word(p, c->runtime + l->runtime_interpreters), v[OWN_BYTES / 8];
+	uint64_t state = interp ? runtime_word(p, interp + l->interp_threads) : 0;
+	uint32_t found = 0;
+	int i;
+
+	for (i = 0; state && i < OWN_THREADS; i++, state = runtime_word(p, state + l->thread_next)) {
+		uint64_t thread = runtime_word(p, state + l->thread_id);
+
+		if (!thread || thread & 7 || !runtime_read(p, thread + OWN_FIRST, v, sizeof(v)))
+			continue; /* it has ended meanwhile */
+		if (!found)
+			found = own_state_in(v, OWN_FIRST, state);
+		if (!found || own_state_in(v, found, state) != found)
+			return 0;
+	}
+	return found;
+}

@@ -56,6 +56,9 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct ruby *rub
 	r->has_frames = r->has_census = !err;
 	if (err)
 		snprintf(r->reason, sizeof(r->reason), "it is not laid out as this version should be: native stacks only");
+	else
+		snprintf(r->hint, sizeof(r->hint), "blocks are malloc's, not objects; objects by class: memprobe census -p %d",
+			 (int)r->process.pid);
 	return 0;
 }
 
@@ -123,6 +126,15 @@ static bool ruby_is_eval(const struct runtime *r, const char *symbol, const char
 	       ruby_is_own_object(module);
 }
 
+/*
+ * Arrays and small hashes lie in a heap of their own while they are young (transient_heap.c, 2.6 to 3.2). When they have outlived a
+ * collection they move to malloc's, as a postponed job, in whatever method runs next.
+ */
+static bool ruby_is_mover(const char *symbol, const char *module)
+{
+	return !strcmp(symbol, "rb_postponed_job_flush") && ruby_is_own_object(module);
+}
+
 const struct runtime_ops ruby_runtime = {
 	.name = "Ruby",
 	.kind = MP_RT_RUBY,
@@ -131,6 +143,7 @@ const struct runtime_ops ruby_runtime = {
 	.config = ruby_config,
 	.resolve = ruby_resolve,
 	.is_eval = ruby_is_eval,
+	.is_mover = ruby_is_mover,
 	.is_own_object = ruby_is_own_object,
 	.census = ruby_census,
 	.collections = ruby_collections,

@@ -61,6 +61,9 @@ struct runtime {
 	bool has_frames, has_census;
 };
 
+/* A frame: the allocation is the collector's, of what some other line had made before. */
+#define RUNTIME_MOVED "[moved by the collector]"
+
 struct runtime_ops {
 	const char *name; /* "CPython" */
 	enum mp_rt_kind kind; /* MP_RT_NONE: no frames */
@@ -85,6 +88,11 @@ struct runtime_ops {
 	 * frames tell the rest.
 	 */
 	bool (*is_language)(const struct runtime *r, uint64_t addr);
+	/*
+	 * May be NULL. A native function in which the collector moves what lives: it was called from whatever line just ran. What of
+	 * the stack lies before it is left out, and RUNTIME_MOVED stands for it.
+	 */
+	bool (*is_mover)(const char *symbol, const char *module);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
 	bool (*is_own_object)(const char *module);
 	/* May be NULL. 0 or -errno. */
