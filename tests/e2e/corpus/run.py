@@ -5,12 +5,16 @@ Runs the corpus under memprobe at its default options, and tables the verdicts: 
 of make check; it goes on where it was stopped.
 
     run.py [-v] [--seeds N] [--loads 10,50,100] [--seconds 60,300] [--only PATTERN] [--most N] [--at-once N]
+           [--first-seed N] [--first-slot N]
     run.py --table FILE         the table of what has been run
     run.py --check              exit 1 if what has been run breaks a bound
 
 One result per line in $BUILD/corpus/results.jsonl, with the seconds that memprobe took to arm and, after its window, to
-end. Runs of one load go at the same time, so that they use about one CPU; each has a copy of libc of its own, as probes on a shared one would tax the others. A program is attached a
-second after it is ready. --most: end after so many batches. Depends on harness.py, table.py and tables of results.py.
+end. Runs of one load go at the same time, so that the programs use about one CPU; each has a copy of libc of its own, as
+probes on a shared one would tax the others, and a session of its own: where the CPUs are shared among sessions (the
+kernel's autogroup) it gets what it asks for, whatever else runs. A program is attached a second after it is ready.
+--most: end after so many batches; --first-slot: other than those of another run.py at the same time. Depends on
+harness.py, table.py and tables of results.py.
 """
 import argparse
 import fnmatch
@@ -32,7 +36,7 @@ from table import PROGRAMS # pylint: disable=wrong-import-position
 
 WHERE = os.path.join(BUILD, "corpus")
 RESULTS = os.path.join(WHERE, "results.jsonl")
-AT_ONCE = {2: 24, 10: 12, 50: 2, 100: 1}
+AT_ONCE = {2: 24, 10: 10, 50: 2, 100: 1}
 START_S = 120 # on a machine that starts many at once
 END_S = 60
 BEFORE_ATTACH_S = 1
@@ -93,11 +97,12 @@ class Run:
         command = program.command
         if not command[0].startswith("/"):
             command = [build(command[0]), *command[1:]]
-        self.target = Target(*command, seed, load, env={"LD_LIBRARY_PATH": libc_of_own(slot)})
+        self.target = Target("/usr/bin/setsid", *command, seed, load, env={"LD_LIBRARY_PATH": libc_of_own(slot)})
         self.memprobe = self.armed_at = self.ended_at = None
 
     def attach(self):
-        self.memprobe = Memprobe("-p", self.target.pid, "-d", self.key["seconds"], "--no-save", "--json", auto=True)
+        self.memprobe = Memprobe("-p", self.target.pid, "-d", self.key["seconds"], "--no-save", "--json", auto=True,
+                                 argv0=["setsid"])
 
     def is_over(self):
         """Ended, or later than it may be; notes when it armed and when it ended."""
@@ -145,8 +150,8 @@ def wait_for(runs):
         time.sleep(0.1)
 
 
-def run_batch(batch, say):
-    runs = [Run(*key, slot) for slot, key in enumerate(batch)]
+def run_batch(batch, first_slot, say):
+    runs = [Run(*key, slot) for slot, key in enumerate(batch, first_slot)]
     try:
         time.sleep(BEFORE_ATTACH_S)
         for run in runs:
@@ -195,6 +200,7 @@ def parse():
     p.add_argument("--only", default="*")
     p.add_argument("--most", type=int, default=1000000)
     p.add_argument("--at-once", type=int)
+    p.add_argument("--first-slot", type=int, default=0)
     p.add_argument("--table")
     p.add_argument("--check", action="store_true")
     return p.parse_args()
@@ -221,7 +227,7 @@ def main():
         for n, batch in enumerate(batches(args, swap.is_there, say)):
             if n == args.most:
                 return 0
-            run_batch(batch, say)
+            run_batch(batch, args.first_slot, say)
     return 0
 
 
