@@ -63,6 +63,8 @@ void collector_look(struct collector *c);
 int collector_judge(struct collector *c);
 /* A mark at this moment. 0, -ENOSPC: all marks are set, or -errno. */
 int collector_mark(struct collector *c);
+/* memprobe stood still: a loss. */
+void collector_note_stop(struct collector *c);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

@@ -79,6 +79,7 @@ struct collector {
 	bool told_of_lines; /* that they stopped */
 	struct vm_plane vm;
 	uint64_t n_ended, n_swept; /* processes */
+	uint64_t n_stops; /* of memprobe itself */
 };
 
 /* Drop what was kept for processes that did not become ours in time. */

@@ -50,13 +50,19 @@ static void put(const char *s, size_t len)
 	(void)n; /* the report's own writing will tell */
 }
 
-void preliminary_free(struct preliminary *p)
+void preliminary_clear(struct preliminary *p)
 {
 	if (!p)
 		return;
 	log_set_prelude(NULL);
 	if (p->is_drawn)
 		put(CLEAR, strlen(CLEAR));
+	p->is_drawn = false;
+}
+
+void preliminary_free(struct preliminary *p)
+{
+	preliminary_clear(p);
 	free(p);
 }
 

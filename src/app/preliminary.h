@@ -22,6 +22,8 @@ struct preliminary;
 struct preliminary *preliminary_new(const struct options *o);
 /* Clears what is drawn. */
 void preliminary_free(struct preliminary *p);
+/* The terminal is somebody else's for a while. */
+void preliminary_clear(struct preliminary *p);
 /* CLOCK_MONOTONIC of the next drawing; UINT64_MAX for NULL. */
 uint64_t preliminary_due_ns(const struct preliminary *p);
 void preliminary_begin(struct preliminary *p, uint64_t armed_ns, uint64_t end_ns);

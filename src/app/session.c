@@ -240,6 +240,8 @@ static int open_signals(struct session *s)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
+	if (session_can_suspend())
+		sigaddset(&set, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? -errno : 0;
@@ -260,6 +262,9 @@ void session_read_signals(struct session *s)
 			break;
 		case SIGUSR2:
 			s->want_mark = true;
+			break;
+		case SIGTSTP:
+			s->want_stop = true;
 			break;
 		}
 	}
@@ -336,6 +341,8 @@ static int loop(struct session *s)
 	while (!err && !s->n_interrupts && !s->want_end) {
 		session_wait(s, look < end && look < next ? look : end < next ? end : next);
 		session_poll(s);
+		if (s->want_stop)
+			session_suspend(s);
 		if (s->n_stops > s->n_exit_stops) {
 			s->n_exit_stops = s->n_stops;
 			err = look_at_exit(s);

@@ -28,6 +28,7 @@ struct session_ui {
 	void *ctx;
 	int (*begin)(void *ctx, struct session *s); /* armed; fd's to wait for are added. 0 or -errno */
 	int (*tick)(void *ctx, struct session *s);  /* some twenty times a second. 0 or -errno */
+	void (*suspend)(void *ctx, void (*stand_still)(void)); /* Ctrl-Z: leave the terminal, stand still, come back */
 	void (*end)(void *ctx);			    /* before the last report, also when begin failed */
 };
 

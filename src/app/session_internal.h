@@ -37,7 +37,7 @@ struct session {
 	unsigned int n_exit_stops; /* n_stops when the run began: one more, and COMMAND is held as it exits */
 	bool names_wait; /* stacks that have no names yet */
 	bool want_snapshot, want_mark;
-	bool want_end;
+	bool want_end, want_stop;
 	bool looks_at_machine;	      /* all processes from /proc, heap probes in those that grow: machine_session.c */
 	struct machine_look *machine; /* NULL: not so, or not yet */
 	uint64_t choose_ns;	      /* their calls are counted until then; 0: not now */
@@ -54,6 +54,10 @@ void session_wait(struct session *s, uint64_t deadline_ns);
 int session_watch(struct session *s, int fd);
 /* Fill in the figures of this moment, for the user interface; with what processes share (machine_report). 0 or -errno. */
 int session_look(struct session *s, bool with_shares);
+
+/* suspend.c: Ctrl-Z. Not where it was ignored when memprobe was started. */
+bool session_can_suspend(void);
+void session_suspend(struct session *s);
 
 /* start.c: each returns an exit status, 0 to go on; failures have been logged. */
 int session_check_targets(struct session *s); /* before anything is loaded */

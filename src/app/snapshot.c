@@ -264,9 +264,15 @@ static int fill_losses(struct collector *c)
 	l[MP_LOSS_TABLES_FULL].events += u.n_full;
 	l[MP_LOSS_STACK_HASH].events += c->hash_mismatches;
 	l[MP_LOSS_VM_MISSED].events += c->vm.n_missed;
+	l[MP_LOSS_STOPPED].events += c->n_stops;
 	for (i = 0; i < MP_LOSS_NR; i++)
 		c->profile.losses[i] = (struct profile_loss){ l[i].events, l[i].bytes };
 	return 0;
+}
+
+void collector_note_stop(struct collector *c)
+{
+	c->n_stops++;
 }
 
 void snapshot_fill_times(struct collector *c)

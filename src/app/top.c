@@ -48,7 +48,7 @@ struct top {
 	struct buf who, verdict, message;
 	uint64_t next_ns, next_verdict_ns, next_shares_ns, message_ns;
 	int signal_fd;
-	bool is_open;
+	bool is_open, was_away; /* the screen is to be drawn anew */
 };
 
 /* ---- what is said ---- */
@@ -267,7 +267,6 @@ static int open_signals(struct top *t, struct session *s)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	t->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return t->signal_fd < 0 ? -errno : session_watch(s, t->signal_fd);
@@ -280,10 +279,7 @@ static bool take_signals(struct top *t)
 	bool any = false;
 
 	while (read(t->signal_fd, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGTSTP)
-			top_screen_suspend();
-		else
-			top_screen_resize();
+		top_screen_resize();
 		any = true;
 	}
 	return any;
@@ -312,8 +308,10 @@ static int begin(void *ctx, struct session *s)
 static int tick(void *ctx, struct session *s)
 {
 	struct top *t = ctx;
-	bool changed = take_signals(t);
+	bool changed = take_signals(t) || t->was_away;
 	int err = 0;
+
+	t->was_away = false;
 
 	if (has_hung_up())
 		s->want_end = true;
@@ -333,6 +331,14 @@ static int tick(void *ctx, struct session *s)
 	draw(t, s);
 	top_screen_draw(&t->canvas);
 	return err;
+}
+
+static void suspend(void *ctx, void (*stand_still)(void))
+{
+	struct top *t = ctx;
+
+	top_screen_suspend(stand_still);
+	t->was_away = true;
 }
 
 static void end(void *ctx)
@@ -364,7 +370,7 @@ int top_run(const struct options *o)
 {
 	struct top t = { .o = o, .state = TOP_STATE_INIT, .who = BUF_INIT, .verdict = BUF_INIT,
 			 .message = BUF_INIT, .signal_fd = -1 };
-	const struct session_ui ui = { .ctx = &t, .begin = begin, .tick = tick, .end = end };
+	const struct session_ui ui = { .ctx = &t, .begin = begin, .tick = tick, .suspend = suspend, .end = end };
 	const char *why;
 	int status;
 

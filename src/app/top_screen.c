@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -146,20 +145,11 @@ int top_screen_key(void)
 	return code < 0x100 ? code : 0; /* 0: a key that means nothing */
 }
 
-void top_screen_suspend(void)
+void top_screen_suspend(void (*stand_still)(void))
 {
-	struct sigaction now = { .sa_handler = SIG_DFL }, before;
-	sigset_t set, old;
-
 	def_prog_mode();
 	top_screen_close();
-	sigaction(SIGTSTP, &now, &before);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTSTP);
-	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &set, &old); /* stops here */
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	sigaction(SIGTSTP, &before, NULL);
+	stand_still();
 	reset_prog_mode();
 	top_screen_resize();
 	refresh();

@@ -21,7 +21,7 @@ void top_screen_resize(void);
 void top_screen_draw(const struct top_canvas *c);
 /* A character or enum top_key; -1: none is there. */
 int top_screen_key(void);
-/* Gives the terminal back, stops the process, and is there again when it goes on. */
-void top_screen_suspend(void);
+/* Gives the terminal back while the process stands still, and is there again when it goes on. */
+void top_screen_suspend(void (*stand_still)(void));
 
 #endif

@@ -184,6 +184,30 @@ int kern_gate_open(struct kern *k)
 	return 0;
 }
 
+void kern_pause(struct kern *k)
+{
+	k->before_pause.gate_shut = k->gate_shut;
+	k->before_pause.frees_shut = k->frees_shut;
+	k->before_pause.armed = k->skel->bss->armed;
+	kern_gate_shut(k, true);
+	finish_closing(k); /* its thread stands still, too */
+	rss_pause(k);
+	__atomic_store_n(&k->skel->bss->vm_on, 0, __ATOMIC_SEQ_CST);
+}
+
+void kern_resume(struct kern *k)
+{
+	kern_vm_begin(k);
+	rss_resume(k);
+	if (k->before_pause.gate_shut && k->before_pause.frees_shut)
+		return;
+	kern_gate_open(k);
+	if (k->before_pause.gate_shut)
+		kern_gate_shut(k, false);
+	else
+		__atomic_store_n(&k->skel->bss->armed, k->before_pause.armed, __ATOMIC_SEQ_CST);
+}
+
 bool kern_gate_is_shut(const struct kern *k)
 {
 	return k->gate_shut;

@@ -148,6 +148,12 @@ int kern_hold_exit(struct kern *k, const char *path, uint64_t offset, pid_t pid)
 int kern_gate_shut(struct kern *k, bool frees_too); /* else frees stay, and end the blocks that were seen */
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
+/*
+ * memprobe itself is about to stand still (Ctrl-Z): nothing of it is in the targets' way until kern_resume(). What they
+ * allocate, free and touch meanwhile is not seen.
+ */
+void kern_pause(struct kern *k);
+void kern_resume(struct kern *k);
 /* From now on the gate will turn: what is freed unseen, and frees of unknown blocks, are to be expected. */
 void kern_gate_begin(struct kern *k);
 /* Blocks seen from now on stand for so many each: what part of the time the gate is open. */

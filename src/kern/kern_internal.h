@@ -50,6 +50,10 @@ struct kern {
 	struct probe_set *sets; /* what a gate opens again, what is made wide */
 	size_t n_sets, sets_cap;
 	bool gate_shut, frees_shut;
+	struct {
+		bool gate_shut, frees_shut;
+		uint32_t armed;
+	} before_pause;
 	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
 	struct scoped_closer *scoped_closer;
 	struct others *others;	 /* what links there were at the last look (others.c) */
@@ -102,6 +106,9 @@ void rss_choose(struct kern *k);
 int rss_prepare(struct kern *k);
 void rss_arm(struct kern *k);
 void rss_close(struct kern *k);
+/* Counts nothing meanwhile; then begins with the sums of that moment. */
+void rss_pause(struct kern *k);
+void rss_resume(struct kern *k);
 
 /* link.c */
 int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,

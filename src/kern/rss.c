@@ -285,3 +285,25 @@ void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), vo
 		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_mms), &s.keys[i]);
 	free(s.keys);
 }
+
+static bool any(void *ctx, uint32_t gen)
+{
+	(void)ctx;
+	(void)gen;
+	return true;
+}
+
+void rss_pause(struct kern *k)
+{
+	if (k->rss)
+		__atomic_store_n(&k->skel->bss->rss_armed, 0, __ATOMIC_SEQ_CST);
+}
+
+void rss_resume(struct kern *k)
+{
+	if (!k->rss)
+		return;
+	kern_sweep_rss(k, any, NULL);
+	__atomic_store_n(&k->skel->bss->rss_armed, 1, __ATOMIC_SEQ_CST);
+	read_targets(k);
+}

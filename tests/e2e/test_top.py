@@ -340,14 +340,56 @@ def stopped(t):
         target.ask("go")
         term.start("-p", target.pid, "-P", "heap", "-i", "300ms")
         term.wait_for(r"s_leak")
+        pid = term.pid()
+        if not n_links(pid):
+            t.skip("while_stopped__the_target_has_no_probes", "this kernel does not tell what a link is for")
         term.type("C-z")
         term.wait_for(r"Stopped")
+        t.equal("while_stopped__the_target_has_no_probes", n_links(pid), 0)
         t.equal("while_stopped__the_terminal_is_as_before", term.is_restored(), (True, "0 1"))
         term.type("clear; fg", "Enter")
         term.shows(t, "fg__shows_the_screen_again", r"^memprobe top .*\n(.*\n)+.*s_leak ")
         term.type("q")
         term.wait_for(r"^trust ", 20)
         t.equal("after_stop_and_fg__the_terminal_is_as_before", term.is_restored(), (True, "0 1"))
+
+
+
+def n_links(pid):
+    """Links to probes in the C library that a process holds, as far as the kernel tells (6.16 and later)."""
+    n = 0
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+                text = f.read()
+        except OSError:
+            continue
+        n += "link_id" in text and "/libc" in text
+    return n
+
+
+@test
+def stopped_without_a_screen(t):
+    """Ctrl-Z in the middle of a run that reports at its end."""
+    with Target("leaking") as target, Terminal() as term:
+        target.ask("go")
+        term.type(f"clear; {MEMPROBE} -d 0 --no-save --sample off -P heap,rss -p {target.pid}; echo status $? >status", "Enter")
+        term.wait_for(r"armed:", START_S)
+        pid = term.pid()
+        before = n_links(pid)
+        term.type("C-z")
+        term.wait_for(r"Stopped")
+        t.equal("a_report_s_run_that_is_stopped__has_taken_its_probes_out", n_links(pid), 0)
+        marked = live_of(target)
+        end = time.monotonic() + 20
+        while live_of(target) == marked and time.monotonic() < end:
+            time.sleep(0.05) # it works on meanwhile
+        term.type("clear; fg", "Enter")
+        term.shows(t, "going_on__says_what_was_missed", r"stopped for .* s, without probes")
+        t.equal("and_puts_the_probes_back", n_links(pid) > 0, before > 0)
+        term.type("C-c")
+        text = term.shows(t, "the_report__counts_it_as_a_loss", r"lost: stopped 1", 20)
+        t.true("and_names_the_site", "s_leak" in term.screen("-S", "-60"), text)
 
 
 if __name__ == "__main__":
