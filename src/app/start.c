@@ -231,6 +231,11 @@ int session_has_probes(struct session *s, const char *who)
 			  "sudo, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", who, path);
 		return STATUS_PRIVILEGE;
 	}
+	if (s->o->planes & (PLANE_RSS | PLANE_VM)) {
+		log_warn("%s: no allocator found in %u objects (a program in Go has its own): watched are its mappings and the "
+			 "pages that it touches first", who, attacher_n_objects(s->attacher));
+		return STATUS_OK;
+	}
 	log_error("%s: no allocator found in %u objects: nothing to attach to (looked for malloc and "
 		  "the other entry points in every executable mapping)",
 		  who, attacher_n_objects(s->attacher));

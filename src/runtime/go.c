@@ -6,7 +6,7 @@
  * The profile is runtime.mbuckets: a list of buckets {next, allnext, type, hash, size, n} with n return addresses behind
  * it, then {allocations, frees, allocated bytes, freed bytes} (src/runtime/mprof.go, unchanged from 1.11 to 1.24). It
  * is drawn every MemProfileRate bytes, so figures are scaled as Go's own tools do, and one collection old. The linker
- * leaves it out of programs that do not read it; then the rate is 0 (disableMemoryProfiling).
+ * leaves it out of programs that do not read it; then the rate is 0 (disableMemoryProfiling). Goroutines are counted either way.
  */
 #include <errno.h>
 #include <math.h>
@@ -16,6 +16,7 @@
 
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "runtime/go_goroutines.h"
 #include "runtime/runtimes.h"
 #include "symbol/elf_symbols.h"
 
@@ -26,6 +27,7 @@
 struct go {
 	struct runtime_object *program;
 	struct elf_symbols symbols;
+	bool has_profile;
 };
 
 struct go_bucket {
@@ -72,10 +74,11 @@ static int go_open(struct runtime *r)
 	else if (!rate)
 		snprintf(r->reason, sizeof(r->reason), "it keeps no memory profile (nothing in it imports net/http/pprof)");
 	else
-		r->has_census = true;
-	snprintf(r->hint, sizeof(r->hint), "%s", r->has_census ?
+		g->has_profile = true;
+	r->has_census = g->has_profile || runtime_symbol(&r->process, o, "runtime.allgs");
+	snprintf(r->hint, sizeof(r->hint), "%s", g->has_profile ?
 		 "its own profile: memprobe census, or go tool pprof http://HOST:PORT/debug/pprof/heap" :
-		 "import net/http/pprof, then: go tool pprof http://HOST:PORT/debug/pprof/heap");
+		 "goroutines: memprobe census; with net/http/pprof imported: go tool pprof http://HOST:PORT/debug/pprof/heap");
 	return 0;
 }
 
@@ -134,7 +137,7 @@ static bool add_bucket(struct runtime *r, uint64_t at, const struct go_bucket *b
 	return true;
 }
 
-static int go_census(struct runtime *r, struct runtime_census *out)
+static void add_profile(struct runtime *r, struct runtime_census *out)
 {
 	struct go *g = r->state;
 	double rate = (double)runtime_word(&r->process, runtime_symbol(&r->process, g->program, "runtime.MemProfileRate"));
@@ -144,11 +147,6 @@ static int go_census(struct runtime *r, struct runtime_census *out)
 	struct go_bucket b;
 	size_t i;
 
-	if (!r->has_census)
-		return -ENOTSUP;
-	if (!g->symbols.n)
-		elf_symbols_load(&g->symbols, g->program->elf, NULL);
-	out->what = "in use by where it was allocated, from Go's own profile: estimated, as of the last collection";
 	for (i = 0; at && i < MOST_BUCKETS; i++, at = b.all_next) {
 		if (!runtime_read(&r->process, at, &b, sizeof(b)) || !add_bucket(r, at, &b, rate, &rows, &names, out)) {
 			out->is_partial = true;
@@ -157,6 +155,28 @@ static int go_census(struct runtime *r, struct runtime_census *out)
 	}
 	intern_release(&names);
 	table_release(&rows);
+}
+
+static int go_census(struct runtime *r, struct runtime_census *out)
+{
+	struct go *g = r->state;
+	bool has_goroutines;
+
+	if (!r->has_census)
+		return -ENOTSUP;
+	if (!g->symbols.n)
+		elf_symbols_load(&g->symbols, g->program->elf, NULL);
+	if (g->has_profile)
+		add_profile(r, out);
+	has_goroutines = go_goroutines(r, g->program, &g->symbols, out);
+	if (!g->has_profile && !has_goroutines)
+		return -ENOENT;
+	if (!g->has_profile)
+		out->what = "goroutines and their stacks only: it keeps no memory profile";
+	else
+		out->what = has_goroutines ?
+			    "in use by where it was allocated, by Go's own profile (estimated, as of the last collection), and goroutines" :
+			    "in use by where it was allocated, by Go's own profile (estimated, as of the last collection)";
 	return 0;
 }
 

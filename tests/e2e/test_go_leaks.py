@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Leaks in Go, in a program with its own memory profile linked and in one without: by that profile, by goroutines, by first touches,
+against the program's own count.
+"""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from harness import Memprobe, Skip, main, parse_folded, test
+from interpreters import JsonLines, Program
+from variants import PROGRAMS, SOURCES
+
+SESSION = 4096 # Go's size class for 4000 bytes
+
+
+def go_program(has_profile):
+    if not shutil.which("go"):
+        raise Skip("no go here (Debian: golang-go)")
+    binary = os.path.join(PROGRAMS, "requests_profiled" if has_profile else "requests")
+    sources = [os.path.join(SOURCES, name) for name in ("requests.go", "requests_profile.go")]
+    os.makedirs(PROGRAMS, exist_ok=True)
+    environment = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(PROGRAMS, "go-cache"))
+    subprocess.run(["go", "build", "-o", binary, *sources[:1 + has_profile]], check=True, env=environment)
+    return binary
+
+
+def census(program, seconds):
+    """{type: (objects, bytes) grown}, what the program had counted just after each look, the whole text."""
+    said = []
+    with Memprobe("census", "-p", program.process.pid, "-i", seconds) as m:
+        for which in ("first", "second"):
+            m.wait_for(f"memprobe: process {program.process.pid}: {which} look:")
+            said.append(program.tell("count")["kept"])
+        m.wait()
+        assert m.status == 0, m.stderr
+        rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +[0-9][0-9 ]*?  +([-+0-9.]+) +[0-9.]+  (\S.*)$", m.stdout, re.M)
+        text = m.stdout
+    return {name: (int(n.replace(" ", "")), float(mib) * 2 ** 20) for n, mib, name in rows}, said, text
+
+
+def wait_for(program, n):
+    while program.tell("count")["kept"] < n:
+        time.sleep(0.05)
+
+
+@test
+def map_with_a_profile(t):
+    with Program(go_program(True), "map", "500") as program:
+        wait_for(program, 300)
+        grown, said, text = census(program, 4)
+    name = "main.keepSession < main.serve"
+    t.equal("what_grew_most__is_what_the_map_keeps", next(iter(grown), None), name)
+    kept = (said[1] - said[0]) * SESSION
+    t.between("its_growth__is_what_the_program_counts", grown.get(name, (0, 0))[1], kept * 0.65, kept * 1.35)
+
+
+@test
+def map_without_a_profile(t):
+    with Program(go_program(False), "map", "500") as program:
+        with Memprobe("-d", 0, "-p", program.process.pid, "--json", auto=True) as m:
+            m.armed()
+            wait_for(program, program.tell("count")["kept"] + 1500)
+            m.stop()
+            t.equal("a_program_without_C__is_watched_at_default_options", m.status, 0)
+            snapshot = JsonLines(m.stdout.encode()).snapshots[-1]
+        with Memprobe("-d", 0, "-P", "rss", "-m", "rss-bytes", "-p", program.process.pid) as m:
+            m.armed()
+            wait_for(program, program.tell("count")["kept"] + 1500)
+            m.stop()
+            stacks = parse_folded(m.stdout)
+    process = snapshot["process"][0]
+    t.true("the_report__says_that_it_keeps_no_memory_profile", process.get("runtime", "").startswith("Go 1.") and
+           "keeps no memory profile" in process.get("runtime_reason", ""), process)
+    t.true("garbage_and_a_map__are_not_called_flat_or_a_leak", snapshot["verdict"][0]["word"] in ("UNDECIDED", "GROWING"),
+           snapshot["verdict"])
+    functions = {f for frames, _ in stacks for f in frames[1:]}
+    t.true("first_touches__name_the_program's_functions", "main.keepSession" in functions and "main.serve" in functions,
+           sorted(functions))
+
+
+@test
+def blocked_goroutines(t):
+    for has_profile in (False, True):
+        build = "with_a_profile" if has_profile else "without_a_profile"
+        with Program(go_program(has_profile), "goroutines", "500") as program:
+            wait_for(program, 300)
+            grown, said, text = census(program, 2)
+        name = "goroutine main.waitForReply"
+        began = said[1] - said[0]
+        t.equal(f"{build}__what_grew_most_is_the_goroutine", next(iter(grown), None), name)
+        t.between(f"{build}__it_grew_as_the_program_counts", grown.get(name, (0, 0))[0], began * 0.8, began * 1.2)
+        t.true(f"{build}__with_its_stacks", grown.get(name, (0, 0))[1] >= 2048 * began * 0.8, text)
+
+
+if __name__ == "__main__":
+    main()
