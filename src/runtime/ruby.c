@@ -41,6 +41,7 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct ruby *rub
 		snprintf(r->reason, sizeof(r->reason), "its layout is not known here: native stacks only");
 		return 0;
 	}
+	ruby->layout = ruby_layout_3_1;
 	ruby->ractor = runtime_symbol(&r->process, o, "ruby_single_main_ractor");
 	ruby->string_class = runtime_symbol(&r->process, o, "rb_cString");
 	ruby->vm = runtime_symbol(&r->process, o, "ruby_current_vm_ptr");
@@ -107,7 +108,7 @@ static bool is_standard_library(const char *file)
 
 static int ruby_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
 {
-	int err = ruby_frame_name(&r->process, code, at, name);
+	int err = ruby_frame_name(&r->process, &((const struct ruby *)r->state)->layout, code, at, name);
 
 	if (!err)
 		name->is_internal = is_standard_library(name->file.data);

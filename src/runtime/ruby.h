@@ -10,16 +10,25 @@
 #include "runtime/thread_local.h"
 
 #define RUBY_FRAME_BYTES 64 /* rb_control_frame_t */
-#define RUBY_FRAME_PC 0
-#define RUBY_FRAME_ISEQ 16
-#define RUBY_FRAME_EP 32
-#define RUBY_EC_CFP 16 /* behind vm_stack and its size in words */
 #define RUBY_FLAG_FINISH 0x20 /* in ep[0]: entered from C */
 
 enum ruby_type { RUBY_OBJECT = 1, RUBY_CLASS = 2, RUBY_MODULE = 3, RUBY_STRING = 5, RUBY_ARRAY = 7, RUBY_IMEMO = 0x1a,
 		 RUBY_NODE = 0x1b, RUBY_ICLASS = 0x1c, RUBY_ZOMBIE = 0x1d, RUBY_MOVED = 0x1e };
 
+/* Offsets in bytes. */
+struct ruby_layout {
+	uint32_t context_stack, context_words, context_frame, context_thread; /* rb_execution_context_t */
+	uint32_t frame_pc, frame_iseq, frame_ep;
+	uint32_t iseq_body;
+	uint32_t body_size, body_encoded, body_path, body_base_label, body_label, body_first, body_last, body_lines, body_n_lines,
+		body_index; /* rb_iseq_constant_body */
+	uint32_t string_length, string_text; /* of one that is not embedded */
+};
+
+extern const struct ruby_layout ruby_layout_3_1;
+
 struct ruby {
+	struct ruby_layout layout;
 	struct thread_local_place place; /* of the execution context */
 	uint64_t ractor;		 /* address of ruby_single_main_ractor */
 	uint64_t string_class;		 /* address of rb_cString */
@@ -29,7 +38,7 @@ struct ruby {
 
 /* Flags of an object; 0 when it is none. */
 uint64_t ruby_flags(const struct runtime_process *p, uint64_t object);
-bool ruby_text(const struct runtime_process *p, uint64_t string, size_t max, struct buf *out);
+bool ruby_text(const struct runtime_process *p, const struct ruby_layout *l, uint64_t string, size_t max, struct buf *out);
 
 /*
  * Which of the positions set is the last up to pos, counted from 1; from the head of a succinct index
@@ -39,7 +48,7 @@ bool ruby_text(const struct runtime_process *p, uint64_t string, size_t max, str
 uint32_t ruby_rank(bool (*read)(void *ctx, uint64_t offset, void *out, size_t len), void *ctx, uint32_t pos);
 
 /* 0; *line and both names, appended; or -ESTALE. */
-int ruby_frame_name(const struct runtime_process *p, uint64_t iseq, uint64_t pc, struct runtime_name *name);
+int ruby_frame_name(const struct runtime_process *p, const struct ruby_layout *l, uint64_t iseq, uint64_t pc, struct runtime_name *name);
 /* 0; -EAGAIN: it does not run Ruby code yet; -ESTALE: not what it should be. */
 int ruby_check(struct runtime *r, const struct ruby *ruby);
 

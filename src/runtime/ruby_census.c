@@ -65,7 +65,7 @@ static uint64_t class_variable(const struct runtime_process *p, uint64_t class, 
 static bool is_text_string(const struct runtime_process *p, uint64_t value)
 {
 	struct buf b = BUF_INIT;
-	bool is = ruby_text(p, value, 16, &b) && !strcmp(b.data, "String");
+	bool is = ruby_text(p, &ruby_layout_3_1, value, 16, &b) && !strcmp(b.data, "String");
 
 	buf_release(&b);
 	return is;
@@ -108,7 +108,7 @@ static bool class_name(struct rb_walk *w, uint64_t class, struct buf *out)
 		class = runtime_word(p, class + 16);
 		flags = ruby_flags(p, class);
 	}
-	return w->classpath && ruby_text(p, class_variable(p, class, w->classpath, NULL, NULL), 200, out) &&
+	return w->classpath && ruby_text(p, &ruby_layout_3_1, class_variable(p, class, w->classpath, NULL, NULL), 200, out) &&
 	       is_path(out->data);
 }
 

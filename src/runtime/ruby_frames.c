@@ -11,24 +11,31 @@
 #define MOST_FRAMES 4000
 #define SMALL 54 /* positions in the small table's words */
 
-/* rb_iseq_constant_body */
-enum { BODY_SIZE = 4, BODY_ENCODED = 8, BODY_PATH = 64, BODY_BASE_LABEL = 72, BODY_LABEL = 80, BODY_FIRST = 100,
-       BODY_LAST = 108, BODY_LINES = 120, BODY_N_LINES = 136, BODY_INDEX = 144, BODY_BYTES = 152 };
+#define BODY_BYTES 168 /* of rb_iseq_constant_body, that is all fields are below */
+
+const struct ruby_layout ruby_layout_3_1 = {
+	.context_stack = 0, .context_words = 8, .context_frame = 16, .context_thread = 48,
+	.frame_pc = 0, .frame_iseq = 16, .frame_ep = 32,
+	.iseq_body = 16,
+	.body_size = 4, .body_encoded = 8, .body_path = 64, .body_base_label = 72, .body_label = 80, .body_first = 100,
+	.body_last = 108, .body_lines = 120, .body_n_lines = 136, .body_index = 144,
+	.string_length = 16, .string_text = 24,
+};
 
 uint64_t ruby_flags(const struct runtime_process *p, uint64_t object)
 {
 	return object && !(object & 7) ? runtime_word(p, object) : 0;
 }
 
-bool ruby_text(const struct runtime_process *p, uint64_t string, size_t max, struct buf *out)
+bool ruby_text(const struct runtime_process *p, const struct ruby_layout *l, uint64_t string, size_t max, struct buf *out)
 {
 	uint64_t v[5] = { 0 }, length, at;
 	char text[MOST_TEXT];
 
 	if (!string || string & 7 || !runtime_read(p, string, v, sizeof(v)) || (v[0] & 0x1f) != RUBY_STRING)
 		return false;
-	length = v[0] & NOEMBED ? v[2] : v[0] >> 14 & 31;
-	at = v[0] & NOEMBED ? v[3] : string + 16;
+	length = v[0] & NOEMBED ? v[l->string_length / 8] : v[0] >> 14 & 31;
+	at = v[0] & NOEMBED ? v[l->string_text / 8] : string + 16;
 	if (max > sizeof(text))
 		max = sizeof(text);
 	if (!length || length > 1 << 20)
@@ -42,13 +49,13 @@ bool ruby_text(const struct runtime_process *p, uint64_t string, size_t max, str
 }
 
 /* { path, real path }, or the path. */
-static bool path_text(const struct runtime_process *p, uint64_t path, struct buf *out)
+static bool path_text(const struct runtime_process *p, const struct ruby_layout *l, uint64_t path, struct buf *out)
 {
 	uint64_t flags = ruby_flags(p, path);
 
 	if ((flags & 0x1f) == RUBY_ARRAY)
 		path = runtime_word(p, flags & NOEMBED ? path + 16 : runtime_word(p, path + 32));
-	return ruby_text(p, path, MOST_TEXT, out);
+	return ruby_text(p, l, path, MOST_TEXT, out);
 }
 
 /* ---- lines ---- */
@@ -105,33 +112,42 @@ static uint32_t half_at(const uint8_t *v, size_t at)
 }
 
 /* 0: it cannot be told, or is outside of the code's own lines. */
-static uint32_t line_of(const struct runtime_process *p, const uint8_t *body, uint64_t pc)
+static uint32_t line_of(const struct runtime_process *p, const struct ruby_layout *l, const uint8_t *body, uint64_t pc)
 {
-	uint64_t pos = (pc - word_at(body, BODY_ENCODED)) / 8, entry = 0;
-	struct table_in t = { .p = p, .addr = word_at(body, BODY_INDEX) };
-	uint32_t line, first = half_at(body, BODY_FIRST), last = half_at(body, BODY_LAST);
+	uint64_t pos = (pc - word_at(body, l->body_encoded)) / 8, entry = 0;
+	struct table_in t = { .p = p, .addr = word_at(body, l->body_index) };
+	uint32_t line, first = half_at(body, l->body_first), last = half_at(body, l->body_last);
 
-	if (pc < word_at(body, BODY_ENCODED) || pos > half_at(body, BODY_SIZE))
+	if (pc < word_at(body, l->body_encoded) || pos > half_at(body, l->body_size))
 		return 0;
 	pos -= pos > 0; /* pc is behind the instruction */
-	if (t.addr) {
+	if (!half_at(body, l->body_n_lines))
+		return 0;
+	if (half_at(body, l->body_n_lines) > 1) {
 		entry = ruby_rank(read_in, &t, (uint32_t)pos);
-		if (!entry || entry > half_at(body, BODY_N_LINES))
+		if (!entry || entry > half_at(body, l->body_n_lines))
 			return 0;
 		entry--;
 	}
-	if (!runtime_read(p, word_at(body, BODY_LINES) + 12 * entry, &line, sizeof(line)))
+	if (!runtime_read(p, word_at(body, l->body_lines) + 12 * entry, &line, sizeof(line)))
 		return 0;
 	return line >= first && line <= last ? line : 0;
 }
 
-/* "block in append" ends with "append". */
-static bool ends_with(const struct buf *label, const struct buf *base)
+enum { ISEQ_METHOD = 1, ISEQ_BLOCK = 2 }; /* rb_iseq_constant_body.type, its first field */
+
+/* "block in append" ends with "append"; only a block has it, a method has "append" alone. */
+static bool is_label(const struct buf *label, const struct buf *base, uint32_t type)
 {
-	return label->len >= base->len && !memcmp(label->data + label->len - base->len, base->data, base->len);
+	if (label->len < base->len || memcmp(label->data + label->len - base->len, base->data, base->len))
+		return false;
+	if (type == ISEQ_METHOD)
+		return label->len == base->len;
+	return type != ISEQ_BLOCK || !strncmp(label->data, "block ", 6);
 }
 
-int ruby_frame_name(const struct runtime_process *p, uint64_t iseq, uint64_t pc, struct runtime_name *name)
+int ruby_frame_name(const struct runtime_process *p, const struct ruby_layout *l, uint64_t iseq, uint64_t pc,
+		    struct runtime_name *name)
 {
 	uint64_t flags = ruby_flags(p, iseq), at;
 	struct buf base = BUF_INIT;
@@ -140,36 +156,37 @@ int ruby_frame_name(const struct runtime_process *p, uint64_t iseq, uint64_t pc,
 
 	if ((flags & 0x1f) != RUBY_IMEMO || (flags >> 12 & 0xf) != IMEMO_ISEQ)
 		return -ESTALE;
-	at = runtime_word(p, iseq + 16);
+	at = runtime_word(p, iseq + l->iseq_body);
 	if (!at || at & 7 || !runtime_read(p, at, body, sizeof(body)))
 		return -ESTALE;
-	name->line = line_of(p, body, pc);
-	ok = name->line && ruby_text(p, word_at(body, BODY_LABEL), MOST_TEXT, &name->function) &&
-	     ruby_text(p, word_at(body, BODY_BASE_LABEL), MOST_TEXT, &base) && ends_with(&name->function, &base) &&
-	     path_text(p, word_at(body, BODY_PATH), &name->file);
+	name->line = line_of(p, l, body, pc);
+	ok = name->line && word_at(body, l->body_path) != word_at(body, l->body_base_label) && ruby_text(p, l, word_at(body, l->body_label), MOST_TEXT, &name->function) &&
+	     ruby_text(p, l, word_at(body, l->body_base_label), MOST_TEXT, &base) && is_label(&name->function, &base, half_at(body, 0)) &&
+	     path_text(p, l, word_at(body, l->body_path), &name->file);
 	buf_release(&base);
 	return ok ? 0 : -ESTALE;
 }
 
 /* ---- is it what it should be? ---- */
 
-struct ruby_context {
-	uint64_t stack, words, cfp; /* its first three */
-};
+#define CONTEXT_BYTES 64 /* that all fields of the context are below */
 
-static bool is_context(const struct runtime_process *p, uint64_t at, struct ruby_context *ec)
+static bool is_context(const struct runtime_process *p, const struct ruby_layout *l, uint64_t at, uint8_t *ec)
 {
-	uint64_t end;
+	uint64_t stack, words, frame, end;
 
-	if (!at || at & 7 || at >> 47 || !runtime_read(p, at, ec, sizeof(*ec)))
+	if (!at || at & 7 || at >> 47 || !runtime_read(p, at, ec, CONTEXT_BYTES))
 		return false;
-	end = ec->stack + 8 * ec->words;
-	return ec->stack && !(ec->stack & 7) && ec->words >= 1024 && ec->words <= 1 << 24 && ec->cfp >= ec->stack &&
-	       ec->cfp <= end - RUBY_FRAME_BYTES && !((end - ec->cfp) % RUBY_FRAME_BYTES);
+	stack = word_at(ec, l->context_stack);
+	words = word_at(ec, l->context_words);
+	frame = word_at(ec, l->context_frame);
+	end = stack + 8 * words;
+	return stack && !(stack & 7) && words >= 1024 && words <= 1 << 24 && frame >= stack &&
+	       frame <= end - RUBY_FRAME_BYTES && !((end - frame) % RUBY_FRAME_BYTES);
 }
 
 /* The context that runs, or ran last: a word in the main ractor. */
-static uint64_t find_context(const struct runtime_process *p, uint64_t ractor, struct ruby_context *ec)
+static uint64_t find_context(const struct runtime_process *p, const struct ruby_layout *l, uint64_t ractor, uint8_t *ec)
 {
 	uint64_t v[160];
 	size_t i;
@@ -177,29 +194,47 @@ static uint64_t find_context(const struct runtime_process *p, uint64_t ractor, s
 	if (!ractor || !runtime_read(p, ractor, v, sizeof(v)))
 		return 0;
 	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-		if (is_context(p, v[i], ec))
+		if (is_context(p, l, v[i], ec))
 			return v[i];
 	return 0;
 }
 
-/* All frames have names, and the outermost was entered from C. */
-static int check_frames(struct runtime *r, const struct ruby_context *ec)
+/* VM_FRAME_MAGIC_METHOD and so on, in ep[0]. */
+static bool is_frame_kind(uint64_t flags)
 {
-	uint64_t cfp = ec->cfp, end = ec->stack + 8 * ec->words - RUBY_FRAME_BYTES, flags = 0;
+	uint64_t kind = flags & 0x7fff0001;
+
+	return (kind >= 0x11110001 && kind <= 0x77770001 && !((kind >> 16) % 0x1111)) || kind == 0x78880001 || kind == 0x79990001;
+}
+
+static int check_frame(struct runtime *r, const struct ruby_layout *l, const uint64_t *v, uint64_t flags)
+{
+	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
+	int err = is_frame_kind(flags) ? 0 : -ESTALE;
+
+	if (!err)
+		err = ruby_frame_name(&r->process, l, v[l->frame_iseq / 8], v[l->frame_pc / 8], &name);
+	runtime_name_release(&name);
+	return err;
+}
+
+/* All frames have names, and the outermost was entered from C. */
+static int check_frames(struct runtime *r, const struct ruby_layout *l, const uint8_t *ec)
+{
+	uint64_t cfp = word_at(ec, l->context_frame), flags = 0;
+	uint64_t end = word_at(ec, l->context_stack) + 8 * word_at(ec, l->context_words) - RUBY_FRAME_BYTES;
 	int n, named = 0;
 
 	for (n = 0; cfp < end && n < MOST_FRAMES; cfp += RUBY_FRAME_BYTES, n++) {
-		struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
 		uint64_t v[RUBY_FRAME_BYTES / 8];
 		int err;
 
 		if (!runtime_read(&r->process, cfp, v, sizeof(v)))
 			return -ESTALE;
-		if (!v[RUBY_FRAME_PC / 8])
+		if (!v[l->frame_pc / 8])
 			continue;
-		flags = runtime_word(&r->process, v[RUBY_FRAME_EP / 8]);
-		err = ruby_frame_name(&r->process, v[RUBY_FRAME_ISEQ / 8], v[RUBY_FRAME_PC / 8], &name);
-		runtime_name_release(&name);
+		flags = runtime_word(&r->process, v[l->frame_ep / 8]);
+		err = check_frame(r, l, v, flags);
 		if (err)
 			return err;
 		named++;
@@ -210,12 +245,13 @@ static int check_frames(struct runtime *r, const struct ruby_context *ec)
 }
 
 /* Somewhere in the context's thread (rb_thread_t) is its native thread, whose own word is the context. */
-static bool is_place(const struct runtime_process *p, const struct thread_local_place *place, uint64_t context)
+static bool is_place(const struct runtime_process *p, const struct thread_local_place *place, uint64_t thread,
+		     uint64_t context)
 {
 	uint64_t v[64], word;
 	size_t i;
 
-	if (!runtime_read(p, runtime_word(p, context + 48), v, sizeof(v)))
+	if (!runtime_read(p, thread, v, sizeof(v)))
 		return false;
 	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
 		if (v[i] > 4096 && thread_local_is_thread(p, v[i]))
@@ -225,10 +261,11 @@ static bool is_place(const struct runtime_process *p, const struct thread_local_
 
 int ruby_check(struct runtime *r, const struct ruby *ruby)
 {
-	struct ruby_context ec;
-	uint64_t at = find_context(&r->process, runtime_word(&r->process, ruby->ractor), &ec);
+	const struct ruby_layout *l = &ruby->layout;
+	uint8_t ec[CONTEXT_BYTES];
+	uint64_t at = find_context(&r->process, l, runtime_word(&r->process, ruby->ractor), ec);
 
 	if (!at)
 		return -EAGAIN;
-	return is_place(&r->process, &ruby->place, at) ? check_frames(r, &ec) : -ESTALE;
+	return is_place(&r->process, &ruby->place, word_at(ec, l->context_thread), at) ? check_frames(r, l, ec) : -ESTALE;
 }

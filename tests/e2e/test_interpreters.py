@@ -147,5 +147,18 @@ def shifted(t):
                     [s for s in lines if s.startswith("accepted") and s not in harmless], [])
 
 
+@test
+def shifted_ruby(t):
+    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "50") as program:
+        out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_ruby"), str(program.process.pid)],
+                             capture_output=True, text=True, timeout=60)
+    lines = out.stdout.split("\n")
+    t.true("ruby__layouts_were_shifted", "checked 40" in lines, out.stdout + out.stderr)
+    # bounds that others are checked against, and what a label is checked against: no name comes from them
+    harmless = ("accepted body_size +8", "accepted body_first -8", "accepted body_n_lines +8", "accepted body_base_label +8")
+    t.equal("ruby__with_one_offset_shifted_nothing_is_trusted",
+            [s for s in lines if s.startswith("accepted") and s not in harmless], [])
+
+
 if __name__ == "__main__":
     main()
