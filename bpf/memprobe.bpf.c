@@ -29,5 +29,6 @@
 #include "fault.bpf.c"
 #include "rss.bpf.c"
 #include "vm.bpf.c"
+#include "oom.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

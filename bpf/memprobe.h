@@ -142,6 +142,7 @@ struct mp_proc_totals {
 	__u64 spent_ns;
 	__u64 alloc_calls, free_calls; /* seen by the probes, the uncounted ones too */
 	__u64 capped_bytes; /* sum of min(size, MP_SAMPLE_LEAST) over the allocation calls */
+	__u64 refused_maps; /* calls for a mapping that made none; seen by the vm plane */
 };
 
 /*
@@ -334,6 +335,7 @@ enum mp_event_kind {
 	MP_EV_MAPS = 4,	  /* struct mp_ev_object with tgid only: its mappings are wanted (vma.bpf.h) */
 	MP_EV_RUNTIME = 5, /* struct mp_ev_runtime, before its stack */
 	MP_EV_VM = 6,	   /* struct mp_ev_vm, a call that changed mappings */
+	MP_EV_DEATH = 7,   /* struct mp_ev_death, memory was refused */
 };
 
 /* How a stack ended; everything but END is shown as a root frame. */
@@ -387,9 +389,25 @@ struct mp_ev_proc {
 	__u32 tgid;
 	__u32 gen;
 	__u32 old_gen;
-	__u32 parent_tgid; /* fork: the parent; exec: tgid, or the other thread that called it */
+	__u32 parent_tgid; /* fork: the parent; exec: tgid, or the other thread that called it; exit: MP_EXIT_OOM or 0 */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	char comm[16];
+};
+
+#define MP_EXIT_OOM 1 /* the kernel had chosen it when memory ran out */
+
+enum mp_death {
+	MP_DEATH_MARKED = 1,  /* by the kernel, to be killed: bytes of anonymous memory, 0 where it does not tell */
+	MP_DEATH_REFUSED = 2, /* its allocator gives up: bytes that were asked for; label: index of the type */
+};
+
+struct mp_ev_death {
+	__u32 kind;
+	__u32 what; /* enum mp_death */
+	__u32 tgid; /* MP_DEATH_MARKED */
+	__u32 gen;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 bytes, label;
 };
 
 struct mp_ev_object {

@@ -113,6 +113,18 @@ int loader_changed(struct pt_regs *ctx)
 	return 0;
 }
 
+struct signal_struct___oom {
+	void *oom_mm;
+} __attribute__((preserve_access_index));
+
+/* Did the kernel choose it when memory ran out? It is noted until the last of the process is gone (since 4.9). */
+static __always_inline __u32 exit_reason(struct task_struct *task)
+{
+	struct signal_struct___oom *signal = (void *)task->signal;
+
+	return BPF_CORE_READ(signal, oom_mm) ? MP_EXIT_OOM : 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {
@@ -127,7 +139,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	if (!p)
 		return 0;
 	if (p->gen && !(p->flags & (MP_PROC_SHARED | MP_PROC_IGNORED)))
-		send_proc(MP_PROC_EXIT, tgid, 0, p->gen, 0, task);
+		send_proc(MP_PROC_EXIT, tgid, 0, p->gen, exit_reason(task), task);
 	bpf_map_delete_elem(&procs, &tgid);
 	return 0;
 }

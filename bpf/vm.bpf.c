@@ -223,6 +223,14 @@ static __always_inline void vm_send(struct mp_ev_vm *e, struct task_struct *task
 	e->op = 0;
 }
 
+static __always_inline void vm_note_refused(__u32 gen)
+{
+	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
+
+	if (t)
+		__sync_fetch_and_add(&t->refused_maps, 1);
+}
+
 SEC("?tp_btf/mmap_lock_released")
 int vm_unlock(unsigned long long *ctx)
 {
@@ -238,6 +246,8 @@ int vm_unlock(unsigned long long *ctx)
 		e->flags |= MP_VM_DOWNGRADED;
 	if (vm_is_news(e))
 		vm_send(e, task);
+	else if (vm_op_maps(e->op))
+		vm_note_refused(e->gen);
 	e->op = 0;
 	return 0;
 }

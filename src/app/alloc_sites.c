@@ -26,6 +26,8 @@
 /* ld.so calls it around each change of its list of objects, for debuggers and for us. */
 #define LOADER_HOOK "_dl_debug_state"
 /* Only glibc defines it, as a library or linked statically. */
+#define REFUSED_ALLOC "erts_alloc_n_enomem"
+#define REFUSED_REALLOC "erts_realloc_n_enomem"
 #define GLIBC_MARK "gnu_get_libc_version"
 
 /* A function of the allocator table that the object defines. */
@@ -48,6 +50,7 @@ struct scan {
 	size_t n, cap;
 	struct table by_offset; /* function's offset -> index in entries */
 	uint64_t loader_hook;	/* offset of _dl_debug_state, 0: none */
+	uint64_t refused_alloc, refused_realloc;
 };
 
 static const struct alloc_function *function_of(size_t row)
@@ -142,6 +145,10 @@ static int take_symbol(void *ctx, const struct elf_symbol *sym)
 		s->loader_hook = sym->offset;
 	else if (!strcmp(sym->name, GLIBC_MARK))
 		s->is_glibc = true;
+	else if (!strcmp(sym->name, REFUSED_ALLOC))
+		s->refused_alloc = sym->offset;
+	else if (!strcmp(sym->name, REFUSED_REALLOC))
+		s->refused_realloc = sym->offset;
 	why = alloc_why_not_probed(sym->name);
 	if (why)
 		leave_out(s, sym->name, why);
@@ -270,6 +277,8 @@ void alloc_sites_find(struct alloc_sites *out, struct elf_file *f, const char *p
 	elf_file_each_function(f, take_symbol, &s);
 	find_shown(&s);
 	out->loader_hook = s.loader_hook;
+	out->refused_alloc = s.refused_alloc;
+	out->refused_realloc = s.refused_realloc;
 	out->is_glibc = s.is_glibc;
 	make_sites(&s);
 	free(s.entries);

@@ -48,6 +48,7 @@ struct alloc_sites {
 	size_t n_left_out, left_out_cap;
 	bool is_go, is_glibc;
 	uint64_t loader_hook; /* file offset of ld.so's _dl_debug_state, 0: none */
+	uint64_t refused_alloc, refused_realloc; /* of ERTS's functions for when there is no memory; 0: none */
 };
 
 /* out is set. path: for messages. at_entry: no shifted probes. */

@@ -258,6 +258,10 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	attach_unlock(lock);
 	if (sites.loader_hook)
 		kern_attach_code_hook(a->o.kern, path, fd, sites.loader_hook, o->scope);
+	if (sites.refused_alloc)
+		kern_attach_refused(a->o.kern, path, fd, sites.refused_alloc, false, o->scope);
+	if (sites.refused_realloc)
+		kern_attach_refused(a->o.kern, path, fd, sites.refused_realloc, true, o->scope);
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)

@@ -12,6 +12,7 @@
 #include "alloc/allocator.h"
 #include "app/collector_internal.h"
 #include "app/debuginfod.h"
+#include "app/blackbox.h"
 #include "app/holders_look.h"
 #include "app/managed.h"
 #include "base/log.h"
@@ -66,6 +67,7 @@ void collector_free(struct collector *c)
 	table_release(&c->recent_of_pid);
 	table_release(&c->gen_of_pid);
 	symbolizer_free(c->symbolizer);
+	blackbox_release(c);
 	holders_release(c);
 	managed_free(c->managed);
 	evidence_release(c);
@@ -258,6 +260,7 @@ void collector_on_proc(struct collector *c, const struct mp_ev_proc *e)
 			add_from_event(c, e);
 		break;
 	case MP_PROC_EXIT:
+		blackbox_on_exit(c, e);
 		end_process(c, e->old_gen, PROC_EXITED, e->time_ns);
 		break;
 	}

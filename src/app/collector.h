@@ -37,6 +37,8 @@ void collector_free(struct collector *c);
 void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n);
 void collector_on_runtime(void *ctx, const struct mp_ev_runtime *e);
 void collector_on_proc(struct collector *c, const struct mp_ev_proc *e);
+/* Memory was refused to a target, or it is about to be killed. */
+void collector_on_death(struct collector *c, const struct mp_ev_death *e);
 void collector_on_vm(struct collector *c, const struct mp_ev_vm *e); /* vm_plane.c */
 /* A target that was there from the start. */
 void collector_add_process(struct collector *c, uint32_t gen, pid_t pid);

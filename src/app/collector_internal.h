@@ -57,6 +57,7 @@ struct collector {
 	const char *proc_root;
 	struct symbolizer *symbolizer;
 	struct managed *managed;
+	struct blackbox *blackbox; /* blackbox.c; NULL: nothing yet */
 	struct holders_first *holders_first; /* holders_look.c; NULL: nobody knows any */
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/blackbox.h"
 #include "app/collector_internal.h"
 #include "app/managed.h"
 #include "base/units.h"
@@ -144,6 +145,7 @@ void collector_look(struct collector *c)
 	checkpoint(c);
 	keep_windows(c, t_s);
 	lifetimes_look(c);
+	blackbox_look(c);
 	if (c->profile.n_procs > MANY_PROCS)
 		least = NS_PER_S;
 	took = (monotonic_ns() - begin) * LOOK_SHARE;

@@ -74,6 +74,13 @@ static void on_vm(void *ctx, const struct mp_ev_vm *e)
 	collector_on_vm(s->collector, e);
 }
 
+static void on_death(void *ctx, const struct mp_ev_death *e)
+{
+	struct session *s = ctx;
+
+	collector_on_death(s->collector, e);
+}
+
 static void on_map(void *ctx, pid_t pid, const struct proc_map *m)
 {
 	struct session *s = ctx;
@@ -127,7 +134,8 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 void session_poll(struct session *s)
 {
 	const struct kern_handlers h = { .ctx = s, .runtime = on_runtime, .stack = on_stack, .proc = on_proc,
-					.object = on_object, .maps = on_maps_wanted, .vm = on_vm };
+					.object = on_object, .maps = on_maps_wanted, .vm = on_vm,
+					.death = on_death };
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);

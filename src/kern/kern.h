@@ -194,6 +194,8 @@ int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev);
 void kern_unwind_forget(struct kern *k);
 /* Do so whenever ld.so loads or unloads an object: offset of its _dl_debug_state. */
 int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_t offset, pid_t pid);
+/* Tell when a runtime's allocator gives up: offset of the function; is the size its third argument, or its second? */
+int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t offset, bool third, pid_t pid);
 /*
  * A process mapped code, or asks for its mappings (the maps handler): tell the kernel side, where it
  * cannot look by itself; else nothing. 0 or -errno. At its end: kern_maps_drop.
@@ -222,6 +224,8 @@ struct kern_handlers {
 	void (*maps)(void *ctx, pid_t pid);
 	/* a call that changed mappings; may be NULL */
 	void (*vm)(void *ctx, const struct mp_ev_vm *e);
+	/* memory is refused to a target, or it is; may be NULL */
+	void (*death)(void *ctx, const struct mp_ev_death *e);
 };
 
 /* fd that becomes readable when events wait. */

@@ -271,6 +271,14 @@ int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_
 	return attach_set(k, prog, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
 }
 
+int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t offset, bool third, pid_t pid)
+{
+	struct probe_site site = { .offset = offset, .cookie = third, .entry_only = true };
+	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid };
+
+	return attach_set(k, k->skel->progs.alloc_refused, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
+}
+
 void kern_detach_loader(struct kern *k)
 {
 	links_close(&k->loader, 1);

@@ -82,6 +82,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_return, !session);
 	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
+	bpf_program__set_autoload(s->progs.oom_mark, k->verify == KERN_COUNT);
 	vm_choose(k);
 	if (k->kind == ATTACH_PERF)
 		return;
@@ -97,6 +98,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
 	bpf_program__set_expected_attach_type(s->progs.exit_begins, multi);
+	bpf_program__set_expected_attach_type(s->progs.alloc_refused, multi);
 }
 
 static void fill_rodata(struct kern *k, const struct kern_opts *o)
@@ -225,6 +227,16 @@ static int attach_tasks(struct kern *k)
 	return 0;
 }
 
+/* The exit tells the same, a little later: done without where it cannot be. */
+static void attach_oom(struct kern *k)
+{
+	if (!bpf_program__autoload(k->skel->progs.oom_mark))
+		return;
+	k->skel->links.oom_mark = bpf_program__attach(k->skel->progs.oom_mark);
+	if (!k->skel->links.oom_mark)
+		log_debug("tracepoint oom:mark_victim: %s", strerror(errno));
+}
+
 static int open_tables(struct kern *k, const struct kern_opts *opts)
 {
 	int err = load_best(k, opts);
@@ -236,6 +248,8 @@ static int open_tables(struct kern *k, const struct kern_opts *opts)
 		err = rss_prepare(k);
 	if (!err)
 		err = attach_tasks(k);
+	if (!err)
+		attach_oom(k);
 	if (!err && k->vm && vm_attach(k))
 		k->vm = false;
 	if (!err && opts->vm && !k->vm)
@@ -414,6 +428,8 @@ static int on_event(void *ctx, void *data, size_t len)
 		h->maps(h->ctx, (pid_t)((const struct mp_ev_object *)data)->tgid);
 	else if (kind == MP_EV_RUNTIME && len >= offsetof(struct mp_ev_runtime, frames))
 		hand_on_runtime(h, data, len);
+	else if (kind == MP_EV_DEATH && len >= sizeof(struct mp_ev_death) && h->death)
+		h->death(h->ctx, data);
 	else if (kind == MP_EV_VM && len >= sizeof(struct mp_ev_vm) && h->vm)
 		h->vm(h->ctx, data);
 	else if (kind == MP_EV_STACK && len >= offsetof(struct mp_ev_stack, ips))

@@ -118,6 +118,22 @@ struct profile_rss {
 	uint64_t released_file_bytes;
 };
 
+/* How memory was refused to a process; zeros where it was not. */
+#define DEATH_SITES 3
+
+struct profile_death {
+	bool oom_killed;	 /* the kernel chose it when memory ran out */
+	uint64_t time_ns;	 /* of that, or of the last refusal, in the window */
+	uint64_t wall_time_ns;
+	uint64_t anon_bytes;	 /* it had then; 0: not known */
+	uint64_t refusals;	 /* its runtime's allocator gave up */
+	uint64_t refused_bytes;	 /* what was asked for last */
+	uint32_t refused_type;	 /* string id: "[binary]" */
+	uint64_t since_ns;	 /* in the window: growth from there to its end */
+	uint64_t grown_bytes;	 /* by all of its stacks that grew */
+	uint64_t site[DEATH_SITES], site_bytes[DEATH_SITES]; /* ids of stacks; largest growth first; 0 bytes: no more */
+};
+
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
 
 /* Facts of a process from /proc and cgroups; 0 or "" where unknown. */
@@ -152,6 +168,7 @@ struct profile_proc {
 	uint32_t runtime_reason; /* why its frames have no names, "" if they have; string id */
 	uint32_t runtime_hint;	 /* what the runtime's own tools would tell; string id */
 	bool runtime_has_frames; /* stacks carry its frames */
+	struct profile_death death;
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
 	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
 };

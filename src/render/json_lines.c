@@ -268,6 +268,10 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_uint(out, "old_free_blocks", proc->old.old_free_blocks);
 	json_add_uint(out, "old_free_unsized", proc->old.old_free_unsized);
 	json_add_uint(out, "failed_calls", proc->old.failed_calls);
+	if (proc->old.refused_maps)
+		json_add_uint(out, "refused_mappings", proc->old.refused_maps);
+	if (proc->death.oom_killed)
+		json_add_uint(out, "oom_killed_at_ns", proc->death.time_ns);
 	json_add_uint(out, "lost_bytes", proc->old.lost_bytes);
 	json_add_uint(out, "lost_blocks", proc->old.lost_blocks);
 	if (p->planes & PLANE_RSS && !p->rss_missing)

@@ -63,6 +63,7 @@ static const struct report_section {
 	unsigned int hang, least;
 	bool is_table;
 } sections[] = {
+	{ .add = report_deaths, .hang = 10, .least = 4 },
 	{ .add = add_verdict, .hang = 10, .least = 6 },
 	{ .add = add_why, .hang = 7, .least = 7 },
 	{ .add = report_targets, .hang = 8, .least = 5 },
@@ -180,6 +181,7 @@ void report_summary(struct buf *out, const struct profile *p, const struct rende
 	if (p->machine.is_there) {
 		machine_add_head(&b, p);
 	} else {
+		report_add_deaths(&b, p);
 		verdict_add(&b, p, o);
 		nothing_live(&b, p, &h);
 	}

@@ -109,6 +109,9 @@ void report_add_lifetime(struct buf *out, const struct profile *p, const struct 
 void report_targets(struct buf *out, const struct report *r);
 void report_window(struct buf *out, const struct report *r);
 
+/* report_death.c: processes that ran out of memory; nothing where none did */
+void report_deaths(struct buf *out, const struct report *r);
+void report_add_deaths(struct buf *out, const struct profile *p);
 /* report_holders.c: Erlang processes and the binaries that they hold */
 void report_holders(struct buf *out, const struct report *r);
 

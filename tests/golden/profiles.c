@@ -296,6 +296,11 @@ void make_rich(struct profile *p)
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
 	p->procs[1].end_ns = 21 * NS_PER_S;
+	p->procs[1].old.refused_maps = 3;
+	p->procs[1].death = (struct profile_death){ .oom_killed = true, .time_ns = 20 * NS_PER_S, .anon_bytes = 700, .refusals = 1,
+						    .refused_bytes = 4096, .refused_type = profile_string(p, "[binary]"),
+						    .since_ns = 5 * NS_PER_S, .grown_bytes = 500, .wall_time_ns = 77 * NS_PER_S,
+						    .site = { 30, 10 }, .site_bytes = { 400, 100 } };
 	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
 	p->losses[MP_LOSS_LOST_RETURN] = (struct profile_loss){ 1, 0 };
 	p->watch.rung = RUNG_SAMPLED;

@@ -6,6 +6,7 @@
 %%   fixed  a process of its own builds each reply, and ends
 %%   ets    a list of 200 numbers goes into a table for each request
 %%   lists  a list of 5000 numbers is kept in the process for each request
+%%   hoard  a binary of 4 MB is kept for each request
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
 %% A fourth argument: milliseconds to wait after each request.
 -module(feed).
@@ -25,6 +26,7 @@ handle(fixed, Kept) ->
     receive {'DOWN', Ref, process, Pid, _} -> Kept end;
 handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
 handle(lists, Kept) -> [lists:seq(1, 5000) | Kept];
+handle(hoard, Kept) -> [binary:copy(<<0:8>>, 4000000) | Kept];
 handle(mark, Kept) -> Block = one(0), [Block | Kept].
 
 %% not tail calls: each leaves its frame
