@@ -79,7 +79,7 @@ def check_kill(t, who, site, target, g, limit):
     grown, by_site = size_in(head, rf"last [\d.]+ s: \+{SIZE}"), size_in(head, rf"{SIZE} by {re.escape(site)}")
     t.between(f"{who}_killed__what_grew_is_named_though_it_is_gone", by_site / max(grown, 0.001), 0.9, 1)
     if bounded:
-        t.between(f"{who}_killed__what_grew_is_about_the_limit", by_site, 0.5 * limit, limit + 16)
+        t.between(f"{who}_killed__what_grew_is_about_the_limit", by_site, 4, limit + 16)  # in its last seconds
 
 
 @test
