@@ -37,6 +37,7 @@ from table import PROGRAMS # pylint: disable=wrong-import-position
 WHERE = os.path.join(BUILD, "corpus")
 RESULTS = os.path.join(WHERE, "results.jsonl")
 AT_ONCE = {2: 24, 10: 10, 50: 2, 100: 1}
+OWN_SESSION = ("/usr/bin/setpriv", "--pdeathsig", "KILL", "/usr/bin/setsid") # which does not outlive this one
 START_S = 120 # on a machine that starts many at once
 END_S = 60
 BEFORE_ATTACH_S = 1
@@ -97,12 +98,12 @@ class Run:
         command = program.command
         if not command[0].startswith("/"):
             command = [build(command[0]), *command[1:]]
-        self.target = Target("/usr/bin/setsid", *command, seed, load, env={"LD_LIBRARY_PATH": libc_of_own(slot)})
+        self.target = Target(*OWN_SESSION, *command, seed, load, env={"LD_LIBRARY_PATH": libc_of_own(slot)})
         self.memprobe = self.armed_at = self.ended_at = None
 
     def attach(self):
         self.memprobe = Memprobe("-p", self.target.pid, "-d", self.key["seconds"], "--no-save", "--json", auto=True,
-                                 argv0=["setsid"])
+                                 argv0=OWN_SESSION)
 
     def is_over(self):
         """Ended, or later than it may be; notes when it armed and when it ended."""
