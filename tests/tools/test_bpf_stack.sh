@@ -60,7 +60,7 @@ for entry in rss_changed rss_targets task_fork task_exec; do
 		check $entry rss_begin $f
 	done
 done
-for f in rss_shrink rss_add_to_stack; do
+for f in rss_shrink rss_add_to_stack rss_place rss_add_placed; do
 	check rss_changed $f
 done
 check vm_lock vm_note_bystander current_tgid_in_ns
