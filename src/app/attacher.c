@@ -349,6 +349,24 @@ int attacher_add_process(struct attacher *a, pid_t pid)
 	return 0;
 }
 
+void attacher_forget_process(struct attacher *a, pid_t pid)
+{
+	struct proc_maps maps = { 0 };
+	size_t i, n = 0;
+
+	if (!proc_maps_read(&maps, a->o.proc_root, pid))
+		for (i = 0; i < maps.n; i++)
+			forget(a, &maps.v[i], pid);
+	proc_maps_release(&maps);
+	for (i = 0; i < a->n_objs; i++) {
+		if (a->objects[i].scope != pid)
+			a->objects[n++] = a->objects[i];
+		else if (!a->objects[i].failed)
+			a->n_probes -= a->objects[i].n_sites < a->n_probes ? a->objects[i].n_sites : a->n_probes;
+	}
+	a->n_objs = n;
+}
+
 /* ---- are they there? ---- */
 
 static void check_site(int mem, const struct placed *at, const struct proc_map *m, struct attacher_check *c)

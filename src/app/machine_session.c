@@ -104,6 +104,7 @@ static void begin_new(struct session *s)
 static void drop(struct session *s, struct profile_proc *p)
 {
 	kern_detach_process(s->kern, p->tgid);
+	attacher_forget_process(s->attacher, p->tgid);
 	kern_ended(s->kern, p->tgid, p->gen);
 	budget_forget(s->budget, p->gen);
 	machine_look_mark(s->machine, p->tgid, s->has_chosen ? SEEN_HEAP_AWAY : SEEN_PROC);
@@ -206,6 +207,22 @@ int machine_probe(struct session *s, pid_t pid)
 		s->choose_ns = session_now_ns() + COUNT_NS;
 	}
 	return err;
+}
+
+int machine_unprobe(struct session *s, pid_t pid)
+{
+	struct profile *p = collector_profile(s->collector);
+	size_t i;
+
+	if (s->choose_ns || kern_gate_is_shut(s->kern) || attacher_is_wide(s->attacher))
+		return -EAGAIN;
+	for (i = 0; i < p->n_procs; i++) {
+		if (p->procs[i].tgid != pid || p->procs[i].state != PROC_RUNNING || p->procs[i].end_ns)
+			continue;
+		drop(s, &p->procs[i]);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 void machine_report(struct session *s, bool with_shares)

@@ -82,6 +82,8 @@ int machine_start(struct session *s);			  /* an exit status */
 void machine_tick(struct session *s, uint64_t now_ns);	  /* look, and probe those that grow */
 /* Heap probes into a process that the user chose. 0, -EAGAIN: not now, -ENOSPC: enough have them, -errno: it cannot be. */
 int machine_probe(struct session *s, pid_t pid);
+/* And out again; what was seen stays. 0, -EAGAIN: not now, -ENOENT: it has none (any more). */
+int machine_unprobe(struct session *s, pid_t pid);
 void machine_report(struct session *s, bool with_shares); /* fill the profile's part */
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */

@@ -171,7 +171,19 @@ static void draw(struct top *t, struct session *s)
 
 /* ---- keys ---- */
 
-/* The process under the cursor: its heap is watched from now on. */
+static void take_probes(struct session *s, pid_t pid, struct buf *said)
+{
+	int err = machine_unprobe(s, pid);
+
+	if (!err)
+		buf_addf(said, "process %d: its heap probes are taken out; what they saw stays", pid);
+	else if (err == -ENOENT)
+		buf_addf(said, "process %d: its heap probes have been taken out", pid);
+	else
+		buf_addf(said, "process %d: its heap probes cannot be taken out just now", pid);
+}
+
+/* The process under the cursor: its heap is watched from now on, or no longer. */
 static void add_probes(struct top *t, struct session *s, struct buf *said)
 {
 	const struct top_list *l = &t->state.lists[TOP_PROCESSES];
@@ -182,11 +194,11 @@ static void add_probes(struct top *t, struct session *s, struct buf *said)
 		return;
 	}
 	if (t->state.depth != TOP_PROCESSES || !l->pid) {
-		buf_adds(said, "h puts heap probes into the process under the cursor");
+		buf_adds(said, "h puts heap probes into the process under the cursor, and takes them out again");
 		return;
 	}
 	if (l->opens != TOP_NONE) {
-		buf_addf(said, "process %d has heap probes; they stay until the end of the run", l->pid);
+		take_probes(s, l->pid, said);
 		return;
 	}
 	err = machine_probe(s, l->pid);

@@ -9,6 +9,8 @@ import contextlib
 import json
 import os
 import re
+import resource
+import socket
 import subprocess
 import tempfile
 import threading
@@ -188,6 +190,53 @@ def one_leaking_worker_in_a_busy_machine(t):
     check_sums(t, w)
     check_tree(t, w)
     check_others(t, w)
+
+
+def max_queue():
+    with open("/proc/sys/net/unix/max_dgram_qlen") as f:
+        return int(f.read())
+
+
+@contextlib.contextmanager
+def in_the_kernel(size):
+    """Datagrams of 3500 bytes that wait in sockets, each in 4 KiB of slab at least."""
+    sockets, soft = [], resource.getrlimit(resource.RLIMIT_NOFILE)
+    each = max(1, min(100, max_queue())) # what a sender's buffer holds, too
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft[1], soft[1]))
+        left = size // 4096
+        while left > 0 and (soft[1] == resource.RLIM_INFINITY or len(sockets) < soft[1] - 64):
+            a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sockets += [a, b]
+            a.setblocking(False)
+            for _ in range(each):
+                try:
+                    a.send(b"x" * 3500)
+                except BlockingIOError:
+                    break
+                left -= 1
+        yield
+    finally:
+        for s in sockets:
+            s.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+
+
+@test
+def what_the_kernel_takes(t):
+    size = 96 * MIB
+    with tempfile.TemporaryDirectory() as d, Memprobe("-P", "none", "-d", 0, "-o", f"{d}/run.jsonl", auto=True) as m:
+        m.wait_for("memprobe: looking at")
+        before = meminfo()["SUnreclaim"]
+        with in_the_kernel(size):
+            grown = meminfo()["SUnreclaim"] - before
+            m.stop()
+        rows = by_type(open(f"{d}/run.jsonl").read(), "machine_row")
+    if grown < size // 2:
+        t.skip("slab_that_grows__is_in_the_kernel_s_row", f"the kernel's slab grew by {grown} for {size} in sockets")
+        return
+    kernel = next(r for r in rows if r["kind"] == "kernel")
+    t.between("slab_that_grows__is_in_the_kernel_s_row", kernel["growth_bytes"], grown * 0.6, grown * 1.6)
 
 
 @test

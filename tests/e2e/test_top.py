@@ -260,6 +260,8 @@ def whole_machine(t):
         t.true("with_heap_probes__its_site_is_named", re.search(row + ".*s_leak", text, re.M), text)
         term.type("Enter")
         term.shows(t, "enter__opens_its_stacks", r"^> .* s_leak leaking\.c")
+        term.type("Escape", "h")
+        term.shows(t, "h_again__takes_its_probes_out", rf"process {target.pid}: its heap probes (are taken out|cannot be)")
         term.type("q")
         term.ended()
         t.equal("the_terminal__is_as_before", term.is_restored(), (True, "0 1"))
