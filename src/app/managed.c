@@ -39,7 +39,6 @@ struct managed {
 	struct table by_gen; /* gen -> index in procs */
 	struct waiting_frames *waiting; /* their stacks have not come yet; few */
 	size_t n_waiting, waiting_cap;
-	uint64_t n_unnamed;
 };
 
 static uint64_t monotonic_ns(void)
@@ -155,14 +154,21 @@ void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *pa
 		look_soon(c->managed, p, FIRST_WAIT_NS);
 }
 
+/* Its stacks have their names by now. What reads it holds files open and their symbols. */
 void managed_end(struct collector *c, uint32_t gen)
 {
 	struct managed_process *p = find_process(c->managed, gen);
 
-	if (!p || !p->look_ns)
+	if (!p)
 		return;
+	if (p->look_ns)
+		c->managed->n_waiting_looks--;
 	p->look_ns = 0;
-	c->managed->n_waiting_looks--;
+	if (!p->runtime)
+		return;
+	kern_unset_runtime(c->kern, gen);
+	runtime_close(p->runtime);
+	p->runtime = NULL;
 }
 
 void managed_poll(struct collector *c)
@@ -267,7 +273,6 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 		runtime_name_release(&name);
 		at = NO_FRAME;
 	} else if (err || !name.function.len) {
-		c->managed->n_unnamed++;
 		runtime_name_release(&name);
 		at = note_frame(c, "[frame without a name]");
 	} else {

@@ -357,6 +357,11 @@ int kern_set_runtime(struct kern *k, uint32_t gen, const struct mp_runtime *r)
 	return err;
 }
 
+void kern_unset_runtime(struct kern *k, uint32_t gen)
+{
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.runtimes), &gen);
+}
+
 int kern_hold(struct kern *k, pid_t pid)
 {
 	struct mp_proc p = { .gen = 0, .flags = MP_PROC_HELD | MP_PROC_FOLLOW };
