@@ -60,6 +60,10 @@ shows '^FAIL .*over its time of 2 s$'
 script tools/test_bad.py 'echo "3 passed, 2 failed, 1 skipped"; exit 1'
 rm "$tree/tests/tools/test_bad.sh"
 expects 1 '4 passed, 2 failed, 2 skipped' tools
+script tools/test_bad.py 'echo "FAIL a_sum: 3 is not 4"; seq 100; echo "1 passed, 1 failed, 0 skipped"; exit 1'
+expects 1 '2 passed, 1 failed, 1 skipped' tools
+shows '^FAIL .*tools/test_bad.py .*a_sum'
+shows '\| FAIL a_sum: 3 is not 4$'
 script tools/test_bad.py 'echo "3 passed, 0 failed, 0 skipped"; exit 1'
 expects 1 '4 passed, 1 failed, 1 skipped' tools
 script tools/test_bad.py 'echo "a traceback"; exit 0'
