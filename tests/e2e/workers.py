@@ -272,15 +272,33 @@ def script(name, *args, **kwargs):
 
 
 class Slice:
-    """What the first of two twins did in a while, the second being the measure of its bare speed."""
+    """
+    What the first of several equal programs did in a while, the others being the measure of its bare speed.
+    members: (work, CPU seconds) of each; bare: what a unit of work takes of each when nobody looks, in any one unit.
+    """
 
-    def __init__(self, seconds, first, second, bare):
+    def __init__(self, seconds, members, bare):
         self.seconds = seconds
-        self.work, self.cpu = first
-        self.twin_work, self.twin_cpu = second
-        # what its work takes of CPU when nobody looks
-        self.own_cpu = self.work * self.twin_cpu / max(self.twin_work, 1) / bare
+        self.members, self.bare = members, bare
+        self.work, self.cpu = members[0]
+        self.twin_work, self.twin_cpu = members[1]
+        # what its work takes of CPU when nobody looks, told by the others
+        cpu = sum(m[1] for m in members[1:])
+        self.own_cpu = self.work * bare[0] * cpu / max(sum(m[0] * b for m, b in zip(members[1:], bare[1:])), 1e-9)
         self.cost = self.cpu - self.own_cpu
+
+    def among_the_bare(self):
+        """The same between those that nobody looks at, one by the others: what differs there is the machine's noise."""
+        bare = range(1, len(self.members))
+        slices = []
+        for i in bare if len(bare) > 1 else ():
+            others = [j for j in bare if j != i]
+            slices.append(Slice(self.seconds, [self.members[j] for j in (i, *others)], [self.bare[j] for j in (i, *others)]))
+        return slices
+
+    def spare(self):
+        """Seconds of the CPU that they share in which none of them ran."""
+        return max(0, self.seconds - self.own_cpu - sum(cpu for _, cpu in self.members[1:]))
 
     def __str__(self):
         return (f"{self.seconds:.2f} s: {self.work} requests, twin {self.twin_work}; its CPU {self.cpu:.3f} s, of which "
@@ -295,16 +313,16 @@ class Slice:
 
 
 class Twins:
-    """A program and its twin."""
+    """A program and its twins."""
 
-    def __init__(self, make):
+    def __init__(self, make, bare=1):
         self.members = []
-        for _ in range(2):
+        for _ in range(1 + bare):
             self.members.append(make())
         for m in self.members:
             m.started()
         self.pid = self.members[0].pid
-        self.bare = 1.0
+        self.bare = [1e-6] * len(self.members)
         self.last = self.readings()
 
     def __enter__(self):
@@ -322,7 +340,7 @@ class Twins:
 
     def slice(self, seconds, cpu_seconds=0):
         """
-        A Slice of the time from the last one on: so long, and until both together have had so much of their CPU. A machine
+        A Slice of the time from the last one on: so long, and until all together have had so much of their CPU. A machine
         with other work gives them less of it, and what it gives is what the probes may take a share of.
         """
         end = time.monotonic() + seconds
@@ -330,16 +348,14 @@ class Twins:
             time.sleep(max(0.01, end - time.monotonic()))
             now = self.readings()
             parts = [(b[1] - a[1], b[2] - a[2]) for a, b in zip(self.last, now)]
-            if parts[0][1] + parts[1][1] >= cpu_seconds or time.monotonic() > end + 10 * seconds:
+            if sum(cpu for _, cpu in parts) >= cpu_seconds or time.monotonic() > end + 10 * seconds:
                 break
         passed = now[0][0] - self.last[0][0]
         self.last = now
-        return Slice(passed, *parts, self.bare)
+        return Slice(passed, parts, self.bare)
 
     def warm_up(self, seconds=1.0):
-        """Both unprobed: what the first does per unit of the twin's is 1 from here on."""
+        """All unprobed: what each does per unit of the others' is 1 from here on."""
         self.slice(0.5)
-        self.bare = 1.0
-        s = self.slice(seconds)
-        self.bare = s.kept()
+        self.bare = [cpu / max(work, 1) for work, cpu in self.slice(seconds).members]
         return self
