@@ -3,7 +3,8 @@
  * What is never freed, told apart from what is freed unseen; part of the collector, for runs with brief bursts only.
  *
  * In brief bursts a block that ends between two of them counts as live until another one is seen where it was: at
- * its address (bpf/ledger.bpf.h), or anywhere on it (model/overlap.h). That takes a while, so the younger blocks of a
+ * its address (bpf/ledger.bpf.h), or anywhere on it (model/overlap.h); or until the heap itself shows something else there
+ * (survival_heap.c). That takes a while, so the younger blocks of a
  * stack overstate what will stay. The older ones tell: of those that were born in the first part of the
  * window, the part that is still not met again is taken for all.
  *
@@ -11,7 +12,8 @@
  *	cache, renewed		 40 000		      80 (0.2 %)	 150 000	   300
  *	leak			    400		     400 (100 %)	   1 500	 1 500
  *
- * Of those, some have ended nevertheless (model/ghosts.h). Still too high where memory is seldom used again. That younger
+ * Of those, some have ended nevertheless: soon after the probes were gone (model/watched.h), or in a place that
+ * another block has taken for good (model/ghosts.h). Still too high where memory is seldom used again. That younger
  * blocks end older ones holds for allocators that take their memory from the kernel, not from one another.
  */
 #include <stdlib.h>
@@ -21,6 +23,8 @@
 #include "base/xalloc.h"
 #include "model/ghosts.h"
 #include "model/overlap.h"
+#include "model/watched.h"
+#include "proc/process.h"
 
 /* With fewer blocks born before the checkpoint their part says little. */
 #define LEAST_BLOCKS 50
@@ -99,10 +103,12 @@ static void limit_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks
 struct stack_tale {
 	uint64_t ended_bytes, ended_blocks; /* still in the table, and known to have ended */
 	uint64_t old_bytes, old_blocks;	    /* born before the checkpoint and not known to have ended */
+	uint64_t old_long;		    /* of these, without weight: watched for long */
 };
 
 static void read_tales(struct stack_tale *v, size_t n, const struct block_list *l, uint64_t before_ms)
 {
+	const struct watched_spans *watched = kern_watched(l->c->kern);
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
@@ -116,6 +122,7 @@ static void read_tales(struct stack_tale *v, size_t n, const struct block_list *
 		} else if (b->birth_ms < before_ms) {
 			v[b->stack].old_bytes += b->size_bytes * b->weight;
 			v[b->stack].old_blocks += b->weight;
+			v[b->stack].old_long += watched_long(watched, b->birth_ms);
 		}
 	}
 }
@@ -139,11 +146,13 @@ static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struc
 	const struct profile_totals *t = &c->profile.stacks[at].t;
 	const uint64_t *met = table_get(&c->met, at);
 	double blocks = (double)(met ? *met : 0) + (double)tale->ended_blocks, of = (double)t->alloc_blocks;
+	double seen = (double)early->blocks / (double)c->brief_weight;
+	double most = seen > 0 ? watched_may_stay(seen, (double)tale->old_long) / seen * (double)early->bytes : 0;
 
 	return (struct ghosts_stack){
 		.born = (double)early->bytes,
 		.met = of > 0 ? blocks / of * (double)early->bytes : 0,
-		.unmet = (double)tale->old_bytes,
+		.unmet = (double)tale->old_bytes < most ? (double)tale->old_bytes : most,
 	};
 }
 
@@ -165,11 +174,41 @@ static void limit_to_likely(struct collector *c, const struct stack_tale *tales,
 			continue;
 		if (at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
 			continue;
-		stay = v[i].unmet > 0 ? ghosts_stay(&v[i], ratio) / v[i].unmet : 1;
+		stay = tales[i].old_bytes ? ghosts_stay(&v[i], ratio) / (double)tales[i].old_bytes : 1;
 		limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tales[i].old_bytes * stay), at->v[i].bytes),
 			   part_of(t->alloc_blocks, (uint64_t)((double)tales[i].old_blocks * stay), at->v[i].blocks));
 	}
 	free(v);
+}
+
+/*
+ * The scale of bursts is an estimate: more than the processes have mapped for data cannot live. Then only the stacks'
+ * proportions are known.
+ */
+static void limit_to_mapped(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	double live = 0, mapped = 0;
+	struct proc_rlimits l;
+	size_t i;
+
+	p->watch.too_much = 0;
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING && !proc_rlimits_read(&l, c->proc_root, p->procs[i].tgid))
+			mapped += (double)l.vm_data_bytes;
+	for (i = 0; i < p->n_stacks; i++)
+		if (stack_is_heap(&p->stacks[i]) && p->procs[p->stacks[i].proc].state == PROC_RUNNING)
+			live += (double)totals_live_bytes(&p->stacks[i].t);
+	if (live <= mapped || mapped <= 0)
+		return;
+	p->watch.too_much = live / mapped;
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_totals *t = &p->stacks[i].t;
+
+		if (stack_is_heap(&p->stacks[i]))
+			limit_live(t, (uint64_t)((double)totals_live_bytes(t) * mapped / live),
+				   (uint64_t)((double)totals_live_blocks(t) * mapped / live));
+	}
 }
 
 int survival_correct(struct collector *c)
@@ -178,6 +217,7 @@ int survival_correct(struct collector *c)
 	const struct checkpoint *at = collector_early(c);
 	struct block_list l = { .c = c };
 	struct stack_tale *tales;
+	size_t i;
 	int err;
 
 	if (p->watch.rung >= RUNG_BRIEF)
@@ -185,11 +225,14 @@ int survival_correct(struct collector *c)
 	if (!c->brief_weight)
 		return 0;
 	err = read_blocks(&l);
+	for (i = 0; !err && i < p->n_procs; i++)
+		survival_look_at_heap(c, &p->procs[i], l.v, l.n);
 	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));
 	if (!err) {
 		read_tales(tales, p->n_stacks, &l, at->window_ns / NS_PER_MS);
 		limit_to_unmet(p, tales);
 		limit_to_likely(c, tales, at);
+		limit_to_mapped(c);
 	}
 	free(tales);
 	free(l.v);

@@ -121,6 +121,14 @@ static struct closing *begin_closing(struct kern *k)
 	return c;
 }
 
+static uint32_t now_ms(const struct kern *k)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)(((uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec - k->skel->bss->start_ns) / NS_PER_MS);
+}
+
 int kern_gate_shut(struct kern *k, bool frees_too)
 {
 	const struct timespec drain = { .tv_nsec = DRAIN_NS };
@@ -131,6 +139,8 @@ int kern_gate_shut(struct kern *k, bool frees_too)
 		return 0;
 	finish_closing(k);
 	nice = set_nice(TURNING_NICE);
+	if (frees_too && k->skel->bss->start_ns)
+		watched_add(&k->watched, k->watched_since_ms, now_ms(k));
 	/* what still traps is counted, as it costs */
 	__atomic_store_n(&k->skel->bss->armed, frees_too ? MP_COUNTING : MP_FREES_ONLY, __ATOMIC_SEQ_CST);
 	nanosleep(&drain, NULL);
@@ -178,6 +188,8 @@ int kern_gate_open(struct kern *k)
 		__atomic_store_n(&k->skel->bss->armed, MP_COUNTING, __ATOMIC_SEQ_CST);
 	open_sets(k, false);
 	open_sets(k, true);
+	if (k->frees_shut && k->skel->bss->start_ns)
+		k->watched_since_ms = now_ms(k);
 	kern_gate_begin(k);
 	__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 	set_nice(nice);
@@ -213,6 +225,11 @@ bool kern_gate_is_shut(const struct kern *k)
 	return k->gate_shut;
 }
 
+const struct watched_spans *kern_watched(const struct kern *k)
+{
+	return &k->watched;
+}
+
 void gate_release(struct kern *k)
 {
 	size_t i;
@@ -223,6 +240,7 @@ void gate_release(struct kern *k)
 		free(k->sets[i].sites);
 	}
 	free(k->sets);
+	watched_release(&k->watched);
 }
 
 void kern_set_burst_weight(struct kern *k, uint32_t weight)
@@ -254,13 +272,8 @@ void kern_count_calls(struct kern *k)
 
 void kern_gate_begin(struct kern *k)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
 	if (k->skel->bss->start_ns)
-		k->skel->bss->burst_begin_ms =
-			(uint32_t)(((uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec - k->skel->bss->start_ns) /
-				   NS_PER_MS);
+		k->skel->bss->burst_begin_ms = now_ms(k);
 	__atomic_add_fetch(&k->skel->bss->gate_epoch, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -19,6 +19,7 @@
 
 #include "bpf/memprobe.h"
 
+struct watched_spans;
 struct kern;
 
 enum kern_verify {
@@ -85,6 +86,7 @@ int kern_hold(struct kern *k, pid_t pid);
  * From now on stacks of this generation carry the frames of its managed runtime (bpf/runtime_abi.h). 0 or -errno.
  */
 int kern_set_runtime(struct kern *k, uint32_t gen, const struct mp_runtime *r);
+void kern_unset_runtime(struct kern *k, uint32_t gen); /* it has ended: room for another */
 
 /* ---- probes ---- */
 
@@ -148,6 +150,7 @@ int kern_hold_exit(struct kern *k, const char *path, uint64_t offset, pid_t pid)
 int kern_gate_shut(struct kern *k, bool frees_too); /* else frees stay, and end the blocks that were seen */
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
+const struct watched_spans *kern_watched(const struct kern *k); /* when frees were, in ms of the window */
 /*
  * memprobe itself is about to stand still (Ctrl-Z): nothing of it is in the targets' way until kern_resume(). What they
  * allocate, free and touch meanwhile is not seen.

@@ -8,6 +8,7 @@
 
 #include "kern/kern.h"
 #include "memprobe.skel.h"
+#include "model/watched.h"
 
 enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 
@@ -54,6 +55,8 @@ struct kern {
 		bool gate_shut, frees_shut;
 		uint32_t armed;
 	} before_pause;
+	struct watched_spans watched; /* when frees were, up to the last shutting */
+	uint32_t watched_since_ms;
 	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
 	struct scoped_closer *scoped_closer;
 	struct others *others;	 /* what links there were at the last look (others.c) */

@@ -50,7 +50,8 @@ const struct profile_stack *profile_top_grower(const struct profile *p)
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (stack_is_heap(&p->stacks[i]) && stack_net_bytes(&p->stacks[i]) > (top ? stack_net_bytes(top) : 0))
+		if (stack_is_heap(&p->stacks[i]) && stack_net_bytes(&p->stacks[i]) &&
+		    (!top || stack_grew_more(&p->stacks[i], top)))
 			top = &p->stacks[i];
 	return top;
 }

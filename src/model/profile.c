@@ -281,3 +281,17 @@ double totals_deviation(const struct profile_totals *t, enum profile_metric m)
 
 	return t->alloc_var > freed ? sqrt((double)(t->alloc_var - freed) * MP_VAR_UNIT) : 0;
 }
+
+static double sure_net_bytes(const struct profile_stack *s)
+{
+	double sure = (double)stack_net_bytes(s) - 2 * totals_deviation(&s->t, METRIC_LIVE_BYTES);
+
+	return sure > 0 ? sure : 0;
+}
+
+bool stack_grew_more(const struct profile_stack *a, const struct profile_stack *b)
+{
+	double x = sure_net_bytes(a), y = sure_net_bytes(b);
+
+	return x > y || (x >= y && stack_net_bytes(a) > stack_net_bytes(b));
+}

@@ -148,15 +148,18 @@ uint64_t shown_blocks(const struct profile_stack *s, const struct render_opts *o
 
 struct ranked {
 	const struct profile_stack *s;
-	uint64_t value, net;
+	uint64_t value;
+	bool by_growth;
 };
 
 static int by_value(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 
-	if (x->net != y->net)
-		return x->net > y->net ? -1 : 1;
+	if (x->by_growth && stack_grew_more(x->s, y->s))
+		return -1;
+	if (x->by_growth && stack_grew_more(y->s, x->s))
+		return 1;
 	if (x->value != y->value)
 		return x->value > y->value ? -1 : 1;
 	return x->s->id < y->s->id ? -1 : x->s->id > y->s->id;
@@ -186,9 +189,7 @@ const struct profile_stack **stacks_by_size(const struct profile *p, const struc
 
 		if (!shown_blocks(s, o))
 			continue;
-		r[count] = (struct ranked){ .s = s, .value = stack_metric(s, o->metric) };
-		r[count].net = o->metric == METRIC_LIVE_BYTES ? stack_net_bytes(s) : r[count].value;
-		count++;
+		r[count++] = (struct ranked){ s, stack_metric(s, o->metric), o->metric == METRIC_LIVE_BYTES };
 	}
 	if (count)
 		qsort(r, count, sizeof(*r), by_value);

@@ -43,7 +43,10 @@ void watch_add_how(struct buf *out, const struct profile *p)
 	add_rung(out, w, w->rung, w->interval_bytes);
 	if (w->rung == RUNG_AWAY)
 		return;
-	if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
+	if (w->rung != RUNG_SAMPLED && w->too_much > 0)
+		buf_addf(out, " (proportions only: all together would be %.2g times what is mapped, and is scaled down to it)",
+			 w->too_much);
+	else if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
 		buf_addf(out, " (%.0f times slower in them: amounts are right in proportion, their scale within a factor of a few)",
 			 w->slowdown);
 	else

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Blocks by the sizes of their chunks; see glibc_block.h. */
+#include "alloc/glibc_block.h"
+
+#include "alloc/glibc_layout.h"
+#include "alloc/memory_window.h"
+
+/* A rest smaller than a chunk stays with the block; of aligned ones a little more. */
+#define SLACK_BYTES 32
+/* Larger ones are more often grown in place than followed by a larger one. */
+#define MAY_GROW_BYTES 4096
+
+enum fate { FATE_UNREAD, FATE_ODD, FATE_MAY_LIVE, FATE_ENDED };
+
+static uint64_t chunk_bytes(uint64_t size_bytes)
+{
+	uint64_t bytes = (size_bytes + 8 + 15) & ~15ULL;
+
+	return bytes < 32 ? 32 : bytes;
+}
+
+static enum fate fate_of(struct memory_window *w, const struct memory_range *heap, const struct glibc_block *b)
+{
+	uint64_t want = chunk_bytes(b->size_bytes), word, bytes;
+	const void *p = window_at(w, b->addr - 8, 8, heap->end);
+
+	if (!p)
+		return FATE_UNREAD;
+	word = read_word(p);
+	bytes = word & ~7ULL;
+	if (word & 2 || word & 4 || bytes % 16 || bytes < 32 || bytes > heap->end - b->addr + 16)
+		return FATE_ODD;
+	if (bytes > want + SLACK_BYTES)
+		return b->size_bytes < MAY_GROW_BYTES ? FATE_ENDED : FATE_MAY_LIVE;
+	if (bytes < want)
+		return FATE_ENDED;
+	p = window_at(w, b->addr - 8 + bytes, 8, heap->end);
+	return p && !(read_word(p) & 1) ? FATE_ENDED : FATE_MAY_LIVE;
+}
+
+size_t glibc_blocks_ended(const struct target_memory *m, const struct memory_range *heap, struct glibc_block *v,
+			  size_t n)
+{
+	size_t i, n_odd = 0, n_read = 0, n_ended = 0;
+	struct memory_window w;
+	enum fate fate;
+
+	window_init(&w, m);
+	for (i = 0; i < n; i++) {
+		if (v[i].addr < heap->start + 16 || v[i].addr >= heap->end)
+			continue;
+		fate = fate_of(&w, heap, &v[i]);
+		n_read += fate != FATE_UNREAD;
+		n_odd += fate == FATE_ODD;
+		v[i].has_ended = fate == FATE_ODD || fate == FATE_ENDED;
+		n_ended += v[i].has_ended;
+	}
+	window_release(&w);
+	if (n_odd * 2 <= n_read)
+		return n_ended;
+	for (i = 0; i < n; i++)
+		v[i].has_ended = false;
+	return 0;
+}

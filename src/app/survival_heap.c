@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Of blocks whose end may have been missed: which have ended, as the heap itself tells (alloc/glibc_block.h). For processes
+ * whose allocator is glibc's. Part of survival.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc/allocator.h"
+#include "alloc/glibc_block.h"
+#include "app/collector_internal.h"
+#include "base/xalloc.h"
+#include "model/overlap.h"
+#include "proc/maps.h"
+#include "proc/memory.h"
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The heap at brk, if it is glibc's; false: none. */
+static bool find_heap(struct memory_range *heap, const struct proc_maps *maps)
+{
+	bool libc = false, found = false;
+	size_t i;
+
+	for (i = 0; i < maps->n; i++) {
+		const struct proc_map *m = &maps->v[i];
+
+		if (m->ino && alloc_is_allocator_library(base_name(m->path)))
+			return false;
+		libc |= m->ino && alloc_is_libc(base_name(m->path));
+		if (strcmp(m->path, "[heap]"))
+			continue;
+		*heap = (struct memory_range){ found ? heap->start : m->start, m->end, MEMORY_BRK };
+		found = true;
+	}
+	return libc && found;
+}
+
+static size_t read_memory(void *ctx, uint64_t addr, void *out, size_t len)
+{
+	return proc_memory_read(ctx, addr, out, len);
+}
+
+static void read_pages(void *ctx, uint64_t addr, size_t n, uint8_t *state)
+{
+	_Static_assert((int)PROC_PAGE_RESIDENT == (int)PAGE_RESIDENT, "one set of states");
+	proc_memory_pages(ctx, addr, n, state);
+}
+
+static void mark_ended(struct overlap_block *v, struct glibc_block *of, size_t n_of, const struct proc_maps *maps,
+		       struct proc_memory *m)
+{
+	struct target_memory memory = { .ctx = m, .page_bytes = m->page_bytes, .read = read_memory, .pages = read_pages };
+	struct memory_range heap;
+	size_t i;
+
+	if (!find_heap(&heap, maps) || !glibc_blocks_ended(&memory, &heap, of, n_of))
+		return;
+	for (i = 0; i < n_of; i++)
+		v[of[i].at].has_ended |= of[i].has_ended;
+}
+
+void survival_look_at_heap(struct collector *c, const struct profile_proc *p, struct overlap_block *v, size_t n)
+{
+	struct glibc_block *of;
+	struct proc_maps maps = { 0 };
+	struct proc_memory m;
+	size_t i, n_of = 0;
+
+	if (p->state != PROC_RUNNING || proc_memory_open(&m, c->proc_root, p->tgid))
+		return;
+	of = xcalloc(n + 1, sizeof(*of));
+	for (i = 0; i < n; i++)
+		if (v[i].gen == p->gen && !v[i].has_ended)
+			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
+	if (n_of && !proc_maps_read(&maps, c->proc_root, p->tgid))
+		mark_ended(v, of, n_of, &maps, &m);
+	proc_maps_release(&maps);
+	proc_memory_close(&m);
+	free(of);
+}
