@@ -93,10 +93,17 @@ static int v8_open(struct runtime *r)
 		snprintf(r->reason, sizeof(r->reason), "its binary does not export %s", missing);
 	else if (!frame_is_near(&v->layout) || v->layout.fixed_array_data != 16)
 		snprintf(r->reason, sizeof(r->reason), "its frames or objects are not laid out as known here");
+	else if ((missing = v8_layout_check(&v->layout, &r->process)))
+		snprintf(r->reason, sizeof(r->reason), "%s", missing);
 	else
 		r->has_frames = true;
 	r->has_census = r->has_frames && v->layout.has_objects;
 	return 0;
+}
+
+struct v8_layout *v8_layout_of(struct runtime *r)
+{
+	return &((struct v8 *)r->state)->layout;
 }
 
 static void v8_close(struct runtime *r)

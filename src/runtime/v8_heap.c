@@ -86,13 +86,13 @@ static bool add_string(const struct runtime_process *p, const struct v8_layout *
 		return add_string(p, l, field(p, string, l->sliced_parent),
 				  from + (field(p, string, l->sliced_offset) >> 32), n, parts - 1, out);
 	if (form == l->external_tag)
-		return add_chars(p, field(p, string, EXTERNAL_DATA + 1) + from * (wide ? 2 : 1), wide, n, out);
+		return add_chars(p, field(p, string, EXTERNAL_DATA) + from * (wide ? 2 : 1), wide, n, out);
 	if (form != l->cons_tag)
 		return add_chars(p, string - 1 + (uint64_t)(wide ? l->two_byte_chars : l->one_byte_chars) +
 					    from * (wide ? 2 : 1), wide, n, out);
 	left = field(p, string, l->cons_first);
 	first = v8_length(p, l, left);
-	if (first < 0)
+	if (first < 0 || left == field(p, string, l->cons_second) || first + v8_length(p, l, field(p, string, l->cons_second)) != length)
 		return false;
 	if ((int64_t)from < first && !add_string(p, l, left, from, n, parts - 1, out))
 		return false;
@@ -187,7 +187,7 @@ static int64_t position_of_offset(const struct runtime_process *p, const struct 
  * not: a saved variable, the function's name and its slot, an inferred name, start and end. So the name is the
  * first string, and the position the last two small integers of the first run of two or more.
  */
-static void read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
+static bool read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
 		       struct v8_function *f)
 {
 	uint64_t n = field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
@@ -198,7 +198,7 @@ static void read_scope(const struct runtime_process *p, const struct v8_layout *
 	else
 		n = 2 * (n >> 32);
 	if (!runtime_read(p, scope - 1 + SCOPE_NAMES + 8 * n, w, sizeof(w)))
-		return;
+		return true;
 	for (i = 0; i < SCOPE_TAIL; i++) {
 		if (v8_is_smi(w[i])) {
 			run++;
@@ -207,20 +207,30 @@ static void read_scope(const struct runtime_process *p, const struct v8_layout *
 		if (run >= 2)
 			break;
 		run = 0;
-		if (!f->name.len && string_type(p, l, w[i]) >= 0)
-			v8_text(p, l, w[i], 0, 120, &f->name);
+		if (!f->name.len && string_type(p, l, w[i]) >= 0 && !v8_text(p, l, w[i], 0, 120, &f->name))
+			return false;
 	}
 	if (run >= 2 && w[i - 2] < w[i - 1] && f->position < 0)
 		f->position = (int64_t)(w[i - 2] >> 32);
+	return true;
 }
 
-static void read_script(const struct runtime_process *p, const struct v8_layout *l, uint64_t script,
+/* A script's name and source are strings, and two; functions of V8's own have none. False: not so. */
+static bool read_script(const struct runtime_process *p, const struct v8_layout *l, uint64_t script,
 			struct v8_function *f)
 {
-	if (v8_type(p, l, script) != l->type_script)
-		return;
+	int type = v8_type(p, l, script);
+	uint64_t name;
+
+	if (type != l->type_script)
+		return type == l->type_oddball || type == l->type_debug_info;
 	f->source = field(p, script, l->script_source);
-	v8_text(p, l, field(p, script, l->script_name), 0, 512, &f->script);
+	name = field(p, script, l->script_name);
+	if (string_type(p, l, f->source) < 0 || name == f->source)
+		return false;
+	if (string_type(p, l, name) < 0)
+		return v8_type(p, l, name) == l->type_oddball;
+	return v8_text(p, l, name, 0, 512, &f->script);
 }
 
 bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l, uint64_t shared, uint32_t offset,
@@ -238,16 +248,17 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
 	if (type == l->type_bytecode && offset != 0xffff)
 		f->position = position_of_offset(p, l, data, offset);
 	name = field(p, shared, l->shared_name);
-	if (v8_type(p, l, name) == l->type_scope_info)
-		read_scope(p, l, name, f);
-	else
-		v8_text(p, l, name, 0, 120, &f->name);
+	if (v8_type(p, l, name) == l->type_scope_info) {
+		if (!read_scope(p, l, name, f))
+			return false;
+	} else if (!v8_is_smi(name) && !v8_text(p, l, name, 0, 120, &f->name)) {
+		return false; /* a small integer: it has none */
+	}
 	if (f->position < 0 && (type == l->type_uncompiled || type == l->type_uncompiled_preparse)) {
 		int32_t start;
 
 		if (runtime_read(p, data - 1 + (uint64_t)l->uncompiled_start, &start, sizeof(start)))
 			f->position = start;
 	}
-	read_script(p, l, field(p, shared, l->shared_script), f);
-	return true;
+	return read_script(p, l, field(p, shared, l->shared_script), f);
 }

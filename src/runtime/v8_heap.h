@@ -23,7 +23,7 @@ struct v8_layout {
 	int32_t cons_tag, external_tag, sliced_tag, thin_tag;
 	int32_t first_nonstring, type_shared, type_script, type_scope_info, type_bytecode;
 	int32_t bytecode_data, uncompiled_start, type_uncompiled, type_uncompiled_preparse;
-	int32_t fixed_array_data;
+	int32_t fixed_array_data, type_oddball, type_debug_info;
 	/* if has_objects: */
 	int32_t map_constructor, map_words, map_first_property, map_descriptors, map_bits3;
 	int32_t bits3_descriptors_mask, bits3_descriptors_shift;
@@ -47,6 +47,10 @@ struct v8_function {
 
 /* Reads the constants. NULL; or the name of one that frames need and that is not there. */
 const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o);
+/* Does the living process look so? Strings that every V8 has are looked for in its read-only page. NULL; or what is wrong. */
+const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p);
+/* Of a runtime that is V8. */
+struct v8_layout *v8_layout_of(struct runtime *r);
 static inline bool v8_is_object(uint64_t word)
 {
 	return (word & 3) == 1 && !(word >> 47);

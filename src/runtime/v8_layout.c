@@ -3,9 +3,11 @@
  * What a binary of V8's exports of its own layout for debuggers (v8dbg_*): offsets, masks, instance types. All are looked up
  * in one pass over its symbols. Nothing is assumed where one is missing: see v8_layout_read.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "runtime/v8_heap.h"
+#include "base/xalloc.h"
+#include "runtime/v8_pages.h"
 
 struct constant {
 	const char *name;
@@ -52,6 +54,8 @@ static const struct constant frames[] = {
 	CONSTANT(type_uncompiled, "type_UncompiledDataWithoutPreparseData__UNCOMPILED_DATA_WITHOUT_PREPARSE_DATA_TYPE"),
 	CONSTANT(type_uncompiled_preparse, "type_UncompiledDataWithPreparseData__UNCOMPILED_DATA_WITH_PREPARSE_DATA_TYPE"),
 	CONSTANT(fixed_array_data, "class_FixedArray__data__uintptr_t"),
+	CONSTANT(type_oddball, "type_Oddball__ODDBALL_TYPE"),
+	CONSTANT(type_debug_info, "type_DebugInfo__DEBUG_INFO_TYPE"),
 };
 
 /* For the census and the holders. */
@@ -126,4 +130,62 @@ const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struc
 		return missing;
 	l->has_objects = !read_all(l, p, objects, addrs + N_FRAMES, N_OBJECTS);
 	return NULL;
+}
+
+/* ---- the living process ---- */
+
+#define MOST_READ_ONLY (4u << 20)
+
+/* Property names that V8's own heap has, each an internalized string of one byte a character. */
+static const char *const well_known[] = { "constructor", "prototype", "toString", "length", "Function", "undefined" };
+#define N_KNOWN (sizeof(well_known) / sizeof(well_known[0]))
+#define LEAST_KNOWN 4
+
+/* The strings that begin at words of a page; which of the well-known ones, as bits. */
+static unsigned int known_in(const struct v8_layout *l, struct runtime_process *p, const struct v8_page *page)
+{
+	uint64_t len = page->end - page->start, i;
+	uint64_t *words = xmalloc(len);
+	unsigned int found = 0;
+	struct buf text = BUF_INIT;
+	size_t k;
+
+	for (i = proc_memory_read(&p->memory, page->start, words, len) / 8;
+	     i > 2 && __builtin_popcount(found) < LEAST_KNOWN; i--) {
+		uint64_t object = page->start + 8 * (i - 3) + 1;
+
+		/* a map, and two words of hash, length and characters that are no pointers */
+		if (!v8_is_object(words[i - 3]) || words[i - 3] < page->start || words[i - 3] >= page->end)
+			continue;
+		buf_reset(&text);
+		if (v8_length(p, l, object) > 16 || !v8_text(p, l, object, 0, 17, &text))
+			continue;
+		for (k = 0; k < N_KNOWN; k++)
+			if (!strcmp(text.data, well_known[k]))
+				found |= 1u << k;
+	}
+	buf_release(&text);
+	free(words);
+	return found;
+}
+
+const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p)
+{
+	struct v8_pages pages;
+	unsigned int found = 0;
+	bool has_page = false;
+	size_t i;
+
+	if (v8_pages_find(&pages, p))
+		return "its mappings cannot be read";
+	for (i = 0; i < pages.n; i++) {
+		if (!pages.v[i].is_read_only || pages.v[i].end - pages.v[i].start > MOST_READ_ONLY)
+			continue;
+		has_page = true;
+		found |= known_in(l, p, &pages.v[i]);
+	}
+	v8_pages_release(&pages);
+	if (!has_page)
+		return NULL; /* nothing to check it with: each object's type is checked when it is read */
+	return __builtin_popcount(found) >= LEAST_KNOWN ? NULL : "its strings are not laid out as its binary says";
 }

@@ -48,8 +48,10 @@ static void look_into(struct v8_pages *out, const struct runtime_process *p, con
 			continue;
 		if (h.heap)
 			++*table_put(heaps, h.heap, 0);
-		if (!(h.flags & FLAG_FROM))
+		if (!(h.flags & FLAG_FROM)) {
 			add_page(out, h.start, h.end, h.flags & FLAG_TO);
+			out->v[out->n - 1].is_read_only = !h.heap;
+		}
 		if (h.size > CHUNK)
 			at += (h.size - 1) & ~(CHUNK - 1);
 	}

@@ -15,6 +15,7 @@
 struct v8_page {
 	uint64_t start, end; /* of its objects */
 	bool is_young;	     /* of the new generation: what is there may be garbage */
+	bool is_read_only;   /* V8's own maps and names: of no heap */
 };
 
 struct v8_pages {

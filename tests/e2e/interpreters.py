@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from harness import HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk
 
@@ -78,6 +79,47 @@ def profile(program, seconds=4):
             m.wait()
             assert m.status == 0, m.stderr
         return last_snapshot(path)
+
+
+def profile_until(program, is_enough, *options):
+    """
+    From before the probes are armed until is_enough() says so: the last snapshot, the report, and what the program answered to
+    `count` before and after it was armed, and before and after the end.
+    """
+    with tempfile.TemporaryDirectory() as d:
+        path, text, said = os.path.join(d, "out.jsonl"), os.path.join(d, "out.txt"), [program.tell("count")]
+        with Memprobe("-d", 0, "-p", program.process.pid, "-o", path, "-o", text, *options, auto=True) as m:
+            m.armed()
+            said.append(program.tell("count"))
+            while not is_enough():
+                time.sleep(0.05)
+            said.append(program.tell("count"))
+            m.stop()
+            said.append(program.tell("count"))
+            assert m.status == 0, m.stderr
+        return last_snapshot(path), open(text).read(), said
+
+
+def counted_census(program, seconds):
+    """
+    memprobe's two looks: {type: (objects grown, MiB grown, objects)}, what the program answered to `count` before and after the
+    first and before and after the second, the whole text.
+    """
+    with Memprobe("census", "-p", program.process.pid, "-i", seconds) as m:
+        said = []
+        for which in ("first", "second"):
+            before = after = program.tell("count")
+            while f"{which} look:" not in m.stderr:
+                assert m.process.poll() is None, m.stderr
+                before, after = after, program.tell("count")
+                time.sleep(0.1)
+            said += [before, program.tell("count")]
+        m.wait()
+        assert m.status == 0, m.stderr
+        rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +([0-9][0-9 ]*?)  +([-+0-9.]+) +[0-9.]+  (\S.*)$", m.stdout, re.M)
+        text = m.stdout
+    number = lambda s: int(s.replace(" ", ""))  # noqa: E731
+    return {name: (number(grown), float(mib), number(n)) for grown, n, mib, name in rows}, said, text
 
 
 def census(program, seconds):

@@ -5,13 +5,12 @@ Leaks in Go, in a program with its own memory profile linked and in one without:
 against the program's own count.
 """
 import os
-import re
 import shutil
 import subprocess
 import time
 
 from harness import Memprobe, Skip, main, parse_folded, test
-from interpreters import JsonLines, Program
+from interpreters import JsonLines, Program, counted_census
 from variants import PROGRAMS, SOURCES
 
 SESSION = 4096 # Go's size class for 4000 bytes
@@ -28,20 +27,6 @@ def go_program(has_profile):
     return binary
 
 
-def census(program, seconds):
-    """{type: (objects, bytes) grown}, what the program had counted just after each look, the whole text."""
-    said = []
-    with Memprobe("census", "-p", program.process.pid, "-i", seconds) as m:
-        for which in ("first", "second"):
-            m.wait_for(f"memprobe: process {program.process.pid}: {which} look:")
-            said.append(program.tell("count")["kept"])
-        m.wait()
-        assert m.status == 0, m.stderr
-        rows = re.findall(r"^ *([+-]?[0-9][0-9 ]*?)  +[0-9][0-9 ]*?  +([-+0-9.]+) +[0-9.]+  (\S.*)$", m.stdout, re.M)
-        text = m.stdout
-    return {name: (int(n.replace(" ", "")), float(mib) * 2 ** 20) for n, mib, name in rows}, said, text
-
-
 def wait_for(program, n):
     while program.tell("count")["kept"] < n:
         time.sleep(0.05)
@@ -51,11 +36,11 @@ def wait_for(program, n):
 def map_with_a_profile(t):
     with Program(go_program(True), "map", "500") as program:
         wait_for(program, 300)
-        grown, said, text = census(program, 4)
+        grown, said, text = counted_census(program, 4)
     name = "main.keepSession < main.serve"
     t.equal("what_grew_most__is_what_the_map_keeps", next(iter(grown), None), name)
-    kept = (said[1] - said[0]) * SESSION
-    t.between("its_growth__is_what_the_program_counts", grown.get(name, (0, 0))[1], kept * 0.65, kept * 1.35)
+    kept = [s["kept"] * SESSION / 2 ** 20 for s in said]
+    t.between("its_growth__is_what_the_program_counts", grown.get(name, (0, 0))[1], (kept[2] - kept[1]) * 0.65, (kept[3] - kept[0]) * 1.35)
 
 
 @test
@@ -88,12 +73,13 @@ def blocked_goroutines(t):
         build = "with_a_profile" if has_profile else "without_a_profile"
         with Program(go_program(has_profile), "goroutines", "500") as program:
             wait_for(program, 300)
-            grown, said, text = census(program, 2)
+            grown, said, text = counted_census(program, 2)
         name = "goroutine main.waitForReply"
-        began = said[1] - said[0]
+        kept = [s["kept"] for s in said]
         t.equal(f"{build}__what_grew_most_is_the_goroutine", next(iter(grown), None), name)
-        t.between(f"{build}__it_grew_as_the_program_counts", grown.get(name, (0, 0))[0], began * 0.8, began * 1.2)
-        t.true(f"{build}__with_its_stacks", grown.get(name, (0, 0))[1] >= 2048 * began * 0.8, text)
+        t.between(f"{build}__it_grew_as_the_program_counts", grown.get(name, (0, 0))[0],
+                  (kept[2] - kept[1]) * 0.9, (kept[3] - kept[0]) * 1.1)
+        t.true(f"{build}__with_its_stacks", grown.get(name, (0, 0))[1] * 2 ** 20 >= 2048 * (kept[2] - kept[1]) * 0.8, text)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import Memprobe, Skip, main, test
-from interpreters import TARGETS, Program, last_snapshot
+from harness import Skip, main, test
+from interpreters import TARGETS, Program, profile_until
 
 BUFFER = 20000
 
@@ -43,22 +43,6 @@ class Java(Program):
             raise Skip(f"this JVM writes no perf map: {p.stdout}{p.stderr}")
 
 
-def profile(program, until):
-    """From when the probes are armed until until() is true: the last snapshot, the report, what the program counted at four times."""
-    with tempfile.TemporaryDirectory() as d:
-        path, text, said = os.path.join(d, "out.jsonl"), os.path.join(d, "out.txt"), [program.tell("count")]
-        with Memprobe("-d", 0, "-p", program.process.pid, "-o", path, "-o", text, auto=True) as m:
-            m.armed()
-            said.append(program.tell("count"))
-            while not until():
-                time.sleep(0.05)
-            said.append(program.tell("count"))
-            m.stop()
-            said.append(program.tell("count"))
-            assert m.status == 0, m.stderr
-        return last_snapshot(path), open(text).read(), said
-
-
 def resident_bytes(program):
     with open(f"/proc/{program.process.pid}/status") as f:
         return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS:"))
@@ -71,7 +55,7 @@ def direct_buffers(t):
             time.sleep(0.05)
         program.perf_map()
         enough = program.tell("count")["kept"] + 1000
-        snapshot, text, said = profile(program, lambda: program.tell("count")["kept"] > enough)
+        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough)
     kept = [s["kept"] for s in said]
     frames = {f["id"]: f for f in snapshot["frame"]}
     top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
@@ -94,7 +78,7 @@ def heap_that_fills_without_a_collection(t):
         while program.tell("count")["requests"] < 200:
             time.sleep(0.05)
         before, end = resident_bytes(program), time.monotonic() + 15
-        snapshot, _, said = profile(program, lambda: time.monotonic() > end)
+        snapshot, _, said = profile_until(program, lambda: time.monotonic() > end)
         grown = resident_bytes(program) - before
     verdict = snapshot["verdict"][0]
     t.true("no_collection__was_due", said[-1]["requests"] * 20 * 1050 < 700 * 2 ** 20, said)

@@ -4,18 +4,13 @@
 JavaScript functions and lines of a living node without any flag, against what Error().stack says in the same
 place.
 """
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 
-from harness import HERE, ROOT, Memprobe, Skip, Talk, main, test
-
-sys.path.append(os.path.join(ROOT, "tests", "golden"))
-from formats_file import JsonLines # noqa: E402
+from harness import BUILD, HERE, Skip, main, test
+from interpreters import Program, profile_until
 
 PROGRAM = os.path.join(HERE, "targets", "keeps.js")
 SITE = re.compile(r"at (?:(?P<name>\S+) (?:\[as \S+\] )?)?\(?(?P<file>[^\s(]*?):(?P<line>\d+):\d+\)?$")
@@ -26,33 +21,11 @@ def line_with(text):
         return next(n for n, line in enumerate(f, 1) if text in line)
 
 
-class Node(Talk):
-    def __init__(self, *args):
-        node = shutil.which("node")
-        if not node:
-            raise Skip("needs node")
-        super().__init__(subprocess.Popen([node, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.stdin.close()
-        self.process.wait(timeout=20)
-
-    def tell(self, word):
-        self.say(word)
-        return json.loads(self.line())
-
-
-def profile(node, *options):
-    with tempfile.TemporaryDirectory() as d:
-        path = os.path.join(d, "out.jsonl")
-        with Memprobe("-d", 4, "-p", node.process.pid, "-o", path, *options) as m:
-            m.wait()
-            assert m.status == 0, m.stderr
-        with open(path, "rb") as f:
-            return JsonLines(f.read()).snapshots[-1]
+def node():
+    path = shutil.which("node")
+    if not path:
+        raise Skip("needs node")
+    return path
 
 
 def managed(snapshot, stack):
@@ -64,12 +37,11 @@ def managed(snapshot, stack):
 
 @test
 def lines_of_javascript(t):
-    with Node(PROGRAM, "100") as node:
-        assert node.line() == "ready"
-        before = node.tell("count")["kept"]
-        snapshot = profile(node)
-        kept = node.tell("count")["kept"] - before
-        said = node.tell("stack")
+    with Program(node(), PROGRAM, "100") as program:
+        enough = program.tell("count")["kept"] + 300
+        snapshot, _, counted = profile_until(program, lambda: program.tell("count")["kept"] > enough, "-P", "heap", "--sample", "off")
+        said = program.tell("stack")
+    kept = [c["kept"] for c in counted]
     top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
     frames = managed(snapshot, top)
     ours = [(name, line) for name, file, line in frames if file == PROGRAM]
@@ -84,13 +56,32 @@ def lines_of_javascript(t):
         line in (call, begins[name]) for (name, line), (_, call) in zip(ours[1:], calls[1:])), (ours, calls))
     t.true("node's_own_javascript__is_the_runtime's",
            any(name == "processTimers" and file.startswith("node:") for name, file, _ in frames), frames)
-    t.between("the_bytes__are_those_of_the_buffers_kept_meanwhile", top["live_bytes"] / 20000, kept * 0.5, kept)
+    internal = {m.group("name").split(".")[-1]: int(m.group("line")) for m in map(SITE.search, said.split("\n")[1:])
+                if m and m.group("file").startswith("node:")}
+    t.true("its_lines__are_of_the_call_or_of_the_function_before_it", "processTimers" in internal and all(
+        0 < line <= internal[name] for name, file, line in frames if name in internal and file.startswith("node:")),
+        (internal, frames))
+    t.between("the_bytes__are_those_of_the_buffers_kept_meanwhile", top["live_bytes"] / 20000,
+              (kept[2] - kept[1]) * 0.99, kept[3] - kept[0])
     t.true("the_process__says_which_runtime_it_is",
            snapshot["process"][0].get("runtime", "").startswith("V8 "), snapshot["process"][0])
     share = sum(s["alloc_blocks"] for s in snapshot["stack"] if managed(snapshot, s))
     through = sum(s["alloc_blocks"] for s in snapshot["stack"] if passes_javascript(snapshot, s))
     t.true("of_the_allocations_below_javascript__99_in_100_have_a_frame_with_a_name", share >= 0.99 * through > 0,
            f"{share} of {through}")
+
+
+@test
+def shifted_layout(t):
+    with Program(node(), PROGRAM, "100") as program:
+        out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_v8"), str(program.process.pid)],
+                             capture_output=True, text=True, timeout=60)
+    said = out.stdout.splitlines()
+    asked = dict(line.split() for line in said if not line.startswith("wrong"))
+    t.true("compiled_functions__were_asked_for_by_name", int(asked.get("functions", 0)) >= 100, out)
+    t.true("with_each_offset_of_the_layout_a_word_off", int(asked.get("checked", 0)) >= 28, out)
+    t.equal("an_offset_that_is_a_word_off__gives_no_name_rather_than_a_wrong_one",
+            sorted({line for line in said if line.startswith("wrong")}), [])
 
 
 def passes_javascript(snapshot, stack):
