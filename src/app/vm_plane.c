@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alloc/allocator.h"
 #include "app/collector_internal.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -212,13 +213,17 @@ void vm_plane_end(struct collector *c, uint32_t gen)
 
 /* ---- into the profile ---- */
 
+/* Most of an allocator's own functions have no name in a stripped library. */
 static bool is_by_allocator(const struct profile *p, const struct profile_stack *s)
 {
 	uint32_t i;
 
-	for (i = 0; i < s->n_frames; i++)
-		if (p->frames[p->stack_frames[s->first_frame + i]].class == FRAME_ALLOCATOR)
+	for (i = 0; i < s->n_frames; i++) {
+		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
+
+		if (f->class == FRAME_ALLOCATOR || alloc_is_allocator_library(profile_str(p, f->module)))
 			return true;
+	}
 	return false;
 }
 
