@@ -82,15 +82,17 @@ void holders_release(struct collector *c)
 
 /* ---- places that allocated ---- */
 
+/* The language's own: what the runtime did there, as to collect, makes no other place. */
 static uint64_t hash_frames(const struct profile *p, const struct profile_stack *s)
 {
-	uint64_t h = s->n_frames;
+	uint64_t h = 0;
 	uint32_t i;
 
 	for (i = 0; i < s->n_frames; i++) {
 		uint32_t frame = p->stack_frames[s->first_frame + i];
 
-		if (strncmp(profile_str(p, p->frames[frame].name), WHO_RAN, strlen(WHO_RAN)) != 0)
+		if (p->frames[frame].is_managed &&
+		    strncmp(profile_str(p, p->frames[frame].name), WHO_RAN, strlen(WHO_RAN)) != 0)
 			h = hash_u64(h ^ frame);
 	}
 	return h;

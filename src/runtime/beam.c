@@ -4,8 +4,7 @@
  * Module:function/arity, without flags, from a stripped beam.smp with the JIT.
  *
  * Names need a layout that is known (a row below) and that the process confirms: of up to 100 return addresses on the
- * stacks of its processes, and of its processes, nine in ten must have names. Else blocks have their types, and the reason is told. Lines of
- * source code are not read.
+ * stacks of its processes, and of its processes, nine in ten must have names. Else blocks have their types, and the reason is told.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -34,7 +33,7 @@ static const struct beam_layout layouts[] = {
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32 },
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72 },
 };
 
 static uint64_t monotonic_ns(void)
@@ -156,20 +155,21 @@ static const struct beam_range *find_range(const struct beam *b, uint64_t pc)
 
 /*
  * The function of a module that pc is in: the module's header begins with their number; the array of pointers to them
- * is the first of the header's words that begins n increasing ones into the module. 0: none.
+ * is the first of the header's words that begins n increasing ones into the module.
  */
-static uint64_t find_function(const struct runtime *r, const struct beam_range *range, uint64_t pc)
+static bool find_function(const struct runtime *r, const struct beam_range *range, uint64_t pc, struct beam_function *out)
 {
-	uint64_t header[HEADER_WORDS], *f, found = 0, n;
+	uint64_t header[HEADER_WORDS], *f, n;
 	size_t at, i;
 
+	*out = (struct beam_function){ .start = range->start, .end = range->end };
 	if (!runtime_read(&r->process, range->start, header, sizeof(header)))
-		return 0;
+		return false;
 	n = header[0];
 	if (!n || n > MOST_FUNCTIONS)
-		return 0;
+		return false;
 	f = xcalloc(n, sizeof(*f));
-	for (at = 6; at < HEADER_WORDS && !found; at++) {
+	for (at = 6; at < HEADER_WORDS; at++) {
 		if (header[at] <= range->start || header[at] >= range->end ||
 		    !runtime_read(&r->process, range->start + 8 * at, f, n * sizeof(*f)))
 			continue;
@@ -179,37 +179,46 @@ static uint64_t find_function(const struct runtime *r, const struct beam_range *
 			continue;
 		for (i = n; i && f[i - 1] > pc; i--)
 			;
-		found = i ? f[i - 1] : 0;
+		out->index = i ? i - 1 : 0;
+		out->info = i ? f[i - 1] : 0;
 		break;
 	}
 	free(f);
-	return found;
+	return out->info != 0;
 }
 
 /* Each function begins with its info: three words in a row are the atoms of module and function, and the arity. */
-static bool name_function(const struct runtime *r, uint64_t info, struct buf *out)
+static bool name_function(const struct runtime *r, struct beam_function *f, struct buf *out)
 {
 	uint64_t w[8];
 	size_t i;
 
-	if (!runtime_read(&r->process, info, w, sizeof(w)))
+	if (!runtime_read(&r->process, f->info, w, sizeof(w)))
 		return false;
 	for (i = 1; i < 6; i++)
-		if (is_atom(w[i]) && is_atom(w[i + 1]) && w[i + 2] < 256)
+		if (is_atom(w[i]) && is_atom(w[i + 1]) && w[i + 2] < 256) {
+			f->module = w[i];
 			return add_mfa(r, w[i], w[i + 1], w[i + 2], out);
+		}
 	return false;
+}
+
+/* The function of a return address, by name. */
+static bool find_pc(struct runtime *r, uint64_t pc, struct beam_function *f, struct buf *out)
+{
+	struct beam *b = r->state;
+	const struct beam_range *range = find_range(b, pc);
+
+	if (!range && monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
+		range = find_range(b, pc);
+	return range && find_function(r, range, pc, f) && name_function(r, f, out);
 }
 
 bool beam_name_pc(struct runtime *r, uint64_t pc, struct buf *out)
 {
-	struct beam *b = r->state;
-	const struct beam_range *range = find_range(b, --pc);
-	uint64_t info;
+	struct beam_function f;
 
-	if (!range && monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
-		range = find_range(b, pc);
-	info = range ? find_function(r, range, pc) : 0;
-	return info && name_function(r, info, out);
+	return find_pc(r, pc - 1, &f, out);
 }
 
 /* ---- processes ---- */
@@ -408,6 +417,7 @@ static void beam_config(const struct runtime *r, struct mp_runtime *words)
 static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
 {
 	struct buf text = BUF_INIT;
+	struct beam_function f;
 	bool ok = false;
 
 	name->is_internal = (at & 0xff) != MP_BEAM_PC;
@@ -416,7 +426,8 @@ static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
 		ok = name_type(r, code, &text);
 		break;
 	case MP_BEAM_PC:
-		if (beam_name_pc(r, code, &name->function)) {
+		if (find_pc(r, code - 1, &f, &name->function)) {
+			beam_line(r, &f, code - 1, name);
 			name->is_internal = is_otp(name->function.data);
 			return 0;
 		}

@@ -20,6 +20,7 @@ struct beam_layout {
 	uint32_t reg_process, reg_name; /* RegProc */
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
+	uint32_t line_table; /* in the header of a module's code */
 };
 
 #define BEAM_MOST_RANGES 100000
@@ -63,6 +64,16 @@ bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out);
 bool beam_read_ranges(struct runtime *r);
 /* pc is a return address: the call before it may be the function's last instruction. */
 bool beam_name_pc(struct runtime *r, uint64_t pc, struct buf *out);
+
+/* A function of a loaded module. */
+struct beam_function {
+	uint64_t start, end;  /* of the module's code */
+	uint64_t index, info; /* among its functions; what it begins with */
+	uint64_t module;      /* atom */
+};
+
+/* beam_lines.c: file and line of the code at pc, where the module carries them; else nothing is set. */
+void beam_line(const struct runtime *r, const struct beam_function *f, uint64_t pc, struct runtime_name *name);
 
 /*
  * beam_find.c: fill in all but types. NULL, or why processes and functions are not known. *err -EAGAIN: perhaps because

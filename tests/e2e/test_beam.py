@@ -4,6 +4,7 @@
 Erlang on a living node without flags: what ERTS takes memory for, the process and its functions, against what the
 program knows of itself and what erlang:process_info tells. And the ways in which such programs keep memory, apart.
 """
+import json
 import os
 import subprocess
 
@@ -40,7 +41,7 @@ def stacks_against_the_runtimes_own(t):
     size = 1000003 * 100
     t.between("blocks_of_a_known_size__have_their_function", sum_of(of_type(stacks, "binary"), "feed:mark/1"), size,
               size + 100 * 64)
-    want = truth.args[0].split()
+    want = [place.split("@")[0] for place in truth.args[0].split()]
     t.equal("every_process__told_the_same_stack", len(set(truth.args)), 1)
     t.true("their_stack__is_what_process_info_tells",
            blocks and all([f for f in reversed(frames) if f.startswith("feed:")] == want for frames in blocks),
@@ -49,6 +50,29 @@ def stacks_against_the_runtimes_own(t):
            {frames[1] for frames in blocks} == {"[process feed:worker/2]", "[process first_worker]"},
            f"{[frames[1] for frames in blocks]}")
     t.equal("a_node__loses_nothing", losses, 0)
+
+
+@test
+def lines_against_the_runtimes_own(t):
+    with Node("mark", workers=4, requests=8) as target, \
+            Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-f", "json") as m:
+        m.armed()
+        if "BEAM OTP 25" not in m.stderr:
+            raise Skip("another release than OTP 25: types only")
+        truth = target.ask("go")
+        m.stop()
+        target.exit()
+        lines = [json.loads(line) for line in m.stdout.splitlines()]
+    frames = {x["id"]: x for x in lines if x["type"] == "frame"}
+    want = truth.args[0].split()
+    innermost, line = want[0].rsplit(":", 1)
+    want[0] = f"{innermost}:{int(line) + 1}"  # it allocates on the line after the one where it asks
+    told = []
+    for stack in (x for x in lines if x["type"] == "stack"):
+        own = [frames[i] for i in reversed(stack["frames"]) if frames[i]["name"].startswith("feed:")]
+        if own and own[0]["name"] == "feed:mark/1" and stack["live_bytes"] > 1000000:
+            told.append([f"{f['name']}@{f.get('file')}:{f.get('line')}" for f in own])
+    t.true("files_and_lines__are_what_process_info_tells", told and all(x == want for x in told), f"{told} {want}")
 
 
 @test
@@ -153,7 +177,7 @@ def two_looks_at_processes(t):
 
 
 NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",
-            14: "old heap", 16: "writable binaries", 17: "size", 18: "size"} # fields that no name depends on
+            14: "old heap", 16: "writable binaries", 17: "size", 18: "size", 24: "lines"} # fields that no name depends on
 
 
 @test

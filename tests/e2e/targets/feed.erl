@@ -37,7 +37,8 @@ three(Sum) -> Block = mark(Sum + 1), true = is_binary(Block), Block.
 mark(Sum) ->
     {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
     Block = binary:copy(<<0:8>>, 1000003 + 0 * Sum),
-    io:format("arg ~s~n", [string:join([io_lib:format("~s:~s/~b", [M, F, A]) || {M, F, A, _} <- Stack], " ")]),
+    io:format("arg ~s~n", [string:join([io_lib:format("~s:~s/~b@~s:~b", [M, F, A | [proplists:get_value(K, L, none) || K <- [file, line]]]) ||
+                                      {M, F, A, L} <- Stack], " ")]),
     Block.
 
 worker(Mode, Kept) ->
