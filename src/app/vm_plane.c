@@ -103,6 +103,8 @@ static void end_unseen(struct vm_plane *vm, struct vm_space *s, uint64_t start, 
 	const struct vm_interval *i = vm_find_next(s, start);
 	bool missed = false;
 
+	if (start >= end) /* one mapping may have become several (madvise): nothing lies between those */
+		return;
 	for (; i && i->start < end; i = vm_find_next(s, i->end))
 		missed |= i->mapping != VM_UNCOUNTED;
 	vm->n_missed += missed;

@@ -25,6 +25,7 @@ class Profile:
         lines = [json.loads(line) for line in text.splitlines()]
         names = {o["id"]: o["name"] for o in lines if o["type"] == "frame"}
         self.processes = {o["pid"]: o for o in lines if o["type"] == "process"}
+        self.losses = {o["name"]: o["events"] for o in lines if o["type"] == "loss"}
         self.stacks = [(o, [names[f] for f in o["frames"]]) for o in lines if o["type"] == "stack"]
 
     def pages(self, function, field="rss_bytes", pid=None):
@@ -137,8 +138,9 @@ def planes_together(t):
 @test
 def joined(t):
     """Allocated by one, touched by another: the block, the mapping and who touched them, less what was given back."""
-    p, truths, pid, rollup, err = profile(["handed"], "-P", "heap,vm,rss")
+    p, truths, pid, rollup, err = profile(["handed", "huge"], "-P", "heap,vm,rss")
     truth = truths["handed"]
+    t.true("a_mapping_that_is_split_by_madvise__is_none_that_ended_unseen", "vm_missed" not in p.losses, f"{p.losses}")
     owners = {"block": [o for o, frames in p.stacks if has_function(frames, "s_make") and o["live_bytes"]],
               "mapping": [o for o, frames in p.stacks if has_function(frames, "do_handed") and "[mmap]" in frames]}
     for what, stacks in owners.items():
