@@ -158,7 +158,7 @@ static void find_growers(const struct profile *p, const struct site_trend *alone
 	size_t n[2] = { 0, 0 }, at[2] = { 0, 0 }, k;
 
 	rank_plane(p, true, of[0], &n[0]);
-	if (!is_collected(p))
+	if (!has_collector(p))
 		rank_plane(p, false, of[1], &n[1]);
 	for (g->n = 0; at[0] < n[0] || at[1] < n[1]; g->n++) {
 		k = at[0] == n[0] ||
@@ -199,6 +199,7 @@ void profile_judge(struct profile *p, const struct site_trend *alone)
 	struct verdict_input in = {
 		.heap = &p->heap, .memory = &p->memory,
 		.window_s = (double)p->window_ns / (double)NS_PER_S,
+		.counts_older = p->watch.rung == RUNG_EXACT && !p->watch.n_steps,
 		.is_collected = has_collector(p),
 		.is_outside = is_outside(p),
 	};

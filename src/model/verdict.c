@@ -261,6 +261,8 @@ static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 {
 	if (in->heap_deviation > 0 && v->heap.word == TREND_LEVELS_OFF && v->memory.word == TREND_GROWING)
 		return false;
+	if (!in->counts_older && in->memory && in->memory->n && rate_of(&v->memory) < rate_of(&v->heap) / 2)
+		return false; /* it may replace older blocks, whose ends were not seen */
 	return rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
 	       (v->heap.word != TREND_UNDECIDED && rate_of(&v->memory) <= LEAST_RATE);
 }

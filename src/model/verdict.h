@@ -26,6 +26,9 @@
  * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
  * grows and not the heap, the sites are also those of mappings.
  *
+ * Frees of older blocks are known only while every call is seen. Where that was not so all the time, what replaces them
+ * looks like growth of the heap: then it is believed as far as the memory grows too.
+ *
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
  * stay where those of others end.
  */
@@ -97,6 +100,7 @@ struct verdict_input {
 	double uptime_s;     /* of the process, at attach; 0: not known */
 	double before_bytes; /* in use from before the attach: anonymous memory then */
 	double lost_bytes;
+	bool counts_older; /* frees of blocks from before the attach were counted all the time */
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
 	const struct verdict_site *sites; /* with the most net growth, most first */
 	size_t n_sites;

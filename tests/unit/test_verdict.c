@@ -29,6 +29,7 @@ static void a_leak_scene(struct scene *c)
 		.window_s = 60,
 		.uptime_s = 3600,
 		.before_bytes = 3500 * MIB,
+		.counts_older = true,
 		.sites = &c->site,
 		.n_sites = 1,
 		.blocks = 100000,
@@ -302,6 +303,28 @@ static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **sta
 	end_scene(&c);
 }
 
+/* Entries that live for long replace older ones: net of these nothing grows; seen without them it would be a leak. */
+static void what_replaces_unseen_blocks__is_no_leak(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.memory);
+	draw(&c.memory, steady, 60, 1000, 1);
+	c.in.counts_older = false;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_heap);
+	assert_int_equal(v.word, TREND_FLAT);
+	series_release(&c.memory);
+	draw(&c.memory, leak, 60, 0.1 * MIB, 1); /* but what grows in memory too, does */
+	verdict_of(&c.in, &v);
+	assert_true(v.by_heap);
+	assert_int_equal(v.word, TREND_LEAK);
+	end_scene(&c);
+}
+
 /* A pool that doubles every 40 s: all of it lives, and its steps are a growth in the end, but no
  * straight one. */
 static void a_pool_that_doubles__is_no_leak(void **state)
@@ -452,6 +475,7 @@ int main(void)
 		cmocka_unit_test(evidence_of_one_kind__is_no_leak),
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
+		cmocka_unit_test(what_replaces_unseen_blocks__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
 		cmocka_unit_test(a_flat_heap_beside_a_runtimes_own__says_nothing_of_memory_that_is_not_flat),
 		cmocka_unit_test(where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort),
