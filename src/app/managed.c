@@ -218,25 +218,6 @@ void managed_count_collections(struct collector *c)
 
 /* ---- frames ---- */
 
-void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
-{
-	struct managed *m = c->managed;
-	struct waiting_frames *w;
-	size_t i;
-
-	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
-		;
-	if (i == m->n_waiting) {
-		XGROW(m->waiting, m->n_waiting, m->waiting_cap);
-		m->waiting[m->n_waiting++] = (struct waiting_frames){ .hash = e->hash };
-	}
-	w = &m->waiting[i];
-	free(w->v);
-	w->n = e->n;
-	w->v = xmalloc((e->n + 1) * sizeof(*w->v));
-	memcpy(w->v, e->frames, e->n * sizeof(*w->v));
-}
-
 bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct mp_rt_frame **v)
 {
 	struct managed *m = c->managed;
@@ -286,6 +267,30 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	}
 	*table_put(&p->names, key, 0) = at;
 	return at;
+}
+
+void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
+{
+	struct managed *m = c->managed;
+	struct managed_process *p = find_process(m, e->gen);
+	struct waiting_frames *w;
+	size_t i;
+
+	/* at once: the code of a file that has been loaded is garbage soon after */
+	for (i = 0; p && p->runtime && i < e->n && i < MP_RT_FRAMES; i++)
+		name_frame(c, p, &e->frames[i]);
+
+	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
+		;
+	if (i == m->n_waiting) {
+		XGROW(m->waiting, m->n_waiting, m->waiting_cap);
+		m->waiting[m->n_waiting++] = (struct waiting_frames){ .hash = e->hash };
+	}
+	w = &m->waiting[i];
+	free(w->v);
+	w->n = e->n;
+	w->v = xmalloc((e->n + 1) * sizeof(*w->v));
+	memcpy(w->v, e->frames, e->n * sizeof(*w->v));
 }
 
 /* The outermost function of native frame i decides; what is inlined into it does not. */

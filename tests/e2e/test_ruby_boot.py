@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+Which library's require costs how much memory, of a Ruby program that memprobe starts: generated libraries with tables of
+6, 12, 18 and 24 MB, one of which requires another, against the program's own resident memory around each require.
+"""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from harness import MEMPROBE, Memprobe, main, test
+from interpreters import ruby
+
+# the file's code is garbage when it has been run: it stays for a moment, as that of a file with more in it does
+LIBRARY = "%sTABLE_%d = Array.new(%d) { 'x' * 1000 }\nsleep 0.4\n"
+BOOT = """
+def resident = File.read("/proc/self/status")[/VmRSS:\\s+(\\d+)/, 1].to_i * 1024
+grown = %w[lib24 lib12 lib6 openssl].to_h do |name|
+  before = resident
+  require name
+  [name, resident - before]
+end
+File.write(ARGV[0], JSON.generate(grown))
+"""
+MIB = 1 << 20
+
+
+def generate(d):
+    for size, first in ((6, ""), (12, ""), (18, ""), (24, "require 'lib18'\n")):
+        with open(os.path.join(d, f"lib{size}.rb"), "w") as f:
+            f.write(LIBRARY % (first, size, size * 1024))
+    with open(os.path.join(d, "boot.rb"), "w") as f:
+        f.write("require 'json'\n" + BOOT)
+    with open(os.path.join(d, "truth"), "w"):
+        pass
+    os.chmod(d, 0o755)
+    os.chmod(os.path.join(d, "truth"), 0o666)
+
+
+def table(text):
+    """name -> (depth, anon, self, file), in the order of the rows."""
+    found = re.search(r"^MEMORY BY LIBRARY.*\n.*LIBRARY\n((?:.+\n)+)", text, re.M)
+    rows = re.findall(r"^ *([0-9.]+) +([0-9.]+) +([0-9.]+)  ( *)(\S+)$", found[1], re.M) if found else []
+    return {name: (len(blanks) // 2, float(anon), float(own), float(file)) for anon, own, file, blanks, name in rows}
+
+
+@test
+def libraries(t):
+    path = ruby()
+    with tempfile.TemporaryDirectory() as d:
+        generate(d)
+        out, kept = os.path.join(d, "out.txt"), os.path.join(d, "out.memprobe")
+        with Memprobe("-o", out, "-o", kept, "--", path, "-I", d, os.path.join(d, "boot.rb"), os.path.join(d, "truth"),
+                      auto=True) as m:
+            m.wait()
+        with open(os.path.join(d, "truth")) as f:
+            truth = json.load(f)
+        with open(out) as f:
+            text = f.read()
+        large = subprocess.run([MEMPROBE, "report", "-f", "report", "--min-bytes", "10M", kept], capture_output=True, text=True,
+                               timeout=60).stdout
+    rows = table(text)
+    for name in "lib24", "lib12", "lib6":
+        want = truth[name] / MIB
+        t.between(f"{name}__costs_what_the_program_grew_by", rows.get(name, (0, 0, 0, 0))[1], 0.9 * want, 1.1 * want)
+    outer, inner = rows.get("lib24", (0, 0, 0, 0)), rows.get("lib18", (0, 0, 0, 0))
+    t.equal("a_library_that_another_requires__is_indented_below_it", (outer[0], inner[0]), (0, 1))
+    t.between("its_memory__is_not_its_parents_own", outer[2], outer[1] - inner[1] - 0.2, outer[1] - inner[1] + 0.2)
+    t.between("the_nested_one__has_its_table", inner[1], 17, 22)
+    order = [name for name in rows if name.startswith("lib")]
+    t.equal("the_largest__is_first", order, ["lib24", "lib18", "lib12", "lib6"])
+    t.true("what_is_mapped_from_files__is_apart", rows.get("openssl", (0, 0, 0, 0))[3] > 1, text)
+    t.equal("min_bytes__leaves_out_the_smaller", [n for n in table(large) if n.startswith("lib")], ["lib24", "lib18", "lib12"])
+
+
+if __name__ == "__main__":
+    main()
