@@ -14,9 +14,10 @@ from harness import MEMPROBE, Memprobe, main, test
 from interpreters import ruby
 
 # the file's code is garbage when it has been run: it stays for a moment, as that of a file with more in it does
-LIBRARY = "%sTABLE_%d = Array.new(%d) { 'x' * 1000 }\nsleep 0.4\n"
+LIBRARY = "%sTABLE_%d = Array.new(%d) { 'x' * 1000 }\nsleep 1\n"
 BOOT = """
 def resident = File.read("/proc/self/status")[/VmRSS:\\s+(\\d+)/, 1].to_i * 1024
+sleep 1 # until memprobe knows who this is
 grown = %w[lib24 lib12 lib6 openssl].to_h do |name|
   before = resident
   require name
