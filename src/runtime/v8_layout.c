@@ -184,6 +184,8 @@ const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p
 		has_page = true;
 		found |= known_in(l, p, &pages.v[i]);
 	}
+	if (!pages.heap)
+		has_page = false; /* it begins: what is there of the page is not yet filled, other pages come after it */
 	v8_pages_release(&pages);
 	if (!has_page)
 		return NULL; /* nothing to check it with: each object's type is checked when it is read */
