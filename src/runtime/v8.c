@@ -98,6 +98,9 @@ static int v8_open(struct runtime *r)
 	else
 		r->has_frames = true;
 	r->has_census = r->has_frames && v->layout.has_objects;
+	if (r->has_census)
+		snprintf(r->hint, sizeof(r->hint), "objects by constructor, and who holds what grew: memprobe census -p %d -i 30",
+			 (int)r->process.pid);
 	return 0;
 }
 
