@@ -23,15 +23,31 @@ struct preliminary {
 	const struct options *o;
 	uint64_t due_ns, armed_ns, end_ns;
 	bool is_drawn;
+	bool as_lines;	 /* to stderr: the screen is COMMAND's */
+	uint64_t wait_ns; /* until the next of them */
 };
 
-/* With COMMAND, or snapshots in between, others write to the terminal too. */
+/* COMMAND writes to the terminal, too: a line of progress now and then, ever more seldom. */
+static struct preliminary *new_lines(const struct options *o)
+{
+	struct preliminary *p;
+
+	if (!isatty(STDERR_FILENO) || options_whole_machine(o))
+		return NULL;
+	p = xcalloc(1, sizeof(*p));
+	*p = (struct preliminary){ .o = o, .due_ns = UINT64_MAX, .as_lines = true, .wait_ns = FIRST_NS };
+	return p;
+}
+
+/* With snapshots in between others write to the terminal too. */
 struct preliminary *preliminary_new(const struct options *o)
 {
 	const char *term = getenv("TERM");
 	struct preliminary *p;
 
-	if (o->verb != VERB_PROFILE || o->quiet || o->command || o->interval_ns || o->n_outputs || options_whole_machine(o))
+	if (o->verb == VERB_PROFILE && !o->quiet && !o->interval_ns && o->command)
+		return new_lines(o);
+	if (o->verb != VERB_PROFILE || o->quiet || o->interval_ns || o->n_outputs || options_whole_machine(o))
 		return NULL;
 	if (!isatty(STDOUT_FILENO) || !term || !*term || !strcmp(term, "dumb"))
 		return NULL;
@@ -103,6 +119,19 @@ static void draw(struct buf *text)
 	buf_release(&b);
 }
 
+static void tell(struct preliminary *p, const struct profile *profile, struct report_preliminary_opts *o, uint64_t now_ns)
+{
+	struct buf b = BUF_INIT;
+
+	p->wait_ns *= 2;
+	p->due_ns = now_ns + p->wait_ns;
+	o->render.color = false;
+	o->lines = 2;
+	report_preliminary(&b, profile, o);
+	log_info("%.*s", (int)strcspn(b.data, "\n"), b.data);
+	buf_release(&b);
+}
+
 void preliminary_draw(struct preliminary *p, const struct profile *profile, uint64_t began_ns, uint64_t now_ns)
 {
 	uint64_t wait_ns = (now_ns - began_ns) * COST_FACTOR;
@@ -112,6 +141,10 @@ void preliminary_draw(struct preliminary *p, const struct profile *profile, uint
 
 	p->due_ns = now_ns + (wait_ns > EACH_NS ? wait_ns : EACH_NS);
 	output_render_options(p->o, &o.render);
+	if (p->as_lines) {
+		tell(p, profile, &o, now_ns);
+		return;
+	}
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || w.ws_row < 4 || w.ws_col < 20)
 		return;
 	o.render.columns = w.ws_col;

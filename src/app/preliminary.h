@@ -6,6 +6,8 @@
  *	PRELIMINARY, 7.0 s of 30 s   gatewayd grows 84.1 MiB/min; #1 SessionCache::insert 96 %   ^C ends
  *	 #  LIVE MiB   MiB/min ...
  *
+ * With COMMAND, which writes to the same terminal, only the first line of it, on stderr: after 5 s, 15 s, 35 s...
+ *
  * Between two drawings the cursor is at the upper left corner of what was drawn, and all below it is ours: whatever
  * comes next (a message, ^C, the report, the same at another width) clears it first. The terminal's settings are not
  * touched, so that nothing needs to be put back, however the run ends.

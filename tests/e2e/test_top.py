@@ -394,5 +394,14 @@ def stopped_without_a_screen(t):
         t.true("and_names_the_site", "s_leak" in term.screen("-S", "-60"), text)
 
 
+
+@test
+def progress_of_a_command(t):
+    with Terminal() as term:
+        term.type(f"clear; {MEMPROBE} --no-save -P heap --report -- sh -c 'sleep 7'", "Enter")
+        term.shows(t, "a_command__has_a_line_of_progress_on_a_terminal", r"^memprobe: PRELIMINARY, [5-9]\S* s   ", 40)
+        term.shows(t, "and_then_its_report", r"^trust ", 40)
+
+
 if __name__ == "__main__":
     main()
