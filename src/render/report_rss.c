@@ -129,7 +129,7 @@ static int by_toucher(const void *a, const void *b)
 }
 
 /* Who asked for it is not who uses it. */
-static void add_touchers(struct buf *out, const struct profile *p, const struct profile_stack **v, bool terse)
+static void add_touchers(struct buf *out, const struct profile *p, const struct profile_stack **v, size_t most)
 {
 	char touched[16], resident[16];
 	size_t i, n = 0;
@@ -139,7 +139,7 @@ static void add_touchers(struct buf *out, const struct profile *p, const struct 
 			v[n++] = &p->stacks[i];
 	if (n)
 		qsort(v, n, sizeof(*v), by_toucher);
-	for (i = 0; i < n && i < (terse ? 1 : MOST_STACKS); i++) {
+	for (i = 0; i < n && i < most; i++) {
 		buf_addf(out, "%sallocated by ", margin(out));
 		add_short_name(out, own_frame_name(p, v[i]));
 		buf_adds(out, ", first touched by ");
@@ -166,6 +166,6 @@ void report_rss(struct buf *out, const struct report *r)
 	if (n)
 		qsort(v, n, sizeof(*v), by_untouched);
 	add_untouched(out, p, v, r->terse ? n > 0 : n);
-	add_touchers(out, p, v, r->terse);
+	add_touchers(out, p, v, r->terse > 1 ? 0 : r->terse ? 1 : MOST_STACKS);
 	free(v);
 }
