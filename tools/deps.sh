@@ -61,6 +61,7 @@ extra cmd:debuginfod-find      debuginfod
 extra cmd:chromium             chromium
 extra cmd:node                 nodejs
 extra cmd:erl                  erlang-base
+extra cmd:elixir               elixir
 extra cmd:javac                openjdk-17-jdk-headless|default-jdk-headless
 extra npm:speedscope           npm
 extra cmd:pgbench              postgresql

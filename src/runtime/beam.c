@@ -78,6 +78,18 @@ bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out)
 	return true;
 }
 
+/* An atom; Elixir writes one like 'Elixir.Feed.Server' without its first part. */
+static bool add_alias(const struct runtime *r, uint64_t atom, struct buf *out)
+{
+	struct buf name = BUF_INIT;
+	bool ok = beam_atom(r, atom, &name);
+
+	if (ok)
+		buf_adds(out, strncmp(name.data, "Elixir.", 7) ? name.data : name.data + 7);
+	buf_release(&name);
+	return ok;
+}
+
 /* "module:function/arity". An Elixir module is an atom "Elixir.Feed.Json": shown as Elixir shows it. */
 static bool add_mfa(const struct runtime *r, uint64_t module, uint64_t function, uint64_t arity, struct buf *out)
 {
@@ -277,7 +289,7 @@ bool beam_registered_name(const struct runtime *r, const struct beam_process *p,
 	uint64_t reg = runtime_word(&r->process, p->addr + b->layout->reg);
 
 	return reg && runtime_word(&r->process, reg + b->layout->reg_process) == p->addr &&
-	       beam_atom(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
+	       add_alias(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
 }
 
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
@@ -435,7 +447,7 @@ static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
 		/* the JIT's own pieces of code, between two functions */
 		return code - ((struct beam *)r->state)->code < ((struct beam *)r->state)->code_bytes ? -ENOENT : -ESTALE;
 	case MP_BEAM_REGISTERED:
-		ok = beam_atom(r, code, &text);
+		ok = add_alias(r, code, &text);
 		break;
 	case MP_BEAM_SPAWNED:
 		ok = add_mfa(r, code >> 32, code & 0xffffffff, at >> 8 & 0xff, &text);
@@ -458,8 +470,12 @@ static bool beam_is_eval(const struct runtime *r, const char *symbol, const char
 static bool beam_is_language(const struct runtime *r, uint64_t addr)
 {
 	const struct beam *b = r->state;
+	size_t i;
 
-	return addr - b->code < b->code_bytes;
+	for (i = 0; b->code_bytes && i < b->n_pieces; i++)
+		if (addr >= b->pieces[i].start && addr < b->pieces[i].end)
+			return true;
+	return false;
 }
 
 const struct runtime_ops beam_runtime = {

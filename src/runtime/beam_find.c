@@ -10,6 +10,8 @@
 #include "runtime/beam_layout.h"
 
 #define MOST_BSS_PAGES 64
+#define MOST_CODE ((uint64_t)4 << 30) /* from the first piece of code to the last */
+#define MOST_STUBS 2
 #define CHECKED 100 /* return addresses, of which so many in a hundred must have names: */
 #define MUST_RESOLVE 90
 #define LEAST_REGISTERED 5 /* init, logger, application_controller... */
@@ -18,8 +20,24 @@
 struct check {
 	struct runtime *r;
 	unsigned int n, named; /* return addresses */
+	uint64_t stubs[MOST_STUBS];
+	unsigned int n_stubs;
 	unsigned int processes, processes_named, registered;
 };
+
+/* The outermost function of each process returns to one place, which is the JIT's own: that one has no name. */
+static bool is_stub(struct check *c, uint64_t pc)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->n_stubs; i++)
+		if (c->stubs[i] == pc)
+			return true;
+	if (c->n_stubs == MOST_STUBS)
+		return false;
+	c->stubs[c->n_stubs++] = pc;
+	return true;
+}
 
 static void check_stack(void *ctx, const struct beam_process *p)
 {
@@ -37,12 +55,15 @@ static void check_stack(void *ctx, const struct beam_process *p)
 	if (!runtime_read(&c->r->process, p->stop, w, n * 8))
 		n = 0;
 	for (i = 0; i < n && c->n < CHECKED; i++) {
-		/* below the first module lie the JIT's own pieces, where the outermost function of each process returns to */
-		if (w[i] & 3 || w[i] - b->code >= b->code_bytes || w[i] < b->ranges[0].start)
+		if (w[i] & 3 || w[i] - b->code >= b->code_bytes)
 			continue;
 		buf_reset(&name);
-		c->n++;
-		c->named += beam_name_pc(c->r, w[i], &name);
+		if (beam_name_pc(c->r, w[i], &name)) {
+			c->named++;
+			c->n++;
+		} else if (!is_stub(c, w[i])) {
+			c->n++;
+		}
 	}
 	buf_release(&name);
 }
@@ -91,21 +112,29 @@ static bool find_schedulers(struct runtime *r, struct runtime_object *o)
 	return true;
 }
 
-/* Where the JIT writes: a memory file that is mapped twice (erts 13), or a nameless executable mapping. */
+/* Where the JIT writes: memory files that are mapped twice (erts 13), or nameless executable mappings. */
 static bool find_code(struct runtime *r)
 {
 	struct beam *b = r->state;
+	uint64_t end = 0;
 	size_t i;
 
-	for (i = 0; i < r->process.maps.n; i++) {
+	b->n_pieces = 0;
+	for (i = 0; i < r->process.maps.n && b->n_pieces < BEAM_MOST_PIECES; i++) {
 		const struct proc_map *m = &r->process.maps.v[i];
 
-		if (!m->exec || (m->path[0] && strncmp(m->path, "/memfd:", 7)) || m->end - m->start <= b->code_bytes)
+		if (!m->exec || (m->path[0] && strncmp(m->path, "/memfd:", 7)))
 			continue;
-		b->code = m->start;
-		b->code_bytes = m->end - m->start;
+		if (b->n_pieces && m->end - b->pieces[0].start > MOST_CODE)
+			break;
+		b->pieces[b->n_pieces++] = (struct beam_range){ m->start, m->end };
+		end = m->end;
 	}
-	return b->code_bytes != 0;
+	if (!b->n_pieces)
+		return false;
+	b->code = b->pieces[0].start;
+	b->code_bytes = end - b->code;
+	return true;
 }
 
 static bool is_range_table(const struct runtime *r, const uint64_t *t)

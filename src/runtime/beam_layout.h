@@ -24,6 +24,7 @@ struct beam_layout {
 };
 
 #define BEAM_MOST_RANGES 100000
+#define BEAM_MOST_PIECES 16
 
 /* The pieces of code of one loaded module, as the JIT keeps them: {start, end} in order of addresses. */
 struct beam_range {
@@ -36,7 +37,9 @@ struct beam {
 	uint64_t schedulers, dirty_cpu, dirty_io, stride;
 	uint64_t processes; /* erts_proc */
 	uint64_t atoms;	    /* erts_atom_table */
-	uint64_t code, code_bytes;
+	uint64_t code, code_bytes; /* of all pieces, from the first to the last */
+	struct beam_range pieces[BEAM_MOST_PIECES]; /* mappings that the JIT writes to: 8 MiB, 16 MiB, as code comes */
+	size_t n_pieces;
 	uint64_t code_index;  /* address of the_active_code_index */
 	uint64_t range_table; /* address of the first of three {modules, n, allocated, mid} */
 	struct beam_range *ranges;
