@@ -256,10 +256,68 @@ static int by_growth(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Of a control group without a limit nobody counts but its processes. */
+struct group_sum {
+	uint64_t id;
+	const char *name;
+	double bytes, growth;
+};
+
+static int by_sum_growth(const void *a, const void *b)
+{
+	const struct group_sum *x = a, *y = b;
+
+	if (x->growth != y->growth)
+		return x->growth > y->growth ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static bool has_limited_group(const struct machine *m, uint32_t name)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_groups; i++)
+		if (m->groups[i].name == name)
+			return true;
+	return false;
+}
+
+static struct group_sum *sum_groups(const struct machine_watch *w, size_t *n)
+{
+	struct group_sum *v = xcalloc(w->n_procs + 1, sizeof(*v));
+	struct table at = TABLE_INIT;
+	size_t i;
+
+	*n = 0;
+	for (i = 0; i < w->n_procs; i++) {
+		const struct machine_proc *p = &w->procs[i];
+		uint64_t *known = table_get(&at, p->group_id);
+		double first = p->came || !p->memory.n ? 0 : p->memory.v[0].bytes, last = 0;
+		struct group_sum *sum;
+
+		if (!*p->group)
+			continue;
+		if (!known) {
+			v[*n] = (struct group_sum){ .id = p->group_id, .name = p->group };
+			table_put(&at, p->group_id, (*n)++);
+			known = table_get(&at, p->group_id);
+		}
+		sum = &v[*known];
+		if (!p->has_ended && p->memory.n)
+			last = series_last(&p->memory);
+		sum->bytes += last;
+		sum->growth += last - first;
+	}
+	table_release(&at);
+	return v;
+}
+
+/* Those with a limit, then those that grew most of the others. */
 static void fill_groups(struct fill *f)
 {
 	const struct machine_watch_group **sorted = xcalloc(f->w->n_groups + 1, sizeof(*sorted));
-	size_t i;
+	struct group_sum *sums;
+	size_t i, n;
 
 	for (i = 0; i < f->w->n_groups; i++)
 		sorted[i] = &f->w->groups[i];
@@ -267,6 +325,19 @@ static void fill_groups(struct fill *f)
 	for (i = 0; i < f->w->n_groups && i < MACHINE_MOST_GROUPS; i++)
 		fill_group(f, sorted[i]);
 	free(sorted);
+	sums = sum_groups(f->w, &n);
+	qsort(sums, n, sizeof(*sums), by_sum_growth);
+	for (i = 0; i < n && f->m->n_groups < MACHINE_MOST_GROUPS; i++) {
+		uint32_t name = profile_string(f->p, sums[i].name);
+
+		if (sums[i].growth < GROWTH_THAT_RANKS || has_limited_group(f->m, name))
+			continue;
+		f->m->groups[f->m->n_groups++] = (struct machine_group){
+			.name = name, .limit_bytes = UINT64_MAX, .used_bytes = (uint64_t)sums[i].bytes,
+			.growth_bytes = (int64_t)sums[i].growth, .full_s = -1, .full_low_s = -1, .full_high_s = -1,
+		};
+	}
+	free(sums);
 }
 
 /* Of the limits above a process: the one that is full first. */

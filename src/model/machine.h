@@ -152,6 +152,10 @@ struct machine_row {
 	int32_t probed_pid;	 /* its member with heap probes that grew most; 0: none */
 };
 
+/*
+ * A control group. One with a limit counts by itself, without page cache that can be dropped; of one without a limit (UINT64_MAX)
+ * used_bytes is the sum of its processes' anonymous, shared and swapped memory.
+ */
 struct machine_group {
 	uint32_t name;
 	uint64_t limit_bytes, used_bytes, oom_kills;
@@ -169,7 +173,7 @@ struct machine {
 	struct machine_memory first, now;
 	struct machine_row rows[MACHINE_MOST_ROWS]; /* trees by growth, then the other kinds in their order */
 	size_t n_rows;
-	struct machine_group groups[MACHINE_MOST_GROUPS]; /* by growth */
+	struct machine_group groups[MACHINE_MOST_GROUPS]; /* with a limit, then without; by growth */
 	size_t n_groups;
 	double window_s;
 	struct growth used;	/* of RAM and swap in use */

@@ -52,7 +52,8 @@ static void add_group(struct buf *out, const struct profile *p, const struct mac
 {
 	buf_adds(out, "{\"type\":\"machine_cgroup\"");
 	json_add_text(out, "name", profile_str(p, g->name));
-	json_add_uint(out, "limit_bytes", g->limit_bytes);
+	if (g->limit_bytes != UINT64_MAX)
+		json_add_uint(out, "limit_bytes", g->limit_bytes);
 	json_add_uint(out, "used_bytes", g->used_bytes);
 	add_int(out, "growth_bytes", g->growth_bytes);
 	json_add_uint(out, "oom_kills", g->oom_kills);

@@ -29,6 +29,7 @@
 #define GROUP_WIDTH 15
 /* Rows of amounts that are no tree are shown from here on, but those that are always. */
 #define LEAST_KEPT_PART 50 /* 2 % of what is in use */
+#define MOST_GROUPS_TOLD 3
 #define NEAR_LIMIT 0.8
 
 /* ---- the table ---- */
@@ -383,7 +384,8 @@ static void add_limits(struct buf *out, const struct profile *p)
 		const struct machine_group *g = &m->groups[i];
 		const char *name = profile_str(p, g->name);
 
-		if (g->full_s < 0 && !g->oom_kills && (double)g->used_bytes < NEAR_LIMIT * (double)g->limit_bytes)
+		if (g->limit_bytes == UINT64_MAX ||
+		    (g->full_s < 0 && !g->oom_kills && (double)g->used_bytes < NEAR_LIMIT * (double)g->limit_bytes))
 			continue;
 		buf_adds(out, n++ ? "        " : "limits  ");
 		buf_add_printable(out, name, strlen(name));
@@ -396,10 +398,36 @@ static void add_limits(struct buf *out, const struct profile *p)
 	}
 }
 
+/* The three that grew most, when it is not one alone. */
+static void add_groups(struct buf *out, const struct profile *p)
+{
+	const struct machine_group *best[MACHINE_MOST_GROUPS], *g;
+	char used[16], grown[16];
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->machine.n_groups; i++) {
+		g = &p->machine.groups[i];
+		if (g->growth_bytes <= 0)
+			continue;
+		for (k = n++; k && best[k - 1]->growth_bytes < g->growth_bytes; k--)
+			best[k] = best[k - 1];
+		best[k] = g;
+	}
+	for (i = 0; i < n && n > 1 && i < MOST_GROUPS_TOLD; i++) {
+		const char *name = profile_str(p, best[i]->name);
+
+		buf_adds(out, i ? "        " : "groups  ");
+		buf_add_printable(out, name, strlen(name));
+		buf_addf(out, " +%s, now %s\n", units_format_size(grown, (uint64_t)best[i]->growth_bytes),
+			 units_format_size(used, best[i]->used_bytes));
+	}
+}
+
 static void add_trust(struct buf *out, const struct profile *p)
 {
 	const struct machine *m = &p->machine;
 
+	add_groups(out, p);
 	add_limits(out, p);
 	if (m->n_probed)
 		buf_addf(out, "trust   heap probes in %u of %llu processes: the fastest growers, within 2 %% of all CPUs\n",

@@ -247,6 +247,9 @@ static void make_machine(struct profile *p)
 	m->groups[m->n_groups++] = (struct machine_group){ .name = profile_string(p, "pod web-5c1"), .limit_bytes = GIB,
 		.used_bytes = 724 * MIB, .oom_kills = 3, .growth_bytes = 90 * MIB, .new_kills = 1, .full_s = 100,
 		.full_low_s = 97, .full_high_s = 103, .kills_group = true };
+	m->groups[m->n_groups++] = (struct machine_group){ .name = profile_string(p, "cron.service"),
+		.limit_bytes = UINT64_MAX, .used_bytes = 30 * MIB, .growth_bytes = 2 * MIB, .full_s = -1, .full_low_s = -1,
+		.full_high_s = -1 };
 }
 
 /* What the other planes and a command have seen. */

@@ -59,6 +59,7 @@ static struct machine_proc *proc(struct made *m, uint64_t id, double t_s, int pi
 	p->exe = hash_bytes(name, strlen(name));
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	snprintf(p->group, sizeof(p->group), "%s.service", name);
+	p->group_id = hash_bytes(name, strlen(name));
 	return p;
 }
 
@@ -383,6 +384,7 @@ static void a_control_group_is_full_before_ram_is(void **state)
 		p = proc(&m, 1, t, 100, 1, "node");
 		p->groups[0] = g;
 		p->n_groups = 1;
+		snprintf(p->group, sizeof(p->group), "pod mailer");
 		machine_proc_take(p, t, 900 * MIB + (uint64_t)t * 14 * MIB, 0);
 	}
 	machine_fill(&m.p, &m.w);
@@ -392,6 +394,32 @@ static void a_control_group_is_full_before_ram_is(void **state)
 	assert_true(m.p.machine.full_s > m.p.machine.groups[0].full_s);
 	assert_int_equal(m.p.machine.groups[0].new_kills, 1);
 	assert_int_equal(m.p.machine.groups[0].growth_bytes, LOOKS * 14 * MIB);
+	unmake(&m);
+}
+
+/* Two workers that grow by 1 MiB a second each, one that stands. */
+static void a_group_without_a_limit__is_the_sum_of_its_processes(void **state)
+{
+	struct made m;
+	int t;
+
+	(void)state;
+	make(&m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 2 * MIB);
+
+		machine_watch_memory(&m.w, t, &mem);
+		machine_proc_take(proc(&m, 1, t, 100, 1, "worker"), t, GIB + (uint64_t)t * MIB, 0);
+		machine_proc_take(proc(&m, 2, t, 101, 1, "worker"), t, GIB + (uint64_t)t * MIB, 0);
+		machine_proc_take(proc(&m, 3, t, 200, 1, "stander"), t, 5 * GIB, 0);
+	}
+	machine_fill(&m.p, &m.w);
+	assert_int_equal(m.p.machine.n_groups, 1);
+	assert_string_equal(profile_str(&m.p, m.p.machine.groups[0].name), "worker.service");
+	assert_true(m.p.machine.groups[0].limit_bytes == UINT64_MAX);
+	assert_int_equal(m.p.machine.groups[0].used_bytes, 2 * GIB + 2 * LOOKS * MIB);
+	assert_int_equal(m.p.machine.groups[0].growth_bytes, 2 * LOOKS * MIB);
+	assert_true(m.p.machine.groups[0].full_s < 0);
 	unmake(&m);
 }
 
@@ -474,6 +502,7 @@ int main(void)
 		cmocka_unit_test(one_that_ended_keeps_its_row_if_it_mattered),
 		cmocka_unit_test(more_trees_than_rows_are_one_row_and_still_add_up),
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
+		cmocka_unit_test(a_group_without_a_limit__is_the_sum_of_its_processes),
 		cmocka_unit_test(swapped_pages_are_in_use),
 		cmocka_unit_test(the_screen_names_the_grower_and_fits),
 		cmocka_unit_test(hostile_names_leave_the_screen_whole),
