@@ -47,7 +47,7 @@ struct preliminary *preliminary_new(const struct options *o)
 
 	if (o->verb == VERB_PROFILE && !o->quiet && !o->interval_ns && o->command)
 		return new_lines(o);
-	if (o->verb != VERB_PROFILE || o->quiet || o->interval_ns || o->n_outputs || options_whole_machine(o))
+	if (o->verb != VERB_PROFILE || o->quiet || o->interval_ns || o->n_outputs)
 		return NULL;
 	if (!isatty(STDOUT_FILENO) || !term || !*term || !strcmp(term, "dumb"))
 		return NULL;

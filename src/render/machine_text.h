@@ -16,6 +16,8 @@ const struct machine_row *machine_grower(const struct machine *m);
 /* report_machine.c, json_machine.c */
 struct report;
 void report_machine(struct buf *out, const struct report *r);
+/* Its table alone, after an empty line; so many trees at most. */
+void report_machine_rows(struct buf *out, const struct profile *p, size_t n_trees);
 void json_add_machine(struct buf *out, const struct profile *p);
 
 #endif

@@ -463,6 +463,11 @@ static void add_details(struct buf *out, const struct report *r, size_t n_trees)
 			add_detail(out, r->p, &m->rows[i], i + 1, !n++, r->o);
 }
 
+void report_machine_rows(struct buf *out, const struct profile *p, size_t n_trees)
+{
+	add_table(out, p, n_trees < SHOWN_TREES ? n_trees : SHOWN_TREES);
+}
+
 void report_machine(struct buf *out, const struct report *r)
 {
 	size_t n_trees = r->o->all_frames ? SHOWN_TREES_VERBOSE : SHOWN_TREES;

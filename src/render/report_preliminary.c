@@ -4,12 +4,13 @@
  *
  *	PRELIMINARY, 7.0 s of 30 s   gatewayd grows 84.1 MiB/min; #1 SessionCache::insert 96 %   ^C ends
  *
- * No verdict: that is the end's. Pure.
+ * Of a whole machine its table of process trees. No verdict: that is the end's. Pure.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
+#include "render/machine_text.h"
 #include "render/report_internal.h"
 
 static void add_who(struct buf *out, const struct profile *p)
@@ -21,23 +22,53 @@ static void add_who(struct buf *out, const struct profile *p)
 	buf_add_printable(out, profile_str(p, p->procs[0].comm), strlen(profile_str(p, p->procs[0].comm)));
 }
 
-static void add_head(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
+static void add_time(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
 {
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
-	int64_t rate = per_minute(p, h.bytes);
-	struct amount_unit u = unit_for((uint64_t)llabs(rate));
-	struct render_opts live = o->render;
-	const struct profile_stack **s;
-	char now[24], end[24], tenths[24];
-	size_t n;
+	char now[24], end[24];
 
 	buf_addf(out, "PRELIMINARY, %s", units_format_duration(now, p->window_ns));
 	if (o->end_ns)
 		buf_addf(out, " of %s", units_format_duration(end, o->end_ns));
 	buf_adds(out, "   ");
-	add_who(out, p);
+}
+
+static void add_rate(struct buf *out, int64_t rate)
+{
+	struct amount_unit u = unit_for((uint64_t)llabs(rate));
+	char tenths[24];
+
 	buf_addf(out, " %s %s %s/min", rate < 0 ? "shrinks" : "grows", format_tenths(tenths, in_tenths(llabs(rate), &u)),
 		 u.name);
+}
+
+/* Rows of the machine's table that are not trees, and its head. */
+#define OTHER_LINES 10u
+
+static void add_machine(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
+{
+	const struct machine_row *used = machine_row_of(&p->machine, MACHINE_USED), *first = machine_grower(&p->machine);
+
+	add_time(out, p, o);
+	buf_adds(out, "memory in use");
+	add_rate(out, per_minute(p, used ? used->growth_bytes : 0));
+	if (first) {
+		buf_adds(out, "; most ");
+		buf_add_printable(out, profile_str(p, first->name), strlen(profile_str(p, first->name)));
+	}
+	buf_adds(out, "   ^C ends\n");
+	report_machine_rows(out, p, o->lines > OTHER_LINES ? o->lines - OTHER_LINES : 1);
+}
+
+static void add_head(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
+{
+	struct heap_net h = heap_net_of(p, UINT32_MAX);
+	struct render_opts live = o->render;
+	const struct profile_stack **s;
+	size_t n;
+
+	add_time(out, p, o);
+	add_who(out, p);
+	add_rate(out, per_minute(p, h.bytes));
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
 	if (n && h.bytes > 0 && stack_net_bytes(s[0]) <= (uint64_t)h.bytes) {
@@ -58,8 +89,12 @@ void report_preliminary(struct buf *out, const struct profile *p, const struct r
 	plain.all_frames = false;
 	if (plain.metric >= METRIC_NR) /* what is first touched is told at the end */
 		plain.metric = METRIC_LIVE_BYTES;
-	add_head(&b, p, o);
-	report_table(&b, &r);
+	if (p->machine.is_there) {
+		add_machine(&b, p, o);
+	} else {
+		add_head(&b, p, o);
+		report_table(&b, &r);
+	}
 	text_fit(&all, b.data, r.columns, 0);
 	text_keep_lines(&all, o->lines);
 	report_finish(out, &all, &o->render);

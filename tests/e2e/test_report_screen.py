@@ -210,6 +210,21 @@ def preliminary(t):
 
 
 @test
+def preliminary_of_the_machine(t):
+    screen = Screen(100, "-d", 30, "--no-save")
+    screen.until("PRELIMINARY")
+    screen.until("PRELIMINARY")
+    screen.process.send_signal(signal.SIGINT)
+    screen.until(None)
+    screen.process.wait()
+    drawn = re.findall(r"\r\x1b\[J(PRELIMINARY.*?)\r\x1b\[(\d+)A", screen.text, re.S)
+    last = drawn[-1][0] if drawn else ""
+    t.true("the_table_of_processes__is_drawn_while_it_runs",
+           len(drawn) >= 2 and "memory in use" in last and "PROCESS (TREE)" in last and "unexplained" in last, f"{screen.text!r}")
+    t.true("it_fits_the_screen", max(len(line) for line in last.replace("\r", "").split("\n")) <= 100, last)
+
+
+@test
 def colour(t):
     path = os.path.join(ROOT, "tests", "golden", "growing.memprobe")
     show = [MEMPROBE, "report", path]
