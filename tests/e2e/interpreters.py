@@ -100,6 +100,16 @@ def profile_until(program, is_enough, *options):
         return last_snapshot(path), open(text).read(), said
 
 
+def blocks_through(snapshot, names, least_bytes):
+    """
+    Live bytes of blocks of that size and more below any function whose name holds one of names. A sum, as a site has more
+    than one stack: its frames change when the runtime compiles them.
+    """
+    passes = {f["id"] for f in snapshot["frame"] if any(n in f["name"] for n in names)}
+    return sum(s["live_bytes"] for s in snapshot["stack"]
+               if passes.intersection(s["frames"]) and s["live_bytes"] >= least_bytes * s["live_blocks"] > 0)
+
+
 def counted_census(program, seconds):
     """
     memprobe's two looks: {type: (objects grown, MiB grown, objects)}, what the program answered to `count` before and after the

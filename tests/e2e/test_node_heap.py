@@ -9,7 +9,7 @@ import shutil
 import time
 
 from harness import Memprobe, Skip, main, test
-from interpreters import TARGETS, JsonLines, Program, counted_census, line_with, profile_until
+from interpreters import TARGETS, JsonLines, Program, blocks_through, counted_census, line_with, profile_until
 
 PROGRAM = os.path.join(TARGETS, "contexts.js")
 RATE = 500
@@ -93,7 +93,7 @@ def buffers(t):
            ours[0]["line"] in (line_with("contexts.js", "line of the buffers"), line_with("contexts.js", "function keep")), ours)
     t.true("it_is_malloc's__not_V8's_heap", any(frames[n]["name"].split("(")[0] in ("malloc", "calloc", "__libc_calloc")
                                              for n in top["frames"][-2:]), [frames[n]["name"] for n in top["frames"][-3:]])
-    t.between("the_bytes__are_those_of_the_Buffers_kept_meanwhile", top["live_bytes"] / 20000,
+    t.between("the_bytes__are_those_of_the_Buffers_kept_meanwhile", blocks_through(snapshot, ["keep"], 20000) / 20000,
               (kept[2] - kept[1]) * 0.99, kept[3] - kept[0])
     outside = (said[2]["external"] - said[1]["external"]) / 2 ** 20
     t.true("V8's_heap__is_flat_beside_them", sum(mib for _, mib, _ in of.values()) < 0.1 * outside, f"{outside} MiB\n{text}")
