@@ -218,6 +218,19 @@ int session_arm(struct session *s)
 	return STATUS_OK;
 }
 
+/* Nothing is mapped in any of the processes any more: a zombie has no memory either. */
+static bool have_ended(const struct profile *p)
+{
+	struct proc_maps maps = { 0 };
+	bool ended = true;
+	size_t i;
+
+	for (i = 0; i < p->n_procs && ended; i++)
+		ended = proc_maps_read(&maps, PROC_ROOT, p->procs[i].tgid) == -ESRCH;
+	proc_maps_release(&maps);
+	return ended;
+}
+
 int session_has_probes(struct session *s, const char *who)
 {
 	const char *path;
@@ -230,6 +243,10 @@ int session_has_probes(struct session *s, const char *who)
 		log_error("%s: %s: Permission denied: whether it has an allocator cannot be seen: run with "
 			  "sudo, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", who, path);
 		return STATUS_PRIVILEGE;
+	}
+	if (!attacher_n_objects(s->attacher) && have_ended(collector_profile(s->collector))) {
+		log_error("%s: ended before it could be probed", who);
+		return STATUS_NO_TARGET;
 	}
 	if (s->o->planes & (PLANE_RSS | PLANE_VM)) {
 		log_warn("%s: no allocator found in %u objects (a program in Go has its own): watched are its mappings and the "
