@@ -55,7 +55,7 @@ def direct_buffers(t):
             time.sleep(0.05)
         program.perf_map()
         enough = program.tell("count")["kept"] + 1000
-        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough)
+        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough, "--sample", "off")
     kept = [s["kept"] for s in said]
     frames = {f["id"]: f for f in snapshot["frame"]}
     top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
