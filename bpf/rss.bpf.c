@@ -34,10 +34,12 @@ RSS_PROGRAM(_fp, WALK_KERNEL)
 #define RSS_FAULT(name, tracepoint)                                            \
 	SEC("?tp_btf/" tracepoint) int name(__u64 *ctx)                        \
 	{                                                                      \
-		if (!rss_armed)                                                \
+		struct task_struct *task = bpf_get_current_task_btf();         \
+									       \
+		if (!rss_armed || (__s64)ctx[0] < 0 || rss_is_stranger((__u64 *)&task->mm)) \
 			return 0;                                              \
 		guard_enter();                                                 \
-		rss_note_fault(bpf_get_current_task_btf(), ctx[0]);            \
+		rss_note_fault(task, ctx[0]);                                  \
 		guard_exit();                                                  \
 		return 0;                                                      \
 	}

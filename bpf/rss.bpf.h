@@ -150,18 +150,19 @@ static __always_inline __u64 rss_stranger_mark(__u64 mm)
 	return mm ^ (__u64)(target_epoch + next_gen) << 32;
 }
 
-/* The first argument once more, as a number: "pointer arithmetic with >>= operator prohibited" on the pointer. */
-static __always_inline __u64 rss_mm_number(__u64 *ctx)
+/* A pointer once more, as a number: "pointer arithmetic with >>= operator prohibited" on the pointer. */
+static __always_inline __u64 rss_mm_number(__u64 *at)
 {
 	__u64 mm = 0;
 
-	bpf_probe_read_kernel(&mm, sizeof(mm), ctx);
+	bpf_probe_read_kernel(&mm, sizeof(mm), at);
 	return mm;
 }
 
-static __always_inline bool rss_is_stranger(__u64 *ctx)
+/* at: where the address space's number is, in an event's arguments or a task. */
+static __always_inline bool rss_is_stranger(__u64 *at)
 {
-	__u64 mm = rss_mm_number(ctx);
+	__u64 mm = rss_mm_number(at);
 
 	return *rss_stranger(mm) == rss_stranger_mark(mm);
 }
@@ -252,13 +253,8 @@ static __always_inline __u64 rss_fault_page(struct mp_thread *th, struct pt_regs
 
 static __always_inline void rss_note_fault(struct task_struct *task, __u64 addr)
 {
-	struct mp_thread *th;
-	__u64 mm = 0;
+	struct mp_thread *th = thread_find();
 
-	bpf_probe_read_kernel(&mm, sizeof(mm), &task->mm);
-	if (!mm || *rss_stranger(mm) == rss_stranger_mark(mm) || (__s64)addr < 0)
-		return;
-	th = thread_find();
 	if (!th)
 		return;
 	th->fault_page = addr & ~(RSS_PAGE - 1);

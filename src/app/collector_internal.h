@@ -122,9 +122,9 @@ bool snapshot_is_filtered(const struct options *o);
 bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
-/* survival_heap.c: of blocks sorted by address, those of the process that the heap shows to have ended */
+/* survival_heap.c: marks those blocks that the heap of their process shows to have ended */
 struct overlap_block;
-void survival_look_at_heap(struct collector *c, const struct profile_proc *p, struct overlap_block *v, size_t n);
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
 void survival_sweep(struct collector *c);
 /* evidence.c: of this moment, from the kernel's tables; 0 or -errno */

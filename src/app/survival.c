@@ -217,7 +217,6 @@ int survival_correct(struct collector *c)
 	const struct checkpoint *at = collector_early(c);
 	struct block_list l = { .c = c };
 	struct stack_tale *tales;
-	size_t i;
 	int err;
 
 	if (p->watch.rung >= RUNG_BRIEF)
@@ -225,8 +224,8 @@ int survival_correct(struct collector *c)
 	if (!c->brief_weight)
 		return 0;
 	err = read_blocks(&l);
-	for (i = 0; !err && i < p->n_procs; i++)
-		survival_look_at_heap(c, &p->procs[i], l.v, l.n);
+	if (!err)
+		survival_look_at_heap(c, l.v, l.n);
 	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));
 	if (!err) {
 		read_tales(tales, p->n_stacks, &l, at->window_ns / NS_PER_MS);

@@ -65,22 +65,47 @@ static void mark_ended(struct overlap_block *v, struct glibc_block *of, size_t n
 		v[of[i].at].has_ended |= of[i].has_ended;
 }
 
-void survival_look_at_heap(struct collector *c, const struct profile_proc *p, struct overlap_block *v, size_t n)
+static void look_at_process(struct collector *c, const struct profile_proc *p, struct overlap_block *v,
+			    struct glibc_block *of, size_t n_of)
 {
-	struct glibc_block *of;
 	struct proc_maps maps = { 0 };
 	struct proc_memory m;
-	size_t i, n_of = 0;
 
 	if (p->state != PROC_RUNNING || proc_memory_open(&m, c->proc_root, p->tgid))
 		return;
-	of = xcalloc(n + 1, sizeof(*of));
-	for (i = 0; i < n; i++)
-		if (v[i].gen == p->gen && !v[i].has_ended)
-			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
-	if (n_of && !proc_maps_read(&maps, c->proc_root, p->tgid))
+	if (!proc_maps_read(&maps, c->proc_root, p->tgid))
 		mark_ended(v, of, n_of, &maps, &m);
 	proc_maps_release(&maps);
 	proc_memory_close(&m);
+}
+
+static int by_process(const void *a, const void *b, void *ctx)
+{
+	const struct glibc_block *x = a, *y = b;
+	const struct overlap_block *v = ctx;
+
+	if (v[x->at].gen != v[y->at].gen)
+		return v[x->at].gen < v[y->at].gen ? -1 : 1;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n)
+{
+	struct glibc_block *of = xcalloc(n + 1, sizeof(*of));
+	size_t i, end, n_of = 0;
+
+	for (i = 0; i < n; i++)
+		if (!v[i].has_ended)
+			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
+	qsort_r(of, n_of, sizeof(*of), by_process, v);
+	for (i = 0; i < n_of; i = end) {
+		uint32_t gen = v[of[i].at].gen;
+		const uint64_t *proc = table_get(&c->profile.proc_ids, gen);
+
+		for (end = i; end < n_of && v[of[end].at].gen == gen; end++)
+			;
+		if (proc)
+			look_at_process(c, &c->profile.procs[*proc], v, of + i, end - i);
+	}
 	free(of);
 }
