@@ -113,7 +113,7 @@ def check(t, name, make, seconds, site, paced=False):
     """
     all_seconds, again = Seconds(), True
     while again:
-        slices, report = watch(make, 60 if LONG else seconds, 0 if paced else 0.9)
+        slices, report = watch(make, 60 if LONG else seconds, 0 if paced else 3 * 0.45)
         one = Seconds()
         one.add(slices, paced)
         all_seconds.add(slices, paced)
