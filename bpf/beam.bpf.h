@@ -134,7 +134,7 @@ static __always_inline void beam_read(struct mp_scratch *s)
 	if (!scheduler ||
 	    bpf_probe_read_user(&process, 8, (void *)(scheduler + r->w[MP_BEAM_CURRENT])) || !process)
 		return;
-	if (s->jit_fp && beam_is_code(r, s->jit_pc & ~3ULL))
+	if (beam_is_code(r, s->jit_pc & ~3ULL))
 		rt_put(s, s->jit_pc, MP_BEAM_PC);
 	beam_process(s, r, process);
 }

@@ -170,7 +170,7 @@ struct mp_scratch {
 	__u64 window[UW_WINDOW / 8];
 	struct mp_ev_runtime rt;
 	__u64 label;	      /* what the block is for (MP_SHAPE_LABEL); 0: not told */
-	__u64 jit_fp, jit_pc; /* of the innermost frame without unwind information; 0: there was none */
+	__u64 jit_fp, jit_pc; /* of the innermost frame without unwind information; 0: there was none, or no frame pointer */
 };
 
 struct {

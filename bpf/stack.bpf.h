@@ -167,6 +167,9 @@ static __always_inline __u64 stack_capture_user(void *ctx, __u32 gen)
 		return 0;
 	s->ev.gen = gen;
 	s->ev.left_out = 0;
+	s->label = 0;
+	s->jit_fp = 0;
+	s->jit_pc = 0;
 	n = bpf_get_stack(ctx, s->ev.ips, sizeof(s->ev.ips), BPF_F_USER_STACK);
 	s->ev.end = n < 0 ? MP_END_UNREADABLE : MP_END_FRAME_POINTER;
 	s->ev.n_frames = n < 0 ? 0 : n >> 3;
@@ -190,6 +193,7 @@ static __always_inline __u64 stack_capture(void *ctx, struct call *c, __u32 gen,
 		return stack_intern(s, 0, uw_finish_hash());
 	}
 	s->jit_fp = 0;
+	s->jit_pc = 0;
 	if (walker == WALK_KERNEL)
 		capture_kernel(ctx, c, s, &first);
 	else

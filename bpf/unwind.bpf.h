@@ -317,7 +317,7 @@ static __always_inline int uw_step(struct mp_scratch *s, struct uw_regs *u)
 		r = uw_step_special(rule & 0x3fffff);
 		*u = s->regs;
 	} else {
-		if (!s->jit_fp) {
+		if (!s->jit_pc) {
 			s->jit_fp = u->fp;
 			s->jit_pc = u->pc;
 		}
@@ -384,6 +384,12 @@ static __always_inline void uw_walk(struct mp_scratch *s)
 			break;
 	}
 	s->ev.end = end ? end - 1 : MP_END_DEPTH;
+	/*
+	 * Nor is there a rule while a mapping is not known yet (the first stack through a memory file of code, as the BEAM has),
+	 * or was being changed: a reader knows by the address whether this is code of its own.
+	 */
+	if (end && !s->jit_pc)
+		s->jit_pc = s->regs.pc;
 }
 
 /*
@@ -400,6 +406,7 @@ static __always_inline void capture_tables(struct call *c, struct mp_scratch *s,
 		.salt = mp_mix((__u64)gen << 32 | uw_epoch),
 	};
 	s->jit_fp = 0;
+	s->jit_pc = 0;
 	uw_store(s, &s->regs);
 	if (uw_entry_frame(c, s, &s->regs)) {
 		s->ev.end = MP_END_UNREADABLE;
@@ -428,6 +435,7 @@ static __always_inline void capture_tables_at(const struct call *c, struct mp_sc
 		.exact = 1,
 	};
 	s->jit_fp = 0;
+	s->jit_pc = 0;
 	uw_walk(s);
 }
 
