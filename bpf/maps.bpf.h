@@ -137,6 +137,9 @@ struct mp_thread {
 	__u64 rss_waiting[MP_RSS_MEMBERS]; /* pages without a stack yet (rss_draw) */
 	__u64 capped_bytes;
 	__u64 fault_page, fault_ip; /* the page fault that it is in, or was; 0: none that is of use (rss_fault) */
+	__u64 bump_bytes; /* of a runtime's own heap, without a sample yet (bump.bpf.c) */
+	__u64 bump_ns;	  /* when the last sample was */
+	__u64 bump_step;  /* bytes to the next one */
 };
 
 enum mp_old { OLD_NONE = 0, OLD_IN_LEDGER = 1, OLD_BEFORE_ATTACH = 2 };

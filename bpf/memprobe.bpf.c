@@ -24,6 +24,7 @@
 #include "rss.bpf.h"
 
 #include "heap.bpf.c"
+#include "bump.bpf.c"
 #include "task.bpf.c"
 #include "trial.bpf.c"
 #include "fault.bpf.c"

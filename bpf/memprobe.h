@@ -32,6 +32,7 @@ enum mp_op {
 	MP_OP_REALLOC = 2, /* arg[ptr] becomes a block of arg[size] * arg[count] bytes */
 	MP_OP_FREE = 3,	   /* arg[ptr] ends; entry probe only */
 	MP_OP_HEAP_END = 4, /* blocks end that the call does not name: a loss; entry probe only */
+	MP_OP_BUMP = 5, /* a runtime has handed out arg[size] bytes of its own heap by moving a pointer; entry probe only */
 };
 
 #define MP_ARG_NONE 0xff /* no such argument (count: 1) */
@@ -245,6 +246,22 @@ struct mp_young {
 	__u32 burst;	     /* gate_epoch; of another burst: over, all is as mp_stack says */
 	__u32 pad;
 };
+
+/*
+ * bumps: HASH, key as in stacks. Bytes of a runtime's own heap (MP_OP_BUMP), put down to the stack at which the runtime took
+ * up its next piece: a sample. All counters only grow.
+ */
+struct mp_bump {
+	__u64 bytes;   /* exact, over all stacks */
+	__u64 draws;   /* samples that they come from */
+	__u64 squares; /* sum of the samples' bytes squared, in units of MP_VAR_UNIT bytes squared */
+	__u32 gen;
+	__u32 pad;
+};
+
+/* Bytes of a thread from one sample to the next, at least: a page of V8's heap is 256 KiB. More where samples come fast. */
+#define MP_BUMP_STEP (128u << 10)
+#define MP_BUMP_MOST (16u << 20)
 
 /* ---- resident memory (rss.bpf.c); in pages ---- */
 
@@ -523,6 +540,7 @@ MP_STATIC_ASSERT(sizeof(struct mp_block_key) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_block) == 24, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_stack) == 72, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_shape) == 8, "ABI");
+MP_STATIC_ASSERT(sizeof(struct mp_bump) == 32, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_stack) == 56, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_place) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_totals) == 128, "ABI");

@@ -88,6 +88,12 @@
 		.op = MP_OP_HEAP_END, .size = NONE, .count = NONE, .ptr = 0 \
 	}
 
+/* V8: (counter, bytes handed out of its own heap since the last call) */
+#define BUMP                                                             \
+	{                                                                \
+		.op = MP_OP_BUMP, .size = 1, .count = NONE, .ptr = NONE \
+	}
+
 static const struct alloc_function functions[] = {
 	{ "malloc", "malloc", 0, NEW(0) },
 	{ "calloc", "malloc", 0, CALLOC },
@@ -269,6 +275,9 @@ static const struct alloc_function functions[] = {
 	{ "mi_heap_destroy", "mimalloc", 0, HEAP_END },
 
 	/* Erlang's runtime system, which takes memory for all of its types here and never calls malloc for them */
+	/* V8 9.1 to 13: src/heap/allocation-observer.cc */
+	{ "_ZN2v88internal17AllocationCounter26AdvanceAllocationObserversEm", "v8", 0, BUMP },
+
 	{ "erts_alcu_alloc_thr_pref", "erts", 0, ERTS_ALLOC },
 	{ "erts_alcu_alloc_thr_spec", "erts", 0, ERTS_ALLOC },
 	{ "erts_alcu_alloc_ts", "erts", 0, ERTS_ALLOC },

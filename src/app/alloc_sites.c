@@ -222,7 +222,7 @@ static void place_probe(const struct scan *s, const struct entry *e, struct prob
 			struct alloc_site_info *info)
 {
 	const struct mp_shape *shape = &function_of(e->row)->shape;
-	bool entry_only = shape->op == MP_OP_FREE || shape->op == MP_OP_HEAP_END;
+	bool is_bump = shape->op == MP_OP_BUMP, entry_only = shape->op == MP_OP_FREE || shape->op == MP_OP_HEAP_END || is_bump;
 	struct probe_point *pp = &info->point;
 	uint64_t cookie;
 
@@ -237,6 +237,7 @@ static void place_probe(const struct scan *s, const struct entry *e, struct prob
 		.offset = e->offset + pp->offset,
 		.cookie = MP_COOKIE_WITH_MOVED(cookie, pp->moved),
 		.entry_only = entry_only,
+		.is_bump = is_bump,
 		.is_hot = alloc_is_hot(e->name),
 	};
 	elf_file_read(s->f, site->offset, info->first_bytes, sizeof(info->first_bytes));

@@ -134,6 +134,27 @@ static int read_stacks(struct collector *c)
 	return err;
 }
 
+/* What a runtime's own heap handed out. */
+static void take_bump(void *ctx, uint64_t hash, const struct mp_bump *b)
+{
+	struct collector *c = ctx;
+	uint32_t at = profile_find_stack(&c->profile, hash);
+	struct profile_stack *s = &c->profile.stacks[at == UINT32_MAX ? unsent_of(c, b->gen) : at];
+
+	s->bump_bytes += b->bytes;
+	s->bump_draws += b->draws;
+	s->bump_var += b->squares;
+}
+
+static int read_bumps(struct collector *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->profile.n_stacks; i++)
+		c->profile.stacks[i].bump_bytes = c->profile.stacks[i].bump_draws = c->profile.stacks[i].bump_var = 0;
+	return kern_read_bumps(c->kern, take_bump, c);
+}
+
 /* Blocks of the current burst stand for themselves alone: the others of their kind count as ended. */
 static void take_young(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks)
 {
@@ -331,6 +352,8 @@ int collector_snapshot(struct collector *c, bool final)
 	vm_plane_correct(c);
 	if (!err)
 		err = resident_fill(c);
+	if (!err)
+		err = read_bumps(c);
 	if (!err)
 		err = fill_losses(c);
 	if (!err)

@@ -92,6 +92,27 @@ int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx)
 	return drain_map(k->skel->maps.stacks, one_stack, &c);
 }
 
+struct bump_call {
+	kern_bump_fn fn;
+	void *ctx;
+};
+
+static void one_bump(void *ctx, const void *key, const void *value)
+{
+	struct bump_call *c = ctx;
+	uint64_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	c->fn(c->ctx, hash, value);
+}
+
+int kern_read_bumps(struct kern *k, kern_bump_fn fn, void *ctx)
+{
+	struct bump_call c = { fn, ctx };
+
+	return drain_map(k->skel->maps.bumps, one_bump, &c);
+}
+
 struct young_call {
 	kern_young_fn fn;
 	void *ctx;

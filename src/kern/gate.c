@@ -205,11 +205,13 @@ void kern_pause(struct kern *k)
 	finish_closing(k); /* its thread stands still, too */
 	rss_pause(k);
 	__atomic_store_n(&k->skel->bss->vm_on, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->skel->bss->bumps_on, 0, __ATOMIC_SEQ_CST);
 }
 
 void kern_resume(struct kern *k)
 {
 	kern_vm_begin(k);
+	__atomic_store_n(&k->skel->bss->bumps_on, k->skel->bss->start_ns != 0, __ATOMIC_SEQ_CST);
 	rss_resume(k);
 	if (k->before_pause.gate_shut && k->before_pause.frees_shut)
 		return;

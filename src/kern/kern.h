@@ -94,6 +94,7 @@ struct probe_site {
 	uint64_t offset; /* in the file */
 	uint64_t cookie; /* MP_COOKIE */
 	bool entry_only;
+	bool is_bump;	 /* MP_OP_BUMP: in place whatever the gate does */
 	bool is_hot; /* called most: attached last and taken away first */
 };
 
@@ -247,6 +248,7 @@ void kern_resend_stack(struct kern *k, uint64_t hash);
 typedef void (*kern_stack_fn)(void *ctx, uint64_t hash, const struct mp_stack *s);
 /* bytes, blocks: of the current burst, still in the figures by their weight */
 typedef void (*kern_young_fn)(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks);
+typedef void (*kern_bump_fn)(void *ctx, uint64_t hash, const struct mp_bump *b);
 typedef void (*kern_block_fn)(void *ctx, const struct mp_block_key *key, const struct mp_block *b);
 typedef void (*kern_proc_fn)(void *ctx, uint32_t gen, const struct mp_proc_totals *t);
 
@@ -260,6 +262,7 @@ typedef void (*kern_old_fn)(void *ctx, const struct mp_old_key *key, const struc
 /* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
 int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx);
 int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx);
+int kern_read_bumps(struct kern *k, kern_bump_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
 int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);

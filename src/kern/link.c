@@ -199,9 +199,24 @@ static size_t pick(struct probe_site *out, const struct probe_site *sites, size_
 	size_t i, picked = 0;
 
 	for (i = 0; i < n; i++)
-		if (sites[i].entry_only == entry_only && sites[i].is_hot == hot)
+		if (sites[i].entry_only == entry_only && sites[i].is_hot == hot && !sites[i].is_bump)
 			out[picked++] = sites[i];
 	return picked;
+}
+
+/* What a runtime's own heap hands out: apart from the gate. */
+static int attach_bumps(struct kern *k, const struct attach_to *to, const struct probe_site *sites, size_t n)
+{
+	struct bpf_program *prog = k->tables ? k->skel->progs.heap_bump : k->skel->progs.heap_bump_fp;
+	struct attach_to always = *to;
+	size_t i;
+	int err = 0;
+
+	always.gated = false;
+	for (i = 0; i < n && !err && k->verify == KERN_COUNT; i++)
+		if (sites[i].is_bump)
+			err = attach_set(k, prog, MP_TRACE_UPROBE_MULTI, 0, &always, &sites[i], 1);
+	return err;
 }
 
 int kern_attach(struct kern *k, const char *path, int file_fd, const struct probe_site *sites, size_t n, pid_t pid,
@@ -212,6 +227,7 @@ int kern_attach(struct kern *k, const char *path, int file_fd, const struct prob
 	size_t picked;
 	int err = 0, hot;
 
+	err = attach_bumps(k, &to, sites, n);
 	for (hot = 0; hot < 2 && !err; hot++) {
 		picked = pick(some, sites, n, true, hot);
 		err = attach_entry_only(k, &to, some, picked);

@@ -63,6 +63,7 @@ static void size_maps(struct memprobe_bpf *skel, uint64_t max_memory)
 	bpf_map__set_max_entries(skel->maps.blocks, n_blocks);
 	bpf_map__set_max_entries(skel->maps.stacks, n_stacks);
 	bpf_map__set_max_entries(skel->maps.young, n_stacks / 4);
+	bpf_map__set_max_entries(skel->maps.bumps, n_stacks / 4);
 	bpf_map__set_max_entries(skel->maps.rss_stacks, n_stacks / 2);
 	bpf_map__set_max_entries(skel->maps.rss_places, floor_pow2(max_memory / 16 / PLACE_COST_BYTES, 1024, 1u << 18));
 	bpf_map__set_max_entries(skel->maps.events, ring);
@@ -80,6 +81,8 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_entry, !session && k->tables);
 	bpf_program__set_autoload(s->progs.heap_entry_fp, !session && !k->tables);
 	bpf_program__set_autoload(s->progs.heap_return, !session);
+	bpf_program__set_autoload(s->progs.heap_bump, k->tables);
+	bpf_program__set_autoload(s->progs.heap_bump_fp, !k->tables);
 	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.oom_mark, k->verify == KERN_COUNT);
@@ -95,6 +98,8 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.heap_return, multi);
 	bpf_program__set_expected_attach_type(s->progs.stack_verify, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
+	bpf_program__set_expected_attach_type(s->progs.heap_bump, multi);
+	bpf_program__set_expected_attach_type(s->progs.heap_bump_fp, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
 	bpf_program__set_expected_attach_type(s->progs.exit_begins, multi);
@@ -379,6 +384,7 @@ void kern_arm(struct kern *k)
 		k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 		rss_arm(k);
 	}
+	__atomic_store_n(&k->skel->bss->bumps_on, 1, __ATOMIC_SEQ_CST);
 	if (!k->gate_shut) /* else its opening does */
 		__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 }

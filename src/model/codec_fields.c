@@ -109,11 +109,13 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(peak_bytes, FIELD_BYTES),      FIGURE(peak_blocks, FIELD_BYTES),
 	FIGURE(given_back_bytes, FIELD_BYTES), FIGURE(resident_bytes, FIELD_BYTES),
 	FIGURE(toucher, FIELD_NUMBER),	      FIGURE(toucher_bytes, FIELD_BYTES),
+	FIGURE(bump_bytes, FIELD_BYTES),      FIGURE(bump_draws, FIELD_BYTES),
+	FIGURE(bump_var, FIELD_NUMBER),
 };
 
 const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 224); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 248); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 
@@ -372,6 +374,9 @@ struct codec_figure codec_figure_of(const struct profile_stack *s)
 		.resident_bytes = s->resident_bytes,
 		.toucher = s->toucher,
 		.toucher_bytes = s->toucher_bytes,
+		.bump_bytes = s->bump_bytes,
+		.bump_draws = s->bump_draws,
+		.bump_var = s->bump_var,
 	};
 }
 
@@ -396,6 +401,9 @@ void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
 	s->resident_bytes = f->resident_bytes;
 	s->toucher = f->toucher;
 	s->toucher_bytes = f->toucher_bytes;
+	s->bump_bytes = f->bump_bytes;
+	s->bump_draws = f->bump_draws;
+	s->bump_var = f->bump_var;
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

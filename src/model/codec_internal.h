@@ -81,6 +81,7 @@ struct codec_figure {
 	uint64_t reserved_bytes;
 	uint64_t peak_bytes, peak_blocks;
 	uint64_t given_back_bytes, resident_bytes, toucher, toucher_bytes;
+	uint64_t bump_bytes, bump_draws, bump_var;
 };
 
 struct codec_figure codec_figure_of(const struct profile_stack *s);

@@ -95,6 +95,8 @@ struct profile_stack {
 	/* of its live blocks: on pages that are resident or swapped out, when that was looked at (as untouched_bytes) */
 	uint64_t resident_bytes;
 	uint64_t toucher, toucher_bytes; /* id of the stack that touched most of those first (may be this one), and how much; 0: not known */
+	/* of a runtime's own heap (V8's), allocated at about this stack, alive or not; samples that it comes from; variance as alloc_var */
+	uint64_t bump_bytes, bump_draws, bump_var;
 };
 
 /* The innermost frame of a stack of STACK_VM. */

@@ -14,6 +14,7 @@
  * 100 000 stacks would be 200 MB, their numbers are 30. Fields of no value are left out, but never
  * a figure that is 0. A later version may add fields and types of lines; "v" counts changes of meaning. Pure.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,7 @@ static void add_figures(struct buf *out, const struct ordered_stack *s)
 	json_add_uint(out, "alloc_blocks", s->t.alloc_blocks);
 }
 
-/* Nothing where the rss plane saw nothing, and no peak was looked for. */
+/* Nothing where the rss plane saw nothing, no peak was looked for, and no runtime tells of its heap. */
 static void add_touched(struct buf *out, const struct ordered_stack *s)
 {
 	if (s->touched_bytes)
@@ -64,6 +65,10 @@ static void add_touched(struct buf *out, const struct ordered_stack *s)
 		json_add_uint(out, "resident_bytes", s->resident_bytes);
 	if (s->peak_bytes)
 		json_add_uint(out, "peak_bytes", s->peak_bytes);
+	if (s->bump_bytes) {
+		json_add_uint(out, "runtime_alloc_bytes", s->bump_bytes);
+		json_add_uint(out, "runtime_alloc_bytes_sd", (uint64_t)(sqrt((double)s->bump_var * MP_VAR_UNIT) + 0.5));
+	}
 }
 
 /* Who touched the memory of its live blocks first: most of it, and how much. */

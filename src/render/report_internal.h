@@ -115,6 +115,9 @@ void report_add_deaths(struct buf *out, const struct profile *p);
 /* report_holders.c: Erlang processes and the binaries that they hold */
 void report_holders(struct buf *out, const struct report *r);
 
+/* report_bumps.c: who allocates in a runtime's own heap */
+void report_bumps(struct buf *out, const struct report *r);
+
 /* report_libraries.c: what the libraries hold that a command has loaded */
 void report_libraries(struct buf *out, const struct report *r);
 

@@ -171,6 +171,8 @@ void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
 	sum->reserved_bytes += s->reserved_bytes;
 	sum->given_back_bytes += s->given_back_bytes;
 	sum->resident_bytes += s->resident_bytes;
+	sum->bump_bytes += s->bump_bytes;
+	sum->bump_var += s->bump_var;
 	if (s->toucher_bytes > sum->toucher_bytes) {
 		sum->toucher = s->toucher;
 		sum->toucher_bytes = s->toucher_bytes;
@@ -191,7 +193,8 @@ static struct ordered_stack alone(const struct profile_stack *s)
 {
 	return (struct ordered_stack){ s, s->id, s->live_bytes, s->live_blocks, s->t, s->touched_bytes,
 				       s->touched_file_bytes, s->untouched_bytes, s->reserved_bytes, s->peak_bytes,
-				       s->given_back_bytes, s->resident_bytes, s->toucher, s->toucher_bytes };
+				       s->given_back_bytes, s->resident_bytes, s->toucher, s->toucher_bytes,
+				       s->bump_bytes, s->bump_var };
 }
 
 void stack_order_sum(struct stack_order *order, const struct profile *p, const struct render_opts *o)
@@ -220,7 +223,8 @@ static void collect(struct stack_order *order, const struct profile *p, uint64_t
 		const struct profile_stack *s = &p->stacks[i];
 
 		if ((s->live_bytes >= min_bytes && has_figures(s)) ||
-		    (touched_too && s->touched_bytes >= min_bytes && has_touched(s)))
+		    (touched_too && s->touched_bytes >= min_bytes && has_touched(s)) ||
+		    (touched_too && s->bump_bytes >= min_bytes && s->bump_bytes))
 			order->v[order->n++] = alone(s);
 	}
 }

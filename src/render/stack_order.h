@@ -20,6 +20,7 @@ struct ordered_stack {
 	struct profile_totals t;
 	uint64_t touched_bytes, touched_file_bytes, untouched_bytes, reserved_bytes, peak_bytes;
 	uint64_t given_back_bytes, resident_bytes, toucher, toucher_bytes; /* the toucher of most of one of them */
+	uint64_t bump_bytes, bump_var;
 };
 
 struct stack_order {
@@ -32,7 +33,7 @@ struct stack_order {
 };
 
 void stack_order_make(struct stack_order *order, const struct profile *p, const struct render_opts *o);
-/* Stacks too that have first touches only. */
+/* Stacks too that have first touches, or a runtime's own allocations, only. */
 void stack_order_make_all(struct stack_order *order, const struct profile *p, const struct render_opts *o);
 /*
  * For folded, which has names only: stacks are one, and stand in order, by their processes' and frames' names as

@@ -114,5 +114,39 @@ def full_collections(t):
     t.equal("full_collections__are_counted_as_perf_hooks_counts_them", counted, [seen])
 
 
+OBJECT = 11 * 8 # of objects.js: map, properties, elements, 8 fields
+
+
+@test
+def plain_objects(t):
+    with Program(node(), os.path.join(TARGETS, "objects.js"), "20") as program:
+        enough = program.tell("count")["kept"] + 2000000 # in 600 pages of V8's, of which each is a sample
+        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough)
+    frames = {f["id"]: f for f in snapshot["frame"]}
+    found = {}
+    for s in snapshot["stack"]:
+        name = next((frames[n]["name"] for n in reversed(s["frames"]) if frames[n].get("file") == os.path.join(TARGETS, "objects.js")), "")
+        bytes_, variance, lines = found.get(name, (0, 0, set()))
+        inner = next((frames[n].get("line") for n in reversed(s["frames"]) if frames[n]["name"] == name), 0)
+        if s.get("runtime_alloc_bytes"):
+            found[name] = (bytes_ + s["runtime_alloc_bytes"], variance + s["runtime_alloc_bytes_sd"] ** 2, lines | {inner})
+    told, variance, lines = found.get("growTable", (0, 0, set()))
+    drawn, drawn_variance, _ = found.get("drawPage", (0, 0, set()))
+    every = sum(f[0] for f in found.values())
+    sd, share = variance ** 0.5, told / max(told + drawn, 1)
+    share_sd = (variance * (1 - share) ** 2 + drawn_variance * share ** 2) ** 0.5 / max(told + drawn, 1)
+    kept = [s["kept"] * OBJECT for s in said]
+    t.equal("the_function_that_allocates_most__is_first", max(found, key=lambda name: found[name][0], default=None), "growTable")
+    t.true("its_line__is_in_it", lines and lines <= set(range(line_with("objects.js", "function growTable"),
+                                                               line_with("objects.js", "function drawPage"))), lines)
+    t.between("its_bytes__are_those_that_the_program_counts_within_4_stated_errors", told, kept[2] - kept[1] - 4 * sd,
+              kept[3] - kept[0] + 4 * sd)
+    t.true("the_stated_error__is_below_a_tenth", 0 < sd < 0.1 * told, (sd, told))
+    t.true("three_of_four_objects_are_its_own__within_4_stated_errors", abs(share - 0.75) < 4 * share_sd < 0.25, (share, share_sd))
+    t.between("all_bytes_of_V8's_heap__are_counted", every, (kept[2] - kept[1]) * 4 / 3 - 2 ** 19, (kept[3] - kept[0]) * 4 / 3 * 1.1 + 2 ** 19)
+    first = re.search(r"ALLOCATED IN V8'S OWN HEAP.*\n(.*)\n(.*)\n", text)
+    t.true("the_report__has_both_functions_in_this_order", first and "growTable" in first.group(1) and "drawPage" in first.group(2), text)
+
+
 if __name__ == "__main__":
     main()

@@ -262,6 +262,9 @@ static void add_rich_planes(struct profile *p)
 	s->untouched_bytes = 100;
 	s->peak_bytes = 900;
 	s->peak_blocks = 3;
+	s->bump_bytes = 3 << 20;
+	s->bump_draws = 12;
+	s->bump_var = 3ull << 30;
 	p->peak = (struct profile_peak){ .time_ns = 7500 * NS_PER_MS, .live_bytes = 900, .live_blocks = 3 };
 	s = &p->stacks[profile_find_stack(p, 50)];
 	s->plane = STACK_VM;
