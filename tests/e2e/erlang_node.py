@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-A node of Erlang that runs targets/feed.erl, for the tests of BEAM. Compiled by erlc where it is; skipped where there is none.
+A node of Erlang that runs targets/feed.erl, for the tests of BEAM. Compiled by erlc where it is; skipped where there is none,
+and, for what needs names, where its release is another than those whose layout memprobe knows.
 """
 import os
+import re
 import shutil
 import subprocess
 
-from harness import HERE, TARGETS, Skip, Target
+from harness import HERE, TARGETS, Failure, Skip, Target
 
 WORKERS, REQUESTS = 40, 400
+KNOWN_ERTS = {13: "OTP 25"}  # src/runtime/beam.c has their layout
+
+
+def known_release(pid):
+    """The release of a node, or Skip: its layout is not one that is known."""
+    erts = re.search(r"/erts-(\d+)", os.readlink(f"/proc/{pid}/exe"))
+    if not erts or int(erts[1]) not in KNOWN_ERTS:
+        raise Skip(f"a release whose layout is not known: {erts and erts[0]}: types only")
+    return KNOWN_ERTS[int(erts[1])]
+
+
+def armed(m, target):
+    """memprobe watches a node, and has found its layout to be as it knows it."""
+    release = known_release(target.pid)
+    m.armed()
+    if not re.search(rf": BEAM {release} \([^)]*\)$", m.stderr, re.M):
+        raise Failure(f"the layout of {release} was refused:\n{m.stderr}")
 
 
 class Node(Target):

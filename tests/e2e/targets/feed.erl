@@ -7,6 +7,8 @@
 %%   ets    a list of 200 numbers goes into a table for each request
 %%   lists  a list of 5000 numbers is kept in the process for each request
 %%   hoard  a binary of 4 MB is kept for each request
+%%   leak   a reply of 50 KB is garbage, and an entry of 4 KB for it stays in a journal
+%%   all    each request is one to all processes at once: binaries, lists and a row of a table, all garbage
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
 %% A fourth argument: milliseconds to wait after each request.
 -module(feed).
@@ -27,7 +29,13 @@ handle(fixed, Kept) ->
 handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
 handle(lists, Kept) -> [lists:seq(1, 5000) | Kept];
 handle(hoard, Kept) -> [binary:copy(<<0:8>>, 4000000) | Kept];
+handle(leak, Kept) -> Entry = journal(byte_size(encode(800, <<>>))), [Entry | Kept];
+handle(all, Kept) ->
+    ets:insert(cache, {self(), byte_size(encode(100, <<>>)), lists:sum(lists:seq(1, 2000)), lists:seq(1, 20)}),
+    Kept;
 handle(mark, Kept) -> Block = one(0), [Block | Kept].
+
+journal(Size) -> Entry = binary:copy(<<0:8>>, 4096 + 0 * Size), true = is_binary(Entry), Entry.
 
 %% not tail calls: each leaves its frame
 one(Sum) -> Block = two(Sum + 1), true = is_binary(Block), Block.
@@ -56,18 +64,29 @@ ask([W | Ws], N, Pause) ->
     timer:sleep(Pause),
     ask(Ws ++ [W], N - 1, Pause).
 
+ask_all(_, 0, _) -> ok;
+ask_all(Ws, N, Pause) ->
+    [W ! {ask, self()} || W <- Ws],
+    [receive done -> ok end || _ <- Ws],
+    timer:sleep(Pause),
+    ask_all(Ws, N - 1, Pause).
+
 value(Name, N) -> io:format("value ~s ~b~n", [Name, N]).
 
-loop(Ws, Requests, Pause, Tell) ->
+loop(Mode, Ws, Requests, Pause) ->
     case io:get_line("") of
+        "go\n" when Mode == "all" ->
+            ask_all(Ws, Requests, Pause),
+            io:format("done~n"),
+            loop(Mode, Ws, Requests, Pause);
         "go\n" ->
             ask(Ws, Requests, Pause),
-            [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws, Tell],
+            [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws, Mode == "lists"],
             value(processes, erlang:memory(processes)),
             value(binary, erlang:memory(binary)),
             value(count, erlang:system_info(process_count)),
             io:format("done~n"),
-            loop(Ws, Requests, Pause, Tell);
+            loop(Mode, Ws, Requests, Pause);
         _ -> halt(0)
     end.
 
@@ -77,4 +96,4 @@ main([Mode, Workers, Requests, Pause]) ->
     Ws = [spawn(?MODULE, worker, [list_to_atom(Mode), []]) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
-    loop(Ws, list_to_integer(Requests), list_to_integer(Pause), Mode == "lists").
+    loop(Mode, Ws, list_to_integer(Requests), list_to_integer(Pause)).

@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+A leak of a node of Erlang at default options: the word for it, and the function, within half a minute of a process that
+is past its start. While it comes of age: how many of the allocations of other nodes have a line of Erlang, busy and idle.
+"""
+import re
+import time
+
+from erlang_node import Node, armed, known_release
+from harness import Memprobe, main, test
+
+ENDLESS = 1000000
+START_S = 61  # a process that is younger at the end of the window may still be filling
+WINDOW_S = 30
+
+
+def report_of(target, seconds, go=True):
+    """Of memprobe at default options."""
+    with Memprobe("-v", "--no-follow", "-d", seconds, "-p", target.pid, "-f", "report", auto=True) as m:
+        armed(m, target)
+        if go:
+            target.say("go")
+        m.wait()
+        return m.stdout
+
+
+def shares(t):
+    """Of allocations with a line of the language, as the report tells."""
+    for name, workers, pause_ms in (("one_busy_process", 1, 0), ("many_busy_processes", 20, 0),
+                                    ("one_idle_process", 1, 100), ("many_idle_processes", 20, 200)):
+        with Node("all", workers, ENDLESS, pause_ms) as target:
+            text = report_of(target, 3)
+        share = re.search(r"^runtime BEAM .*: ([\d.]+) % of the allocations have a line of it", text, re.M)
+        t.between(f"{name}__of_its_allocations_have_a_line_of_the_language", float(share[1]) if share else -1, 99, 100)
+        t.true(f"{name}__its_functions_are_named", re.search(r"^ *\d.* feed:(encode/2|handle/2) feed.erl:\d+$", text, re.M), text)
+
+
+@test
+def a_leak_is_called_one(t):
+    with Node("leak", 10, ENDLESS, 16) as target:
+        born = time.monotonic()
+        known_release(target.pid)
+        target.say("go")
+        shares(t)
+        time.sleep(max(0, born + START_S - WINDOW_S - time.monotonic()))
+        text = report_of(target, WINDOW_S, go=False)
+    t.true("the_verdict__is_leak", re.match(rf"LEAK(, strong evidence)? +beam\.smp \(pid {target.pid}\): heap grows ", text), text)
+    t.true("the_function_that_leaks__is_first", re.match(r".*\n.* at one call site: #1 feed:journal/1\n", text)
+           and re.search(r"^ 1 .* feed:journal/1 feed.erl:\d+$", text, re.M), text)
+    why = text.split("\nwhy ")[-1].split("\n\n")[0].split("\nbut ")[0]
+    t.true("two_kinds_of_evidence__are_told", why.count("+ ") >= 2 and "still do" in why, text)
+
+
+if __name__ == "__main__":
+    main()
