@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/spare.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/units.h"
@@ -33,8 +34,6 @@
 #define TRIED_NS NS_PER_S
 /* What a new process has in its purse: the budget of a CPU for so long. What it uses is not yet known. */
 #define START_SECONDS 0.25
-/* The queue for a CPU is looked at so often, and only where it matters: a file to read per thread. */
-#define QUEUE_NS (200 * NS_PER_MS)
 /* Less own work beside so much cost cannot be told. */
 #define LEAST_WORK_BY_COST 0.01
 /* Typical work of ours in a call beside the traps; for predictions, before it has been measured. */
@@ -49,7 +48,7 @@ struct watched {
 	struct mp_proc_totals last;
 	uint64_t last_cpu_ns;
 	uint64_t start_cpu_ns, start_delay_ns; /* when armed */
-	uint64_t queue_at_ns, queue_ns;	       /* when it was looked at; waited until then */
+	struct spare_look spare;
 	struct ladder_purse purse;
 	struct ladder_load load; /* in the last step, per second */
 	bool is_known; /* last and last_cpu_ns are set */
@@ -77,8 +76,10 @@ struct budget {
 	/* whole machine: all CPUs as if they were one process, with a budget of their own */
 	struct ladder_purse machine;
 	double machine_cpus; /* 0: not the whole machine */
+	struct spare *spare;
 	/* over the run */
 	double work_s, cost_s;
+	double taken_s; /* by others: what the targets could not have had */
 	double cpu_before, delay_before; /* of the targets at arming, per second of their lives */
 	bool has_delay;
 	char text[128];
@@ -117,6 +118,7 @@ struct budget *budget_new(struct kern *k, const struct options *o, struct profil
 	b->rung = o->sample_bytes ? RUNG_SAMPLED : RUNG_EXACT;
 	b->fill = 0.9;
 	b->machine_cpus = options_whole_machine(o) ? (double)sysconf(_SC_NPROCESSORS_ONLN) : 0;
+	b->spare = spare_new(PROC_ROOT);
 	kern_calibrate(k, &b->trap);
 	kern_set_costs(k, b->trap.entry_ns, b->trap.pair_ns - b->trap.entry_ns,
 		       b->trap.stepped_ns - b->trap.entry_ns);
@@ -135,6 +137,7 @@ void budget_free(struct budget *b)
 	if (!b)
 		return;
 	free(b->procs);
+	spare_free(b->spare);
 	table_release(&b->by_gen);
 	free(b);
 }
@@ -180,27 +183,25 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 		.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
 		.work = cpu > spent ? (cpu - spent) / s->dt : 0,
 		.waiting = w->purse.waiting,
+		.taken = w->purse.taken,
 	};
 	s->all.cpu += cpu;
 	s->all.spent += spent;
 	s->all.calls += allocs + frees;
 	s->all.waiting += w->purse.waiting * s->dt;
+	s->all.taken += w->purse.taken * s->dt;
 }
 
 /* One that works little may be one that gets no CPU. */
-static void look_at_queue(struct watched *w, uint64_t now_ns)
+static void look_at_spare(struct budget *b, struct watched *w, uint64_t now_ns, uint64_t cpu_ns)
 {
-	uint64_t ns;
+	double dt, waited, taken;
 
-	if (now_ns - w->queue_at_ns < QUEUE_NS || (w->is_known && w->purse.work >= LADDER_LEAST_WORK) ||
-	    proc_run_delay_read(&ns, PROC_ROOT, w->tgid))
+	if (!spare_look(b->spare, &w->spare, w->tgid, now_ns, cpu_ns, &dt, &waited, &taken))
 		return;
-	if (w->queue_at_ns && ns >= w->queue_ns)
-		ladder_purse_waited(&w->purse, (double)(now_ns - w->queue_at_ns) * 1e-9,
-				    (double)(ns - w->queue_ns) * 1e-9);
-	w->queue_at_ns = now_ns;
-	w->queue_ns = ns;
+	ladder_purse_waited(&w->purse, dt, waited, taken);
 	w->load.waiting = w->purse.waiting;
+	w->load.taken = w->purse.taken;
 }
 
 static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
@@ -214,8 +215,8 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 	cpu_ns = cpu_ns_of(w->tgid);
 	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
 		step_figures(s, w, t, (double)(cpu_ns - w->last_cpu_ns) * 1e-9);
-	if (s->b->n_procs <= MAX_LOOKED_AT)
-		look_at_queue(w, s->now_ns);
+	if (s->b->n_procs <= MAX_LOOKED_AT && (!w->is_known || w->purse.work < LADDER_LEAST_WORK))
+		look_at_spare(s->b, w, s->now_ns, cpu_ns);
 	if (!cpu_ns) /* it has ended: no debt keeps the others waiting */
 		ladder_purse_fill(&w->purse, s->b->max_overhead, s->b->rung);
 	w->last = *t;
@@ -231,6 +232,7 @@ static void measure(struct budget *b, uint64_t now_ns)
 	kern_read_procs(b->kern, step_process, &s);
 	b->work_s += s.all.cpu - s.all.spent;
 	b->cost_s += s.all.spent;
+	b->taken_s += s.all.taken;
 	s.all.dt = s.dt;
 	if (b->first_burst_ns)
 		ladder_share_step(&b->share, !b->is_shut, &s.all);
@@ -278,7 +280,7 @@ static void describe_choice(struct budget *b, const struct ladder_load *l, doubl
 	if (rung_is_gated(b->rung))
 		snprintf(b->text, sizeof(b->text), "; %s calls/s: watched in bursts, within %.3g %% of its CPU", rate,
 			 b->max_overhead * 100);
-	else if (l->work < ladder_counted_work(l->work, l->waiting))
+	else if (l->work < ladder_counted_work(l->work, l->taken))
 		snprintf(b->text, sizeof(b->text), "; %s calls/s, est. %.1f %% of one CPU", rate, cost * 100);
 	else
 		snprintf(b->text, sizeof(b->text), "; %s calls/s%s, est. %.0f %% of its CPU (budget %.0f %%)", rate,
@@ -301,6 +303,7 @@ static void choose_rung(struct budget *b, const struct ladder_costs *c, struct l
 		all->capped_bytes += l->capped_bytes;
 		all->work += l->work;
 		all->waiting += l->waiting;
+		all->taken += l->taken;
 		if (!b->is_auto)
 			continue;
 		r = ladder_choose(l, c, b->max_overhead, &interval);
@@ -404,7 +407,7 @@ void budget_start(struct budget *b, uint64_t now_ns)
 	for (i = 0; i < b->n_procs; i++)
 		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
 	ladder_purse_fill(&b->machine, MACHINE_BUDGET, b->rung);
-	b->work_s = b->cost_s = 0;
+	b->work_s = b->cost_s = b->taken_s = 0;
 }
 
 /* ---- bursts ---- */
@@ -573,6 +576,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	work = b->work_s > b->cost_s * LEAST_WORK_BY_COST ? b->work_s : b->cost_s * LEAST_WORK_BY_COST;
 	w->share = work > 0 ? b->cost_s / work : 0;
 	w->work = now_ns > b->armed_ns ? work / ((double)(now_ns - b->armed_ns) * 1e-9) : 0;
+	w->taken = now_ns > b->armed_ns ? b->taken_s / ((double)(now_ns - b->armed_ns) * 1e-9) : 0;
 	look_after(b, now_ns, w);
 	if (!b->first_burst_ns)
 		return;

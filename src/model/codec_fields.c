@@ -198,6 +198,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(peak.time_ns, FIELD_NUMBER, 0), FACT(peak.live_bytes, FIELD_BYTES, 0), FACT(peak.live_blocks, FIELD_BYTES, 0),
 	FACT(holders.is_there, FIELD_ENUM, 2), FACT(holders.has_first, FIELD_ENUM, 2), FACT(holders.proc, FIELD_NUMBER, 0),
 	FACT(watch.too_much, FIELD_FLOAT, 0),
+	FACT(watch.taken, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -213,7 +214,7 @@ static const struct codec_field step_rows[] = {
 
 const struct codec_table codec_steps = TABLE(struct profile_step, step_rows);
 IS_AS_LISTED(struct profile_step, 32);
-IS_AS_LISTED(struct profile_watch, 112 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
+IS_AS_LISTED(struct profile_watch, 120 + LADDER_MAX_CHANGES * sizeof(struct profile_step));
 
 #define MARK(member, kind) ROW(struct profile_mark, member, kind, 0)
 

@@ -52,9 +52,9 @@ double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, en
 	return drawn * c->exact_s + (l->allocs - drawn) * c->not_drawn_s + l->frees * c->free_s;
 }
 
-double ladder_counted_work(double work, double waiting)
+double ladder_counted_work(double work, double taken)
 {
-	double could = waiting < 1 - work ? 1 - waiting : work; /* with the time that it does not use */
+	double could = taken < 1 - work ? 1 - taken : work; /* with the time that it does not use */
 
 	if (work >= LADDER_LEAST_WORK)
 		return work;
@@ -64,7 +64,7 @@ double ladder_counted_work(double work, double waiting)
 enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,
 			uint32_t *interval_bytes)
 {
-	double allowed = budget * ladder_counted_work(l->work, l->waiting), most = allowed * PREDICTED_SHARE;
+	double allowed = budget * ladder_counted_work(l->work, l->taken), most = allowed * PREDICTED_SHARE;
 	uint32_t interval;
 
 	*interval_bytes = 0;
@@ -86,7 +86,7 @@ static double share_of(enum rung r)
 
 static double rate(const struct ladder_purse *p, double budget, enum rung r)
 {
-	return budget * ladder_counted_work(p->work, p->waiting) * share_of(r);
+	return budget * ladder_counted_work(p->work, p->taken) * share_of(r);
 }
 
 double ladder_purse_size(const struct ladder_purse *p, double budget, enum rung r)
@@ -128,12 +128,14 @@ void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, doubl
 		p->seconds = most;
 }
 
-void ladder_purse_waited(struct ladder_purse *p, double dt, double seconds)
+void ladder_purse_waited(struct ladder_purse *p, double dt, double waited, double taken)
 {
-	double of = p->age < MEAN_SECONDS ? p->age : MEAN_SECONDS;
+	double of = p->age < MEAN_SECONDS ? p->age : MEAN_SECONDS, part = dt < of ? dt / of : 1;
 
-	if (dt > 0)
-		p->waiting += (seconds / dt - p->waiting) * (dt < of ? dt / of : 1);
+	if (dt <= 0)
+		return;
+	p->waiting += (waited / dt - p->waiting) * part;
+	p->taken += (taken / dt - p->taken) * part;
 }
 
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step)
@@ -143,6 +145,7 @@ void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder
 	s->all = s->all * keep + step->cpu - step->spent;
 	s->all_time = s->all_time * keep + step->dt;
 	s->waiting = s->waiting * keep + step->waiting;
+	s->taken = s->taken * keep + step->taken;
 	s->open_time *= keep;
 	s->open *= keep;
 	s->calls *= keep;
@@ -182,7 +185,7 @@ static double open_work(const struct ladder_share *s)
 
 double ladder_share_least_cost(const struct ladder_share *s)
 {
-	double time = s->all_time, work = time > 0 ? ladder_counted_work(s->all / time, s->waiting / time) : 0;
+	double time = s->all_time, work = time > 0 ? ladder_counted_work(s->all / time, s->taken / time) : 0;
 
 	return s->open_time > 0 && work > 0 ? LADDER_LEAST_OPEN * s->spent / s->open_time / work : 0;
 }

@@ -43,17 +43,19 @@ struct ladder_load {
 	double capped_bytes;  /* per second: sum of min(size, MP_SAMPLE_LEAST) */
 	double work;	      /* the process's own CPU time, without the probes */
 	double waiting;	      /* for a CPU, of all threads */
+	double taken;	      /* what it cannot have: that, or what others use of its CPUs */
 };
 
 /*
  * A process that works less than this is treated as one that works so much, as far as it has time to spare: a tenth of
- * next to nothing would pay for no probe at all. One that waits for a CPU has none:
+ * next to nothing would pay for no probe at all. One that shares a CPU with others that leave nothing has none, even
+ * where it sleeps, as its clients may be among them:
  *
- *	work 0.15, waiting 0.05	-> 0.5	(it sleeps 0.8)
- *	work 0.15, waiting 0.85	-> 0.15	(it shares a CPU with others)
+ *	work 0.15, taken 0.05	-> 0.5	(its CPU is idle 0.8)
+ *	work 0.15, taken 0.85	-> 0.15
  */
 #define LADDER_LEAST_WORK 0.5
-double ladder_counted_work(double work, double waiting);
+double ladder_counted_work(double work, double taken);
 
 /* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may, beside the frees. */
 double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,
@@ -72,13 +74,14 @@ struct ladder_purse {
 	double work;	/* running mean of the process's own CPU time per second; below 0 while its clock lags */
 	double cost;	/* the same of the probes' cost */
 	double waiting; /* the same of its time in a queue for a CPU */
+	double taken;	/* the same of what it cannot have */
 	double age;	/* seconds since the first step: until the mean's time has passed, it is a plain mean */
 };
 
 /* A step of dt seconds in which the process used cpu and the probes cost of it spent (seconds). */
 void ladder_purse_step(struct ladder_purse *p, double budget, enum rung r, double dt, double cpu, double spent);
-/* In the last dt seconds it waited so many for a CPU; seldom looked at, so apart. */
-void ladder_purse_waited(struct ladder_purse *p, double dt, double seconds);
+/* In the last dt seconds it waited so many for a CPU, and could not have so many; seldom looked at, so apart. */
+void ladder_purse_waited(struct ladder_purse *p, double dt, double waited, double taken);
 /* Bursts end when so much is left: what probes still cost until they are gone. */
 double ladder_purse_rest(const struct ladder_purse *p, double budget, enum rung r);
 /* Most that it holds. */
@@ -102,6 +105,7 @@ struct ladder_share {
 	double calls, spent; /* in bursts */
 	double all_time, open_time;
 	double waiting; /* for a CPU, at any time */
+	double taken; /* what it could not have, at any time */
 	double busy; /* in bursts: it ran, or waited for a CPU */
 	double burst, last_burst; /* seconds: of this one so far, of the one before */
 };
@@ -110,6 +114,7 @@ struct ladder_share {
 struct ladder_step {
 	double dt, cpu, spent, calls;
 	double waiting; /* for a CPU */
+	double taken; /* what it could not have */
 };
 
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);

@@ -216,6 +216,7 @@ struct profile_watch {
 	size_t n_steps;
 	/* of one target, seconds per second; before: since its start. Negative: not known */
 	double cpu_before, cpu_armed, delay_before, delay_armed;
+	double taken; /* of the targets, per second: CPU time that they could not have, others used it (app/spare.h) */
 };
 
 /* A moment that the user set (SIGUSR2): live heap then. */

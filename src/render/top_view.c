@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "render/report_internal.h"
 #include "render/top_internal.h"
+#include "render/watch_text.h"
 
 /* A small screen has fewer lines around its table. */
 #define TALL 20
@@ -140,7 +141,7 @@ static void add_limit(struct buf *b, const struct top_data *d, bool with_limit)
 /* As the report has it: of its CPU, or of one where it has little work. */
 static void add_cost(struct buf *b, const struct profile_watch *w)
 {
-	double counted = ladder_counted_work(w->work, w->delay_armed > 0 ? w->delay_armed : 0);
+	double counted = watch_counted_work(w);
 	bool is_light = w->work < 0.8 * counted;
 	double share = is_light ? w->share * w->work : w->share;
 

@@ -58,10 +58,16 @@ static void add_percent(struct buf *out, double share)
 	buf_addf(out, "est. %.*f %%", share < 0.095 ? 1 : 0, share * 100);
 }
 
+double watch_counted_work(const struct profile_watch *w)
+{
+	/* older recordings know the queue only */
+	return ladder_counted_work(w->work, w->taken > w->delay_armed ? w->taken : w->delay_armed);
+}
+
 void watch_add_cost(struct buf *out, const struct profile *p)
 {
 	const struct profile_watch *w = &p->watch;
-	double counted = ladder_counted_work(w->work, w->delay_armed > 0 ? w->delay_armed : 0);
+	double counted = watch_counted_work(w);
 	bool is_light = w->work < 0.8 * counted;
 
 	if (w->share <= 0)

@@ -17,6 +17,8 @@
 void watch_add_how(struct buf *out, const struct profile *p);
 /* Nothing where the cost was not measured. */
 void watch_add_cost(struct buf *out, const struct profile *p);
+/* CPU seconds per second that the budget is a share of: ladder_counted_work(). */
+double watch_counted_work(const struct profile_watch *w);
 void watch_add_outside(struct buf *out, const struct profile *p);
 
 #endif

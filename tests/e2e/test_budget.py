@@ -149,7 +149,7 @@ def a_saturated_loop(t):
 
 @test
 def redis_under_load(t):
-    report = check(t, "redis_under_load", needed(redis), 20, "dbAdd")
+    report = check(t, "redis_under_load", needed(lambda: redis(550000 if LONG else 140000)), 20, "dbAdd")
     t.true("what_its_allocator_maps_between_bursts__is_no_mapping_of_its_own", not re.search(r"\[mmap\].*jemalloc", report), report)
 
 

@@ -20,7 +20,7 @@ static const struct ladder_costs costs = { .exact_s = 2.8e-6, .not_drawn_s = 1.0
 
 static struct ladder_load load_of(double pairs, double bytes, double work)
 {
-	return (struct ladder_load){ pairs, pairs, pairs * bytes, work, 0 };
+	return (struct ladder_load){ pairs, pairs, pairs * bytes, work, 0, 0 };
 }
 
 #define assert_near(a, b) assert_true(fabs((a) - (b)) < 1e-9)
@@ -86,11 +86,22 @@ static void a_starved_program__has_no_larger_purse_than_its_work_fills(void **st
 	(void)state;
 	for (i = 0; i < 20; i++) {
 		ladder_purse_step(&p, 0.1, RUNG_BRIEF, 0.25, 0.05, 0);
-		ladder_purse_waited(&p, 0.25, 0.2);
+		ladder_purse_waited(&p, 0.25, 0.2, 0.2);
 	}
 	assert_near(ladder_purse_size(&p, 0.1, RUNG_BRIEF), 0.2 * 0.1 * 0.6 * 0.75);
 	/* and what bursts leave in it is a part of that: 8 ms would be nearly all */
 	assert_near(ladder_purse_rest(&p, 0.1, RUNG_BRIEF), 0.2 * 0.1 * 0.6 * 0.75 * 0.3);
+}
+
+static void a_program_that_sleeps_while_others_use_its_cpu__has_nothing_to_spare(void **state)
+{
+	struct ladder_purse idle = { .work = 0.3, .waiting = 0.4, .taken = 0.4, .age = 1 }, full = idle;
+
+	(void)state;
+	ladder_purse_waited(&full, 1, 0.4, 0.7);
+	assert_near(full.waiting, 0.4);
+	assert_near(ladder_purse_size(&full, 0.1, RUNG_BRIEF), 0.3 * 0.1 * 0.6 * 0.75);
+	assert_near(ladder_purse_size(&idle, 0.1, RUNG_BRIEF), 0.5 * 0.1 * 0.6 * 0.75);
 }
 
 static void the_first_look_at_the_queue__is_taken_whole(void **state)
@@ -99,9 +110,9 @@ static void the_first_look_at_the_queue__is_taken_whole(void **state)
 
 	(void)state;
 	ladder_purse_step(&p, 0.1, RUNG_EXACT, 0.25, 0.05, 0);
-	ladder_purse_waited(&p, 0.25, 0.2);
+	ladder_purse_waited(&p, 0.25, 0.2, 0.2);
 	assert_near(p.waiting, 0.8);
-	ladder_purse_waited(&p, 0, 0.2);
+	ladder_purse_waited(&p, 0, 0.2, 0.2);
 	assert_near(p.waiting, 0.8);
 }
 
@@ -321,14 +332,14 @@ static void a_block_of_a_burst__stands_for_the_work_between_bursts(void **state)
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.009, 3600, 0 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.089, 0.089, 0, 0, 0 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.009, 3600, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.089, 0.089, 0, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 89, 93); /* fading favours what came last */
 	assert_near(ladder_share_slowdown(&s), 10);
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.003, 0.001, 400, 0 }); /* a server: half of it is waiting */
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.090, 0.018, 0, 0, 0 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.003, 0.001, 400, 0, 0 }); /* a server: half of it is waiting */
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.090, 0.018, 0, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 10, 11);
 }
@@ -341,14 +352,14 @@ static void one_that_sleeps_in_bursts_too__keeps_its_pace(void **state)
 	(void)state;
 	/* 200 ms in bursts, of which it sleeps 150; the probes cost 38 ms, and are taken to cost 45 */
 	for (i = 0; i < 50; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 5, 6); /* fading; not 10 */
 	/* one that waits for a CPU instead of sleeping does not */
 	for (i = 0; i < 50; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.14 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.14, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 10, 15);
 }
@@ -360,9 +371,9 @@ static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(voi
 	(void)state;
 	assert_int_equal(ladder_share_weight(&s), 1);
 	assert_near(ladder_share_slowdown(&s), 1);
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.0101, 4000, 0 }); /* 4000 calls take 100 us at least */
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.0101, 4000, 0, 0 }); /* 4000 calls take 100 us at least */
 	assert_int_equal(ladder_share_weight(&s), 1);
-	ladder_share_step(&s, false, &(struct ladder_step){ 0.080, 0.080, 0, 0, 0 });
+	ladder_share_step(&s, false, &(struct ladder_step){ 0.080, 0.080, 0, 0, 0, 0 });
 	assert_in_range(ladder_share_weight(&s), 780, 825); /* 79.9 ms / 100 us */
 	assert_near(ladder_share_slowdown(&s), 102);
 }
@@ -374,7 +385,7 @@ static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **
 
 	(void)state;
 	for (i = 0; i < 10; i++)
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.002, 1000, 0 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.002, 1000, 0, 0 });
 	assert_int_equal(ladder_share_weight(&s), 1);
 }
 
@@ -387,21 +398,21 @@ static void one_percent_of_the_time__costs_a_saturated_program_one_percent(void 
 
 	(void)state;
 	assert_near(ladder_share_least_cost(&s), 0);
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.02, 0.0196, 8000, 0 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.02, 0.0196, 8000, 0, 0 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.02, 0, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.02, 0, 0, 0, 0 });
 	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
 	/* and the same when it gets a quarter of a CPU: in bursts, too */
 	s = (struct ladder_share){ 0 };
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.0049, 2000, 0.015 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.0049, 2000, 0.015, 0.015 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.005, 0, 0, 0.015 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.005, 0, 0, 0.015, 0.015 });
 	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
 	/* a light one: its calls come as they come, and it has time to spare */
 	s = (struct ladder_share){ 0 };
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.003, 1000, 0 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.003, 1000, 0, 0 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.002, 0, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.002, 0, 0, 0, 0 });
 	assert_near(ladder_share_least_cost(&s), 0.01 * 0.15 / 0.5);
 }
 
@@ -453,9 +464,9 @@ static void long_bursts_of_a_paced_program__stand_for_all_of_the_time_and_not_fo
 	(void)state;
 	for (k = 0; k < 5; k++) {
 		for (i = 0; i < 60; i++, time += 0.05)
-			ladder_share_step(&s, false, &(struct ladder_step){ 0.05, 0.0025, 0, 0, 0 });
+			ladder_share_step(&s, false, &(struct ladder_step){ 0.05, 0.0025, 0, 0, 0, 0 });
 		for (i = 0; i < 100; i++, time += 0.01) {
-			ladder_share_step(&s, true, &(struct ladder_step){ 0.01, 0.001, 0.0005, 20, 0 });
+			ladder_share_step(&s, true, &(struct ladder_step){ 0.01, 0.001, 0.0005, 20, 0, 0 });
 			seen += 0.01 * ladder_share_weight(&s);
 		}
 		assert_true(seen > 0.6 * time && seen < 1.4 * time);
@@ -472,6 +483,7 @@ int main(void)
 		cmocka_unit_test(a_program_that_sleeps__counts_as_half_a_cpu_and_one_that_waits_as_what_it_gets),
 		cmocka_unit_test(a_starved_program__has_no_larger_purse_than_its_work_fills),
 		cmocka_unit_test(the_first_look_at_the_queue__is_taken_whole),
+		cmocka_unit_test(a_program_that_sleeps_while_others_use_its_cpu__has_nothing_to_spare),
 		cmocka_unit_test(a_busy_program__leaves_8_ms_for_the_traps_until_probes_are_gone),
 		cmocka_unit_test(a_load__has_its_rung),
 		cmocka_unit_test(a_choice__is_within_the_budget_by_its_own_figures),
