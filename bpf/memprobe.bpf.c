@@ -31,5 +31,6 @@
 #include "rss.bpf.c"
 #include "vm.bpf.c"
 #include "oom.bpf.c"
+#include "objects.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -545,4 +545,41 @@ MP_STATIC_ASSERT(sizeof(struct mp_rss_stack) == 56, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_place) == 16, "ABI");
 MP_STATIC_ASSERT(sizeof(struct mp_rss_totals) == 128, "ABI");
 
+/* ---- objects of a managed language (--objects) ---- */
+
+#define MP_OBJECT_FORMS 16 /* files with such a probe */
+#define MP_OBJECT_ARGS 3   /* class, file, line */
+#define MP_OBJECT_KINDS 8192 /* class and line together */
+
+/* Where a built-in probe finds an argument. */
+struct mp_usdt_arg {
+	__u8 reg;	/* offset in struct pt_regs */
+	__u8 size;	/* 4 or 8 */
+	__u8 in_memory; /* at what the register holds, plus: */
+	__u8 pad;
+	__s16 distance;
+	__u16 pad_2;
+};
+
+/*
+ * object_paces: HASH, key __u32 gen. The runtime's own count of all objects that it ever made, whatever they are, beside the births
+ * that were seen. Between two births of one burst it goes on as it does outside: births / made is the scale, however
+ * much the probe slows the program. A runtime with a lock around its interpreter: one thread at a time.
+ */
+struct mp_object_pace {
+	__u64 counter; /* its address */
+	__u64 first, last; /* what it was at the first birth, and at the last */
+	__u64 births, made; /* sums over all but the first birth of each burst, and from each to the next */
+	__u32 burst;   /* of gate_epoch, at the last */
+	__u32 is_begun;
+};
+
+/* objects: HASH, value __u64 births that were seen. Texts end with NUL, and are cut when they are longer. */
+struct mp_object_key {
+	__u32 gen;
+	__u32 line;
+	char class_name[64]; /* "": one without a name */
+	char file[184];
+};
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "app/alloc_sites.h"
 #include "app/attach_lock.h"
+#include "app/births.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
@@ -42,7 +43,7 @@ struct attacher {
 	size_t n_objs, objs_cap;
 	struct placed *placed;
 	size_t n_placed, placed_cap;
-	unsigned int n_probes, n_objects;
+	unsigned int n_probes, n_objects, n_births;
 	unsigned int n_denied; /* objects that we may not read */
 	char *denied;	       /* the first of them */
 	int attach_err;	       /* of the first object that could not be probed */
@@ -106,6 +107,11 @@ int attacher_widen(struct attacher *a)
 bool attacher_is_wide(const struct attacher *a)
 {
 	return !a->o.pid_scoped;
+}
+
+unsigned int attacher_n_births(const struct attacher *a)
+{
+	return a ? a->n_births : 0;
 }
 
 unsigned int attacher_n_probes(const struct attacher *a)
@@ -262,6 +268,8 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 		kern_attach_refused(a->o.kern, path, fd, sites.refused_alloc, false, o->scope);
 	if (sites.refused_realloc)
 		kern_attach_refused(a->o.kern, path, fd, sites.refused_realloc, true, o->scope);
+	if (a->o.objects)
+		a->n_births += births_attach(a->o.kern, f, path, fd, o->scope);
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)

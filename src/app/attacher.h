@@ -23,6 +23,7 @@ struct attacher_opts {
 	const char *proc_root;
 	bool at_entry;	 /* no shifted probes */
 	bool pid_scoped; /* links see one process only */
+	bool objects;	 /* births of objects too (births.h) */
 	unsigned int planes; /* without PLANE_HEAP no allocator is probed; none: nothing is done at all */
 };
 
@@ -49,6 +50,8 @@ int attacher_widen(struct attacher *a);
  */
 void attacher_watch_others(struct attacher *a);
 bool attacher_is_wide(const struct attacher *a);
+/* Files with a probe for births of objects. */
+unsigned int attacher_n_births(const struct attacher *a);
 unsigned int attacher_n_probes(const struct attacher *a);
 /* What was looked at in vain, for the message of a run that found no allocator. */
 unsigned int attacher_n_objects(const struct attacher *a);

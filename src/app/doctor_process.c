@@ -13,6 +13,7 @@
 
 #include "alloc/allocator.h"
 #include "app/alloc_sites.h"
+#include "app/births.h"
 #include "app/doctor_internal.h"
 #include "app/limits.h"
 #include "app/session.h"
@@ -21,7 +22,9 @@
 #include "base/xalloc.h"
 #include "proc/maps.h"
 #include "proc/process.h"
+#include "runtime/runtime.h"
 #include "symbol/elf_file.h"
+#include "symbol/elf_find.h"
 #include "symbol/sym_process.h"
 #include "unwind/unwind_table.h"
 
@@ -218,6 +221,30 @@ static void add_allocator(struct look *l, struct elf_file *f, const struct proc_
 	l->n_allocators += s->n != 0;
 }
 
+/* What --objects would use. */
+static void add_births(struct look *l, struct elf_file *f, const struct proc_map *m)
+{
+	const char *slash = strrchr(m->path, '/');
+	struct mp_usdt_arg args[MP_OBJECT_ARGS];
+	struct buf *out = &l->d->out;
+	struct elf_symbol version;
+	struct elf_usdt usdt;
+
+	if (!runtime_ops_named("Ruby")->is_own_object(slash ? slash + 1 : m->path))
+		return;
+	if (births_find(f, &usdt, args)) {
+		doctor_label(out, "objects by line");
+		add_path(out, m);
+		buf_addf(out, ": ruby:object__create at 0x%" PRIx64 ",\n", usdt.offset);
+		doctor_label(out, "");
+		buf_adds(out, "switched on with --objects only\n");
+	} else if (elf_find_symbol(f, "ruby_version", &version)) {
+		doctor_label(out, "objects by line");
+		add_path(out, m);
+		buf_adds(out, ": built without probes (--enable-dtrace)\n");
+	}
+}
+
 static void look_at_object(struct look *l, const struct proc_map *m)
 {
 	int fd = proc_map_open(PROC_ROOT, l->pid, m), err;
@@ -238,6 +265,7 @@ static void look_at_object(struct look *l, const struct proc_map *m)
 	if (s.n || s.n_left_out || s.is_go)
 		add_allocator(l, f, m, &s);
 	alloc_sites_release(&s);
+	add_births(l, f, m);
 	elf_file_close(f);
 }
 

@@ -97,6 +97,8 @@ static void found(struct collector *c, struct managed_process *p)
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
+	if (r->ops->object_counter)
+		kern_set_object_counter(c->kern, p->gen, r->ops->object_counter(p->runtime));
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
 		return;
 	words.kind = r->ops->kind;
@@ -214,6 +216,13 @@ void managed_count_collections(struct collector *c)
 			proc->collections = now - p->collections_then;
 		}
 	}
+}
+
+uint64_t managed_word(struct collector *c, uint32_t gen, uint64_t addr)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+
+	return p && p->runtime ? runtime_word(&p->runtime->process, addr) : 0;
 }
 
 /* ---- frames ---- */

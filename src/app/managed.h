@@ -26,6 +26,9 @@ void managed_count_collections(struct collector *c);
 /* The runtime of a generation, or NULL. */
 struct runtime *managed_runtime(struct collector *c, uint32_t gen);
 
+/* A word of a process with a runtime; 0 when it cannot be read. */
+uint64_t managed_word(struct collector *c, uint32_t gen, uint64_t addr);
+
 /* Frames as they came, before their stack. */
 void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e);
 /* Those of the stack of that hash, into *v (malloc'ed); how many. False: n were sent and are not here. */

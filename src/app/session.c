@@ -156,6 +156,14 @@ static void end_preliminary(struct session *s)
 	s->preliminary = NULL;
 }
 
+static void note_probes(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+
+	p->cost.n_probes = attacher_n_probes(s->attacher);
+	p->objects.n_probes = attacher_n_births(s->attacher);
+}
+
 static int snapshot(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
@@ -163,7 +171,7 @@ static int snapshot(struct session *s, bool final)
 	int err, rec_err;
 
 	s->n_interrupts_before = s->n_interrupts;
-	p->cost.n_probes = attacher_n_probes(s->attacher);
+	note_probes(s);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, final);
 	machine_report(s, true);
@@ -187,7 +195,7 @@ int session_look(struct session *s, bool with_shares)
 {
 	int err;
 
-	collector_profile(s->collector)->cost.n_probes = attacher_n_probes(s->attacher);
+	note_probes(s);
 	budget_report(s->budget, session_now_ns());
 	err = collector_snapshot(s->collector, false);
 	machine_report(s, with_shares);
@@ -201,7 +209,7 @@ static int record(struct session *s, bool final)
 	uint64_t begin = session_now_ns(), now;
 	int err;
 
-	p->cost.n_probes = attacher_n_probes(s->attacher);
+	note_probes(s);
 	budget_report(s->budget, begin);
 	err = collector_snapshot(s->collector, final);
 	machine_report(s, final);
@@ -439,6 +447,7 @@ static void describe_run(struct session *s)
 	p->kernel = profile_string(p, u.release);
 	p->command_line = profile_string(p, line.data);
 	p->planes = s->o->planes;
+	p->objects.is_there = s->o->objects;
 	buf_release(&line);
 	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
 	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));

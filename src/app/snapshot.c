@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/collector_internal.h"
+#include "app/births.h"
 #include "app/holders_look.h"
 #include "app/managed.h"
 #include "base/units.h"
@@ -363,6 +364,8 @@ int collector_snapshot(struct collector *c, bool final)
 		if (p->procs[i].state == PROC_RUNNING)
 			facts_read(c, &p->procs[i], &p->procs[i].now);
 	managed_count_collections(c);
+	if (!err && p->objects.is_there)
+		err = births_fill(c);
 	fill_cost(c);
 	if (!err && final)
 		err = holders_now(c); /* the verdict asks for it */

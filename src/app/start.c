@@ -155,6 +155,7 @@ int session_open(struct session *s)
 		.threads = o->threads,
 		.rss = o->planes & PLANE_RSS,
 		.vm = o->planes & PLANE_VM,
+		.objects = o->objects,
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	targets_select(s, &ko);
@@ -177,6 +178,7 @@ void session_new_attacher(struct session *s, bool pid_scoped)
 		.at_entry = s->o->at_entry,
 		.pid_scoped = pid_scoped,
 		.planes = s->o->planes,
+		.objects = s->o->objects,
 	};
 
 	s->attacher = attacher_new(&ao);

@@ -77,6 +77,7 @@ struct options {
 	struct file_option files[OPTIONS_MAX_FILES]; /* of report and diff */
 	size_t n_files;
 	bool no_save; /* no recording in the private directory */
+	bool objects; /* births of objects by class and line */
 	bool threads; /* stacks by thread name too */
 	bool no_lines; /* no DWARF is read */
 	bool debuginfod; /* DWARF from servers too */

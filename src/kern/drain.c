@@ -197,6 +197,41 @@ int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx)
 	return drain_map(k->skel->maps.old_frees, one_old, &c);
 }
 
+struct object_call {
+	kern_object_fn fn;
+	void *ctx;
+};
+
+static void one_object(void *ctx, const void *key, const void *value)
+{
+	struct object_call *c = ctx;
+	uint64_t births;
+
+	memcpy(&births, value, sizeof(births));
+	c->fn(c->ctx, key, births);
+}
+
+int kern_read_objects(struct kern *k, kern_object_fn fn, void *ctx, uint64_t *unplaced)
+{
+	struct object_call c = { fn, ctx };
+
+	*unplaced = k->skel->bss->objects_unplaced;
+	return k->objects ? drain_map(k->skel->maps.objects, one_object, &c) : 0;
+}
+
+void kern_set_object_counter(struct kern *k, uint32_t gen, uint64_t addr)
+{
+	struct mp_object_pace p = { .counter = addr };
+
+	if (k->objects && addr)
+		bpf_map_update_elem(bpf_map__fd(k->skel->maps.object_paces), &gen, &p, BPF_NOEXIST);
+}
+
+bool kern_read_object_pace(struct kern *k, uint32_t gen, struct mp_object_pace *out)
+{
+	return k->objects && !bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.object_paces), &gen, out) && out->is_begun;
+}
+
 /*
  * Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. A fork, exec or exit is made up
  * for (bpf/task.bpf.c), so it is no loss. The vm plane's are its own: asking for a mapping takes the mmap lock.

@@ -44,6 +44,7 @@ struct kern_opts {
 	bool threads;		   /* a thread's name is part of its stacks' identity */
 	bool rss;		   /* resident memory: first touches by stack, releases */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
+	bool objects;		   /* kern_attach_objects will be asked for */
 	uint64_t new_limit_bytes;  /* throwing operator new below this size gets a return probe */
 	const struct mp_shape *shapes;
 	size_t n_shapes;
@@ -93,6 +94,7 @@ void kern_unset_runtime(struct kern *k, uint32_t gen); /* it has ended: room for
 struct probe_site {
 	uint64_t offset; /* in the file */
 	uint64_t cookie; /* MP_COOKIE */
+	uint64_t counter; /* offset in the file of what the kernel counts its links in (a semaphore); 0: none */
 	bool entry_only;
 	bool is_bump;	 /* MP_OP_BUMP: in place whatever the gate does */
 	bool is_hot; /* called most: attached last and taken away first */
@@ -201,6 +203,12 @@ int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_
 /* Tell when a runtime's allocator gives up: offset of the function; is the size its third argument, or its second? */
 int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t offset, bool third, pid_t pid);
 /*
+ * Count births of objects at a probe that the runtime was built with; args: class, file, line. Comes and goes with the
+ * heap probes. 0, -ENOSPC: too many files, or -errno.
+ */
+int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *site,
+			const struct mp_usdt_arg args[MP_OBJECT_ARGS], pid_t pid);
+/*
  * A process mapped code, or asks for its mappings (the maps handler): tell the kernel side, where it
  * cannot look by itself; else nothing. 0 or -errno. At its end: kern_maps_drop.
  */
@@ -257,6 +265,7 @@ typedef void (*kern_rss_place_fn)(void *ctx, const struct mp_rss_place *at, cons
 typedef void (*kern_rss_now_fn)(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS]);
 typedef void (*kern_rss_fn)(void *ctx, uint32_t gen, const struct mp_rss_totals *t);
 
+typedef void (*kern_object_fn)(void *ctx, const struct mp_object_key *key, uint64_t births);
 typedef void (*kern_old_fn)(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o);
 
 /* Whole tables by batch reads; entries that change meanwhile are read once, before or after. */
@@ -266,6 +275,11 @@ int kern_read_bumps(struct kern *k, kern_bump_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
 int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
+/* Nothing without kern_opts.objects; *unplaced: births that the table had no room for. */
+int kern_read_objects(struct kern *k, kern_object_fn fn, void *ctx, uint64_t *unplaced);
+/* Where the runtime of a generation counts its objects; what came of it. False: nothing. */
+void kern_set_object_counter(struct kern *k, uint32_t gen, uint64_t addr);
+bool kern_read_object_pace(struct kern *k, uint32_t gen, struct mp_object_pace *out);
 /* Resident memory; nothing when it is not watched. */
 int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx);
 int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx);

@@ -43,6 +43,8 @@ struct kern {
 	bool rss_faults; /* with the addresses of first touches */
 	const char *rss_missing;
 	struct bpf_link *rss_link;
+	bool objects; /* births of objects */
+	unsigned int n_object_forms;
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	bool vm, vm_lock_path; /* the vm plane is there (vm.c); its tracepoints' form */
 	struct unwinder *unwinder;

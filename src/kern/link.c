@@ -22,14 +22,16 @@ struct link_create_attr {
 	uint32_t cnt, multi_flags, pid, path_fd;
 };
 
-int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
-	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid)
+/* counters: offsets of semaphores, or NULL. */
+static int create_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
+			const unsigned long *counters, const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid)
 {
 	struct link_create_attr attr = {
 		.prog_fd = (uint32_t)prog_fd,
 		.attach_type = attach_type,
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
+		.ref_ctr_offsets = (uintptr_t)counters,
 		.cookies = (uintptr_t)cookies,
 		.cnt = n,
 		.multi_flags = flags,
@@ -38,6 +40,12 @@ int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsign
 	long fd = syscall(__NR_bpf, 28, &attr, sizeof(attr));
 
 	return fd < 0 ? -errno : (int)fd;
+}
+
+int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
+	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid)
+{
+	return create_multi(prog_fd, attach_type, path, offsets, NULL, cookies, n, flags, pid);
 }
 
 /* Where a set goes. */
@@ -69,18 +77,20 @@ static uint64_t cookie_of(const struct probe_set *s, size_t i)
 /* One link for all sites of a set. */
 static int open_multi(struct kern *k, const struct probe_set *s, const char *path)
 {
-	unsigned long *offsets = xcalloc(s->n, sizeof(*offsets));
+	unsigned long *offsets = xcalloc(s->n, sizeof(*offsets)), *counters = xcalloc(s->n, sizeof(*counters));
 	uint64_t *cookies = xcalloc(s->n, sizeof(*cookies));
 	size_t i;
 	int fd;
 
 	for (i = 0; i < s->n; i++) {
 		offsets[i] = s->sites[i].offset;
+		counters[i] = s->sites[i].counter;
 		cookies[i] = cookie_of(s, i);
 	}
-	fd = link_multi(bpf_program__fd(s->prog), s->type, path, offsets, cookies, (uint32_t)s->n, s->flags,
-			s->pid);
+	fd = create_multi(bpf_program__fd(s->prog), s->type, path, offsets, s->sites[0].counter ? counters : NULL, cookies,
+			  (uint32_t)s->n, s->flags, s->pid);
 	free(offsets);
+	free(counters);
 	free(cookies);
 	if (fd < 0)
 		return fd;
@@ -94,7 +104,7 @@ static int open_perf(struct kern *k, const struct probe_set *s, const char *path
 
 	for (i = 0; i < s->n; i++) {
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie_of(s, i),
-			    .retprobe = s->flags & MP_UPROBE_MULTI_RETURN);
+			    .retprobe = s->flags & MP_UPROBE_MULTI_RETURN, .ref_ctr_offset = s->sites[i].counter);
 		struct bpf_link *l = bpf_program__attach_uprobe_opts(s->prog, s->pid ? s->pid : -1, path,
 								     s->sites[i].offset, &opts);
 
@@ -293,6 +303,21 @@ int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t 
 	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid };
 
 	return attach_set(k, k->skel->progs.alloc_refused, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
+}
+
+int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *site,
+			const struct mp_usdt_arg args[MP_OBJECT_ARGS], pid_t pid)
+{
+	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid, .gated = true };
+	struct probe_site s = *site;
+
+	if (k->n_object_forms == MP_OBJECT_FORMS)
+		return -ENOSPC;
+	memcpy(k->skel->bss->object_args[k->n_object_forms], args, MP_OBJECT_ARGS * sizeof(*args));
+	s.cookie = MP_COOKIE(k->n_object_forms, 0, 0);
+	s.entry_only = true;
+	k->n_object_forms++;
+	return attach_set(k, k->skel->progs.object_born, MP_TRACE_UPROBE_MULTI, 0, &to, &s, 1);
 }
 
 void kern_detach_loader(struct kern *k)

@@ -86,6 +86,8 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.oom_mark, k->verify == KERN_COUNT);
+	bpf_program__set_autoload(s->progs.object_born, k->objects);
+	bpf_map__set_max_entries(s->maps.objects, k->objects ? MP_OBJECT_KINDS : 1);
 	vm_choose(k);
 	if (k->kind == ATTACH_PERF)
 		return;
@@ -104,6 +106,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
 	bpf_program__set_expected_attach_type(s->progs.exit_begins, multi);
 	bpf_program__set_expected_attach_type(s->progs.alloc_refused, multi);
+	bpf_program__set_expected_attach_type(s->progs.object_born, multi);
 }
 
 static void fill_rodata(struct kern *k, const struct kern_opts *o)
@@ -273,6 +276,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	k->verify = opts->verify;
 	k->rss = opts->rss;
+	k->objects = opts->objects;
 	err = feature_find_links(k, SCRATCH_UNKNOWN_SYSCALLS);
 	if (err)
 		err = explain_links(k, err);

@@ -199,6 +199,8 @@ static const struct codec_field fact_rows[] = {
 	FACT(holders.is_there, FIELD_ENUM, 2), FACT(holders.has_first, FIELD_ENUM, 2), FACT(holders.proc, FIELD_NUMBER, 0),
 	FACT(watch.too_much, FIELD_FLOAT, 0),
 	FACT(watch.taken, FIELD_FLOAT, 0),
+	FACT(objects.is_there, FIELD_ENUM, 2), FACT(objects.n_probes, FIELD_NUMBER, 0), FACT(objects.births, FIELD_BYTES, 0),
+	FACT(objects.kinds, FIELD_NUMBER, 0), FACT(objects.is_share, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
@@ -352,6 +354,16 @@ static const struct codec_field holder_site_rows[] = {
 
 const struct codec_table codec_holder_sites = TABLE(struct holder_site, holder_site_rows);
 IS_AS_LISTED(struct holder_site, 64);
+
+#define OBJECT(member, kind) ROW(struct object_row, member, kind, 0)
+
+static const struct codec_field object_rows[] = {
+	OBJECT(proc, FIELD_NUMBER), OBJECT(type, FIELD_STRING), OBJECT(file, FIELD_STRING),
+	OBJECT(line, FIELD_NUMBER), OBJECT(births, FIELD_BYTES),
+};
+
+const struct codec_table codec_objects = TABLE(struct object_row, object_rows);
+IS_AS_LISTED(struct object_row, 24);
 
 struct codec_figure codec_figure_of(const struct profile_stack *s)
 {

@@ -69,6 +69,7 @@ extern const struct codec_table codec_marks;   /* struct profile_mark */
 extern const struct codec_table codec_bridges; /* struct bridge */
 extern const struct codec_table codec_machine_rows, codec_machine_groups;
 extern const struct codec_table codec_lifetimes, codec_survivors, codec_holders, codec_holder_sites;
+extern const struct codec_table codec_objects; /* struct object_row */
 
 /* Figures of a stack. Unfiltered, live is what the totals say, and the differences are 0. */
 struct codec_figure {

@@ -286,6 +286,22 @@ static void read_holders(struct reader *r, struct codec_in *in, const struct cod
 		   !codec_sums_fit(&codec_holder_sites, h->sites, h->n_sites);
 }
 
+static void read_objects(struct reader *r, struct codec_in *in, const struct codec_bounds *bounds)
+{
+	struct objects *o = &r->p->objects;
+	size_t i;
+
+	memset(o->rows, 0, sizeof(o->rows));
+	o->n_rows = 0;
+	if (!o->is_there)
+		return;
+	o->n_rows = read_count(in, OBJECTS_ROWS);
+	codec_records_read(&r->column, in, &codec_objects, o->rows, o->n_rows, bounds);
+	for (i = 0; i < o->n_rows; i++)
+		in->bad |= o->rows[i].proc >= bounds->n_procs;
+	in->bad |= !codec_sums_fit(&codec_objects, o->rows, o->n_rows) || o->births > CODEC_MAX_BYTES;
+}
+
 static void read_facts(struct reader *r, struct codec_in *in)
 {
 	struct codec_bounds bounds = bounds_of(r);
@@ -307,6 +323,7 @@ static void read_facts(struct reader *r, struct codec_in *in)
 	read_machine(r, in, &bounds);
 	read_lifetimes(r, in, &bounds);
 	read_holders(r, in, &bounds);
+	read_objects(r, in, &bounds);
 	p->window_ns = r->snap.window_ns;
 	p->wall_time_ns = r->snap.wall_time_ns;
 	p->final = r->snap.final;

@@ -379,6 +379,10 @@ static void put_facts(struct codec_writer *w, const struct profile *p)
 	codec_add_number(&w->plain, p->lifetimes.n_survivors);
 	codec_records_add(&w->column, &w->plain, &codec_survivors, NULL, p->lifetimes.survivors, p->lifetimes.n_survivors);
 	put_holders(w, &p->holders);
+	if (p->objects.is_there) {
+		codec_add_number(&w->plain, p->objects.n_rows);
+		codec_records_add(&w->column, &w->plain, &codec_objects, NULL, p->objects.rows, p->objects.n_rows);
+	}
 	put_section(w, KIND_FACT);
 }
 

@@ -31,6 +31,7 @@
 #include "model/lifetimes.h"
 #include "model/limit.h"
 #include "model/machine.h"
+#include "model/objects.h"
 #include "model/series.h"
 #include "model/verdict.h"
 
@@ -252,6 +253,7 @@ struct profile {
 	size_t n_bridges;
 	uint64_t run_id;       /* the same in all that one run knows, other runs have others; 0: not known */
 	struct holders holders; /* of the first process with a runtime that has such */
+	struct objects objects; /* with --objects */
 	struct series heap, memory; /* live less frees of older blocks; anonymous + shared + swapped; of all processes */
 	struct blind blind; /* with the verdict */
 	bool has_verdict;

@@ -444,6 +444,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 	add_survivors(out, p);
 	add_processes(out, p, &order);
 	json_add_bridges(out, p);
+	json_add_objects(out, p);
 	add_stacks(out, p, &order, o);
 	add_losses(out, p);
 	json_add_verdict(out, p);

@@ -73,6 +73,7 @@ static const struct report_section {
 	{ .add = report_rss, .hang = 8, .least = 1 },
 	{ .add = report_marks, .hang = 0, .least = 6 },
 	{ .add = report_holders, .hang = 8, .least = 8 },
+	{ .add = report_objects, .hang = 0, .least = 4 },
 	{ .add = report_libraries, .hang = 0, .least = 7 },
 	{ .add = report_bridge, .hang = 0, .least = 12 },
 	{ .add = report_bumps, .hang = 0, .least = 4 },

@@ -118,6 +118,10 @@ void report_holders(struct buf *out, const struct report *r);
 /* report_bumps.c: who allocates in a runtime's own heap */
 void report_bumps(struct buf *out, const struct report *r);
 
+/* report_objects.c: objects by class and line; their JSON lines */
+void report_objects(struct buf *out, const struct report *r);
+void json_add_objects(struct buf *out, const struct profile *p);
+
 /* report_libraries.c: what the libraries hold that a command has loaded */
 void report_libraries(struct buf *out, const struct report *r);
 

@@ -148,4 +148,5 @@ const struct runtime_ops ruby_runtime = {
 	.is_own_object = ruby_is_own_object,
 	.census = ruby_census,
 	.collections = ruby_collections,
+	.object_counter = ruby_object_counter,
 };

@@ -54,5 +54,6 @@ int ruby_check(struct runtime *r, const struct ruby *ruby);
 
 int ruby_census(struct runtime *r, struct runtime_census *out);
 int ruby_collections(struct runtime *r, uint64_t *full);
+uint64_t ruby_object_counter(struct runtime *r);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How often Ruby has collected all of its objects (major collections), from rb_objspace_t of gc.c, 3.1. It has no symbol: it is a
+ * How often Ruby has collected all of its objects (major collections), and how many it ever made, from rb_objspace_t of gc.c, 3.1. It has no symbol: it is a
  * word of the virtual machine, and known by what holds in it alone: minor and major collections add up to all of them, and its first
  * heap page says that it is one. Where nothing does, the number is not known.
  */
@@ -9,8 +9,8 @@
 #include "runtime/ruby.h"
 
 /* Words of rb_objspace_t */
-enum { SORTED_PAGES = 32, ALLOCATED_PAGES = 33, SORTED_LENGTH = 35, RANGE_LOW = 36, RANGE_HIGH = 37, MINOR = 48, MAJOR = 49,
-       COUNT = 55, OBJSPACE_WORDS = 56 };
+enum { EVER_MADE = 3, SORTED_PAGES = 32, ALLOCATED_PAGES = 33, SORTED_LENGTH = 35, RANGE_LOW = 36, RANGE_HIGH = 37, MINOR = 48, MAJOR = 49,
+       MADE_THEN = 53, COUNT = 55, OBJSPACE_WORDS = 56 };
 
 #define VM_WORDS 320	    /* of rb_vm_t that may be the pointer */
 #define TRIES 20	    /* it may collect meanwhile: one look may see two moments */
@@ -62,4 +62,15 @@ int ruby_collections(struct runtime *r, uint64_t *full)
 		return 0;
 	}
 	return -ESTALE;
+}
+
+/* At the last collection it was less. */
+uint64_t ruby_object_counter(struct runtime *r)
+{
+	struct ruby *ruby = r->state;
+	uint64_t v[OBJSPACE_WORDS], full;
+
+	if (ruby_collections(r, &full) || !is_objspace(&r->process, ruby->objspace, v) || v[EVER_MADE] < v[MADE_THEN])
+		return 0;
+	return ruby->objspace + EVER_MADE * sizeof(v[0]);
 }

@@ -106,6 +106,8 @@ struct runtime_ops {
 	int (*held_by)(struct runtime *r, const char *type, uint64_t deadline_ns, struct buf *out);
 	/* Full collections so far, from the runtime's own count. May be NULL. 0 or -errno. */
 	int (*collections)(struct runtime *r, uint64_t *full);
+	/* Address of a word that counts all objects ever made, by one thread at a time. May be NULL; 0: not known. */
+	uint64_t (*object_counter)(struct runtime *r);
 };
 
 /*

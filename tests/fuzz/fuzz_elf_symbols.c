@@ -12,6 +12,7 @@
 #include "symbol/debug_file.h"
 #include "symbol/elf_internal.h"
 #include "symbol/elf_symbols.h"
+#include "symbol/elf_usdt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,10 +48,14 @@ static void check_symbols(struct elf_file *f)
 static void use(struct elf_file *f)
 {
 	struct debug_search where = { "/nonexistent", "/nonexistent", 1, "/nonexistent/x" };
+	struct mp_usdt_arg args[3];
+	struct elf_usdt usdt;
 	uint8_t id[20];
 
 	elf_file_build_id(f, id, sizeof(id));
 	elf_file_is_go(f);
+	if (elf_find_usdt(f, "ruby", "object__create", &usdt))
+		usdt_arguments(usdt.arguments, args, 3);
 	elf_file_imports(f, "malloc");
 	elf_file_each_function(f, take, f);
 	elf_file_close(debug_file_find(f, &where));

@@ -333,6 +333,11 @@ void make_rich(struct profile *p)
 	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ 2, 2, 100, 1, 0, 0 };
 	p->lifetimes.survivors[p->lifetimes.n_survivors++] = (struct survivor_row){ LIFETIMES_REST, 1, 60, 1, 70, 2 };
 	make_holders(p);
+	p->objects.is_there = true;
+	p->objects.n_probes = 1;
+	objects_add(&p->objects, &(struct object_row){ .proc = 1, .type = profile_string(p, "Shop::Order"),
+						       .file = profile_string(p, "lib/shop.rb"), .line = 14, .births = 1200 });
+	objects_add(&p->objects, &(struct object_row){ .proc = 1, .births = 1300 });
 }
 
 /*
