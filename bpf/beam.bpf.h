@@ -72,10 +72,59 @@ __noinline int beam_stack(__u32 from, __u32 n)
 	return 1;
 }
 
-/* Who it is: its registered name, else the function that it was spawned with. */
+#define BEAM_TUPLE(n) ((n) << 6)
+#define BEAM_IN_SLOT 4 /* pairs of a slot that are looked at */
+
+/*
+ * All that proc_lib starts (gen_server, supervisor...) begins in one function; what for is in its dictionary. The pairs
+ * of a slot: none, {Key, Value}, or a list of such. w: {module, function, arity}. False: not noted.
+ */
+static __always_inline bool beam_noted(const struct mp_runtime *r, __u64 process, __u64 *w)
+{
+	__u64 at, mask, slot, rest = 0;
+	int i;
+
+	if (bpf_probe_read_user(&w[0], 8, (void *)(process + r->w[MP_BEAM_DICTIONARY])) || !w[0])
+		return false;
+	at = w[0];
+	if (bpf_probe_read_user(&w[0], 8, (void *)at))
+		return false;
+	mask = (__u32)w[0];
+	slot = (r->w[MP_BEAM_NOTED] >> 6) & mask;
+	if (slot >= w[0] >> 32) /* how many there are */
+		slot &= mask >> 1;
+	at += r->w[MP_BEAM_DICT_SLOTS] + 8 * slot;
+	if (bpf_probe_read_user(&rest, 8, (void *)at))
+		return false;
+	for (i = 0; i < BEAM_IN_SLOT; i++) {
+		at = rest;
+		if ((rest & 3) == 1) {
+			if (bpf_probe_read_user(&w[0], 16, (void *)(rest - 1)))
+				return false;
+			at = w[0];
+			rest = w[1];
+		}
+		if ((at & 3) != 2 || bpf_probe_read_user(&w[0], 24, (void *)(at - 2)) || w[0] != BEAM_TUPLE(2))
+			return false;
+		if (w[1] == r->w[MP_BEAM_NOTED])
+			return (w[2] & 3) == 2 && !bpf_probe_read_user(&w[-1], 32, (void *)(w[2] - 2)) &&
+			       w[-1] == BEAM_TUPLE(3);
+		if (at == rest)
+			return false;
+	}
+	return false;
+}
+
+/* Module and function are atoms. */
+static __always_inline bool beam_is_call(const __u64 *w)
+{
+	return (w[0] & 0x3f) == 0xb && (w[1] & 0x3f) == 0xb && !(w[0] >> 32) && !(w[1] >> 32);
+}
+
+/* Who it is: its registered name, else the function that it was started for. */
 static __always_inline void beam_name(struct mp_scratch *s, const struct mp_runtime *r, __u64 process)
 {
-	__u64 *w = &s->window[BEAM_PROC];
+	__u64 *w = &s->window[BEAM_PROC + 1], spawned, arity;
 
 	if (!bpf_probe_read_user(w, 8, (void *)(process + r->w[MP_BEAM_REG])) && w[0] &&
 	    !bpf_probe_read_user(&w[1], 8, (void *)(w[0] + r->w[MP_BEAM_REG_PROCESS])) && w[1] == process &&
@@ -83,10 +132,15 @@ static __always_inline void beam_name(struct mp_scratch *s, const struct mp_runt
 		rt_put(s, w[0], MP_BEAM_REGISTERED);
 		return;
 	}
-	if (bpf_probe_read_user(w, 24, (void *)(process + r->w[MP_BEAM_INITIAL])) || (w[0] & 0x3f) != 0xb ||
-	    (w[1] & 0x3f) != 0xb || w[0] >> 32 || w[1] >> 32)
+	if (bpf_probe_read_user(w, 24, (void *)(process + r->w[MP_BEAM_INITIAL])) || !beam_is_call(w))
 		return;
-	rt_put(s, w[0] << 32 | w[1], MP_BEAM_SPAWNED | (w[2] & 0xff) << 8);
+	spawned = w[0] << 32 | w[1];
+	arity = w[2] & 0xff;
+	if (spawned == r->w[MP_BEAM_NOTES] && beam_noted(r, process, w) && beam_is_call(w)) {
+		spawned = w[0] << 32 | w[1];
+		arity = w[2] >> 4 & 0xff; /* a small number */
+	}
+	rt_put(s, spawned, MP_BEAM_SPAWNED | arity << 8);
 }
 
 static __always_inline void beam_process(struct mp_scratch *s, const struct mp_runtime *r, __u64 process)

@@ -90,6 +90,10 @@ enum mp_beam_word {
 	MP_BEAM_INITIAL,
 	MP_BEAM_CODE,
 	MP_BEAM_CODE_BYTES,
+	MP_BEAM_NOTES,	     /* atoms of proc_lib and init_p, module << 32: such a process has noted what it was started for */
+	MP_BEAM_NOTED,	     /* under this atom */
+	MP_BEAM_DICTIONARY,  /* of the process, */
+	MP_BEAM_DICT_SLOTS,  /* in that */
 };
 
 /* What the code word of its frames is: at, low byte */
@@ -97,7 +101,7 @@ enum mp_beam_frame {
 	MP_BEAM_PC,
 	MP_BEAM_TYPE,	    /* argument 0 of the allocator; the allocator's frame comes after it */
 	MP_BEAM_REGISTERED, /* atom: the process's name */
-	MP_BEAM_SPAWNED,    /* atoms of module and function; arity in the second byte of at */
+	MP_BEAM_SPAWNED,    /* or started for by proc_lib: atoms of module and function; arity in the second byte of at */
 };
 
 /*

@@ -33,7 +33,7 @@ static const struct beam_layout layouts[] = {
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72 },
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .dictionary = 416, .dict_slots = 24 },
 };
 
 static uint64_t monotonic_ns(void)
@@ -295,12 +295,15 @@ bool beam_registered_name(const struct runtime *r, const struct beam_process *p,
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
 {
 	const struct beam *b = r->state;
-	uint64_t initial[3];
+	uint64_t initial[3], noted[3];
 
 	if (beam_registered_name(r, p, out))
 		return true;
-	return runtime_read(&r->process, p->addr + b->layout->initial, initial, sizeof(initial)) &&
-	       add_mfa(r, initial[0], initial[1], initial[2], out);
+	if (!runtime_read(&r->process, p->addr + b->layout->initial, initial, sizeof(initial)))
+		return false;
+	if ((initial[0] << 32 | initial[1]) == b->notes && beam_noted_call(r, p->addr, noted))
+		return add_mfa(r, noted[0], noted[1], noted[2], out);
+	return add_mfa(r, initial[0], initial[1], initial[2], out);
 }
 
 /* Are there the names of types that every BEAM has? */
@@ -424,6 +427,10 @@ static void beam_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_BEAM_INITIAL] = l->initial;
 	words->w[MP_BEAM_CODE] = b->code;
 	words->w[MP_BEAM_CODE_BYTES] = b->code_bytes;
+	words->w[MP_BEAM_NOTES] = b->notes;
+	words->w[MP_BEAM_NOTED] = b->noted;
+	words->w[MP_BEAM_DICTIONARY] = l->dictionary;
+	words->w[MP_BEAM_DICT_SLOTS] = l->dict_slots;
 }
 
 static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)

@@ -22,7 +22,7 @@ struct check {
 	unsigned int n, named; /* return addresses */
 	uint64_t stubs[MOST_STUBS];
 	unsigned int n_stubs;
-	unsigned int processes, processes_named, registered;
+	unsigned int processes, processes_named, registered, not_noted;
 };
 
 /* The outermost function of each process returns to one place, which is the JIT's own: that one has no name. */
@@ -48,6 +48,7 @@ static void check_stack(void *ctx, const struct beam_process *p)
 	size_t n = (p->hend - p->stop) / 8, i;
 
 	c->processes++;
+	c->not_noted += !beam_learn_notes(c->r, p);
 	c->registered += beam_registered_name(c->r, p, &name);
 	c->processes_named += beam_process_name(c->r, p, &name);
 	if (n > 64)
@@ -184,6 +185,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 
 	if (!b->layout)
 		return "the layout of this release is not known here";
+	b->notes = b->noted = 0;
 	b->processes = runtime_symbol(&r->process, o, "erts_proc");
 	b->atoms = runtime_symbol(&r->process, o, "erts_atom_table");
 	b->code_index = runtime_symbol(&r->process, o, "the_active_code_index");
@@ -204,5 +206,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 		return "the return addresses on its stacks are not those of its functions: not laid out as known here";
 	if (c.processes_named * 100 < c.processes * MUST_RESOLVE)
 		return "its processes have no names: not laid out as known here";
+	if (c.not_noted * 100 > c.processes * (100 - MUST_RESOLVE))
+		return "what proc_lib notes of the processes that it starts was not found: not laid out as known here";
 	return NULL;
 }

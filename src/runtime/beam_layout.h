@@ -21,6 +21,7 @@ struct beam_layout {
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
 	uint32_t line_table; /* in the header of a module's code */
+	uint32_t dictionary, dict_slots; /* Process; ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
 };
 
 #define BEAM_MOST_RANGES 100000
@@ -45,6 +46,7 @@ struct beam {
 	struct beam_range *ranges;
 	size_t n_ranges;
 	uint64_t read_ns; /* when ranges were read */
+	uint64_t notes, noted; /* as MP_BEAM_NOTES, MP_BEAM_NOTED; 0: no process has noted what it was started for */
 };
 
 /* An Erlang process at one moment. */
@@ -58,8 +60,14 @@ bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_proce
 /* Calls back for each; how many there were. */
 size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
 bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
-/* Its registered name, else the function that it was spawned with. False: neither can be read. */
+/* Its registered name, else the function that it was started for (by proc_lib, or spawned with). False: none can be read. */
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
+/*
+ * beam_noted.c: what proc_lib notes in the dictionary of what it starts: {module, function, arity}. False: nothing.
+ * beam_learn_notes: from one process after the other, under which atom; false: it notes something, and none was found.
+ */
+bool beam_noted_call(const struct runtime *r, uint64_t process, uint64_t mfa[3]);
+bool beam_learn_notes(struct runtime *r, const struct beam_process *p);
 /* Text of an atom, appended. */
 bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out);
 

@@ -153,6 +153,19 @@ def processes_from_outside(t):
 
 
 @test
+def names_of_what_proc_lib_starts(t):
+    truth, lines = look("served_sub")
+    own = dict(arg.split() for arg in truth.args)
+    processes, _ = census_of(lines)
+    t.true("the_node__told_of_its_gen_servers", list(own.values()).count("feed:init/1") == WORKERS - 1, f"{own}")
+    t.equal("every_process__has_the_name_that_erlang_gives_it", {pid: p[4] for pid, p in processes.items()}, own)
+    _, stacks, _ = run("served_sub", "live-blocks")
+    by = {frames[1] for frames, _ in of_type(stacks, "binary") if "feed:handle/2" in frames}
+    t.equal("frames__begin_with_what_a_gen_server_was_started_for", by, {"[process feed:init/1]", "[process first_worker]"})
+    t.between("every_reply__is_below_them", replies(stacks), REQUESTS, REQUESTS + 4 * WORKERS)
+
+
+@test
 def two_looks_at_processes(t):
     with Node("sub") as target:
         known_release(target.pid)

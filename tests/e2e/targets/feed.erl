@@ -10,9 +10,12 @@
 %%   leak   a reply of 50 KB is garbage, and an entry of 4 KB for it stays in a journal
 %%   all    each request is one to all processes at once: binaries, lists and a row of a table, all garbage
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
+%% served_ before it: the processes are gen_servers. Then it tells the name of each process of the node.
 %% A fourth argument: milliseconds to wait after each request.
 -module(feed).
--export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1]).
+-behaviour(gen_server).
+-export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1, init/1, handle_call/3, handle_cast/2,
+         handle_info/2]).
 
 -define(REPLY, 2400).
 -define(PIECE, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef").
@@ -57,6 +60,34 @@ worker(Mode, Kept) ->
             worker(Mode, Now)
     end.
 
+init(Mode) -> {ok, {Mode, []}}.
+handle_call(_, _, State) -> {reply, ok, State}.
+handle_cast(_, State) -> {noreply, State}.
+handle_info({ask, From}, {Mode, Kept}) ->
+    Now = handle(Mode, Kept),
+    From ! done,
+    {noreply, {Mode, Now}}.
+
+start("served_" ++ Mode) -> {ok, Pid} = gen_server:start(?MODULE, list_to_atom(Mode), []), Pid;
+start(Mode) -> spawn(?MODULE, worker, [list_to_atom(Mode), []]).
+
+started_for(Pid) ->
+    {initial_call, Call} = process_info(Pid, initial_call),
+    case Call of
+        {proc_lib, init_p, _} -> proc_lib:translate_initial_call(Pid);
+        _ -> Call
+    end.
+
+name(Pid) ->
+    case process_info(Pid, registered_name) of
+        {registered_name, Name} -> atom_to_list(Name);
+        [] -> {M, F, A} = started_for(Pid), io_lib:format("~s:~s/~b", [M, F, A])
+    end.
+
+tell("lists", Ws) -> [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws];
+tell("served_" ++ _, _) -> [io:format("arg ~p ~s~n", [P, name(P)]) || P <- processes()];
+tell(_, _) -> [].
+
 ask(_, 0, _) -> ok;
 ask([W | Ws], N, Pause) ->
     W ! {ask, self()},
@@ -81,7 +112,7 @@ loop(Mode, Ws, Requests, Pause) ->
             loop(Mode, Ws, Requests, Pause);
         "go\n" ->
             ask(Ws, Requests, Pause),
-            [io:format("arg ~p ~b~n", [W, element(2, process_info(W, memory))]) || W <- Ws, Mode == "lists"],
+            tell(Mode, Ws),
             value(processes, erlang:memory(processes)),
             value(binary, erlang:memory(binary)),
             value(count, erlang:system_info(process_count)),
@@ -93,7 +124,7 @@ loop(Mode, Ws, Requests, Pause) ->
 main([Mode, Workers, Requests]) -> main([Mode, Workers, Requests, "0"]);
 main([Mode, Workers, Requests, Pause]) ->
     ets:new(cache, [named_table, public]),
-    Ws = [spawn(?MODULE, worker, [list_to_atom(Mode), []]) || _ <- lists:seq(1, list_to_integer(Workers))],
+    Ws = [start(Mode) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
     loop(Mode, Ws, list_to_integer(Requests), list_to_integer(Pause)).
