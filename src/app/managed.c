@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/class_growth.h"
 #include "app/holders_look.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -24,6 +25,7 @@ struct managed_process {
 	unsigned int tries;
 	bool has_collections;	 /* it told them when it was found: */
 	uint64_t collections_then;
+	struct runtime_census *first; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
 
@@ -62,6 +64,7 @@ void managed_free(struct managed *m)
 		return;
 	for (i = 0; i < m->n_procs; i++) {
 		runtime_close(m->procs[i].runtime);
+		class_growth_free(m->procs[i].first);
 		table_release(&m->procs[i].names);
 	}
 	for (i = 0; i < m->n_waiting; i++)
@@ -97,6 +100,7 @@ static void found(struct collector *c, struct managed_process *p)
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
+	p->first = class_growth_begin(c, p->runtime);
 	if (r->ops->object_counter)
 		kern_set_object_counter(c->kern, p->gen, r->ops->object_counter(p->runtime));
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
@@ -215,6 +219,20 @@ void managed_count_collections(struct collector *c)
 			proc->has_collections = true;
 			proc->collections = now - p->collections_then;
 		}
+	}
+}
+
+void managed_find_growth(struct collector *c)
+{
+	struct managed *m = c->managed;
+	size_t i;
+
+	for (i = 0; i < m->n_procs; i++) {
+		struct managed_process *p = &m->procs[i];
+		struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+
+		if (p->runtime && p->first && proc->state == PROC_RUNNING)
+			class_growth_end(c, proc, p->runtime, p->first);
 	}
 }
 

@@ -23,6 +23,8 @@ void managed_end(struct collector *c, uint32_t gen);
 void managed_poll(struct collector *c);
 /* How often the runtimes of living processes have collected since they were found; into the profile. */
 void managed_count_collections(struct collector *c);
+/* Classes that have grown, into the profile: a last census. */
+void managed_find_growth(struct collector *c);
 /* The runtime of a generation, or NULL. */
 struct runtime *managed_runtime(struct collector *c, uint32_t gen);
 

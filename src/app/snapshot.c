@@ -367,6 +367,8 @@ int collector_snapshot(struct collector *c, bool final)
 	if (!err && p->objects.is_there)
 		err = births_fill(c);
 	fill_cost(c);
+	if (final)
+		managed_find_growth(c);
 	if (!err && final)
 		err = holders_now(c); /* the verdict asks for it */
 	return err || !final ? err : evidence_collect(c);

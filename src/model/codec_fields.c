@@ -41,6 +41,8 @@ IS_AS_LISTED(struct profile_frame, 40);
 
 #define RELEASED(i) PROC(rss.released_bytes[i], FIELD_BYTES, 0)
 
+#define GROWN(i)                                                                                                  \
+	PROC(grown[i].type, FIELD_STRING, 0), PROC(grown[i].objects, FIELD_NUMBER, 0), PROC(grown[i].now, FIELD_NUMBER, 0)
 #define DEATH_SITE(i) PROC(death.site[i], FIELD_NUMBER, 0), PROC(death.site_bytes[i], FIELD_BYTES, 0)
 
 static const struct codec_field proc_rows[] = {
@@ -81,6 +83,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(death.anon_bytes, FIELD_BYTES, 0), PROC(death.refusals, FIELD_NUMBER, 0), PROC(death.refused_bytes, FIELD_NUMBER, 0),
 	PROC(death.refused_type, FIELD_STRING, 0), PROC(death.since_ns, FIELD_NUMBER, 0), PROC(death.grown_bytes, FIELD_BYTES, 0),
 	DEATH_SITE(0), DEATH_SITE(1), DEATH_SITE(2),
+	GROWN(0), GROWN(1), GROWN(2),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -89,7 +92,7 @@ IS_AS_LISTED(struct profile_death, 64 + 16 * DEATH_SITES + 8);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
-IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death));
+IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death) + PROFILE_GROWN * 24);
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

@@ -156,6 +156,15 @@ struct profile_facts {
 	uint64_t lazy_free_bytes; /* of rss_anon_bytes: the kernel may take it (MADV_FREE); as of a while ago */
 };
 
+/* A class of a managed language that has grown in the window, by a census; 0 objects: no more of them. */
+#define PROFILE_GROWN 3
+
+struct profile_grown {
+	uint32_t type; /* string id */
+	uint32_t pad;
+	uint64_t objects, now; /* more of them than at the attach; all */
+};
+
 struct profile_proc {
 	uint32_t gen;
 	int32_t tgid;
@@ -174,6 +183,7 @@ struct profile_proc {
 	struct profile_death death;
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
 	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
+	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
 };
 
 struct profile_loss {

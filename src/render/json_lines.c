@@ -248,6 +248,26 @@ static void add_facts(struct buf *out, const struct profile *p, const char *key,
 	buf_addc(out, '}');
 }
 
+/* Classes that have grown: ,"grown_classes":["Journal::Record"],"grown_objects":[1200] */
+static void add_grown(struct buf *out, const struct profile *p, const struct profile_proc *proc)
+{
+	size_t i;
+
+	if (!proc->grown[0].objects)
+		return;
+	buf_adds(out, ",\"grown_classes\":[");
+	for (i = 0; i < PROFILE_GROWN && proc->grown[i].objects; i++) {
+		buf_adds(out, i ? "," : "");
+		json_add_string(out, profile_str(p, proc->grown[i].type));
+	}
+	buf_adds(out, "],\"grown_objects\":[");
+	for (i = 0; i < PROFILE_GROWN && proc->grown[i].objects; i++) {
+		buf_adds(out, i ? "," : "");
+		json_add_number(out, proc->grown[i].objects);
+	}
+	buf_addc(out, ']');
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct ordered_stack *sum)
 {
@@ -262,6 +282,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_some_text(out, "runtime_hint", profile_str(p, proc->runtime_hint));
 	if (proc->has_collections)
 		json_add_uint(out, "collections", proc->collections);
+	add_grown(out, p, proc);
 	if (proc->parent < p->n_procs)
 		json_add_uint(out, "parent_gen", p->procs[proc->parent].gen);
 	json_add_text(out, "state", states[proc->state]);

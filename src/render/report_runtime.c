@@ -3,6 +3,7 @@
  * The managed runtimes of the processes that were watched: which, how many of their allocations have a line of the
  * language, why not where there is none, and what their own tools would tell. Part of the report.
  */
+#include "base/units.h"
 #include "base/xalloc.h"
 #include "render/report_internal.h"
 
@@ -38,6 +39,21 @@ static struct shares *shares_of(const struct profile *p)
 	return v;
 }
 
+/* Which objects are more than at the attach, whoever made them: the table's lines made the memory. */
+static void add_grown(struct buf *out, const struct profile *p, const struct profile_proc *proc)
+{
+	char n[32], all[32];
+	size_t i;
+
+	for (i = 0; i < PROFILE_GROWN && proc->grown[i].objects; i++) {
+		buf_adds(out, i ? ", " : "        grew by count: ");
+		buf_add_plain(out, profile_str(p, proc->grown[i].type));
+		buf_addf(out, " +%s (%s)", units_format_count(n, proc->grown[i].objects), units_format_count(all, proc->grown[i].now));
+	}
+	if (i)
+		buf_addc(out, '\n');
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct shares *s)
 {
@@ -56,6 +72,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		buf_addf(out, "; %llu full GC%s", (unsigned long long)proc->collections,
 			 proc->collections == 1 ? "" : "s");
 	buf_addc(out, '\n');
+	add_grown(out, p, proc);
 	if (*hint)
 		buf_addf(out, "        => %s\n", hint);
 }

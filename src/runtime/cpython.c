@@ -205,5 +205,6 @@ const struct runtime_ops cpython_runtime = {
 	.is_eval = cpython_is_eval,
 	.is_own_object = cpython_is_own_object,
 	.census = cpython_census,
+	.census_is_quick = true,
 	.collections = cpython_collections,
 };

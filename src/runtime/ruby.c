@@ -147,6 +147,7 @@ const struct runtime_ops ruby_runtime = {
 	.is_mover = ruby_is_mover,
 	.is_own_object = ruby_is_own_object,
 	.census = ruby_census,
+	.census_is_quick = true,
 	.collections = ruby_collections,
 	.object_counter = ruby_object_counter,
 };

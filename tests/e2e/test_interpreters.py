@@ -35,8 +35,16 @@ def compare_stack(t, who, what, stacks, said, file, line):
         t.equal(f"{who}__{what}__is_the_one_that_the_program_tells", [list(f) for f in language(of_line[0])], said)
 
 
+def check_grown(t, who, snapshot, record, before, after):
+    process = snapshot["process"][0]
+    grown = dict(zip(process.get("grown_classes", []), process.get("grown_objects", [])))
+    t.between(f"{who}__the_class_that_grew_is_named_with_its_growth", grown.get(record, 0), 100, after - before)
+
+
 def check_stacks(t, who, program, main_site, other_site, inner, outer):
+    before = program.tell("count")["kept"]
     snapshot = profile(program)
+    check_grown(t, who, snapshot, "Journal::Record" if who == "ruby" else "Record", before, program.tell("count")["kept"])
     said = program.tell("stack")
     by_size = sorted(snapshot["stack"], key=lambda s: -s["live_bytes"])
     stacks = [names(snapshot, s) for s in by_size]

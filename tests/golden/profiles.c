@@ -299,6 +299,8 @@ void make_rich(struct profile *p)
 	p->procs[0].runtime = profile_string(p, "V8 11.3.244");
 	p->procs[1].runtime = profile_string(p, "CPython 3.11.2");
 	p->procs[1].runtime_reason = profile_string(p, "a build of another layout");
+	p->procs[1].grown[0] = (struct profile_grown){ .type = profile_string(p, "Shop::Order"), .objects = 1200, .now = 4000 };
+	p->procs[1].grown[1] = (struct profile_grown){ .type = profile_string(p, "dict"), .objects = 90, .now = 95 };
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
 	p->procs[1].end_ns = 21 * NS_PER_S;
