@@ -233,6 +233,7 @@ static void measure(struct budget *b, uint64_t now_ns)
 	b->work_s += s.all.cpu - s.all.spent;
 	b->cost_s += s.all.spent;
 	b->taken_s += s.all.taken;
+	kern_watched_note(b->kern, s.all.calls);
 	s.all.dt = s.dt;
 	if (b->first_burst_ns)
 		ladder_share_step(&b->share, !b->is_shut, &s.all);

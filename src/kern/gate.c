@@ -140,7 +140,7 @@ int kern_gate_shut(struct kern *k, bool frees_too)
 	finish_closing(k);
 	nice = set_nice(TURNING_NICE);
 	if (frees_too && k->skel->bss->start_ns)
-		watched_add(&k->watched, k->watched_since_ms, now_ms(k));
+		watched_end(&k->watched, now_ms(k));
 	/* what still traps is counted, as it costs */
 	__atomic_store_n(&k->skel->bss->armed, frees_too ? MP_COUNTING : MP_FREES_ONLY, __ATOMIC_SEQ_CST);
 	nanosleep(&drain, NULL);
@@ -189,7 +189,7 @@ int kern_gate_open(struct kern *k)
 	open_sets(k, false);
 	open_sets(k, true);
 	if (k->frees_shut && k->skel->bss->start_ns)
-		k->watched_since_ms = now_ms(k);
+		watched_begin(&k->watched, now_ms(k));
 	kern_gate_begin(k);
 	__atomic_store_n(&k->skel->bss->armed, MP_ARMED, __ATOMIC_SEQ_CST);
 	set_nice(nice);
@@ -230,6 +230,12 @@ bool kern_gate_is_shut(const struct kern *k)
 const struct watched_spans *kern_watched(const struct kern *k)
 {
 	return &k->watched;
+}
+
+void kern_watched_note(struct kern *k, double calls)
+{
+	if (k->skel->bss->start_ns)
+		watched_note(&k->watched, now_ms(k), calls);
 }
 
 void gate_release(struct kern *k)

@@ -58,7 +58,6 @@ struct kern {
 		uint32_t armed;
 	} before_pause;
 	struct watched_spans watched; /* when frees were, up to the last shutting */
-	uint32_t watched_since_ms;
 	uint64_t close_scoped_ns; /* CLOCK_MONOTONIC; 0: nothing to close (widen.c) */
 	struct scoped_closer *scoped_closer;
 	struct others *others;	 /* what links there were at the last look (others.c) */

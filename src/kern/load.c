@@ -386,6 +386,7 @@ void kern_arm(struct kern *k)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	if (!k->skel->bss->start_ns) { /* armed again after counting: the window goes on */
 		k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+		watched_begin(&k->watched, 0);
 		rss_arm(k);
 	}
 	__atomic_store_n(&k->skel->bss->bumps_on, 1, __ATOMIC_SEQ_CST);

@@ -5,7 +5,10 @@
  * A block that is born shortly before probes are taken away ends unseen, however short it lives; of those blocks a busy
  * site has many. One that is born in the first half of a burst was watched for the other half at least: had it been
  * garbage, its end would have been seen. So what stays of a stack is told by the first halves, where about half of
- * its blocks are born:
+ * its blocks are born. A program's clock is its calls, so those are halved, not the time: one that sleeps for most of it makes the
+ * probes' purse last until its next request, and ends the burst with that.
+ *
+ *	burst 0-90 ms, calls at 70-90 ms: the middle is 80, not 45
  *
  *	bursts 0-60, 400-480 ms; seen blocks	born	unmet	of them in first halves	may stay
  *	garbage that lives 2 ms			30 000	   290	0			     6
@@ -22,17 +25,33 @@
 #include <stdint.h>
 
 struct watched_span {
-	uint32_t begin_ms, end_ms; /* of the window */
+	uint32_t begin_ms, middle_ms, end_ms; /* of the window */
+};
+
+/* Calls until then, since the span's begin. */
+struct watched_pace {
+	uint32_t at_ms;
+	double calls;
 };
 
 struct watched_spans {
 	struct watched_span *v; /* in order, none overlaps */
 	size_t n, cap;
+	/* the span that goes on */
+	uint32_t begin_ms;
+	bool is_open;
+	struct watched_pace *pace;
+	size_t n_pace, pace_cap;
+	uint32_t pace_ms; /* no two within this time */
 };
 
-/* Ignored if it begins before the last one has ended, or is empty. */
-void watched_add(struct watched_spans *w, uint32_t begin_ms, uint32_t end_ms);
-/* Was a block of this birth watched for at least as long as from the middle of a span to its end? */
+/* A span begins; one that goes on ends without being told. */
+void watched_begin(struct watched_spans *w, uint32_t begin_ms);
+/* So many more calls until now; ignored between spans. */
+void watched_note(struct watched_spans *w, uint32_t at_ms, double calls);
+/* It ends. Ignored if none goes on, if it began before the last one had ended, or if it is empty. */
+void watched_end(struct watched_spans *w, uint32_t end_ms);
+/* Was a block of this birth watched for at least as many calls as from the middle of a span to its end? */
 bool watched_long(const struct watched_spans *w, uint32_t birth_ms);
 void watched_release(struct watched_spans *w);
 

@@ -10,6 +10,12 @@
 
 #include "model/watched.h"
 
+static void watched_add(struct watched_spans *w, uint32_t begin_ms, uint32_t end_ms)
+{
+	watched_begin(w, begin_ms);
+	watched_end(w, end_ms);
+}
+
 static void a_block_of_the_first_half__was_watched_long(void **state)
 {
 	struct watched_spans w = { 0 };
@@ -52,6 +58,79 @@ static void a_span_that_is_empty_or_begins_too_early__is_none(void **state)
 	watched_add(&w, 20, 40);
 	assert_int_equal(w.n, 2);
 	assert_int_equal(w.v[1].begin_ms, 20);
+	watched_release(&w);
+}
+
+static void the_middle__is_where_half_of_the_calls_are(void **state)
+{
+	struct watched_spans w = { 0 };
+	uint32_t t;
+
+	(void)state;
+	watched_note(&w, 0, 1000); /* of no span */
+	watched_begin(&w, 0);
+	for (t = 70; t <= 90; t += 2)
+		watched_note(&w, t, t > 70 ? 100 : 0);
+	watched_end(&w, 90);
+	assert_int_equal(w.v[0].middle_ms, 80);
+	watched_begin(&w, 100);
+	watched_note(&w, 140, 10);
+	watched_end(&w, 140);
+	assert_int_equal(w.v[1].middle_ms, 120);
+	/* at once, and then nothing */
+	watched_begin(&w, 200);
+	watched_note(&w, 203, 50);
+	watched_note(&w, 240, 1);
+	watched_end(&w, 240);
+	assert_in_range(w.v[2].middle_ms, 201, 203);
+	watched_release(&w);
+}
+
+static void a_long_span__keeps_its_middle_in_little_room(void **state)
+{
+	struct watched_spans w = { 0 };
+	uint32_t t;
+
+	(void)state;
+	watched_begin(&w, 0);
+	for (t = 1; t <= 100000; t++)
+		watched_note(&w, t * 20, t <= 50000 ? 1 : 3);
+	assert_true(w.pace_cap <= 2048);
+	watched_end(&w, 2000000);
+	/* 50000 + 3 * 16667 of 200000 */
+	assert_in_range(w.v[0].middle_ms, 66667 * 20 - 20000, 66667 * 20 + 20000);
+	watched_release(&w);
+}
+
+/*
+ * A program that makes 2000 calls in 2 ms every 100 ms; the probes let 2000 calls through until they are taken away: the burst
+ * ends with the calls. One call in a hundred is a leak.
+ */
+static void a_program_that_mostly_sleeps__tells_its_leak_as_one_that_does_not(void **state)
+{
+	struct watched_spans w = { 0 };
+	double leaks = 0, early = 0;
+	uint32_t burst, t, i;
+
+	(void)state;
+	srand(11);
+	for (burst = 0; burst < 100; burst++) {
+		uint32_t begin = burst * 1000, work = begin + 10 + (uint32_t)(rand() % 90);
+		uint32_t births[20];
+
+		watched_begin(&w, begin);
+		for (t = work; t < work + 20; t++) { /* ten times slower in bursts */
+			births[t - work] = t;
+			watched_note(&w, t + 1, 100);
+		}
+		watched_end(&w, work + 20);
+		for (i = 0; i < 20; i++) {
+			leaks++;
+			early += watched_long(&w, births[i]);
+		}
+	}
+	assert_true(early > 0.45 * leaks && early < 0.55 * leaks);
+	assert_true(watched_may_stay(leaks, early) > 0.95 * leaks);
 	watched_release(&w);
 }
 
@@ -99,6 +178,9 @@ int main(void)
 		cmocka_unit_test(a_block_of_the_first_half__was_watched_long),
 		cmocka_unit_test(a_block_of_no_span__is_watched_still),
 		cmocka_unit_test(a_span_that_is_empty_or_begins_too_early__is_none),
+		cmocka_unit_test(the_middle__is_where_half_of_the_calls_are),
+		cmocka_unit_test(a_long_span__keeps_its_middle_in_little_room),
+		cmocka_unit_test(a_program_that_mostly_sleeps__tells_its_leak_as_one_that_does_not),
 		cmocka_unit_test(what_may_stay__is_never_more_than_was_born),
 		cmocka_unit_test(garbage_that_is_cut_by_the_ends_of_bursts__does_not_stay),
 	};
