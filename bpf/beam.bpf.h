@@ -5,7 +5,8 @@
  * A scheduler thread is known by its name ("3_scheduler", "1_dirty_cpu_sch", "10_dirty_io_sch"), which leads to its record
  * and the process that it runs. In the Erlang stack a word with both low bits clear that points into
  * the JIT's code is a return address; all others are tagged terms. The native stack ends where the JIT switched
- * stacks: the code there is the innermost Erlang function.
+ * stacks: the code there is the innermost Erlang function. A dirty scheduler's ends in its own loop: there the process
+ * tells where it goes on.
  */
 #ifndef MEMPROBE_BEAM_BPF_H
 #define MEMPROBE_BEAM_BPF_H
@@ -18,8 +19,8 @@ static __always_inline bool beam_is_code(const struct mp_runtime *r, __u64 word)
 	return !(word & 3) && word - r->w[MP_BEAM_CODE] < r->w[MP_BEAM_CODE_BYTES];
 }
 
-/* The record of the scheduler whose thread this is; 0: it is none. */
-static __always_inline __u64 beam_scheduler(const struct mp_runtime *r)
+/* The record of the scheduler whose thread this is; 0: it is none. A dirty one runs no code of the JIT. */
+static __always_inline __u64 beam_scheduler(const struct mp_runtime *r, bool *is_dirty)
 {
 	char comm[16] = {};
 	__u32 n = 0, i;
@@ -33,6 +34,7 @@ static __always_inline __u64 beam_scheduler(const struct mp_runtime *r)
 	}
 	if (!n || i >= 5 || comm[i] != '_')
 		return 0;
+	*is_dirty = comm[i + 1] == 'd';
 	if (comm[i + 1] == 's' && comm[i + 2] == 'c')
 		base = r->w[MP_BEAM_SCHEDULERS];
 	else if (comm[i + 1] == 'd' && comm[i + 7] == 'c')
@@ -176,7 +178,8 @@ static __always_inline void beam_process(struct mp_scratch *s, const struct mp_r
 static __always_inline void beam_read(struct mp_scratch *s)
 {
 	const struct mp_runtime *r = rt_words(s);
-	__u64 scheduler, process = 0;
+	__u64 scheduler, process = 0, pc = s->jit_pc;
+	bool is_dirty = false;
 
 	if (!r)
 		return;
@@ -184,12 +187,15 @@ static __always_inline void beam_read(struct mp_scratch *s)
 		rt_put(s, s->label, MP_BEAM_TYPE | MP_RT_ENTRY);
 	if (!r->w[MP_BEAM_CODE_BYTES])
 		return;
-	scheduler = beam_scheduler(r);
+	scheduler = beam_scheduler(r, &is_dirty);
 	if (!scheduler ||
 	    bpf_probe_read_user(&process, 8, (void *)(scheduler + r->w[MP_BEAM_CURRENT])) || !process)
 		return;
-	if (beam_is_code(r, s->jit_pc & ~3ULL))
-		rt_put(s, s->jit_pc, MP_BEAM_PC);
+	/* a large heap is collected there: the process had stopped at this code (one byte on, as return addresses are) */
+	if (is_dirty && !bpf_probe_read_user(&pc, 8, (void *)(process + r->w[MP_BEAM_GOES_ON])))
+		pc++;
+	if (beam_is_code(r, pc & ~3ULL))
+		rt_put(s, pc, MP_BEAM_PC);
 	beam_process(s, r, process);
 }
 

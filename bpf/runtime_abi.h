@@ -94,6 +94,7 @@ enum mp_beam_word {
 	MP_BEAM_NOTED,	     /* under this atom */
 	MP_BEAM_DICTIONARY,  /* of the process, */
 	MP_BEAM_DICT_SLOTS,  /* in that */
+	MP_BEAM_GOES_ON,     /* of the process: the code where it goes on when it runs again */
 };
 
 /* What the code word of its frames is: at, low byte */

@@ -33,7 +33,7 @@ static const struct beam_layout layouts[] = {
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .dictionary = 416, .dict_slots = 24 },
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24 },
 };
 
 static uint64_t monotonic_ns(void)
@@ -431,6 +431,7 @@ static void beam_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_BEAM_NOTED] = b->noted;
 	words->w[MP_BEAM_DICTIONARY] = l->dictionary;
 	words->w[MP_BEAM_DICT_SLOTS] = l->dict_slots;
+	words->w[MP_BEAM_GOES_ON] = l->goes_on;
 }
 
 static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
@@ -479,6 +480,8 @@ static bool beam_is_language(const struct runtime *r, uint64_t addr)
 	const struct beam *b = r->state;
 	size_t i;
 
+	if (b->code_bytes && addr - b->dirty_main < b->dirty_main_end - b->dirty_main)
+		return true;
 	for (i = 0; b->code_bytes && i < b->n_pieces; i++)
 		if (addr >= b->pieces[i].start && addr < b->pieces[i].end)
 			return true;

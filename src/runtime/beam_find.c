@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/beam_layout.h"
+#include "symbol/elf_find.h"
 
 #define MOST_BSS_PAGES 64
 #define MOST_CODE ((uint64_t)4 << 30) /* from the first piece of code to the last */
@@ -113,6 +114,18 @@ static bool find_schedulers(struct runtime *r, struct runtime_object *o)
 	return true;
 }
 
+/* The loop of dirty schedulers; left out where it has no symbol. */
+static void find_dirty_main(struct runtime *r, struct runtime_object *o)
+{
+	struct beam *b = r->state;
+	struct elf_symbol sym;
+
+	if (!runtime_object_open(&r->process, o) || !elf_find_symbol(o->elf, "erts_dirty_process_main", &sym))
+		return;
+	b->dirty_main = sym.vaddr + o->bias;
+	b->dirty_main_end = b->dirty_main + sym.size_bytes;
+}
+
 /* Where the JIT writes: memory files that are mapped twice (erts 13), or nameless executable mappings. */
 static bool find_code(struct runtime *r)
 {
@@ -193,6 +206,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 		return "its binary does not export erts_proc, erts_atom_table and the_active_code_index";
 	if (!find_code(r))
 		return "it has no JIT code";
+	find_dirty_main(r, o);
 	*err = -EAGAIN;
 	if (!find_schedulers(r, o))
 		return "its schedulers are not laid out as known here";

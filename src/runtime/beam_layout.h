@@ -21,6 +21,7 @@ struct beam_layout {
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
 	uint32_t line_table; /* in the header of a module's code */
+	uint32_t goes_on; /* Process: i */
 	uint32_t dictionary, dict_slots; /* Process; ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
 };
 
@@ -35,6 +36,7 @@ struct beam_range {
 struct beam {
 	const struct beam_layout *layout; /* NULL: none for this release */
 	uint64_t types;			  /* erts_alc_n2td */
+	uint64_t dirty_main, dirty_main_end; /* erts_dirty_process_main: what its native stack has further out is no matter */
 	uint64_t schedulers, dirty_cpu, dirty_io, stride;
 	uint64_t processes; /* erts_proc */
 	uint64_t atoms;	    /* erts_atom_table */

@@ -9,12 +9,12 @@ import os
 import subprocess
 
 from erlang_node import REQUESTS, WORKERS, Node, armed, known_release
-from harness import BUILD, MEMPROBE, Failure, Memprobe, main, sum_of, test
+from harness import BUILD, MEMPROBE, TARGETS, Failure, Memprobe, main, sum_of, test
 
 
-def run(mode, metric, **node):
+def run(mode, metric, *options, **node):
     """(truth, stacks, memprobe's messages)"""
-    with Node(mode, **node) as target, Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-m", metric) as m:
+    with Node(mode, **node) as target, Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-m", metric, *options) as m:
         armed(m, target)
         truth = target.ask("go")
         m.stop()
@@ -165,6 +165,32 @@ def names_of_what_proc_lib_starts(t):
     t.between("every_reply__is_below_them", replies(stacks), REQUESTS, REQUESTS + 4 * WORKERS)
 
 
+def dirty(frames):
+    return any("_dirty_" in f for f in frames)
+
+
+@test
+def work_of_dirty_schedulers(t):
+    os.makedirs(TARGETS, exist_ok=True)
+    with open(f"{TARGETS}/block", "wb") as f:
+        f.write(b"x" * 1000003)
+    _, stacks, losses = run("file", "live-bytes", "--threads", requests=20, workers=2)
+    read = [(frames, size) for frames, size in stacks if frames[-1] == "[drv_binary]" and "feed:handle/2" in frames]
+    t.true("a_file_is_read__on_dirty_io_schedulers", read and all(dirty(frames) for frames, _ in read), f"{read}")
+    t.between("blocks_of_a_file__have_the_functions_that_wanted_them", sum(v for _, v in read) / 1000003, 20, 20.1)
+    want = ["prim_file:read_file/1", "feed:handle/2", "feed:worker/2"]
+    t.true("their_stack__is_that_of_the_process", all([f for f in reversed(frames) if f in want] == want for frames, _ in read),
+           f"{read}")
+    t.true("nothing_else_of_the_thread__is_in_it", all("start_thread" not in frames for frames, _ in read), f"{read}")
+    t.equal("dirty_schedulers__lose_nothing", losses, 0)
+    _, stacks, _ = run("lists", "alloc-bytes", "--threads", requests=80, workers=1)
+    heaps = [(frames, size) for frames, size in stacks if frames[-1] in ("[heap]", "[old_heap]") and dirty(frames)]
+    total = sum(size for _, size in heaps)
+    own = sum(size for frames, size in heaps if "[process first_worker]" in frames and "feed:handle/2" in frames)
+    t.true("large_heaps__are_collected_on_dirty_cpu_schedulers", total > 1000000, f"{stacks}")
+    t.between("their_bytes__have_the_process_and_its_functions", own / max(total, 1), 0.95, 1)
+
+
 @test
 def two_looks_at_processes(t):
     with Node("sub") as target:
@@ -187,7 +213,8 @@ def two_looks_at_processes(t):
 
 
 NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",
-            14: "old heap", 16: "writable binaries", 17: "size", 18: "size", 24: "lines"} # fields that no name depends on
+            14: "old heap", 16: "writable binaries", 17: "size", 18: "size", 24: "lines",
+            25: "where a process goes on"} # fields that no name depends on
 
 
 @test

@@ -6,6 +6,7 @@
 %%   fixed  a process of its own builds each reply, and ends
 %%   ets    a list of 200 numbers goes into a table for each request
 %%   lists  a list of 5000 numbers is kept in the process for each request
+%%   file   the file "block" beside this module is read, as a dirty I/O scheduler does, and kept
 %%   hoard  a binary of 4 MB is kept for each request
 %%   leak   a reply of 50 KB is garbage, and an entry of 4 KB for it stays in a journal
 %%   all    each request is one to all processes at once: binaries, lists and a row of a table, all garbage
@@ -31,6 +32,7 @@ handle(fixed, Kept) ->
     receive {'DOWN', Ref, process, Pid, _} -> Kept end;
 handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
 handle(lists, Kept) -> [lists:seq(1, 5000) | Kept];
+handle(file, Kept) -> {ok, Block} = prim_file:read_file(beside("block")), true = is_binary(Block), [Block | Kept];
 handle(hoard, Kept) -> [binary:copy(<<0:8>>, 4000000) | Kept];
 handle(leak, Kept) -> Entry = journal(byte_size(encode(800, <<>>))), [Entry | Kept];
 handle(all, Kept) ->
@@ -39,6 +41,8 @@ handle(all, Kept) ->
 handle(mark, Kept) -> Block = one(0), [Block | Kept].
 
 journal(Size) -> Entry = binary:copy(<<0:8>>, 4096 + 0 * Size), true = is_binary(Entry), Entry.
+
+beside(Name) -> filename:join(filename:dirname(code:which(?MODULE)), Name).
 
 %% not tail calls: each leaves its frame
 one(Sum) -> Block = two(Sum + 1), true = is_binary(Block), Block.
