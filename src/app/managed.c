@@ -24,7 +24,7 @@ struct managed_process {
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
 	unsigned int tries;
 	bool has_collections;	 /* it told them when it was found: */
-	uint64_t collections_then;
+	uint64_t collections_then, young_then;
 	struct runtime_census *first; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
@@ -91,12 +91,15 @@ static void found(struct collector *c, struct managed_process *p)
 	struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
 	struct mp_runtime words = { 0 };
 	char *name = xasprintf("%s %s", r->ops->name, r->version);
+	struct runtime_heap heap;
 
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
 	proc->runtime_has_frames = r->has_frames;
 	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
+	if (r->ops->heap && !r->ops->heap(p->runtime, &heap))
+		p->young_then = heap.young;
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
@@ -202,6 +205,20 @@ struct runtime *managed_runtime(struct collector *c, uint32_t gen)
 	return p ? p->runtime : NULL;
 }
 
+static void count_heap(struct collector *c, struct managed_process *p, struct profile_proc *proc)
+{
+	struct profile_managed_heap *h = &proc->managed_heap;
+	struct runtime_heap heap;
+
+	if (!p->runtime || !p->runtime->ops->heap || p->runtime->ops->heap(p->runtime, &heap) || heap.young < p->young_then)
+		return;
+	h->name = profile_string(&c->profile, heap.name);
+	h->used_bytes = heap.used_bytes;
+	h->committed_bytes = heap.committed_bytes;
+	h->most_bytes = heap.most_bytes;
+	h->young = heap.young - p->young_then;
+}
+
 void managed_count_collections(struct collector *c)
 {
 	struct managed *m = c->managed;
@@ -212,10 +229,12 @@ void managed_count_collections(struct collector *c)
 		struct profile_proc *proc;
 		uint64_t now;
 
-		if (!p->has_collections)
+		if (!p->runtime)
 			continue;
 		proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
-		if (proc->state == PROC_RUNNING && !p->runtime->ops->collections(p->runtime, &now) && now >= p->collections_then) {
+		if (proc->state == PROC_RUNNING)
+			count_heap(c, p, proc);
+		if (p->has_collections && proc->state == PROC_RUNNING && !p->runtime->ops->collections(p->runtime, &now) && now >= p->collections_then) {
 			proc->has_collections = true;
 			proc->collections = now - p->collections_then;
 		}

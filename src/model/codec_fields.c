@@ -84,6 +84,10 @@ static const struct codec_field proc_rows[] = {
 	PROC(death.refused_type, FIELD_STRING, 0), PROC(death.since_ns, FIELD_NUMBER, 0), PROC(death.grown_bytes, FIELD_BYTES, 0),
 	DEATH_SITE(0), DEATH_SITE(1), DEATH_SITE(2),
 	GROWN(0), GROWN(1), GROWN(2),
+	PROC(managed_heap.name, FIELD_STRING, 0), PROC(managed_heap.used_bytes, FIELD_NUMBER, 0),
+	PROC(managed_heap.committed_bytes, FIELD_NUMBER, 0), PROC(managed_heap.most_bytes, FIELD_NUMBER, 0),
+	PROC(managed_heap.young, FIELD_NUMBER, 0), PROC(managed_heap.then_bytes, FIELD_NUMBER, 0),
+	PROC(managed_heap.now_bytes, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -92,7 +96,9 @@ IS_AS_LISTED(struct profile_death, 64 + 16 * DEATH_SITES + 8);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
-IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death) + PROFILE_GROWN * 24);
+IS_AS_LISTED(struct profile_managed_heap, 56);
+IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death) +
+				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24);
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

@@ -137,6 +137,14 @@ struct profile_death {
 	uint64_t site[DEATH_SITES], site_bytes[DEATH_SITES]; /* ids of stacks; largest growth first; 0 bytes: no more */
 };
 
+/* The heap that a runtime sets aside for its objects, as the runtime counts it; name 0 (""): not known. */
+struct profile_managed_heap {
+	uint32_t name; /* string id: "Java heap" */
+	uint64_t used_bytes, committed_bytes, most_bytes;
+	uint64_t young; /* collections of young objects only, since the runtime was found */
+	uint64_t then_bytes, now_bytes; /* resident at the attach, and now; 0: not looked at */
+};
+
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
 
 /* Facts of a process from /proc and cgroups; 0 or "" where unknown. */
@@ -184,6 +192,7 @@ struct profile_proc {
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
 	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
+	struct profile_managed_heap managed_heap;
 };
 
 struct profile_loss {

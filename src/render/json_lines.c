@@ -268,6 +268,17 @@ static void add_grown(struct buf *out, const struct profile *p, const struct pro
 	buf_addc(out, ']');
 }
 
+static void add_managed_heap(struct buf *out, const struct profile *p, const struct profile_managed_heap *h)
+{
+	if (!*profile_str(p, h->name))
+		return;
+	json_add_text(out, "managed_heap", profile_str(p, h->name));
+	json_add_uint(out, "managed_heap_used_bytes", h->used_bytes);
+	json_add_uint(out, "managed_heap_committed_bytes", h->committed_bytes);
+	json_add_uint(out, "managed_heap_most_bytes", h->most_bytes);
+	json_add_uint(out, "young_collections", h->young);
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct ordered_stack *sum)
 {
@@ -283,6 +294,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (proc->has_collections)
 		json_add_uint(out, "collections", proc->collections);
 	add_grown(out, p, proc);
+	add_managed_heap(out, p, &proc->managed_heap);
 	if (proc->parent < p->n_procs)
 		json_add_uint(out, "parent_gen", p->procs[proc->parent].gen);
 	json_add_text(out, "state", states[proc->state]);

@@ -54,6 +54,17 @@ static void add_grown(struct buf *out, const struct profile *p, const struct pro
 		buf_addc(out, '\n');
 }
 
+static void add_heap(struct buf *out, const struct profile *p, const struct profile_managed_heap *h)
+{
+	char used[16], committed[16], most[16];
+
+	if (!*profile_str(p, h->name))
+		return;
+	buf_addf(out, "        %s: %s in use when last counted, %s committed, %s at most\n", profile_str(p, h->name),
+		 units_format_size(used, h->used_bytes), units_format_size(committed, h->committed_bytes),
+		 units_format_size(most, h->most_bytes));
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct shares *s)
 {
@@ -71,8 +82,11 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (proc->has_collections)
 		buf_addf(out, "; %llu full GC%s", (unsigned long long)proc->collections,
 			 proc->collections == 1 ? "" : "s");
+	if (*profile_str(p, proc->managed_heap.name) && proc->managed_heap.young)
+		buf_addf(out, ", %llu young", (unsigned long long)proc->managed_heap.young);
 	buf_addc(out, '\n');
 	add_grown(out, p, proc);
+	add_heap(out, p, &proc->managed_heap);
 	if (*hint)
 		buf_addf(out, "        => %s\n", hint);
 }

@@ -3,16 +3,70 @@
  * The JVM: recognised, and what its own tools would tell is named. Its frames get names from a perf map when there
  * is one (jcmd PID Compiler.perfmap); without frame pointers in compiled code (-XX:+PreserveFramePointer) stacks end at the
  * first compiled method. No census, no probe of its heap's allocation.
+ *
+ * Its collections and what its heap holds are read from the counters that it keeps for its own tools (jvm_perfdata.h): in its
+ * own memory, where it maps their file, never from a path. A JVM without them (-XX:-UsePerfData, -XX:+PerfDisableSharedMem)
+ * says neither.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/xalloc.h"
+#include "runtime/jvm_perfdata.h"
 #include "runtime/runtimes.h"
 
 static bool jvm_is_own_object(const char *module)
 {
 	return !strcmp(module, "libjvm.so");
+}
+
+/* The counters now; false: there are none. */
+static bool read_counters(struct runtime *r, struct jvm_counters *out)
+{
+	const struct proc_maps *maps = &r->process.maps;
+	bool ok = false;
+	size_t i;
+
+	for (i = 0; i < maps->n && !ok; i++) {
+		const struct proc_map *m = &maps->v[i];
+		size_t len = m->end - m->start;
+		uint8_t *data;
+
+		if (!strstr(m->path, "/hsperfdata_") || m->exec || len > JVM_PERFDATA_MOST)
+			continue;
+		data = xmalloc(len);
+		ok = runtime_read(&r->process, m->start, data, len) && jvm_perfdata_parse(data, len, out);
+		free(data);
+	}
+	return ok;
+}
+
+static int jvm_collections(struct runtime *r, uint64_t *full)
+{
+	struct jvm_counters c;
+
+	if (!read_counters(r, &c) || !c.has_collections)
+		return -ENOTSUP;
+	*full = c.full;
+	return 0;
+}
+
+static int jvm_heap(struct runtime *r, struct runtime_heap *out)
+{
+	struct jvm_counters c;
+
+	if (!read_counters(r, &c) || !c.has_heap)
+		return -ENOTSUP;
+	*out = (struct runtime_heap){
+		.name = "Java heap",
+		.used_bytes = c.used_bytes,
+		.committed_bytes = c.committed_bytes,
+		.most_bytes = c.most_bytes,
+		.young = c.young,
+	};
+	return 0;
 }
 
 static int jvm_open(struct runtime *r)
@@ -45,4 +99,6 @@ const struct runtime_ops jvm_runtime = {
 	.open = jvm_open,
 	.close = jvm_close,
 	.is_own_object = jvm_is_own_object,
+	.collections = jvm_collections,
+	.heap = jvm_heap,
 };

@@ -51,6 +51,15 @@ struct runtime_census {
 	struct intern holder_names;
 };
 
+/* The heap of a runtime that sets one aside for its objects, as the runtime itself counts it. */
+struct runtime_heap {
+	const char *name;	/* "Java heap"; static */
+	uint64_t used_bytes;	/* when the runtime last counted: at a collection, or later */
+	uint64_t committed_bytes, most_bytes;
+	uint64_t young; /* collections of young objects only; not among the full ones */
+	uint64_t start, end; /* where it is reserved; 0: not known */
+};
+
 struct runtime {
 	const struct runtime_ops *ops;
 	struct runtime_process process;
@@ -109,6 +118,8 @@ struct runtime_ops {
 	int (*collections)(struct runtime *r, uint64_t *full);
 	/* Address of a word that counts all objects ever made, by one thread at a time. May be NULL; 0: not known. */
 	uint64_t (*object_counter)(struct runtime *r);
+	/* What its heap holds. May be NULL. 0 or -errno. */
+	int (*heap)(struct runtime *r, struct runtime_heap *out);
 };
 
 /*

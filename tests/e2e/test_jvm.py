@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import Skip, main, test
-from interpreters import TARGETS, Program, blocks_through, profile_until
+from harness import Memprobe, Skip, main, test
+from interpreters import TARGETS, JsonLines, Program, blocks_through, profile_until
 
 BUFFER = 20000
 
@@ -84,6 +84,40 @@ def heap_that_fills_without_a_collection(t):
     t.true("no_collection__was_due", said[-1]["requests"] * 20 * 1050 < 700 * 2 ** 20, said)
     t.true("its_memory__grew_by_garbage", grown > 50 * 2 ** 20, grown)
     t.equal("garbage_that_was_not_collected_yet__is_no_leak_and_not_flat", verdict["word"], "UNDECIDED")
+
+
+@test
+def collections_and_heap(t):
+    for collector in ("UseSerialGC", "UseG1GC"):
+        with Java(["-Xms64m", "-Xmx96m", "-XX:+" + collector], "steady", 2000) as program:
+            while program.tell("count")["requests"] < 200:
+                time.sleep(0.05)
+            earlier = program.tell("count")
+            with Memprobe("-d", 0, "-p", program.process.pid, "--json", auto=True) as m:
+                m.armed()
+                first = program.tell("count")
+                for _ in range(5):
+                    last = program.tell("collect")
+                wanted = last["young"] + 3
+                while last["young"] < wanted: # 40 MB of garbage a second
+                    time.sleep(0.1)
+                    last = program.tell("count")
+                before = program.tell("collect")
+                m.stop()
+                after = program.tell("count")
+                process = JsonLines(m.stdout.encode()).snapshots[-1]["process"][0]
+        seen = process.get("collections")
+        t.true(f"{collector}__the_program_made_its_full_collections", before["full"] - first["full"] >= 6, (first, before))
+        t.between(f"{collector}__full_collections_are_counted_as_the_JVM_says", seen, before["full"] - first["full"],
+                  after["full"] - first["full"])
+        t.between(f"{collector}__young_collections_are_counted_as_the_JVM_says", process["young_collections"],
+                  before["young"] - first["young"], after["young"] - earlier["young"])
+        # of the serial collector's two survivor spaces, 2 MiB each, the JVM's own sum leaves one out
+        t.between(f"{collector}__committed_is_what_the_JVM_says", process["managed_heap_committed_bytes"],
+                  min(before["committed"], after["committed"]) - 2 ** 20, max(before["committed"], after["committed"]) + 3 * 2 ** 20)
+        t.between(f"{collector}__in_use_is_what_the_JVM_says_since_its_last_collection", process["managed_heap_used_bytes"],
+                  before["used"] - 4 * 2 ** 20, max(before["used"], after["used"]) + 4 * 2 ** 20)
+        t.between(f"{collector}__the_most_is_what_the_JVM_says", process["managed_heap_most_bytes"], before["most"], 96 * 2 ** 20 + 64)
 
 
 if __name__ == "__main__":

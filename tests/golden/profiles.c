@@ -265,6 +265,9 @@ static void add_rich_planes(struct profile *p)
 	s->bump_bytes = 3 << 20;
 	s->bump_draws = 12;
 	s->bump_var = 3ull << 30;
+	p->procs[0].managed_heap = (struct profile_managed_heap){
+		.name = profile_string(p, "Java heap"), .used_bytes = 5000, .committed_bytes = 6000, .most_bytes = 7000, .young = 4,
+	};
 	p->peak = (struct profile_peak){ .time_ns = 7500 * NS_PER_MS, .live_bytes = 900, .live_blocks = 3 };
 	s = &p->stacks[profile_find_stack(p, 50)];
 	s->plane = STACK_VM;

@@ -32,7 +32,7 @@ check() { # FUNCTION...: each called by the one before
 	echo "$text = $sum"
 	[ "$sum" -le 512 ] || bad=1
 }
-for entry in heap_entry stack_verify fault_verify rss_changed vm_lock; do
+for entry in heap_entry heap_bump stack_verify fault_verify rss_changed vm_lock; do
 	check $entry uw_chunk_walk uw_rule uw_search
 	check $entry uw_chunk_walk uw_rule uw_vma_callback
 	check $entry uw_chunk_walk uw_rule current_tgid_in_ns
@@ -45,7 +45,7 @@ for entry in heap_entry stack_verify fault_verify rss_changed vm_lock; do
 	check $entry rt_frames rb_first
 	check $entry rt_frames rb_chunk
 done
-for entry in heap_entry heap_entry_fp heap_return heap_free_entry rss_changed rss_changed_fp vm_lock; do
+for entry in heap_entry heap_entry_fp heap_return heap_free_entry heap_bump heap_bump_fp rss_changed rss_changed_fp vm_lock; do
 	check $entry proc_gen proc_exec proc_begin
 	check $entry proc_gen proc_exec comm_matches
 	check $entry proc_gen proc_unknown proc_begin
@@ -63,6 +63,8 @@ done
 for f in rss_shrink rss_add_to_stack rss_place rss_add_placed; do
 	check rss_changed $f
 done
+check heap_bump bump_add
+check heap_bump_fp bump_add
 check vm_lock vm_note_bystander current_tgid_in_ns
 # Whoever adds a function adds its chains.
 known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "

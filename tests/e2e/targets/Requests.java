@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 // A server's shape on the JVM. Requests MODE RATE; MODE map: a session of each request stays in a map; direct: a direct buffer of
-// each request stays; steady: all is garbage. Answers on stdout: "count".
+// each request stays; steady: all is garbage. Answers on stdout: "count", "collect" (all garbage, then as "count").
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.lang.management.GarbageCollectorMXBean;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryUsage;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -54,13 +57,31 @@ public class Requests {
 		}
 	}
 
+	// What the JVM itself says of its heap and its collectors.
+	static void answer() {
+		MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
+		long young = 0, full = 0;
+		for (GarbageCollectorMXBean c : ManagementFactory.getGarbageCollectorMXBeans()) {
+			if (c.getName().equals("Copy") || c.getName().contains("Young"))
+				young += c.getCollectionCount();
+			else
+				full += c.getCollectionCount();
+		}
+		System.out.println("{\"requests\": " + requests + ", \"kept\": " + kept + ", \"used\": " + heap.getUsed() +
+				   ", \"committed\": " + heap.getCommitted() + ", \"most\": " + heap.getMax() + ", \"young\": " + young +
+				   ", \"full\": " + full + "}");
+	}
+
 	public static void main(String[] args) throws Exception {
 		Thread server = new Thread(() -> serve(args[0], Integer.parseInt(args[1])), "server");
 		server.setDaemon(true);
 		server.start();
 		BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
 		System.out.println("ready");
-		while (in.readLine() != null)
-			System.out.println("{\"requests\": " + requests + ", \"kept\": " + kept + "}");
+		for (String word = in.readLine(); word != null; word = in.readLine()) {
+			if (word.equals("collect"))
+				System.gc();
+			answer();
+		}
 	}
 }
