@@ -21,6 +21,8 @@ MP_STATIC_ASSERT(MP_RSS_MEMBERS == 4, "rss_bound");
 const volatile __u32 cfg_n_cpus = 0; /* possible ones, at most MP_MAX_CPUS */
 
 __u32 rss_armed = 0;
+__u32 rss_placing = 0; /* the addresses of faults are told */
+__u64 rss_ended_faults = 0; /* page faults of targets that have ended: user space asks the living */
 __u64 cpu_offsets[MP_MAX_CPUS]; /* of per-CPU variables: rss_prepare */
 __u64 rss_percpu_base = 0;
 
@@ -245,7 +247,7 @@ static __noinline void rss_add_placed(__u64 hash, __u64 pages, __u32 noted)
 /* Of the fault that the thread is in now; what its system call does without one (mlock, MAP_POPULATE) has no address. */
 static __always_inline __u64 rss_fault_page(struct mp_thread *th, struct pt_regs *regs)
 {
-	__u64 page = th->fault_ip == PT_REGS_IP(regs) ? th->fault_page : 0;
+	__u64 page = rss_placing && th->fault_ip == PT_REGS_IP(regs) ? th->fault_page : 0;
 
 	th->fault_page = 0;
 	return page;
@@ -275,6 +277,25 @@ static __noinline void rss_add_to_stack(__u64 hash, __u32 gen, __u32 member, __u
 		lose(MP_LOSS_RSS_STACKS, 0);
 	else
 		__sync_fetch_and_add(&st->pages[rss_bound(member)], pages);
+}
+
+struct signal_struct___faults {
+	unsigned long min_flt, maj_flt; /* of threads that have ended */
+} __attribute__((preserve_access_index));
+
+struct task_struct___faults {
+	unsigned long min_flt, maj_flt;
+	struct signal_struct___faults *signal;
+} __attribute__((preserve_access_index));
+
+/* The last thread of a target ends. */
+static __always_inline void rss_note_end(struct task_struct *task)
+{
+	struct task_struct___faults *t = (void *)task;
+
+	__sync_fetch_and_add(&rss_ended_faults, BPF_CORE_READ(t, min_flt) + BPF_CORE_READ(t, maj_flt) +
+							BPF_CORE_READ(t, signal, min_flt) +
+							BPF_CORE_READ(t, signal, maj_flt));
 }
 
 /* What the kernel is doing for the thread: a system call by its number, else -1 or a fault's error code. */

@@ -138,8 +138,10 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	p = bpf_map_lookup_elem(&procs, &tgid);
 	if (!p)
 		return 0;
-	if (p->gen && !(p->flags & (MP_PROC_SHARED | MP_PROC_IGNORED)))
+	if (p->gen && !(p->flags & (MP_PROC_SHARED | MP_PROC_IGNORED))) {
+		rss_note_end(task);
 		send_proc(MP_PROC_EXIT, tgid, 0, p->gen, exit_reason(task), task);
+	}
 	bpf_map_delete_elem(&procs, &tgid);
 	return 0;
 }

@@ -41,6 +41,7 @@ struct collector *collector_new(const struct collector_opts *o)
 	c->symbolizer = symbolizer_new(&so);
 	c->managed = managed_new();
 	profile_init(&c->profile);
+	bystanders_begin(c);
 	return c;
 }
 

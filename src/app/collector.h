@@ -59,6 +59,8 @@ int collector_bridge(struct collector *c);
 int collector_bridge_last(struct collector *c, pid_t pid);
 /* Make room: drop the blocks of processes that have ended since the last time. Reads the whole block table. */
 void collector_sweep(struct collector *c);
+/* Before arming: are first touches watched, though other processes pay for it? */
+void bystanders_start(struct collector *c);
 /* To be called some ten times a second while the run watches: what the verdict needs. */
 void collector_look(struct collector *c);
 /* The verdict so far, and what it needs of each stack: reads the block table; after collector_snapshot. 0 or -errno. */

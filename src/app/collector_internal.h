@@ -6,6 +6,7 @@
 #include "app/collector.h"
 #include "app/vm_plane.h"
 #include "base/table.h"
+#include "model/others_budget.h"
 #include "model/windows.h"
 #include "symbol/symbolizer.h"
 
@@ -36,6 +37,15 @@ struct checkpoint {
 		uint64_t live_blocks;
 	} *v;
 	size_t n;
+};
+
+/* bystanders.c */
+struct bystanders {
+	struct others_budget budget;
+	enum first_touches level; /* as the kernel side has it */
+	bool is_counted;
+	uint64_t all, ours, at_ns; /* page faults at the last look */
+	uint64_t next_ns;
 };
 
 /* Figures of a stack whose frames have not come yet. */
@@ -79,6 +89,7 @@ struct collector {
 	uint64_t hash_mismatches;
 	bool told_of_lines; /* that they stopped */
 	struct vm_plane vm;
+	struct bystanders bystanders;
 	uint64_t n_ended, n_swept; /* processes */
 	uint64_t n_stops; /* of memprobe itself */
 };
@@ -117,6 +128,10 @@ double resident_now(struct collector *c);
  * was; what first touches have been given back. 0 or -errno.
  */
 int resident_join(struct collector *c);
+/* bystanders.c: page faults of others: from here on they are counted; some ten times a second; the gaps until now */
+void bystanders_begin(struct collector *c);
+void bystanders_look(struct collector *c);
+void bystanders_fill(struct collector *c);
 /* Filters on blocks: are there any; does b pass? */
 bool snapshot_is_filtered(const struct options *o);
 bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);

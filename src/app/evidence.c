@@ -138,6 +138,7 @@ void collector_look(struct collector *c)
 		return;
 	if (c->profile.watch.rung >= RUNG_BRIEF)
 		c->brief_weight = kern_burst_weight(c->kern);
+	bystanders_look(c);
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
 	managed_count_collections(c);

@@ -96,6 +96,7 @@ int resident_fill(struct collector *c)
 	int err;
 
 	p->rss_missing = profile_string(p, missing ? missing : "");
+	bystanders_fill(c);
 	for (i = 0; i < p->n_stacks; i++)
 		p->stacks[i].touched_bytes = p->stacks[i].touched_file_bytes = 0;
 	for (i = 0; i < p->n_stacks; i++)

@@ -212,6 +212,7 @@ int session_arm(struct session *s)
 	if (s->n_interrupts)
 		return STATUS_ABORTED;
 	budget_start(s->budget, session_now_ns());
+	bystanders_start(s->collector);
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
 	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;

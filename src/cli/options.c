@@ -210,6 +210,7 @@ static enum options_result take_planes(struct parser *p, const char *arg)
 	size_t len, i;
 
 	p->o->planes = 0;
+	p->o->has_planes = true;
 	for (; strcmp(arg, "none") != 0; s += len + 1) {
 		len = strcspn(s, ",");
 		for (i = 0; i < 3; i++)

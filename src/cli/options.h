@@ -74,6 +74,7 @@ struct options {
 	size_t n_cgroups;
 	bool no_follow; /* with -p: no descendants */
 	unsigned int planes; /* -P: enum plane; 0: look only */
+	bool has_planes; /* -P given */
 	struct file_option files[OPTIONS_MAX_FILES]; /* of report and diff */
 	size_t n_files;
 	bool no_save; /* no recording in the private directory */

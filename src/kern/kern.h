@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "bpf/memprobe.h"
+#include "model/others_budget.h"
 
 struct watched_spans;
 struct kern;
@@ -294,6 +295,13 @@ void kern_set_rss_every(struct kern *k, uint32_t pages);
 int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx);
 /* Drop what belongs to ended generations. */
 void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
+/*
+ * What of first touches is watched from now on, or from arming on: less leaves other processes' page faults alone. What was
+ * seen stays. All of it, until this is called.
+ */
+void kern_watch_touches(struct kern *k, enum first_touches level);
+/* Page faults of targets that have ended, so far. */
+uint64_t kern_ended_faults(const struct kern *k);
 /* Why it is not, though it was asked for; NULL: it is. */
 const char *kern_rss_missing(const struct kern *k);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);

@@ -8,6 +8,7 @@
 
 #include "kern/kern.h"
 #include "memprobe.skel.h"
+#include "model/others_budget.h"
 #include "model/watched.h"
 
 enum attach_kind { ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
@@ -45,6 +46,8 @@ struct kern {
 	struct bpf_link *rss_link;
 	bool objects; /* births of objects */
 	unsigned int n_object_forms;
+	enum first_touches rss_level; /* wanted */
+	bool rss_begun, rss_paused;
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	bool vm, vm_lock_path; /* the vm plane is there (vm.c); its tracepoints' form */
 	struct unwinder *unwinder;

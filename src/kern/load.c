@@ -277,6 +277,7 @@ int kern_open(struct kern **out, const struct kern_opts *opts)
 	k->verify = opts->verify;
 	k->rss = opts->rss;
 	k->objects = opts->objects;
+	k->rss_level = TOUCHES_BY_PAGE;
 	err = feature_find_links(k, SCRATCH_UNKNOWN_SYSCALLS);
 	if (err)
 		err = explain_links(k, err);

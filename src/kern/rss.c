@@ -103,6 +103,16 @@ static int read_targets(struct kern *k)
 	return err;
 }
 
+static void detach_faults(struct kern *k)
+{
+	struct memprobe_bpf *s = k->skel;
+
+	s->bss->rss_placing = 0;
+	bpf_link__destroy(s->links.rss_fault);
+	bpf_link__destroy(s->links.rss_fault_kernel);
+	s->links.rss_fault = s->links.rss_fault_kernel = NULL;
+}
+
 /* First: an event with an address that is not its own's is worse than one without. Without them the rest goes on. */
 static void attach_faults(struct kern *k)
 {
@@ -112,40 +122,92 @@ static void attach_faults(struct kern *k)
 		return;
 	s->links.rss_fault_kernel = bpf_program__attach(s->progs.rss_fault_kernel);
 	s->links.rss_fault = s->links.rss_fault_kernel ? bpf_program__attach(s->progs.rss_fault) : NULL;
-	if (!s->links.rss_fault)
-		log_debug("addresses of page faults: %s", strerror(errno));
+	if (s->links.rss_fault) {
+		__atomic_store_n(&s->bss->rss_placing, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	log_debug("addresses of page faults: %s", strerror(errno));
+	detach_faults(k);
 }
 
-void rss_arm(struct kern *k)
+static bool any(void *ctx, uint32_t gen)
 {
-	int err = 0;
+	(void)ctx;
+	(void)gen;
+	return true;
+}
 
-	if (!k->rss)
-		return;
+static void detach_changes(struct kern *k)
+{
+	__atomic_store_n(&k->skel->bss->rss_armed, 0, __ATOMIC_SEQ_CST);
+	bpf_link__destroy(k->rss_link);
+	k->rss_link = NULL;
+}
+
+/* From the sums of this moment on. */
+static int attach_changes(struct kern *k)
+{
+	int err;
+
+	kern_sweep_rss(k, any, NULL);
 	__atomic_store_n(&k->skel->bss->rss_armed, 1, __ATOMIC_SEQ_CST);
-	attach_faults(k);
 	err = read_targets(k);
-	if (!err) {
-		k->rss_link = bpf_program__attach(program_of(k));
-		err = k->rss_link ? 0 : -errno;
-	}
-	if (!err)
-		return;
+	if (err)
+		return err;
+	k->rss_link = bpf_program__attach(program_of(k));
+	return k->rss_link ? 0 : -errno;
+}
+
+static void refused(struct kern *k, int err)
+{
 	log_warn("resident memory: %s: first touches are not seen", strerror(-err));
 	k->rss_missing = "the tracepoint kmem:rss_stat cannot be attached";
 	rss_close(k);
 }
 
+/* What goes, goes at once; what comes, addresses first. */
+static void change_level(struct kern *k, enum first_touches to)
+{
+	int err = 0;
+
+	if (k->skel->links.rss_fault && to < TOUCHES_BY_PAGE)
+		detach_faults(k);
+	if (k->rss_link && to < TOUCHES_BY_STACK) {
+		detach_changes(k);
+		kern_sweep_rss(k, any, NULL); /* the series comes from /proc meanwhile */
+	}
+	if (!k->skel->links.rss_fault && to >= TOUCHES_BY_PAGE)
+		attach_faults(k);
+	if (!k->rss_link && to >= TOUCHES_BY_STACK)
+		err = attach_changes(k);
+	if (err)
+		refused(k, err);
+}
+
+void kern_watch_touches(struct kern *k, enum first_touches level)
+{
+	k->rss_level = level;
+	if (k->rss && k->rss_begun && !k->rss_paused)
+		change_level(k, level);
+}
+
+uint64_t kern_ended_faults(const struct kern *k)
+{
+	return __atomic_load_n(&k->skel->bss->rss_ended_faults, __ATOMIC_RELAXED);
+}
+
+void rss_arm(struct kern *k)
+{
+	k->rss_begun = true;
+	if (k->rss)
+		change_level(k, k->rss_level);
+}
+
 void rss_close(struct kern *k)
 {
-	if (k->skel && k->skel->bss)
-		k->skel->bss->rss_armed = 0;
-	bpf_link__destroy(k->rss_link);
-	k->rss_link = NULL;
-	if (k->skel) {
-		bpf_link__destroy(k->skel->links.rss_fault);
-		bpf_link__destroy(k->skel->links.rss_fault_kernel);
-		k->skel->links.rss_fault = k->skel->links.rss_fault_kernel = NULL;
+	if (k->skel && k->skel->bss) {
+		detach_faults(k);
+		detach_changes(k);
 	}
 	k->rss = false;
 }
@@ -286,24 +348,16 @@ void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), vo
 	free(s.keys);
 }
 
-static bool any(void *ctx, uint32_t gen)
-{
-	(void)ctx;
-	(void)gen;
-	return true;
-}
-
+/* The others' faults too are left alone meanwhile. */
 void rss_pause(struct kern *k)
 {
-	if (k->rss)
-		__atomic_store_n(&k->skel->bss->rss_armed, 0, __ATOMIC_SEQ_CST);
+	k->rss_paused = true;
+	if (k->rss && k->rss_begun)
+		change_level(k, TOUCHES_UNSEEN);
 }
 
 void rss_resume(struct kern *k)
 {
-	if (!k->rss)
-		return;
-	kern_sweep_rss(k, any, NULL);
-	__atomic_store_n(&k->skel->bss->rss_armed, 1, __ATOMIC_SEQ_CST);
-	read_targets(k);
+	k->rss_paused = false;
+	kern_watch_touches(k, k->rss_level);
 }

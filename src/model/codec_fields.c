@@ -210,10 +210,14 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.taken, FIELD_FLOAT, 0),
 	FACT(objects.is_there, FIELD_ENUM, 2), FACT(objects.n_probes, FIELD_NUMBER, 0), FACT(objects.births, FIELD_BYTES, 0),
 	FACT(objects.kinds, FIELD_NUMBER, 0), FACT(objects.is_share, FIELD_ENUM, 2),
+	FACT(gaps.are_there, FIELD_ENUM, 2), FACT(gaps.now, FIELD_ENUM, TOUCHES_NR), FACT(gaps.begin_ns, FIELD_NUMBER, 0),
+	FACT(gaps.until_ns, FIELD_NUMBER, 0), FACT(gaps.unseen_ns, FIELD_NUMBER, 0), FACT(gaps.unplaced_ns, FIELD_NUMBER, 0),
+	FACT(gaps.rate, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
 IS_AS_LISTED(struct profile_cost, 56);
+IS_AS_LISTED(struct profile_gaps, 48);
 
 #define STEP(member, kind, less) ROW(struct profile_step, member, kind, less)
 

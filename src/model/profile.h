@@ -32,6 +32,7 @@
 #include "model/limit.h"
 #include "model/machine.h"
 #include "model/objects.h"
+#include "model/others_budget.h"
 #include "model/series.h"
 #include "model/verdict.h"
 
@@ -119,6 +120,16 @@ struct profile_rss {
 	uint64_t read_back_bytes;		    /* from swap, not in touched_bytes */
 	uint64_t released_bytes[MP_RSS_RELEASES];   /* anonymous, shared and swapped memory given back */
 	uint64_t released_file_bytes;
+};
+
+/* When first touches were not watched, so that other processes do not pay for it (others_budget.h); summed up. */
+struct profile_gaps {
+	bool are_there;
+	enum first_touches now;
+	uint64_t begin_ns, until_ns; /* of the first, in the window; summed up to then */
+	uint64_t unseen_ns;	     /* nothing was seen */
+	uint64_t unplaced_ns;	     /* ... or not which pages */
+	double rate;		     /* the others' page faults a second when the last began */
 };
 
 /* How memory was refused to a process; zeros where it was not. */
@@ -284,6 +295,7 @@ struct profile {
 	uint32_t command_line; /* memprobe's own, as it was typed; string id */
 	uint64_t rss_every;	 /* stacks of first touches were taken every so many pages at most; 0, 1: all */
 	bool untouched_estimated; /* small blocks were sampled for it */
+	struct profile_gaps gaps;
 	uint32_t rss_missing;  /* why first touches are not seen though they are watched; string id */
 	uint32_t planes;       /* enum plane: what was watched */
 	bool final;	       /* the last snapshot of the run */

@@ -220,18 +220,19 @@ static int uptime_read(uint64_t *uptime_ns, const char *proc_root)
 
 int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid)
 {
-	uint64_t utime, stime, start, uptime_ns = 0;
+	uint64_t utime, stime, start, minor, major, threads, uptime_ns = 0;
 	struct buf text = BUF_INIT;
 	const char *p = NULL;
+	char state;
 	int err = proc_read_text(&text, proc_root, pid, "stat");
 
 	if (!err)
 		p = strrchr(text.data, ')'); /* the name before it may hold blanks and brackets */
-	/* Fields 3-13, 14 utime, 15 stime, 16-21, 22 starttime. */
+	/* Fields 3 state, 4-9, 10 minflt, 11, 12 majflt, 13, 14 utime, 15 stime, 16-19, 20 num_threads, 21, 22 starttime. */
 	if (!err && (!p || sscanf(p + 1,
-				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
-				  " %" SCNu64 " %*s %*s %*s %*s %*s %*s %" SCNu64,
-				  &utime, &stime, &start) != 3))
+				  " %c %*s %*s %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64 " %*s %" SCNu64
+				  " %" SCNu64 " %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64,
+				  &state, &minor, &major, &utime, &stime, &threads, &start) != 7))
 		err = -EINVAL;
 	buf_release(&text);
 	if (!err)
@@ -240,8 +241,21 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid)
 		return err;
 	st->cpu_ns = ticks_to_ns(utime + stime);
 	st->start_ticks = start;
+	st->page_faults = minor + major;
+	st->has_ended = state == 'Z' && threads <= 1;
 	st->start_age_ns = uptime_ns > ticks_to_ns(start) ? uptime_ns - ticks_to_ns(start) : 0;
 	return 0;
+}
+
+int proc_page_faults_read(uint64_t *n, const char *proc_root)
+{
+	struct buf text = BUF_INIT;
+	int err = proc_read_text(&text, proc_root, 0, "vmstat");
+
+	if (!err && !text_number(text.data, "pgfault ", n))
+		err = -ENODATA;
+	buf_release(&text);
+	return err;
 }
 
 int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid)

@@ -28,9 +28,13 @@ struct proc_stat {
 	uint64_t cpu_ns;	  /* user + system, of all threads */
 	uint64_t start_age_ns;	  /* since the process started */
 	uint64_t start_ticks;	  /* identity together with the pid */
+	uint64_t page_faults;	  /* of all threads, also those that have ended */
+	bool has_ended;		  /* a zombie, without threads that go on */
 };
 
 int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
+/* Page faults of the whole machine since boot (/proc/vmstat). */
+int proc_page_faults_read(uint64_t *n, const char *proc_root);
 
 /*
  * Time that its living threads have waited for a CPU while they could run (schedstat; -ENOENT where the kernel

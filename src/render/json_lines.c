@@ -83,7 +83,7 @@ static void add_toucher(struct buf *out, const struct profile *p, const struct o
 }
 
 /* First touches of a process, and what gave memory back. */
-static void add_rss(struct buf *out, const struct profile_rss *r)
+static void add_rss(struct buf *out, const struct profile *p, const struct profile_rss *r)
 {
 	int i;
 
@@ -97,7 +97,10 @@ static void add_rss(struct buf *out, const struct profile_rss *r)
 	for (i = 0; i < MP_RSS_RELEASES; i++)
 		if (r->released_bytes[i])
 			json_add_uint(out, rss_release_name((enum mp_rss_release)i), r->released_bytes[i]);
-	buf_adds(out, "}}");
+	buf_addc(out, '}');
+	if (p->gaps.unseen_ns)
+		json_add_bool(out, "incomplete", true);
+	buf_addc(out, '}');
 }
 
 /* Standard deviations of the bytes; nothing where they are exact. */
@@ -139,6 +142,20 @@ static void add_header(struct buf *out, const struct profile *p, const struct re
 	json_add_some_text(out, "unwinder", profile_str(p, p->cost.unwinder));
 	end(out);
 	buf_release(&text);
+}
+
+static void add_gaps(struct buf *out, const struct profile_gaps *g)
+{
+	if (!g->are_there)
+		return;
+	begin(out, "unwatched");
+	json_add_text(out, "what", "first_touches");
+	json_add_uint(out, "begin_ms", g->begin_ns / NS_PER_MS);
+	json_add_uint(out, "unseen_ms", g->unseen_ns / NS_PER_MS);
+	json_add_uint(out, "unplaced_ms", g->unplaced_ns / NS_PER_MS);
+	json_add_uint(out, "others_faults_per_s", others_rate(g->rate));
+	json_add_uint(out, "others_fault_ns", others_fault_ns(TOUCHES_BY_PAGE));
+	end(out);
 }
 
 static void add_steps_and_marks(struct buf *out, const struct profile *p)
@@ -313,7 +330,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_uint(out, "lost_bytes", proc->old.lost_bytes);
 	json_add_uint(out, "lost_blocks", proc->old.lost_blocks);
 	if (p->planes & PLANE_RSS && !p->rss_missing)
-		add_rss(out, &proc->rss);
+		add_rss(out, p, &proc->rss);
 	add_facts(out, p, "at_attach", &proc->at_attach);
 	add_facts(out, p, "now", &proc->now);
 	end(out);
@@ -473,6 +490,7 @@ void render_json_lines(struct buf *out, const struct profile *p, const struct re
 
 	stack_order_make_all(&order, p, o);
 	add_header(out, p, o);
+	add_gaps(out, &p->gaps);
 	add_steps_and_marks(out, p);
 	add_survivors(out, p);
 	add_processes(out, p, &order);

@@ -94,7 +94,7 @@ static bool was_seen_starting(const struct profile_proc *proc)
 
 static bool has_touched(const struct profile *p)
 {
-	return p->planes & PLANE_RSS && !*profile_str(p, p->rss_missing);
+	return p->planes & PLANE_RSS && !*profile_str(p, p->rss_missing) && !p->gaps.unseen_ns;
 }
 
 static void take_stacks(struct libraries *l)

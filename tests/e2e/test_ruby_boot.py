@@ -53,7 +53,7 @@ def libraries(t):
     with tempfile.TemporaryDirectory() as d:
         generate(d)
         out, kept = os.path.join(d, "out.txt"), os.path.join(d, "out.memprobe")
-        with Memprobe("-o", out, "-o", kept, "--", path, "-I", d, os.path.join(d, "boot.rb"), os.path.join(d, "truth"),
+        with Memprobe("-P", "heap,vm,rss", "-o", out, "-o", kept, "--", path, "-I", d, os.path.join(d, "boot.rb"), os.path.join(d, "truth"),
                       auto=True) as m:
             m.wait()
         with open(os.path.join(d, "truth")) as f:

@@ -328,6 +328,9 @@ void make_rich(struct profile *p)
 	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
 		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
 	p->marks[p->n_marks++] = (struct profile_mark){ 12 * NS_PER_S, 4000, 4 };
+	p->gaps = (struct profile_gaps){ .are_there = true, .now = TOUCHES_BY_STACK, .begin_ns = 12 * NS_PER_S,
+					 .until_ns = 29 * NS_PER_S, .unseen_ns = 5 * NS_PER_S, .unplaced_ns = 17 * NS_PER_S,
+					 .rate = 480000 };
 	make_machine(p);
 	add_rich_stacks(p);
 	add_rich_planes(p);

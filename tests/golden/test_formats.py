@@ -202,7 +202,7 @@ def undescribed(doc, what, line, seen):
 
 def description(t):
     doc, seen, wrong = documented(), set(), []
-    t.true("the_description__has_all_types_of_lines", len(doc) == 18, f"{list(doc)}")
+    t.true("the_description__has_all_types_of_lines", len(doc) == 19, f"{list(doc)}")
     for name in PROFILES:
         for line in JsonLines(program("--render", name, "json")).lines:
             wrong += list(undescribed(doc, line["type"], line, seen))
