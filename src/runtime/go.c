@@ -28,6 +28,7 @@ struct go {
 	struct runtime_object *program;
 	struct elf_symbols symbols;
 	bool has_profile;
+	uint64_t memstats; /* address; 0: not known */
 };
 
 struct go_bucket {
@@ -75,11 +76,19 @@ static int go_open(struct runtime *r)
 		snprintf(r->reason, sizeof(r->reason), "it keeps no memory profile (nothing in it imports net/http/pprof)");
 	else
 		g->has_profile = true;
+	g->memstats = runtime_symbol(&r->process, o, "runtime.memstats");
 	r->has_census = g->has_profile || runtime_symbol(&r->process, o, "runtime.allgs");
 	snprintf(r->hint, sizeof(r->hint), "%s", g->has_profile ?
 		 "its own profile: memprobe census, or go tool pprof http://HOST:PORT/debug/pprof/heap" :
 		 "goroutines: memprobe census; with net/http/pprof imported: go tool pprof http://HOST:PORT/debug/pprof/heap");
 	return 0;
+}
+
+static int go_collections(struct runtime *r, uint64_t *full)
+{
+	struct go *g = r->state;
+
+	return go_count_collections(r, g->memstats, full);
 }
 
 static void go_close(struct runtime *r)
@@ -187,4 +196,5 @@ const struct runtime_ops go_runtime = {
 	.close = go_close,
 	.is_own_object = go_is_own_object,
 	.census = go_census,
+	.collections = go_collections,
 };

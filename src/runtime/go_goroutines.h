@@ -9,5 +9,7 @@
 /* Adds a row each, bytes are their stacks'. False: their records are not laid out as known here. */
 bool go_goroutines(struct runtime *r, struct runtime_object *program, const struct elf_symbols *symbols,
 		   struct runtime_census *out);
+/* Collections so far; memstats: address of runtime.memstats. 0; -ENOTSUP, -ESTALE: not as known here. */
+int go_count_collections(const struct runtime *r, uint64_t memstats, uint64_t *full);
 
 #endif

@@ -82,5 +82,21 @@ def blocked_goroutines(t):
         t.true(f"{build}__with_its_stacks", grown.get(name, (0, 0))[1] * 2 ** 20 >= 2048 * (kept[2] - kept[1]) * 0.8, text)
 
 
+@test
+def collections(t):
+    with Program(go_program(False), "map", "100") as program:
+        earlier = program.tell("count")["collections"]
+        with Memprobe("-d", 0, "-P", "none", "-p", program.process.pid, "--json", auto=True) as m:
+            m.armed()
+            first = program.tell("count")["collections"]
+            for _ in range(301): # more than the runtime's own list of them holds
+                last = program.tell("collect")["collections"]
+            m.stop()
+            end = program.tell("count")["collections"]
+            counted = JsonLines(m.stdout.encode()).snapshots[-1]["process"][0].get("collections")
+    t.true("the_program__collected_more_than_300_times", last - first > 300, (first, last))
+    t.between("collections__are_counted_as_the_program_counts_them", counted, last - first, end - earlier)
+
+
 if __name__ == "__main__":
     main()

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 // A server's shape in Go. requests MODE RATE; map: a session of each request stays in a map; goroutines: one of each request waits
-// for ever. Answers on stdout: "count". Its memory profile is linked only with requests_profile.go.
+// for ever. Answers on stdout: "count", "collect" (collects, then as "count"). Its memory profile is linked only with requests_profile.go.
 package main
 
 import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,11 @@ func main() {
 	go serve(os.Args[1], rate)
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		fmt.Printf("{\"requests\": %d, \"kept\": %d}\n", atomic.LoadInt64(&requests), atomic.LoadInt64(&kept))
+		if in.Text() == "collect" {
+			runtime.GC()
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Printf("{\"requests\": %d, \"kept\": %d, \"collections\": %d}\n", atomic.LoadInt64(&requests), atomic.LoadInt64(&kept), m.NumGC)
 	}
 }
