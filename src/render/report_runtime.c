@@ -8,6 +8,7 @@
 #include "render/report_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Blocks allocated in a process: all, and those with a frame of the language. */
 struct shares {
@@ -65,6 +66,15 @@ static void add_heap(struct buf *out, const struct profile *p, const struct prof
 		 units_format_size(most, h->most_bytes));
 }
 
+/* Where each of its processes has a heap of its own, the figure is of those that hold half of what is in all of them. */
+static void add_collections(struct buf *out, const struct profile *p, const struct profile_proc *proc)
+{
+	bool each = !strncmp(profile_str(p, proc->runtime), "BEAM ", 5);
+
+	buf_addf(out, "; %llu full GC%s%s", (unsigned long long)proc->collections, proc->collections == 1 ? "" : "s",
+		 each ? " or more of the processes that hold half of the heaps" : "");
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct shares *s)
 {
@@ -80,8 +90,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		buf_addf(out, ": %.1f %% of the allocations have a line of it, others are its own",
 			 100.0 * (double)s->named / (double)s->all);
 	if (proc->has_collections)
-		buf_addf(out, "; %llu full GC%s", (unsigned long long)proc->collections,
-			 proc->collections == 1 ? "" : "s");
+		add_collections(out, p, proc);
 	if (*profile_str(p, proc->managed_heap.name) && proc->managed_heap.young)
 		buf_addf(out, ", %llu young", (unsigned long long)proc->managed_heap.young);
 	buf_addc(out, '\n');

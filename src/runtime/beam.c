@@ -33,7 +33,7 @@ static const struct beam_layout layouts[] = {
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24 },
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24, .gen_gcs = 528 },
 };
 
 static uint64_t monotonic_ns(void)
@@ -254,6 +254,9 @@ bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_proce
 	FIELD(old_hend, l->old_hend);
 	FIELD(off_heap, l->off_heap);
 	FIELD(writable, l->writable);
+	FIELD(referred_words, l->off_heap + 8);
+	FIELD(gen_gcs, l->gen_gcs);
+	FIELD(most_gcs, l->gen_gcs + 2);
 #undef FIELD
 	return (p->id & 15) == PID_TAG && p->heap < p->hend && p->heap <= p->htop && p->htop < p->stop && p->stop <= p->hend &&
 	       p->old_heap <= p->old_hend && !(p->hend & 7) && !(p->stop & 7);
@@ -353,6 +356,7 @@ static void beam_close(struct runtime *r)
 	struct beam *b = r->state;
 
 	free(b->ranges);
+	beam_collections_end(b);
 	free(b);
 }
 
@@ -499,5 +503,6 @@ const struct runtime_ops beam_runtime = {
 	.is_language = beam_is_language,
 	.is_own_object = beam_is_own_object,
 	.census = beam_census,
+	.collections = beam_collections,
 	.has_holders = true,
 };

@@ -23,6 +23,7 @@ struct beam_layout {
 	uint32_t line_table; /* in the header of a module's code */
 	uint32_t goes_on; /* Process: i */
 	uint32_t dictionary, dict_slots; /* Process; ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
+	uint32_t gen_gcs; /* Process: u16 minor collections since the last full one, u16 most of them */
 };
 
 #define BEAM_MOST_RANGES 100000
@@ -48,6 +49,7 @@ struct beam {
 	struct beam_range *ranges;
 	size_t n_ranges;
 	uint64_t read_ns; /* when ranges were read */
+	struct beam_collected *collected; /* beam_collections.c; NULL: not asked yet */
 	uint64_t notes, noted; /* as MP_BEAM_NOTES, MP_BEAM_NOTED; 0: no process has noted what it was started for */
 };
 
@@ -55,6 +57,8 @@ struct beam {
 struct beam_process {
 	uint64_t addr, id;
 	uint64_t htop, stop, heap, hend, old_heap, old_hend, off_heap, writable;
+	uint64_t referred_words;    /* off-heap memory that its young terms hold */
+	uint16_t gen_gcs, most_gcs; /* minor collections since the last full one; how many it makes */
 };
 
 /* False: it is none, or changes at this moment. */
@@ -93,6 +97,10 @@ void beam_line(const struct runtime *r, const struct beam_function *f, uint64_t 
  * it has not yet begun.
  */
 const char *beam_find(struct runtime *r, struct runtime_object *o, int *err);
+
+/* beam_collections.c */
+int beam_collections(struct runtime *r, uint64_t *full);
+void beam_collections_end(struct beam *b);
 
 /* beam_census.c */
 int beam_census(struct runtime *r, struct runtime_census *out);

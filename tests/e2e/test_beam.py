@@ -7,6 +7,7 @@ program knows of itself and what erlang:process_info tells. And the ways in whic
 import json
 import os
 import subprocess
+import time
 
 from erlang_node import REQUESTS, WORKERS, Node, armed, known_release
 from harness import BUILD, MEMPROBE, TARGETS, Failure, Memprobe, main, sum_of, test
@@ -165,6 +166,27 @@ def names_of_what_proc_lib_starts(t):
     t.between("every_reply__is_below_them", replies(stacks), REQUESTS, REQUESTS + 4 * WORKERS)
 
 
+def full_collections(target, *words):
+    """As memprobe counts them from its start to its end; it is asked to end when the node has done what the words want."""
+    with Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-f", "json") as m:
+        armed(m, target)
+        for word in words:
+            target.ask(word)
+        time.sleep(1)  # the last one is seen by the next look
+        m.stop()
+        processes = [x for x in map(json.loads, m.stdout.splitlines()) if x["type"] == "process"]
+    return processes[0].get("collections", -1)
+
+
+@test
+def collections_from_outside(t):
+    """Each process collects all of its garbage five times, once in a second; those that its growing list asks for may be more."""
+    with Node("sweep", workers=4, requests=20, pause_ms=250) as target:
+        t.between("full_collections__are_those_that_the_processes_made", full_collections(target, "go"), 4, 7)
+        t.equal("a_node_at_rest__makes_none", full_collections(target), 0)
+        target.exit()
+
+
 def dirty(frames):
     return any("_dirty_" in f for f in frames)
 
@@ -214,7 +236,7 @@ def two_looks_at_processes(t):
 
 NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",
             14: "old heap", 16: "writable binaries", 17: "size", 18: "size", 24: "lines",
-            25: "where a process goes on"} # fields that no name depends on
+            25: "where a process goes on", 28: "collections"} # fields that no name depends on
 
 
 @test

@@ -38,7 +38,7 @@ def shares(t):
 
 @test
 def a_leak_is_called_one(t):
-    with Node("leak", 10, ENDLESS, 16) as target:
+    with Node("leak", 10, ENDLESS, 33) as target:
         born = time.monotonic()
         known_release(target.pid)
         target.say("go")

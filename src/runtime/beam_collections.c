@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * How often Erlang processes have collected all of their garbage; see beam_layout.h. Each has a heap of its own, and ERTS
+ * counts for each the minor collections since the last full one. Read again and again from outside, that tells:
+ *
+ *	minor collections   heap        since the last look
+ *	3 -> 5              another     none that is full (as far as can be seen)
+ *	5 -> 1              another     a full one
+ *	5 -> 5              another     a full one, and as many minor ones as before
+ *
+ * Full ones between two looks count as one: it is a lower bound, but for a look in the midst of a minor one, which lasts
+ * microseconds. One figure for a node: so many full collections, or more,
+ * had those processes which hold half of the memory of all.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "runtime/beam_layout.h"
+
+#define MOST_PROCESSES 20000 /* of a node with more each look takes too long: not told */
+#define MOST_FULL 16	     /* more are not told apart */
+
+struct seen {
+	uint64_t id, heap, old_heap;
+	uint32_t full;
+	uint16_t gen_gcs;
+	bool was_missed; /* at this look: it has ended, or was collecting at that moment */
+};
+
+/* Of the living processes, as of the last look. */
+struct beam_collected {
+	struct table by_id; /* index in v */
+	struct seen *v;
+	size_t n, cap;
+};
+
+struct look {
+	const struct beam_collected *before; /* NULL: this is the first */
+	struct beam_collected *now;
+	uint64_t bytes[MOST_FULL + 1]; /* held by processes with so many full collections */
+	bool is_odd;
+};
+
+static bool was_full(const struct seen *then, const struct beam_process *p)
+{
+	return p->gen_gcs < then->gen_gcs || (p->gen_gcs == then->gen_gcs && p->heap != then->heap) ||
+	       (then->old_heap && p->old_heap != then->old_heap);
+}
+
+static void remember(struct beam_collected *c, const struct seen *s)
+{
+	table_put(&c->by_id, s->id, c->n);
+	XGROW(c->v, c->n, c->cap);
+	c->v[c->n++] = *s;
+}
+
+static void look_at(void *ctx, const struct beam_process *p)
+{
+	struct look *l = ctx;
+	const uint64_t *at = l->before ? table_get(&l->before->by_id, p->id) : NULL;
+	const struct seen *then = at ? &l->before->v[*at] : NULL;
+	struct seen s = { .id = p->id, .heap = p->heap, .old_heap = p->old_heap, .gen_gcs = p->gen_gcs };
+
+	l->is_odd |= p->gen_gcs > p->most_gcs;
+	if (then)
+		s.full = then->full + (then->full < MOST_FULL && was_full(then, p));
+	l->bytes[s.full] += p->hend - p->heap + (p->old_heap ? p->old_hend - p->old_heap : 0) + 8 * p->referred_words;
+	remember(l->now, &s);
+}
+
+/* One that was collecting is there again at the next look. */
+static void keep_missed(struct look *l)
+{
+	size_t i;
+
+	for (i = 0; l->before && i < l->before->n; i++) {
+		struct seen s = l->before->v[i];
+
+		if (s.was_missed || table_get(&l->now->by_id, s.id))
+			continue;
+		s.was_missed = true;
+		remember(l->now, &s);
+	}
+}
+
+static void collected_free(struct beam_collected *c)
+{
+	if (!c)
+		return;
+	table_release(&c->by_id);
+	free(c->v);
+	free(c);
+}
+
+void beam_collections_end(struct beam *b)
+{
+	collected_free(b->collected);
+	b->collected = NULL;
+}
+
+/* The most that half of the memory has had, or more. */
+static uint64_t of_half(const uint64_t bytes[MOST_FULL + 1])
+{
+	uint64_t all = 0, above = 0;
+	unsigned int i;
+
+	for (i = 0; i <= MOST_FULL; i++)
+		all += bytes[i];
+	for (i = MOST_FULL; i; i--) {
+		above += bytes[i];
+		if (above * 2 >= all)
+			break;
+	}
+	return i;
+}
+
+int beam_collections(struct runtime *r, uint64_t *full)
+{
+	struct beam *b = r->state;
+	struct look l = { .before = b->collected };
+
+	if (!r->has_census || (b->collected && b->collected->n > MOST_PROCESSES))
+		return -ENOTSUP;
+	l.now = xcalloc(1, sizeof(*l.now));
+	if (!beam_each_process(r, look_at, &l) || l.is_odd) {
+		collected_free(l.now);
+		return -ENOTSUP;
+	}
+	keep_missed(&l);
+	collected_free(b->collected);
+	b->collected = l.now;
+	*full = of_half(l.bytes);
+	return 0;
+}
