@@ -21,24 +21,33 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The heap at brk, if it is glibc's; false: none. */
-static bool find_heap(struct memory_range *heap, const struct proc_maps *maps)
+/* glibc's heap, and no other allocator's. */
+static bool is_glibc(const struct proc_maps *maps)
 {
-	bool libc = false, found = false;
+	bool libc = false;
 	size_t i;
 
 	for (i = 0; i < maps->n; i++) {
-		const struct proc_map *m = &maps->v[i];
-
-		if (m->ino && alloc_is_allocator_library(base_name(m->path)))
+		if (maps->v[i].ino && alloc_is_allocator_library(base_name(maps->v[i].path)))
 			return false;
-		libc |= m->ino && alloc_is_libc(base_name(m->path));
-		if (strcmp(m->path, "[heap]"))
-			continue;
-		*heap = (struct memory_range){ found ? heap->start : m->start, m->end, MEMORY_BRK };
-		found = true;
+		libc |= maps->v[i].ino && alloc_is_libc(base_name(maps->v[i].path));
 	}
-	return libc && found;
+	return libc;
+}
+
+/* Where blocks may lie: at brk, all parts of which are one, or in the heap of a thread's arena. */
+static bool range_of(const struct proc_maps *maps, size_t *i, struct memory_range *range)
+{
+	const struct proc_map *m = &maps->v[*i];
+
+	*range = (struct memory_range){ m->start, m->end, MEMORY_BRK };
+	if (!strcmp(m->path, "[heap]")) {
+		while (*i + 1 < maps->n && !strcmp(maps->v[*i + 1].path, "[heap]"))
+			range->end = maps->v[++*i].end;
+		return true;
+	}
+	range->kind = MEMORY_ANON;
+	return !m->ino && m->read && m->write && !m->shared && (!*m->path || !strncmp(m->path, "[anon:", 6));
 }
 
 static size_t read_memory(void *ctx, uint64_t addr, void *out, size_t len)
@@ -56,11 +65,12 @@ static void mark_ended(struct overlap_block *v, struct glibc_block *of, size_t n
 		       struct proc_memory *m)
 {
 	struct target_memory memory = { .ctx = m, .page_bytes = m->page_bytes, .read = read_memory, .pages = read_pages };
-	struct memory_range heap;
+	struct memory_range range;
 	size_t i;
 
-	if (!find_heap(&heap, maps) || !glibc_blocks_ended(&memory, &heap, of, n_of))
-		return;
+	for (i = 0; i < maps->n; i++)
+		if (range_of(maps, &i, &range))
+			glibc_blocks_ended(&memory, &range, of, n_of);
 	for (i = 0; i < n_of; i++)
 		v[of[i].at].has_ended |= of[i].has_ended;
 }
@@ -73,7 +83,7 @@ static void look_at_process(struct collector *c, const struct profile_proc *p, s
 
 	if (p->state != PROC_RUNNING || proc_memory_open(&m, c->proc_root, p->tgid))
 		return;
-	if (!proc_maps_read(&maps, c->proc_root, p->tgid))
+	if (!proc_maps_read(&maps, c->proc_root, p->tgid) && is_glibc(&maps))
 		mark_ended(v, of, n_of, &maps, &m);
 	proc_maps_release(&maps);
 	proc_memory_close(&m);

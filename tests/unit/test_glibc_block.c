@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -144,17 +145,18 @@ static int by_address(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-/* Of 4000 living blocks of all sizes none is called ended; of those freed and coalesced, most. */
-static void no_living_block_of_a_real_heap__is_called_ended(void **state)
+/* A heap of a thread's arena lies in one part of so much, aligned to it. */
+#define HEAP_BYTES (64ull << 20)
+
+/* Of 4000 living blocks of all sizes none is called ended; of those freed and coalesced, most. arg: enum memory_kind *. */
+static void *real_heap(void *arg)
 {
 	static struct glibc_block v[4000];
 	static void *blocks[4000];
-	uint64_t low = UINT64_MAX, high = (uint64_t)(uintptr_t)sbrk(0);
 	struct target_memory own = { .page_bytes = 4096, .read = own_read, .pages = fake_pages };
-	struct memory_range range;
+	struct memory_range range = { .kind = *(enum memory_kind *)arg };
 	size_t i, n = 0, ended;
 
-	(void)state;
 	absent = false;
 	srand(3);
 	for (i = 0; i < 4000; i++) {
@@ -166,10 +168,8 @@ static void no_living_block_of_a_real_heap__is_called_ended(void **state)
 			free(malloc((size_t)(rand() % 2000) + 1));
 	}
 	qsort(v, 4000, sizeof(*v), by_address);
-	for (i = 0; i < 4000; i++)
-		low = v[i].addr < low ? v[i].addr : low;
-	high = (uint64_t)(uintptr_t)sbrk(0);
-	range = (struct memory_range){ low - 16, high, MEMORY_BRK };
+	range.start = v[0].addr - 16;
+	range.end = range.kind == MEMORY_BRK ? (uint64_t)(uintptr_t)sbrk(0) : (v[0].addr | (HEAP_BYTES - 1)) + 1;
 	assert_int_equal(glibc_blocks_ended(&own, &range, v, 4000), 0);
 	for (i = 0; i < 4000; i++)
 		if (i % 4 == 0 && v[i].size_bytes > 1200) {
@@ -183,6 +183,44 @@ static void no_living_block_of_a_real_heap__is_called_ended(void **state)
 		assert_false(v[i].has_ended && blocks[v[i].at]);
 	for (i = 0; i < 4000; i++)
 		free(blocks[i]);
+	return NULL;
+}
+
+static void no_living_block_of_a_real_heap__is_called_ended(void **state)
+{
+	enum memory_kind kind = MEMORY_BRK;
+
+	(void)state;
+	real_heap(&kind);
+}
+
+static void no_living_block_of_a_threads_heap__is_called_ended(void **state)
+{
+	enum memory_kind kind = MEMORY_ANON;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, real_heap, &kind), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void a_threads_heap__is_not_the_main_one_and_has_neighbours_with_a_mapping_of_their_own(void **state)
+{
+	struct memory_range thread = { START, START + BYTES, MEMORY_ANON };
+	struct glibc_block v[N];
+	size_t i;
+
+	(void)state;
+	lay_out(v);
+	assert_int_equal(glibc_blocks_ended(&fake, &thread, v, N), 0); /* chunks of the main arena: not told */
+	for (i = 0; i < N; i++)
+		word(v[i].addr - 8, 1008 | 4 | 1);
+	assert_int_equal(glibc_blocks_ended(&fake, &heap, v, N), 0);
+	word(v[2].addr - 8, 1136 | 4 | 1);
+	v[3].size_bytes = 200000;
+	word(v[3].addr - 8, 200704 | 2); /* by mmap */
+	assert_int_equal(glibc_blocks_ended(&fake, &thread, v, N), 1);
+	assert_true(v[2].has_ended);
 }
 
 int main(void)
@@ -195,6 +233,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_heap_of_glibc__tells_nothing),
 		cmocka_unit_test(what_is_not_resident_or_elsewhere__is_left_alone),
 		cmocka_unit_test(no_living_block_of_a_real_heap__is_called_ended),
+		cmocka_unit_test(no_living_block_of_a_threads_heap__is_called_ended),
+		cmocka_unit_test(a_threads_heap__is_not_the_main_one_and_has_neighbours_with_a_mapping_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
