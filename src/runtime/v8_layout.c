@@ -169,6 +169,20 @@ static unsigned int known_in(const struct v8_layout *l, struct runtime_process *
 	return found;
 }
 
+/*
+ * Strings begin alike whatever their form (src/objects/string.tq), and fields of functions and scripts stand in one order
+ * (shared-function-info.tq, script.tq; V8 8 to 11): an offset that is wrong by itself does not fit the others.
+ */
+static bool fits_together(const struct v8_layout *l)
+{
+	int32_t text = l->string_length + 4;
+
+	return l->one_byte_chars == text && l->two_byte_chars == text && l->cons_first == text && l->cons_second == text + 8 &&
+	       l->sliced_parent == text && l->sliced_offset == text + 8 && l->thin_actual == text &&
+	       l->shared_name == l->shared_data + 8 && l->shared_script == l->shared_name + 16 &&
+	       l->script_name == l->script_source + 8;
+}
+
 const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p)
 {
 	struct v8_pages pages;
@@ -176,6 +190,8 @@ const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p
 	bool has_page = false;
 	size_t i;
 
+	if (!fits_together(l))
+		return "its offsets do not fit together as known here";
 	if (v8_pages_find(&pages, p))
 		return "its mappings cannot be read";
 	for (i = 0; i < pages.n; i++) {

@@ -76,12 +76,16 @@ def lines_of_javascript(t):
 def shifted_layout(t):
     with Program(node(), PROGRAM, "100") as program:
         out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_v8"), str(program.process.pid)],
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=200) # 6 s on an idle machine
     said = out.stdout.splitlines()
-    asked = dict(line.split() for line in said if not line.startswith("wrong"))
+    asked = dict(line.split() for line in said if not line.startswith(("wrong", "passes")))
     t.true("compiled_functions__were_asked_for_by_name", int(asked.get("functions", 0)) >= 100, out)
-    t.true("with_each_offset_of_the_layout_a_word_off", int(asked.get("checked", 0)) >= 28, out)
-    t.equal("an_offset_that_is_a_word_off__gives_no_name_rather_than_a_wrong_one",
+    t.true("with_each_offset_of_the_layout_a_word_off__and_with_all_of_an_object", int(asked.get("checked", 0)) == 34, out)
+    passes = {line.split()[1] for line in said if line.startswith("passes")}
+    t.true("one_offset_that_is_a_word_off__is_refused_before_any_name", passes <= {"function+8", "function-8", "script+8", "script-8"},
+           passes)
+    t.true("in_100_000_frames", int(asked.get("events", 0)) >= 100000, out)
+    t.equal("an_object_that_is_a_word_off__gives_no_name_rather_than_a_wrong_one",
             sorted({line for line in said if line.startswith("wrong")}), [])
 
 

@@ -120,8 +120,13 @@ OBJECT = 11 * 8 # of objects.js: map, properties, elements, 8 fields
 @test
 def plain_objects(t):
     with Program(node(), os.path.join(TARGETS, "objects.js"), "20") as program:
-        enough = program.tell("count")["kept"] + 2000000 # in 600 pages of V8's, of which each is a sample
-        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough)
+        counted = []
+
+        def is_enough(): # once armed: 900 pages of V8's, of which each is a sample
+            counted.append(program.tell("count")["kept"])
+            return counted[-1] > counted[0] + 2000000
+
+        snapshot, text, said = profile_until(program, is_enough)
     frames = {f["id"]: f for f in snapshot["frame"]}
     found = {}
     for s in snapshot["stack"]:
