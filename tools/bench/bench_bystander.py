@@ -4,18 +4,21 @@
 
 Pairs: with memprobe on another process of the same C library, and without, one after the other, the first of them
 in turn. The ratio of each pair; their median, its 95 % confidence interval (order statistics), and the quartiles. Goal:
-at most 1 % for `-p`. The verdict is `yes` or `no` only where the interval says so. `nothing` is the same with a
+at most 1 % for `-p`. Page faults after a second of nothing else: by then memprobe has left them alone (what they cost until
+then, and with -P rss, is bench_faults.py's). The verdict is `yes` or `no` only where the interval says so. `nothing` is the same with a
 process that does nothing in memprobe's place: what this machine's noise comes to. The whole machine is for
 information, since every process is a target then. Needs root.
 """
 import os
 import subprocess
 import sys
+import time
 
 BUILD, MEMPROBE = os.environ["BUILD"], os.environ["MEMPROBE"]
 PAIRS = int(os.environ.get("PAIRS", "20"))
 LOOPS = ("malloc", "getpid", "faults")
 GOAL = 1.01
+SETTLE_S = 1
 
 
 class Bystander:
@@ -26,10 +29,16 @@ class Bystander:
     def round(self):
         values = []
         for loop in LOOPS:
-            self.process.stdin.write(loop + "\n")
-            self.process.stdin.flush()
-            values.append(float(self.process.stdout.readline()))
+            end = time.monotonic() + (SETTLE_S if loop == "faults" else 0)
+            values.append(self.ask(loop))
+            while time.monotonic() < end:
+                values[-1] = self.ask(loop)
         return values
+
+    def ask(self, loop):
+        self.process.stdin.write(loop + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
 
 
 def start(words):
@@ -89,6 +98,7 @@ def show(what, values, judged):
 def main():
     if os.geteuid():
         sys.exit("skip: needs root")
+    kinds = sys.argv[1:]
     target = subprocess.Popen([f"{BUILD}/tools/bench/bystander", "calm"])
     bystander = Bystander()
     print(f"{'ratio to alone, ' + str(PAIRS) + ' pairs':<34}  median  95 % interval   quartiles       within 1 %")
@@ -96,6 +106,8 @@ def main():
         for what, words, judged in (("nothing", ["sleep", "60"], False),
                                     ("memprobe -p", [MEMPROBE, "-d", "0", "-p", str(target.pid)], True),
                                     ("whole machine", [MEMPROBE, "-d", "0", "-f", "folded"], False)):
+            if kinds and what not in kinds:
+                continue
             found = ratios(bystander, words)
             for i, loop in enumerate(LOOPS):
                 show(f"{what}: {loop}", [r[i] for r in found], judged)
