@@ -67,7 +67,7 @@ static bool frame_is_near(const struct v8_layout *l)
 
 static struct runtime_object *own_object(struct runtime *r)
 {
-	static const char *const names[] = { "node", "nodejs", "libnode" };
+	static const char *const names[] = { "libnode", "node", "nodejs" }; /* Debian's node only starts libnode */
 	struct runtime_object *o = NULL;
 	size_t i;
 
