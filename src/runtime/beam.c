@@ -262,25 +262,49 @@ bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_proce
 	       p->old_heap <= p->old_hend && !(p->hend & 7) && !(p->stop & 7);
 }
 
-size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx)
+/* Of a part of their table, from one address to another. */
+static size_t each_in_part(const struct runtime *r, uint64_t from, uint64_t to, void (*f)(void *ctx, const struct beam_process *p),
+			   void *ctx)
 {
-	const struct beam *b = r->state;
-	uint64_t table = runtime_word(&r->process, b->processes + b->layout->table), part[512], at;
+	uint64_t part[512], n, i;
 	struct beam_process p;
-	size_t found = 0, i;
-	uint32_t max;
+	size_t found = 0;
 
-	if (!table || !runtime_read(&r->process, b->processes + b->layout->table_max, &max, sizeof(max)) || max > 1u << 27)
-		return 0;
-	for (at = 0; at < max; at += sizeof(part) / 8) {
-		/* what was never used is not in memory */
-		if (!runtime_read_resident(&r->process, table + 8 * at, part, sizeof(part)))
-			continue;
-		for (i = 0; i < sizeof(part) / 8; i++) {
+	for (; from < to; from += 8 * n) {
+		n = (to - from) / 8 < 512 ? (to - from) / 8 : 512;
+		if (!n || !runtime_read(&r->process, from, part, 8 * n))
+			break;
+		for (i = 0; i < n; i++) {
 			if (!part[i] || !beam_process_read(r, part[i], &p))
 				continue;
 			found++;
 			f(ctx, &p);
+		}
+	}
+	return found;
+}
+
+/* It has room for a quarter of a million; what was never used is not in memory. */
+size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx)
+{
+	const struct beam *b = r->state;
+	uint64_t table = runtime_word(&r->process, b->processes + b->layout->table), page = r->process.memory.page_bytes;
+	uint64_t at, end, n, i;
+	uint8_t state[512];
+	size_t found = 0;
+	uint32_t max;
+
+	if (!table || table & 7 || !runtime_read(&r->process, b->processes + b->layout->table_max, &max, sizeof(max)) || max > 1u << 27)
+		return 0;
+	end = table + 8ULL * max;
+	for (at = table & ~(page - 1); at < end; at += n * page) {
+		n = (end - at + page - 1) / page < sizeof(state) ? (end - at + page - 1) / page : sizeof(state);
+		proc_memory_pages(&r->process.memory, at, n, state);
+		for (i = 0; i < n; i++) {
+			uint64_t first = at + i * page, last = first + page;
+
+			if (state[i] == PROC_PAGE_RESIDENT)
+				found += each_in_part(r, first < table ? table : first, last > end ? end : last, f, ctx);
 		}
 	}
 	return found;
