@@ -15,6 +15,7 @@
 #include "app/blackbox.h"
 #include "app/holders_look.h"
 #include "app/managed.h"
+#include "app/workers_look.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -140,6 +141,7 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 	vm_plane_seed(c, gen, pid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
+	workers_begin(c, (uint32_t)(p - c->profile.procs));
 	if (!options_whole_machine(c->options))
 		bridge_at_attach(c, (uint32_t)(p - c->profile.procs));
 }
@@ -242,6 +244,7 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 	managed_add(c, e->gen, (pid_t)e->tgid, false);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
+	workers_begin(c, (uint32_t)(p - c->profile.procs));
 }
 
 void collector_on_proc(struct collector *c, const struct mp_ev_proc *e)

@@ -11,6 +11,7 @@
 #include "app/births.h"
 #include "app/holders_look.h"
 #include "app/managed.h"
+#include "app/workers_look.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -367,8 +368,10 @@ int collector_snapshot(struct collector *c, bool final)
 	if (!err && p->objects.is_there)
 		err = births_fill(c);
 	fill_cost(c);
-	if (final)
+	if (final) {
+		workers_end(c);
 		managed_find_growth(c);
+	}
 	if (!err && final)
 		err = holders_now(c); /* the verdict asks for it */
 	return err || !final ? err : evidence_collect(c);

@@ -41,6 +41,9 @@ IS_AS_LISTED(struct profile_frame, 40);
 
 #define RELEASED(i) PROC(rss.released_bytes[i], FIELD_BYTES, 0)
 
+#define SHARING(i)                                                                                                \
+	PROC(sharing.is_there[i], FIELD_ENUM, 2), PROC(sharing.private_bytes[i], FIELD_BYTES, 0),                 \
+	PROC(sharing.shared_bytes[i], FIELD_BYTES, 0), PROC(sharing.pss_bytes[i], FIELD_BYTES, 0)
 #define GROWN(i)                                                                                                  \
 	PROC(grown[i].type, FIELD_STRING, 0), PROC(grown[i].objects, FIELD_NUMBER, 0), PROC(grown[i].now, FIELD_NUMBER, 0)
 #define DEATH_SITE(i) PROC(death.site[i], FIELD_NUMBER, 0), PROC(death.site_bytes[i], FIELD_BYTES, 0)
@@ -88,6 +91,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(managed_heap.committed_bytes, FIELD_NUMBER, 0), PROC(managed_heap.most_bytes, FIELD_NUMBER, 0),
 	PROC(managed_heap.young, FIELD_NUMBER, 0), PROC(managed_heap.then_bytes, FIELD_NUMBER, 0),
 	PROC(managed_heap.now_bytes, FIELD_NUMBER, 0),
+	SHARING(0), SHARING(1),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -97,8 +101,9 @@ IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
 IS_AS_LISTED(struct profile_managed_heap, 56);
+IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death) +
-				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24);
+				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
 

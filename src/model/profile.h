@@ -35,6 +35,7 @@
 #include "model/others_budget.h"
 #include "model/series.h"
 #include "model/verdict.h"
+#include "model/workers.h"
 
 /* What kind of code a frame is: decides the colour, and where a report line starts. */
 enum frame_class {
@@ -202,6 +203,7 @@ struct profile_proc {
 	struct profile_death death;
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
 	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
+	struct sharing sharing;	 /* of workers, and of who forked them */
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
 	struct profile_managed_heap managed_heap;
 };

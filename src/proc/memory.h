@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Another process's memory, read while it runs: process_vm_readv and /proc/PID/pagemap.
+ * Another process's memory, read while it runs: /proc/PID/mem and /proc/PID/pagemap. Of one image: after an exec it is gone.
  *
  * A read of a page that is not resident would make it so; the caller asks for the pages' states
  * first. Needs the right to ptrace the process (CAP_SYS_PTRACE for those of others).
@@ -13,8 +13,7 @@
 #include <sys/types.h>
 
 struct proc_memory {
-	pid_t pid;
-	int pagemap_fd;
+	int pagemap_fd, mem_fd;
 	uint64_t page_bytes;
 };
 

@@ -296,6 +296,17 @@ static void add_managed_heap(struct buf *out, const struct profile *p, const str
 	json_add_uint(out, "young_collections", h->young);
 }
 
+static void add_sharing(struct buf *out, const struct sharing *s)
+{
+	if (!s->is_there[1])
+		return;
+	json_add_uint(out, "private_bytes", s->private_bytes[1]);
+	json_add_uint(out, "shared_bytes", s->shared_bytes[1]);
+	json_add_uint(out, "pss_bytes", s->pss_bytes[1]);
+	json_add_uint(out, "private_then_bytes", s->private_bytes[0]);
+	json_add_uint(out, "shared_then_bytes", s->shared_bytes[0]);
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct ordered_stack *sum)
 {
@@ -312,6 +323,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		json_add_uint(out, "collections", proc->collections);
 	add_grown(out, p, proc);
 	add_managed_heap(out, p, &proc->managed_heap);
+	add_sharing(out, &proc->sharing);
 	if (proc->parent < p->n_procs)
 		json_add_uint(out, "parent_gen", p->procs[proc->parent].gen);
 	json_add_text(out, "state", states[proc->state]);

@@ -75,6 +75,7 @@ static const struct report_section {
 	{ .add = report_holders, .hang = 8, .least = 8 },
 	{ .add = report_objects, .hang = 0, .least = 4 },
 	{ .add = report_libraries, .hang = 0, .least = 7 },
+	{ .add = report_workers, .hang = 0, .least = 7 },
 	{ .add = report_bridge, .hang = 0, .least = 12 },
 	{ .add = report_bumps, .hang = 0, .least = 4 },
 	{ .add = report_table, .hang = 0, .is_table = true },

@@ -118,6 +118,8 @@ void report_holders(struct buf *out, const struct report *r);
 /* report_bumps.c: who allocates in a runtime's own heap */
 void report_bumps(struct buf *out, const struct report *r);
 
+/* report_workers.c: what forked workers share */
+void report_workers(struct buf *out, const struct report *r);
 /* report_objects.c: objects by class and line; their JSON lines */
 void report_objects(struct buf *out, const struct report *r);
 void json_add_objects(struct buf *out, const struct profile *p);

@@ -304,6 +304,7 @@ void make_rich(struct profile *p)
 	p->procs[1].runtime_reason = profile_string(p, "a build of another layout");
 	p->procs[1].grown[0] = (struct profile_grown){ .type = profile_string(p, "Shop::Order"), .objects = 1200, .now = 4000 };
 	p->procs[1].grown[1] = (struct profile_grown){ .type = profile_string(p, "dict"), .objects = 90, .now = 95 };
+	p->procs[1].sharing = (struct sharing){ { true, true }, { 100, 5000000 }, { 9000000, 4000000 }, { 3000000, 6000000 } };
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
 	p->procs[1].end_ns = 21 * NS_PER_S;
