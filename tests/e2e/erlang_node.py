@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from harness import HERE, TARGETS, Failure, Skip, Target
+from harness import HERE, TARGETS, Failure, Memprobe, Skip, Target
 
 WORKERS, REQUESTS = 40, 400
 KNOWN_ERTS = {13: "OTP 25"}  # src/runtime/beam.c has their layout
@@ -42,3 +42,23 @@ class Node(Target):
         self.erl = [erl, "-noshell", "-pa", TARGETS, "-run", "feed", "main", mode, str(workers), str(requests),
                     str(pause_ms)]
         super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"})
+
+
+def run(mode, metric, *options, **node):
+    """(truth, stacks, memprobe's messages)"""
+    with Node(mode, **node) as target, Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-m", metric, *options) as m:
+        armed(m, target)
+        truth = target.ask("go")
+        m.stop()
+        target.exit()
+        return truth, m.stacks(), m.losses()
+
+
+def of_type(stacks, name):
+    return [(frames, value) for frames, value in stacks if frames[-1] == f"[{name}]"]
+
+
+def replies(stacks):
+    """Of the function that builds them, and of its caller, where the runtime cuts off what a reply did not use."""
+    binaries = of_type(stacks, "binary")
+    return sum(v for f, v in binaries if any(x.startswith("feed:") and "handle/2" in x for x in f))

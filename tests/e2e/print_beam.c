@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * print_beam PID: what the reader of the BEAM sees of a node, for test_beam.py.
+ * print_beam PID: what the reader of the BEAM sees of a node, for test_beam_processes.py.
  *
  *	census OBJECTS BYTES NAME     a row
  *	process HEAP OLDHEAP BINARIES BINARYBYTES <0.N.M> NAME
