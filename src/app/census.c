@@ -216,6 +216,7 @@ static void find_held_by(struct census_run *c)
 {
 	uint64_t deadline_ns = now_ns() + HELD_NS;
 	size_t i, n = 0;
+	int err;
 
 	if (!c->runtime || !c->runtime->ops->held_by)
 		return;
@@ -227,8 +228,11 @@ static void find_held_by(struct census_run *c)
 		if (row->name[0] == '(' || row->objects[1] < row->objects[0] + LEAST_GROWTH)
 			continue;
 		n++;
-		if (!c->runtime->ops->held_by(c->runtime, row->name, deadline_ns, &text))
+		err = c->runtime->ops->held_by(c->runtime, row->name, deadline_ns, &text);
+		if (!err)
 			row->held_by = xstrdup(text.data);
+		else
+			log_debug("%s: who holds it: %s", row->name, strerror(-err));
 		buf_release(&text);
 	}
 }
