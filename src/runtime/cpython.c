@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/xalloc.h"
 #include "runtime/runtimes.h"
 
 #define CHECKS 20 /* the process runs meanwhile: one look may see two moments */
@@ -87,8 +85,9 @@ static bool find_place(struct runtime *r, struct runtime_object *o, struct cpyth
 }
 
 /* r->reason, or it can be read. 0, or -EAGAIN. */
-static int prepare(struct runtime *r, struct runtime_object *o, struct cpython *c)
+static int prepare(struct runtime *r, struct runtime_object *o, void *state)
 {
+	struct cpython *c = state;
 	uint32_t version = read_version(r, o);
 	int err = -ESTALE, i;
 
@@ -120,22 +119,8 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct cpython *
 static int cpython_open(struct runtime *r)
 {
 	struct runtime_object *o = find_interpreter(&r->process);
-	struct cpython *c;
-	int err;
 
-	if (!o)
-		return -ENOENT;
-	c = xcalloc(1, sizeof(*c));
-	r->state = c;
-	err = prepare(r, o, c);
-	if (err)
-		free(c);
-	return err;
-}
-
-static void cpython_close(struct runtime *r)
-{
-	free(r->state);
+	return o ? runtime_open_state(r, o, sizeof(struct cpython), prepare) : -ENOENT;
 }
 
 static void cpython_config(const struct runtime *r, struct mp_runtime *words)
@@ -199,7 +184,7 @@ const struct runtime_ops cpython_runtime = {
 	.name = "CPython",
 	.kind = MP_RT_CPYTHON,
 	.open = cpython_open,
-	.close = cpython_close,
+	.close = runtime_free_state,
 	.config = cpython_config,
 	.resolve = cpython_resolve,
 	.is_eval = cpython_is_eval,

@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/xalloc.h"
 #include "runtime/runtimes.h"
 
 #define CHECKS 20 /* the process runs meanwhile: one look may see two moments */
@@ -28,8 +26,9 @@ static bool ruby_is_own_object(const char *module)
 }
 
 /* r->reason, or it can be read. 0, or -EAGAIN. */
-static int prepare(struct runtime *r, struct runtime_object *o, struct ruby *ruby)
+static int prepare(struct runtime *r, struct runtime_object *o, void *state)
 {
+	struct ruby *ruby = state;
 	struct buf version = BUF_INIT;
 	int err = -ESTALE, i;
 	uint64_t pair;
@@ -66,24 +65,12 @@ static int prepare(struct runtime *r, struct runtime_object *o, struct ruby *rub
 static int ruby_open(struct runtime *r)
 {
 	struct runtime_object *o = runtime_find_object(&r->process, "libruby");
-	struct ruby *ruby;
-	int err;
 
 	if (!o || !runtime_symbol(&r->process, o, "ruby_version"))
 		o = runtime_find_object(&r->process, "ruby");
 	if (!o || !runtime_symbol(&r->process, o, "ruby_version"))
 		return -ENOENT;
-	ruby = xcalloc(1, sizeof(*ruby));
-	r->state = ruby;
-	err = prepare(r, o, ruby);
-	if (err)
-		free(ruby);
-	return err;
-}
-
-static void ruby_close(struct runtime *r)
-{
-	free(r->state);
+	return runtime_open_state(r, o, sizeof(struct ruby), prepare);
 }
 
 static void ruby_config(const struct runtime *r, struct mp_runtime *words)
@@ -140,7 +127,7 @@ const struct runtime_ops ruby_runtime = {
 	.name = "Ruby",
 	.kind = MP_RT_RUBY,
 	.open = ruby_open,
-	.close = ruby_close,
+	.close = runtime_free_state,
 	.config = ruby_config,
 	.resolve = ruby_resolve,
 	.is_eval = ruby_is_eval,

@@ -70,6 +70,24 @@ const struct runtime_ops *runtime_ops_named(const char *name)
 	return NULL;
 }
 
+int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes,
+		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state))
+{
+	int err;
+
+	r->state = xcalloc(1, bytes);
+	err = prepare(r, o, r->state);
+	if (err)
+		runtime_free_state(r);
+	return err;
+}
+
+void runtime_free_state(struct runtime *r)
+{
+	free(r->state);
+	r->state = NULL;
+}
+
 void runtime_name_release(struct runtime_name *n)
 {
 	buf_release(&n->function);

@@ -133,6 +133,14 @@ bool runtime_may_be(const char *module);
 /* By name ("CPython"), or NULL. */
 const struct runtime_ops *runtime_ops_named(const char *name);
 
+/*
+ * For ops->open: a state of so many bytes, zeroed, becomes r->state and is prepared; when that fails there is none. What prepare
+ * returned. And for ops->close.
+ */
+int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes,
+		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state));
+void runtime_free_state(struct runtime *r);
+
 void runtime_name_release(struct runtime_name *n);
 void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes);
 void runtime_census_release(struct runtime_census *c);

@@ -139,33 +139,33 @@ def ruby_collections(t):
         check_collections(t, "ruby", program)
 
 
+def check_shifted(t, who, program, n_layouts, harmless):
+    out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_layout"), str(program.process.pid)],
+                         capture_output=True, text=True, timeout=120)
+    lines = out.stdout.split("\n")
+    t.true(f"{who}__layouts_were_shifted", f"checked {n_layouts}" in lines, out.stdout + out.stderr)
+    t.true(f"{who}__names_were_asked_for_100_000_times", any(s.startswith("asked 10") and len(s) == 12 for s in lines), out.stdout)
+    t.equal(f"{who}__with_one_offset_shifted_nothing_is_trusted",
+            [s for s in lines if s.startswith("accepted") and s not in harmless], [])
+
+
 @test
 def shifted(t):
+    # behind the first interpreter is the main one: the same; before the qualified name is a name; before the next
+    # thread is the previous one; behind the first thread is, in 3.13, the main one
+    harmless = ("accepted runtime_interpreters +8", "accepted code_qualname -8", "accepted thread_next -8",
+                "accepted interp_threads +8")
     for who, path in pythons().items():
         with Program(path, os.path.join(TARGETS, "keeps.py"), "50") as program:
-            out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_layout"), str(program.process.pid)],
-                                 capture_output=True, text=True, timeout=60)
-            lines = out.stdout.split("\n")
-            t.true(f"{who}__layouts_were_shifted", "checked 30" in lines, out.stdout + out.stderr)
-            # behind the first interpreter is the main one: the same; before the qualified name is a name; before the next
-            # thread is the previous one; behind the first thread is, in 3.13, the main one
-            harmless = ("accepted runtime_interpreters +8", "accepted code_qualname -8", "accepted thread_next -8",
-                        "accepted interp_threads +8")
-            t.equal(f"{who}__with_one_offset_shifted_nothing_is_trusted",
-                    [s for s in lines if s.startswith("accepted") and s not in harmless], [])
+            check_shifted(t, who, program, 30, harmless)
 
 
 @test
 def shifted_ruby(t):
-    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "50") as program:
-        out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_ruby"), str(program.process.pid)],
-                             capture_output=True, text=True, timeout=60)
-    lines = out.stdout.split("\n")
-    t.true("ruby__layouts_were_shifted", "checked 40" in lines, out.stdout + out.stderr)
     # bounds that others are checked against, and what a label is checked against: no name comes from them
     harmless = ("accepted body_size +8", "accepted body_first -8", "accepted body_n_lines +8", "accepted body_base_label +8")
-    t.equal("ruby__with_one_offset_shifted_nothing_is_trusted",
-            [s for s in lines if s.startswith("accepted") and s not in harmless], [])
+    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "50") as program:
+        check_shifted(t, "ruby", program, 40, harmless)
 
 
 if __name__ == "__main__":
