@@ -48,6 +48,7 @@ bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_n
 		double *waited, double *taken)
 {
 	struct spare_look before = *l, now = { .at_ns = now_ns, .cpu_ns = cpu_ns };
+	double used, idle;
 
 	if (now_ns - before.at_ns < LOOK_NS || proc_run_delay_read(&now.waited_ns, s->proc_root, pid))
 		return false;
@@ -61,7 +62,9 @@ bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_n
 	if (now.idle_ns == UINT64_MAX || before.idle_ns == UINT64_MAX || now.idle_ns < before.idle_ns ||
 	    cpu_ns < before.cpu_ns)
 		return true;
-	if (*dt - ((double)(now.idle_ns - before.idle_ns) + (double)(cpu_ns - before.cpu_ns)) * 1e-9 > *taken)
-		*taken = *dt - ((double)(now.idle_ns - before.idle_ns) + (double)(cpu_ns - before.cpu_ns)) * 1e-9;
+	used = (double)(cpu_ns - before.cpu_ns) * 1e-9;
+	idle = (double)(now.idle_ns - before.idle_ns) * 1e-9;
+	if (*dt - used - *waited > idle && *waited > 0)
+		*taken += (*dt - used - *waited - idle) * *waited / (*waited + used);
 	return true;
 }
