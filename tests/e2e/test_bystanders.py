@@ -17,8 +17,8 @@ SLACK = 0 if RELEASE >= (6, 2) else 64  # as test_rss.py
 AT_FAULTS = {"rss_stat", "page_fault_user", "page_fault_kernel"}
 # Of others, per second: half of what is too much for all three.
 BUSY = 12500
-# So many within the third of a second before arming are too much, and three times that.
-ENOUGH = 300000
+# So many within the third of a second before arming are too much, and twice that.
+ENOUGH = 200000
 
 
 def at_faults(pid):
