@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/class_growth.h"
 #include "app/holders_look.h"
@@ -25,6 +26,7 @@ struct managed_process {
 	unsigned int tries;
 	bool has_collections;	 /* it told them when it was found: */
 	uint64_t collections_then, young_then;
+	uint64_t heap_then; /* resident of its heap */
 	struct runtime_census *first; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
@@ -84,6 +86,25 @@ static struct managed_process *find_process(struct managed *m, uint32_t gen)
 	return at ? &m->procs[*at] : NULL;
 }
 
+/* Larger ranges are not looked through. */
+#define MOST_HEAP (16 * GIB)
+
+static uint64_t resident_in(const struct runtime *r, uint64_t start, uint64_t end)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), n, sum = 0, i;
+	uint8_t state[4096];
+
+	for (; start < end && end - start <= MOST_HEAP; start += n * page) {
+		n = (end - start) / page < sizeof(state) ? (end - start) / page : sizeof(state);
+		if (!n)
+			break;
+		proc_memory_pages(&r->process.memory, start, n, state);
+		for (i = 0; i < n; i++)
+			sum += state[i] == PROC_PAGE_RESIDENT;
+	}
+	return sum * page;
+}
+
 /* Tell the profile, the kernel side, and whoever watches the log. */
 static void found(struct collector *c, struct managed_process *p)
 {
@@ -98,8 +119,10 @@ static void found(struct collector *c, struct managed_process *p)
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
 	proc->runtime_has_frames = r->has_frames;
 	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
-	if (r->ops->heap && !r->ops->heap(p->runtime, &heap))
+	if (r->ops->heap && !r->ops->heap(p->runtime, &heap)) {
 		p->young_then = heap.young;
+		p->heap_then = resident_in(p->runtime, heap.start, heap.end);
+	}
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
@@ -217,6 +240,8 @@ static void count_heap(struct collector *c, struct managed_process *p, struct pr
 	h->committed_bytes = heap.committed_bytes;
 	h->most_bytes = heap.most_bytes;
 	h->young = heap.young - p->young_then;
+	h->then_bytes = p->heap_then;
+	h->now_bytes = resident_in(p->runtime, heap.start, heap.end);
 }
 
 void managed_count_collections(struct collector *c)

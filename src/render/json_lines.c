@@ -293,6 +293,7 @@ static void add_managed_heap(struct buf *out, const struct profile *p, const str
 	json_add_uint(out, "managed_heap_used_bytes", h->used_bytes);
 	json_add_uint(out, "managed_heap_committed_bytes", h->committed_bytes);
 	json_add_uint(out, "managed_heap_most_bytes", h->most_bytes);
+	json_add_uint(out, "managed_heap_resident_bytes", h->now_bytes);
 	json_add_uint(out, "young_collections", h->young);
 }
 

@@ -67,7 +67,7 @@ static const struct report_section {
 	{ .add = add_verdict, .hang = 10, .least = 6 },
 	{ .add = add_why, .hang = 7, .least = 7 },
 	{ .add = report_targets, .hang = 8, .least = 5 },
-	{ .add = report_runtimes, .hang = 8, .least = 2 },
+	{ .add = report_runtimes, .hang = 8, .least = 4 },
 	{ .add = report_window, .hang = 8, .least = 2 },
 	{ .add = report_peak, .hang = 8, .least = 1 },
 	{ .add = report_rss, .hang = 8, .least = 1 },

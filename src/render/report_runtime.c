@@ -61,9 +61,13 @@ static void add_heap(struct buf *out, const struct profile *p, const struct prof
 
 	if (!*profile_str(p, h->name))
 		return;
-	buf_addf(out, "        %s: %s in use when last counted, %s committed, %s at most\n", profile_str(p, h->name),
+	buf_addf(out, "        %s: %s in use when last counted, %s committed, %s at most", profile_str(p, h->name),
 		 units_format_size(used, h->used_bytes), units_format_size(committed, h->committed_bytes),
 		 units_format_size(most, h->most_bytes));
+	if (h->now_bytes)
+		buf_addf(out, "; %s resident (%s at attach)", units_format_size(used, h->now_bytes),
+			 units_format_size(committed, h->then_bytes));
+	buf_addc(out, '\n');
 }
 
 /* Where each of its processes has a heap of its own, the figure is of those that hold half of what is in all of them. */
@@ -95,9 +99,9 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		buf_addf(out, ", %llu young", (unsigned long long)proc->managed_heap.young);
 	buf_addc(out, '\n');
 	add_grown(out, p, proc);
-	add_heap(out, p, &proc->managed_heap);
 	if (*hint)
 		buf_addf(out, "        => %s\n", hint);
+	add_heap(out, p, &proc->managed_heap);
 }
 
 /* Of many processes with the same runtime, as of workers, the first speaks. */

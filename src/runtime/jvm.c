@@ -14,8 +14,14 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "runtime/jvm_heap.h"
 #include "runtime/jvm_perfdata.h"
 #include "runtime/runtimes.h"
+
+struct jvm {
+	uint64_t start, end; /* its heap; 0: not known */
+	bool looked;
+};
 
 static bool jvm_is_own_object(const char *module)
 {
@@ -53,18 +59,32 @@ static int jvm_collections(struct runtime *r, uint64_t *full)
 	return 0;
 }
 
+static void find_range(struct runtime *r, struct jvm *j)
+{
+	struct runtime_object *o = runtime_find_object(&r->process, "libjvm");
+	int err = o && !j->looked ? jvm_heap_range(r, o, &j->start, &j->end) : 0;
+
+	j->looked = err != -EAGAIN;
+	if (err)
+		j->start = j->end = 0;
+}
+
 static int jvm_heap(struct runtime *r, struct runtime_heap *out)
 {
+	struct jvm *j = r->state;
 	struct jvm_counters c;
 
 	if (!read_counters(r, &c) || !c.has_heap)
 		return -ENOTSUP;
+	find_range(r, j);
 	*out = (struct runtime_heap){
 		.name = "Java heap",
 		.used_bytes = c.used_bytes,
 		.committed_bytes = c.committed_bytes,
 		.most_bytes = c.most_bytes,
 		.young = c.young,
+		.start = j->start,
+		.end = j->end,
 	};
 	return 0;
 }
@@ -77,6 +97,7 @@ static int jvm_open(struct runtime *r)
 
 	if (!o)
 		return -ENOENT;
+	r->state = xcalloc(1, sizeof(struct jvm));
 	text = runtime_word(&r->process, runtime_symbol(&r->process, o, "_ZN19Abstract_VM_Version13_s_vm_releaseE"));
 	if (text && runtime_text(&r->process, text, sizeof(r->version) - 1, &b))
 		snprintf(r->version, sizeof(r->version), "%s", b.data);
@@ -90,7 +111,7 @@ static int jvm_open(struct runtime *r)
 
 static void jvm_close(struct runtime *r)
 {
-	(void)r;
+	free(r->state);
 }
 
 const struct runtime_ops jvm_runtime = {
