@@ -81,6 +81,8 @@ static void stat_is_read_behind_a_name_with_brackets(void **state)
 	assert_int_equal(proc_stat_read(&st, FIXTURES, 4242), 0);
 	assert_int_equal(st.cpu_ns, 20000000000ULL); /* 1234 + 766 ticks */
 	assert_int_equal(st.start_ticks, 2500025);
+	assert_int_equal(st.page_faults, 5521 + 2);
+	assert_false(st.has_ended);
 	assert_int_equal(st.start_age_ns, 25000000000000ULL); /* 50000.25 s - 25000.25 s */
 	assert_int_equal(proc_stat_read(&st, FIXTURES, 31337), -ESRCH);
 }
