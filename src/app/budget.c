@@ -134,8 +134,12 @@ struct budget *budget_new(struct kern *k, const struct options *o, struct profil
 
 void budget_free(struct budget *b)
 {
+	size_t i;
+
 	if (!b)
 		return;
+	for (i = 0; i < b->n_procs; i++)
+		spare_look_release(&b->procs[i].spare);
 	free(b->procs);
 	spare_free(b->spare);
 	table_release(&b->by_gen);
@@ -190,16 +194,18 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 	s->all.calls += allocs + frees;
 	s->all.waiting += w->purse.waiting * s->dt;
 	s->all.taken += w->purse.taken * s->dt;
+	s->all.busy += (cpu + w->purse.waiting * s->dt) * (w->purse.busiest > 0 ? w->purse.busiest : 1);
 }
 
 /* One that works little may be one that gets no CPU. */
 static void look_at_spare(struct budget *b, struct watched *w, uint64_t now_ns, uint64_t cpu_ns)
 {
-	double dt, waited, taken;
+	struct spare_found f;
 
-	if (!spare_look(b->spare, &w->spare, w->tgid, now_ns, cpu_ns, &dt, &waited, &taken))
+	if (!spare_look(b->spare, &w->spare, w->tgid, now_ns, cpu_ns, &f))
 		return;
-	ladder_purse_waited(&w->purse, dt, waited, taken);
+	ladder_purse_waited(&w->purse, f.dt, f.waited, f.taken);
+	w->purse.busiest = f.busiest;
 	w->load.waiting = w->purse.waiting;
 	w->load.taken = w->purse.taken;
 }

@@ -12,6 +12,10 @@
 /* Looked at so often: a file to read per thread. */
 #define LOOK_NS (200 * NS_PER_MS)
 
+/* Of one CPU. */
+#define LIGHT_WANTS 0.25
+#define STARVED_WANTS 0.5
+
 struct spare {
 	const char *proc_root;
 	struct cpu_idle idle;
@@ -44,27 +48,77 @@ static uint64_t idle_ns_of(struct spare *s, pid_t pid, uint64_t now_ns)
 	return s->idle_at_ns == now_ns && !cpu_idle_of(&s->idle, pid, &ns) ? ns : UINT64_MAX;
 }
 
-bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_ns, uint64_t cpu_ns, double *dt,
-		double *waited, double *taken)
+static const struct proc_thread_times *time_of(const struct spare_look *l, pid_t tid, size_t hint)
+{
+	size_t i;
+
+	if (hint < l->n_threads && l->threads[hint].tid == tid) /* as listed the last time, mostly */
+		return &l->threads[hint];
+	for (i = 0; i < l->n_threads; i++)
+		if (l->threads[i].tid == tid)
+			return &l->threads[i];
+	return NULL;
+}
+
+/* A thread that came or went in between takes its time with it. */
+static void compare_threads(const struct spare_look *before, const struct spare_look *now, struct spare_found *f)
+{
+	double all = 0, most = 0;
+	size_t i;
+
+	f->waited = 0;
+	for (i = 0; i < now->n_threads; i++) {
+		const struct proc_thread_times *t = &now->threads[i], *was = time_of(before, t->tid, i);
+		double waited, busy;
+
+		if (!was || t->waited_ns < was->waited_ns || t->ran_ns < was->ran_ns)
+			continue;
+		waited = (double)(t->waited_ns - was->waited_ns) * 1e-9;
+		busy = waited + (double)(t->ran_ns - was->ran_ns) * 1e-9;
+		f->waited += waited;
+		all += busy;
+		most = busy > most ? busy : most;
+	}
+	f->busiest = all > 0 ? most / all : 1;
+}
+
+/* 0 to 1; wants: how much of a CPU its busiest thread runs or waits for. */
+static double is_starved(double wants)
+{
+	double much = (wants - LIGHT_WANTS) / (STARVED_WANTS - LIGHT_WANTS);
+
+	return much < 0 ? 0 : much > 1 ? 1 : much;
+}
+
+bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_ns, uint64_t cpu_ns, struct spare_found *f)
 {
 	struct spare_look before = *l, now = { .at_ns = now_ns, .cpu_ns = cpu_ns };
 	double used, idle;
 
-	if (now_ns - before.at_ns < LOOK_NS || proc_run_delay_read(&now.waited_ns, s->proc_root, pid))
+	if (now_ns - before.at_ns < LOOK_NS ||
+	    proc_thread_times_read(&now.threads, &now.n_threads, s->proc_root, pid))
 		return false;
 	now.idle_ns = idle_ns_of(s, pid, now_ns);
 	*l = now;
-	/* a thread that has ended takes its time in queues with it */
-	if (!before.at_ns || now.waited_ns < before.waited_ns)
+	compare_threads(&before, &now, f);
+	free(before.threads);
+	if (!before.at_ns)
 		return false;
-	*dt = (double)(now_ns - before.at_ns) * 1e-9;
-	*waited = *taken = (double)(now.waited_ns - before.waited_ns) * 1e-9;
+	f->dt = (double)(now_ns - before.at_ns) * 1e-9;
+	f->taken = f->waited;
 	if (now.idle_ns == UINT64_MAX || before.idle_ns == UINT64_MAX || now.idle_ns < before.idle_ns ||
 	    cpu_ns < before.cpu_ns)
 		return true;
 	used = (double)(cpu_ns - before.cpu_ns) * 1e-9;
 	idle = (double)(now.idle_ns - before.idle_ns) * 1e-9;
-	if (*dt - used - *waited > idle && *waited > 0)
-		*taken += (*dt - used - *waited - idle) * *waited / (*waited + used);
+	if (f->dt - used - f->waited > idle && f->waited > 0)
+		f->taken += (f->dt - used - f->waited - idle) * f->waited / (f->waited + used) *
+			    is_starved((used + f->waited) * f->busiest / f->dt);
 	return true;
+}
+
+void spare_look_release(struct spare_look *l)
+{
+	free(l->threads);
+	*l = (struct spare_look){ 0 };
 }

@@ -161,7 +161,7 @@ void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder
 	s->spent += step->spent;
 	s->open += step->cpu - step->spent;
 	s->calls += step->calls;
-	s->busy += step->cpu + step->waiting;
+	s->busy += step->busy;
 }
 
 /* How sure it is that the program sleeps in bursts. */

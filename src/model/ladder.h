@@ -75,6 +75,7 @@ struct ladder_purse {
 	double cost;	/* the same of the probes' cost */
 	double waiting; /* the same of its time in a queue for a CPU */
 	double taken;	/* the same of what it cannot have */
+	double busiest; /* the part of its busiest thread in what all ran and waited, when last looked at; 0: as if it had one */
 	double age;	/* seconds since the first step: until the mean's time has passed, it is a plain mean */
 };
 
@@ -106,7 +107,7 @@ struct ladder_share {
 	double all_time, open_time;
 	double waiting; /* for a CPU, at any time */
 	double taken; /* what it could not have, at any time */
-	double busy; /* in bursts: it ran, or waited for a CPU */
+	double busy; /* in bursts: its busiest thread ran, or waited for a CPU */
 	double burst, last_burst; /* seconds: of this one so far, of the one before */
 };
 
@@ -115,6 +116,7 @@ struct ladder_step {
 	double dt, cpu, spent, calls;
 	double waiting; /* for a CPU */
 	double taken; /* what it could not have */
+	double busy; /* its busiest thread ran, or waited */
 };
 
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);

@@ -258,31 +258,46 @@ int proc_page_faults_read(uint64_t *n, const char *proc_root)
 	return err;
 }
 
-int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid)
+int proc_thread_times_read(struct proc_thread_times **v, size_t *n, const char *proc_root, pid_t pid)
 {
 	char *path = xasprintf("%s/%d/task", proc_root, (int)pid), name[64];
-	uint64_t running, waiting;
 	struct buf b = BUF_INIT;
 	struct dirent *d;
 	DIR *dir = opendir(path);
 	int err = dir ? -ENOENT : -errno;
+	size_t cap = 0;
 
-	*delay_ns = 0;
+	*v = NULL;
+	*n = 0;
 	while (dir && (d = readdir(dir))) {
-		if (d->d_name[0] == '.')
-			continue;
+		struct proc_thread_times t = { .tid = (pid_t)atoi(d->d_name) };
+
 		buf_reset(&b);
 		snprintf(name, sizeof(name), "task/%.32s/schedstat", d->d_name);
-		if (proc_read_text(&b, proc_root, pid, name) ||
-		    sscanf(b.data, "%" SCNu64 " %" SCNu64, &running, &waiting) != 2)
+		if (t.tid <= 0 || proc_read_text(&b, proc_root, pid, name) ||
+		    sscanf(b.data, "%" SCNu64 " %" SCNu64, &t.ran_ns, &t.waited_ns) != 2)
 			continue;
-		*delay_ns += waiting;
+		XGROW(*v, *n, cap);
+		(*v)[(*n)++] = t;
 		err = 0;
 	}
 	if (dir)
 		closedir(dir);
 	buf_release(&b);
 	free(path);
+	return err;
+}
+
+int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid)
+{
+	struct proc_thread_times *v;
+	size_t i, n;
+	int err = proc_thread_times_read(&v, &n, proc_root, pid);
+
+	*delay_ns = 0;
+	for (i = 0; i < n; i++)
+		*delay_ns += v[i].waited_ns;
+	free(v);
 	return err;
 }
 

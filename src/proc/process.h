@@ -36,10 +36,15 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid);
 /* Page faults of the whole machine since boot (/proc/vmstat). */
 int proc_page_faults_read(uint64_t *n, const char *proc_root);
 
-/*
- * Time that its living threads have waited for a CPU while they could run (schedstat; -ENOENT where the kernel
- * does not count it).
- */
+/* How long a living thread has run, and waited for a CPU while it could run. */
+struct proc_thread_times {
+	pid_t tid;
+	uint64_t ran_ns, waited_ns;
+};
+
+/* Of all its threads (schedstat; -ENOENT where the kernel does not count it). *v: free() it; NULL on error. */
+int proc_thread_times_read(struct proc_thread_times **v, size_t *n, const char *proc_root, pid_t pid);
+/* The sum of what they waited. */
 int proc_run_delay_read(uint64_t *delay_ns, const char *proc_root, pid_t pid);
 
 /* PIDs of all processes that have memory, ascending; *pids is malloc'ed. */

@@ -97,6 +97,24 @@ static void run_delay__is_the_sum_over_the_threads(void **state)
 	assert_int_equal(proc_run_delay_read(&ns, FIXTURES, 31337), -ENOENT);
 }
 
+static void the_times_of_each_thread_are_read(void **state)
+{
+	struct proc_thread_times *v;
+	uint64_t waited = 0;
+	size_t n, i;
+
+	(void)state;
+	assert_int_equal(proc_thread_times_read(&v, &n, FIXTURES, 4242), 0);
+	assert_int_equal(n, 2);
+	for (i = 0; i < n; i++)
+		waited += v[i].waited_ns;
+	assert_int_equal(v[0].tid + v[1].tid, 4242 + 4243);
+	assert_int_equal(waited, 4000070001ULL);
+	free(v);
+	assert_int_equal(proc_thread_times_read(&v, &n, FIXTURES, 31337), -ENOENT);
+	assert_null(v);
+}
+
 static void processes_with_memory_are_listed_in_order(void **state)
 {
 	static const pid_t want[] = { 1001, 4242, 6000 };
@@ -207,6 +225,7 @@ int main(void)
 		cmocka_unit_test(an_ended_leader_shows_the_memory_of_its_threads),
 		cmocka_unit_test(stat_is_read_behind_a_name_with_brackets),
 		cmocka_unit_test(run_delay__is_the_sum_over_the_threads),
+		cmocka_unit_test(the_times_of_each_thread_are_read),
 		cmocka_unit_test(processes_with_memory_are_listed_in_order),
 		cmocka_unit_test(the_machines_memory_is_read),
 		cmocka_unit_test(effective_capabilities_are_read),
