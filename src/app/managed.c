@@ -308,9 +308,24 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 
 #define NO_FRAME UINT32_MAX
 
-/* NO_FRAME: it is none. */
-static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f)
+#define NAME_LASTS_MS 100
+
+/*
+ * What is loaded once (a module's or a file's own code, `<module>`, `<top (required)>`) is garbage when it has run, and other code
+ * comes to its place: its name is not taken from before. Of other code, which lives longer, for a moment.
+ */
+static bool is_still_named(const struct collector *c, uint64_t known, uint32_t now_ms)
 {
+	uint32_t frame = (uint32_t)known;
+
+	return frame < c->profile.n_frames && profile_str(&c->profile, c->profile.frames[frame].name)[0] != '<' &&
+	       now_ms - (uint32_t)(known >> 32) < NAME_LASTS_MS;
+}
+
+/* NO_FRAME: it is none. came: it has come just now, else the name is that of then. */
+static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, bool came)
+{
+	uint32_t now_ms = came ? (uint32_t)(monotonic_ns() / NS_PER_MS) : 0;
 	uint64_t key = hash_u64(hash_u64(f->code) ^ (f->at & ~MP_RT_ENTRY));
 	uint64_t *known = table_get(&p->names, key);
 	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
@@ -318,7 +333,7 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	uint32_t at;
 	int err;
 
-	if (known)
+	if (known && (!came || is_still_named(c, *known, now_ms)))
 		return (uint32_t)*known;
 	err = p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name);
 	if (err == -ENOENT) {
@@ -336,7 +351,7 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 		at = profile_frame(&c->profile, &frame);
 		runtime_name_release(&name);
 	}
-	*table_put(&p->names, key, 0) = at;
+	*table_put(&p->names, key, 0) = (uint64_t)now_ms << 32 | at;
 	return at;
 }
 
@@ -349,7 +364,7 @@ void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 
 	/* at once: the code of a file that has been loaded is garbage soon after */
 	for (i = 0; p && p->runtime && i < e->n && i < MP_RT_FRAMES; i++)
-		name_frame(c, p, &e->frames[i]);
+		name_frame(c, p, &e->frames[i], true);
 
 	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
 		;
@@ -401,7 +416,7 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
 		for (j = at; j < r->n_runtime && (r->runtime[j].at & ~MP_RT_ENTRY) != r->frames[i]; j++)
 			;
 		if (j < r->n_runtime) {
-			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[j]));
+			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[j], false));
 			at = j + 1;
 			continue;
 		}
@@ -451,7 +466,7 @@ uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uin
 	runtime_merge(eval, n_native, r->runtime, r->n_runtime, before);
 	for (i = 0; i <= n_native; i++) {
 		for (j = 0; j < before[i]; j++)
-			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[at++]));
+			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[at++], false));
 		if (i == n_native)
 			break;
 		memcpy(&out[n_out], &frames[first[i]], (first[i + 1] - first[i]) * sizeof(*out));
