@@ -336,6 +336,10 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	if (known && (!came || is_still_named(c, *known, now_ms)))
 		return (uint32_t)*known;
 	err = p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name);
+	if (known && err && err != -ENOENT) { /* it is gone, and no other code is there yet */
+		runtime_name_release(&name);
+		return (uint32_t)*known;
+	}
 	if (err == -ENOENT) {
 		runtime_name_release(&name);
 		at = NO_FRAME;
