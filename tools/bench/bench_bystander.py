@@ -5,7 +5,8 @@
 Pairs: with memprobe on another process of the same C library, and without, one after the other, the first of them
 in turn. The ratio of each pair; their median, its 95 % confidence interval (order statistics), and the quartiles. Goal:
 at most 1 % for `-p`. Page faults after a second of nothing else: by then memprobe has left them alone (what they cost until
-then, and with -P rss, is bench_faults.py's). The verdict is `yes` or `no` only where the interval says so. `nothing` is the same with a
+then, and with -P rss, is bench_faults.py's). The verdict is `yes` or `no` only where the interval says so. `best`: the least of all rounds with by the
+least of all without, which a machine's noise, that only ever adds, moves least. `nothing` is the same with a
 process that does nothing in memprobe's place: what this machine's noise comes to. The whole machine is for
 information, since every process is a target then. Needs root.
 """
@@ -60,7 +61,7 @@ def stop(p):
 
 
 def ratios(bystander, words):
-    """Of PAIRS pairs: [[malloc, getpid, faults], ...]"""
+    """Of PAIRS pairs, (with, without) of each loop: [[malloc, getpid, faults], ...]"""
     found = []
     bystander.round()
     for i in range(PAIRS):
@@ -70,7 +71,7 @@ def ratios(bystander, words):
             values[kind] = bystander.round()
             if p:
                 stop(p)
-        found.append([a / b for a, b in zip(values["with"], values["without"])])
+        found.append(list(zip(values["with"], values["without"])))
     return found
 
 
@@ -84,15 +85,17 @@ def interval(n):
     return max(low - 1, 0), n - max(low, 1)
 
 
-def show(what, values, judged):
-    v = sorted(values)
+def show(what, pairs, judged):
+    v = sorted(a / b for a, b in pairs)
+    best = min(a for a, _ in pairs) / min(b for _, b in pairs)
     n = len(v)
     median = (v[n // 2] + v[(n - 1) // 2]) / 2
     low, high = (v[i] for i in interval(n))
     verdict = ""
     if judged:
         verdict = "yes" if high <= GOAL else "no" if low > GOAL else "cannot be told here"
-    print(f"{what:<34} {median:7.4f}  {low:.4f}..{high:.4f}  {v[n // 4]:.4f}..{v[3 * n // 4]:.4f}  {verdict}", flush=True)
+    print(f"{what:<34} {median:7.4f}  {low:.4f}..{high:.4f}  {v[n // 4]:.4f}..{v[3 * n // 4]:.4f}  "
+          f"{best:7.4f}  {verdict}", flush=True)
 
 
 def main():
@@ -101,7 +104,7 @@ def main():
     kinds = sys.argv[1:]
     target = subprocess.Popen([f"{BUILD}/tools/bench/bystander", "calm"])
     bystander = Bystander()
-    print(f"{'ratio to alone, ' + str(PAIRS) + ' pairs':<34}  median  95 % interval   quartiles       within 1 %")
+    print(f"{'ratio to alone, ' + str(PAIRS) + ' pairs':<34}  median  95 % interval   quartiles          best  within 1 %")
     try:
         for what, words, judged in (("nothing", ["sleep", "60"], False),
                                     ("memprobe -p", [MEMPROBE, "-d", "0", "-p", str(target.pid)], True),
