@@ -48,8 +48,8 @@ struct ladder_load {
 
 /*
  * A process that works less than this is treated as one that works so much, as far as it has time to spare: a tenth of
- * next to nothing would pay for no probe at all. One that shares a CPU with others that leave nothing has none, even
- * where it sleeps, as its clients may be among them:
+ * next to nothing would pay for no probe at all. One that shares a CPU with others that leave nothing has none
+ * (app/spare.h says when that is so):
  *
  *	work 0.15, taken 0.05	-> 0.5	(its CPU is idle 0.8)
  *	work 0.15, taken 0.85	-> 0.15

@@ -172,11 +172,11 @@ int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 	if (fd >= 0)
 		return fd;
 	path = find_in_root(proc_root, pid, m);
-	if (!path && !check_file(m->path, m))
-		path = xstrdup(m->path);
-	fd = path ? open_checked(path, m) : why_not_opened(proc_root, pid, m);
+	fd = path ? open_checked(path, m) : -ENOENT;
 	free(path);
-	return fd;
+	if (fd < 0 && !check_file(m->path, m)) /* also when the process ended between the check and the opening */
+		fd = open_checked(m->path, m);
+	return fd < 0 ? why_not_opened(proc_root, pid, m) : fd;
 }
 
 char *proc_map_attach_path(const char *proc_root, pid_t pid, const struct proc_map *m)

@@ -18,7 +18,7 @@
 #include "symbol/perf_map.h"
 
 struct sym_process {
-	uint32_t gen;
+	uint32_t gen, parent; /* parent: whose fork it is; 0: not known */
 	pid_t pid, ns_pid;
 	bool is_identified;   /* the fields below were read from /proc */
 	bool is_superseded;   /* a later generation has the PID (exec, reuse) */

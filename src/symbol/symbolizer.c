@@ -28,6 +28,7 @@
 
 #define DEFAULT_MAX_BYTES (256 * MIB)
 #define NO_FILE 0
+#define MOST_ANCESTORS 8
 #define DEFAULT_MAX_LINES_NS (3 * NS_PER_S)
 
 struct symbolizer {
@@ -168,8 +169,10 @@ void symbolizer_fork(struct symbolizer *s, uint32_t parent_gen, uint32_t gen, pi
 	const struct sym_process *parent = find_process(s, parent_gen);
 	struct sym_process *p = find_or_add_process(s, gen, pid);
 
-	if (parent && parent != p)
+	if (parent && parent != p) {
+		p->parent = parent_gen;
 		sym_process_copy(p, parent);
+	}
 }
 
 void symbolizer_add_map(struct symbolizer *s, uint32_t gen, const struct proc_map *m)
@@ -233,6 +236,20 @@ static uint64_t open_vdso(struct symbolizer *s, const struct sym_process *p,
 	return s->vdso;
 }
 
+/* A child that has ended has left its files with those that it was forked from. */
+static uint64_t open_file_of_family(struct symbolizer *s, struct sym_process *p, const struct proc_map *m)
+{
+	uint64_t number = open_file(s, p, m);
+	int left;
+
+	for (left = MOST_ANCESTORS; left && p && number == NO_FILE; left--) {
+		p = p->parent ? find_process(s, p->parent) : NULL;
+		if (p)
+			number = open_file(s, p, m);
+	}
+	return number;
+}
+
 /* The file of a mapping with its symbols, or NULL. */
 static struct sym_file *file_of(struct symbolizer *s, struct sym_process *p,
 				const struct proc_map *m)
@@ -247,7 +264,7 @@ static struct sym_file *file_of(struct symbolizer *s, struct sym_process *p,
 	}
 	number = table_get(&p->files, hash_of_inode(m));
 	if (!number) {
-		uint64_t opened = open_file(s, p, m);
+		uint64_t opened = open_file_of_family(s, p, m);
 
 		number = table_put(&p->files, hash_of_inode(m), opened);
 	}

@@ -206,11 +206,22 @@ class PgbenchLoad:
             f.write(PGBENCH_SCRIPT)
         self.prefix = os.path.join(server.directory, "log")
         self.offset = time.time() - time.monotonic()
-        self.process = subprocess.Popen(
-            [server.pgbench, "-h", "127.0.0.1", "-p", str(server.port), "-U", server.user.pw_name, "-n", "-c", "2", "-l",
-             "--log-prefix", self.prefix, "-T", "3000", "-f", script, "postgres"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        wait_until(self._lines, "pgbench has an answer")
+        self.command = [server.pgbench, "-h", "127.0.0.1", "-p", str(server.port), "-U", server.user.pw_name, "-n", "-c", "2",
+                        "-l", "--log-prefix", self.prefix, "-T", "3000", "-f", script, "postgres"]
+        self.process = self._begin()
+        wait_until(self._has_begun, "pgbench has an answer")
+
+    def _begin(self):
+        return subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def _has_begun(self):
+        """A server that takes connections may still refuse to work ("is starting up"), and pgbench then ends."""
+        if self.process.poll() is not None:
+            _, errors = self.process.communicate()
+            if "starting up" not in errors:
+                raise Failure(f"pgbench: status {self.process.returncode}: {errors}")
+            self.process = self._begin()
+        return self._lines()
 
     def _lines(self):
         lines = []

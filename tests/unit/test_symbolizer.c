@@ -475,6 +475,30 @@ static void a_forked_child_starts_with_its_parents_mappings(void **state)
 	symbolizer_free(s);
 }
 
+/* Its files are where its parent's are: here in this process alone, as the file is deleted. */
+static void a_child_that_has_ended__has_its_parents_files(void **state)
+{
+	struct symbolizer *s = new_symbolizer("/proc");
+	struct proc_map a, b;
+	void *library;
+	uint64_t at;
+
+	(void)state;
+	if (!build_two_libraries(&a, &b))
+		skip();
+	library = dlopen(a.path, RTLD_NOW | RTLD_LOCAL);
+	assert_non_null(library);
+	assert_int_equal(unlink(a.path), 0);
+	at = (uint64_t)(uintptr_t)dlsym(library, "first_one");
+	assert_int_equal(symbolizer_add_process(s, 1, getpid()), 0);
+	symbolizer_fork(s, 1, 2, 4000001);
+	symbolizer_fork(s, 2, 3, 4000002);
+	assert_string_equal(name_at(s, 3, at), "first_one");
+	assert_string_equal(name_at(s, 2, at), "first_one");
+	symbolizer_free(s);
+	dlclose(library);
+}
+
 static void a_small_memory_bound_costs_time_but_no_names(void **state)
 {
 	struct symbolizer_opts o = { .proc_root = GONE, .debug_root = GONE, .max_bytes = 1 };
@@ -589,6 +613,7 @@ int main(void)
 		cmocka_unit_test(what_is_mapped_over_a_library_takes_its_addresses),
 		cmocka_unit_test(a_new_snapshot_sees_what_was_mapped_over_a_library),
 		cmocka_unit_test(a_forked_child_starts_with_its_parents_mappings),
+		cmocka_unit_test(a_child_that_has_ended__has_its_parents_files),
 		cmocka_unit_test(a_small_memory_bound_costs_time_but_no_names),
 		cmocka_unit_test(of_two_generations_of_a_pid_only_the_later_is_read_from_proc),
 		cmocka_unit_test(a_process_that_ended_keeps_its_names),
