@@ -30,7 +30,7 @@ static void put(struct cpu_idle *c, unsigned int cpu, uint64_t ns)
 
 int cpu_idle_read(struct cpu_idle *c, const char *proc_root)
 {
-	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK), idle, waiting;
+	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK), nice, idle, waiting;
 	struct buf text = BUF_INIT;
 	const char *line;
 	unsigned int cpu;
@@ -38,9 +38,9 @@ int cpu_idle_read(struct cpu_idle *c, const char *proc_root)
 
 	for (line = err ? NULL : text.data; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
 		if (!strncmp(line, "cpu", 3) && isdigit((unsigned char)line[3]) && /* not the sum of all */
-		    sscanf(line, "cpu%u %*u %*u %*u %" SCNu64 " %" SCNu64, &cpu, &idle, &waiting) == 3 &&
+		    sscanf(line, "cpu%u %*u %" SCNu64 " %*u %" SCNu64 " %" SCNu64, &cpu, &nice, &idle, &waiting) == 4 &&
 		    cpu < MOST_CPUS)
-			put(c, cpu, (idle + waiting) * tick_ns);
+			put(c, cpu, (nice + idle + waiting) * tick_ns);
 	buf_release(&text);
 	return err;
 }
