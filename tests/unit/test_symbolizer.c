@@ -18,80 +18,7 @@
 #include <sys/wait.h>
 
 #include "symbol/symbolizer.h"
-#include "test_symbol_build.h"
-
-#define GONE "/nonexistent" /* a proc root without processes: files open by path and inode */
-
-static struct symbolizer *new_symbolizer(const char *proc_root)
-{
-	struct symbolizer_opts o = { .proc_root = proc_root, .debug_root = "/usr/lib/debug" };
-
-	return symbolizer_new(&o);
-}
-
-static const char *name_at(struct symbolizer *s, uint32_t gen, uint64_t addr)
-{
-	struct symbol sym;
-
-	symbolizer_name(s, gen, addr, false, &sym);
-	return sym.name;
-}
-
-/* File offset of a function that nm lists. */
-static uint64_t offset_of(const char *file, unsigned long long vaddr)
-{
-	char *command =
-		xasprintf("readelf -lW %s | awk '/ LOAD / && / R E / { print $2, $3 }'", file);
-	char *text = output_of(command);
-	unsigned long long offset, start;
-
-	assert_int_equal(sscanf(text, "%llx %llx", &offset, &start), 2);
-	free(text);
-	free(command);
-	return vaddr - start + offset;
-}
-
-/* A mapping of the whole file in the build directory at `start`. */
-static struct proc_map map_of(const char *name, uint64_t start)
-{
-	static char paths[4][256];
-	static int next;
-	char *path = paths[next++ % 4];
-	struct stat st;
-
-	snprintf(path, sizeof(paths[0]), "%s", in_dir(name));
-	assert_int_equal(stat(path, &st), 0);
-	return (struct proc_map){ .start = start,
-				  .end = start + 0x100000,
-				  .ino = st.st_ino,
-				  .dev = 1,
-				  .exec = true,
-				  .read = true,
-				  .path = path };
-}
-
-static bool build_library(const char *name, const char *source, const char *compile)
-{
-	char *command = xasprintf("%s %s -o %s.so", compile, source, name),
-	     *tool = xstrdup(compile);
-	bool ok;
-
-	*strchr(tool, ' ') = '\0';
-	ok = has_tool(tool) && has_tool("nm");
-	if (ok)
-		run(command);
-	free(tool);
-	free(command);
-	return ok;
-}
-
-static uint64_t address_in(const char *file, const char *symbol, uint64_t start)
-{
-	unsigned long long vaddr = nm_address("", file, symbol);
-
-	assert_true(vaddr > 0);
-	return start + offset_of(file, vaddr);
-}
+#include "test_symbolizer.h"
 
 static void functions_of_this_process_have_their_names(void **state)
 {
@@ -393,18 +320,6 @@ static void a_deleted_library_keeps_its_names(void **state)
 	symbolizer_free(s);
 }
 
-static bool build_two_libraries(struct proc_map *a, struct proc_map *b)
-{
-	write_source("one.c", "int first_one(void) { return 1; }\n");
-	write_source("two.c", "int first_two(void) { return 1; }\n");
-	if (!build_library("one", "one.c", "gcc -O1 -shared -fPIC") ||
-	    !build_library("two", "two.c", "gcc -O1 -shared -fPIC"))
-		return false;
-	*a = map_of("one.so", 0x30000000);
-	*b = map_of("two.so", 0x30000000);
-	return true;
-}
-
 static void what_is_mapped_over_a_library_takes_its_addresses(void **state)
 {
 	struct symbolizer *s = new_symbolizer(GONE);
@@ -453,52 +368,6 @@ static void a_new_snapshot_sees_what_was_mapped_over_a_library(void **state)
 	symbolizer_free(s);
 }
 
-static void a_forked_child_starts_with_its_parents_mappings(void **state)
-{
-	struct symbolizer *s = new_symbolizer(GONE);
-	struct proc_map a, b;
-	uint64_t at;
-
-	(void)state;
-	if (!build_two_libraries(&a, &b))
-		skip();
-	at = address_in("one.so", "first_one", a.start);
-	symbolizer_add_map(s, 1, &a);
-	symbolizer_fork(s, 1, 2, 4000001);
-	assert_true(symbolizer_knows(s, 2, at));
-	/* the child goes its own way */
-	symbolizer_add_map(s, 2, &b);
-	assert_string_equal(name_at(s, 2, at), "first_two");
-	assert_string_equal(name_at(s, 1, at), "first_one");
-	symbolizer_fork(s, 99, 3, 4000002); /* an unknown parent */
-	assert_string_equal(name_at(s, 3, at), "[unknown]");
-	symbolizer_free(s);
-}
-
-/* Its files are where its parent's are: here in this process alone, as the file is deleted. */
-static void a_child_that_has_ended__has_its_parents_files(void **state)
-{
-	struct symbolizer *s = new_symbolizer("/proc");
-	struct proc_map a, b;
-	void *library;
-	uint64_t at;
-
-	(void)state;
-	if (!build_two_libraries(&a, &b))
-		skip();
-	library = dlopen(a.path, RTLD_NOW | RTLD_LOCAL);
-	assert_non_null(library);
-	assert_int_equal(unlink(a.path), 0);
-	at = (uint64_t)(uintptr_t)dlsym(library, "first_one");
-	assert_int_equal(symbolizer_add_process(s, 1, getpid()), 0);
-	symbolizer_fork(s, 1, 2, 4000001);
-	symbolizer_fork(s, 2, 3, 4000002);
-	assert_string_equal(name_at(s, 3, at), "first_one");
-	assert_string_equal(name_at(s, 2, at), "first_one");
-	symbolizer_free(s);
-	dlclose(library);
-}
-
 static void a_small_memory_bound_costs_time_but_no_names(void **state)
 {
 	struct symbolizer_opts o = { .proc_root = GONE, .debug_root = GONE, .max_bytes = 1 };
@@ -522,19 +391,6 @@ static void a_small_memory_bound_costs_time_but_no_names(void **state)
 		assert_string_equal(name_at(s, 1, at_b + i), "first_two");
 	}
 	assert_string_equal(first, "first_one");
-	symbolizer_free(s);
-}
-
-static void of_two_generations_of_a_pid_only_the_later_is_read_from_proc(void **state)
-{
-	struct symbolizer *s = new_symbolizer("/proc");
-
-	(void)state;
-	symbolizer_add_process(s, 1, getpid());
-	assert_int_equal(symbolizer_add_process(s, 2, getpid()), 0);
-	assert_int_equal(symbolizer_add_process(s, 1, getpid()), -ESRCH);
-	assert_int_equal(symbolizer_add_process(s, 2, getpid()), 0);
-	assert_string_equal(name_at(s, 1, (uintptr_t)new_symbolizer), "new_symbolizer");
 	symbolizer_free(s);
 }
 
@@ -612,10 +468,7 @@ int main(void)
 		cmocka_unit_test(a_deleted_library_keeps_its_names),
 		cmocka_unit_test(what_is_mapped_over_a_library_takes_its_addresses),
 		cmocka_unit_test(a_new_snapshot_sees_what_was_mapped_over_a_library),
-		cmocka_unit_test(a_forked_child_starts_with_its_parents_mappings),
-		cmocka_unit_test(a_child_that_has_ended__has_its_parents_files),
 		cmocka_unit_test(a_small_memory_bound_costs_time_but_no_names),
-		cmocka_unit_test(of_two_generations_of_a_pid_only_the_later_is_read_from_proc),
 		cmocka_unit_test(a_process_that_ended_keeps_its_names),
 		cmocka_unit_test(source_lines_come_from_dwarf_when_asked_for),
 	};
