@@ -2,11 +2,11 @@
 /*
  * Erlang frames of the BEAM: what the block is for, the current Erlang process and the return addresses on its stack.
  *
- * A scheduler thread is known by its name ("3_scheduler", "1_dirty_cpu_sch", "10_dirty_io_sch"), which leads to its record
- * and the process that it runs. In the Erlang stack a word with both low bits clear that points into
- * the JIT's code is a return address; all others are tagged terms. The native stack ends where the JIT switched
- * stacks: the code there is the innermost Erlang function. A dirty scheduler's ends in its own loop: there the process
- * tells where it goes on.
+ * A scheduler thread is known by its name, which leads to its record and the process that it runs: "3_scheduler",
+ * "1_dirty_cpu_sch", "10_dirty_io_sch" (OTP 25), "erts_sched_3", "erts_dcpus_1", "erts_dios_10" (OTP 27).
+ * In the Erlang stack a word with both low bits clear that points into the JIT's code is a return address; all others are
+ * tagged terms. The native stack ends where the JIT switched stacks: the code there is the innermost Erlang function. A
+ * dirty scheduler's ends in its own loop: there the process tells where it goes on.
  */
 #ifndef MEMPROBE_BEAM_BPF_H
 #define MEMPROBE_BEAM_BPF_H
@@ -19,31 +19,63 @@ static __always_inline bool beam_is_code(const struct mp_runtime *r, __u64 word)
 	return !(word & 3) && word - r->w[MP_BEAM_CODE] < r->w[MP_BEAM_CODE_BYTES];
 }
 
-/* The record of the scheduler whose thread this is; 0: it is none. A dirty one runs no code of the JIT. */
-static __always_inline __u64 beam_scheduler(const struct mp_runtime *r, bool *is_dirty)
+/* A number of up to four digits; 0: none. */
+static __always_inline __u32 beam_number(const char *digits)
 {
-	char comm[16] = {};
 	__u32 n = 0, i;
+
+	for (i = 0; i < 4; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			break;
+		n = n * 10 + (digits[i] - '0');
+	}
+	return n;
+}
+
+/* The first of schedulers of that kind (by a letter of their names), and which one it is; 0: it is none. */
+static __always_inline __u64 beam_record(const struct mp_runtime *r, char kind, __u32 n)
+{
 	__u64 base;
 
-	bpf_get_current_comm(comm, sizeof(comm));
-	for (i = 0; i < 5; i++) {
-		if (comm[i] < '0' || comm[i] > '9')
-			break;
-		n = n * 10 + (comm[i] - '0');
-	}
-	if (!n || i >= 5 || comm[i] != '_')
-		return 0;
-	*is_dirty = comm[i + 1] == 'd';
-	if (comm[i + 1] == 's' && comm[i + 2] == 'c')
+	if (kind == 's')
 		base = r->w[MP_BEAM_SCHEDULERS];
-	else if (comm[i + 1] == 'd' && comm[i + 7] == 'c')
+	else if (kind == 'c')
 		base = r->w[MP_BEAM_DIRTY_CPU];
-	else if (comm[i + 1] == 'd' && comm[i + 7] == 'i')
+	else if (kind == 'i')
 		base = r->w[MP_BEAM_DIRTY_IO];
 	else
 		return 0;
-	return base ? base + (__u64)(n - 1) * r->w[MP_BEAM_STRIDE] : 0;
+	return base && n ? base + (__u64)(n - 1) * r->w[MP_BEAM_STRIDE] : 0;
+}
+
+/*
+ * The record of the scheduler whose thread this is; 0: it is none. A dirty one runs no code of the JIT. Its name is read
+ * into the scratch: of one on the stack clang finds a letter by OR, which the verifier prohibits.
+ */
+static __always_inline __u64 beam_scheduler(struct mp_scratch *s, const struct mp_runtime *r, bool *is_dirty)
+{
+	char *comm = (char *)&s->window[BEAM_PROC];
+	__u32 i;
+
+	if (bpf_get_current_comm(comm, 16))
+		return 0;
+	if (comm[0] == 'e' && comm[4] == '_') {
+		*is_dirty = comm[5] == 'd';
+		if (comm[5] == 's' && comm[6] == 'c')
+			return beam_record(r, 's', beam_number(&comm[11]));
+		if (*is_dirty && comm[6] == 'c')
+			return beam_record(r, 'c', beam_number(&comm[11]));
+		return *is_dirty && comm[6] == 'i' ? beam_record(r, 'i', beam_number(&comm[10])) : 0;
+	}
+	for (i = 0; i < 5; i++)
+		if (comm[i] < '0' || comm[i] > '9')
+			break;
+	if (!i || i >= 5 || comm[i] != '_')
+		return 0;
+	*is_dirty = comm[i + 1] == 'd';
+	if (!*is_dirty && comm[i + 2] != 'c')
+		return 0;
+	return beam_record(r, *is_dirty ? comm[i + 7] : comm[i + 1], beam_number(comm));
 }
 
 #define BEAM_WORDS (BEAM_STACK / 8)
@@ -187,7 +219,7 @@ static __always_inline void beam_read(struct mp_scratch *s)
 		rt_put(s, s->label, MP_BEAM_TYPE | MP_RT_ENTRY);
 	if (!r->w[MP_BEAM_CODE_BYTES])
 		return;
-	scheduler = beam_scheduler(r, &is_dirty);
+	scheduler = beam_scheduler(s, r, &is_dirty);
 	if (!scheduler ||
 	    bpf_probe_read_user(&process, 8, (void *)(scheduler + r->w[MP_BEAM_CURRENT])) || !process)
 		return;

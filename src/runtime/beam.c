@@ -24,7 +24,7 @@
 #define MOST_FUNCTIONS 100000
 #define MOST_TYPES 2048
 #define TYPE_SHIFT 7
-#define HEADER_WORDS 16
+#define HEADER_WORDS 24
 #define REREAD_NS NS_PER_S
 #define YOUNG_NS (5 * NS_PER_S)
 
@@ -33,7 +33,18 @@ static const struct beam_layout layouts[] = {
 	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24, .gen_gcs = 528 },
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24, .gen_gcs = 528,
+	  .binary_header = 0x20, .binary_size = 8, .binary_block = 24, .block_references = 8, .block_size = 16 },
+	/*
+	 * OTP 27.3 (erts 15.2.7): Process keeps a frame pointer after stop, and its def_arg_reg before heap; its element in
+	 * erts_proc ends with the tracer; a BinRef (erl_bits.h) is what a ProcBin was, without a size; a Binary has its
+	 * apparent_size before refc; an id has the element's place in erts_proc (erts_ptab_pixdata2data of erl_ptab.h)
+	 */
+	{ .erts = 15, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
+	  .reg = 32, .htop = 80, .stop = 88, .heap = 192, .hend = 200, .initial = 440, .old_hend = 496, .old_heap = 512,
+	  .off_heap = 520, .writable = 536, .size_bytes = 752, .struct_bytes = 760, .reg_process = 16, .reg_name = 32,
+	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 248, .dictionary = 408, .dict_slots = 24, .gen_gcs = 484,
+	  .binary_header = 0x28, .binary_block = 8, .block_references = 16, .block_size = 24, .id_mask = 216 },
 };
 
 static uint64_t monotonic_ns(void)

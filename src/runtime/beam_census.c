@@ -15,9 +15,15 @@
 #include "runtime/beam_layout.h"
 
 #define MOST_BINARIES 1000000 /* of one process */
-#define HEADER_BINARY 0x20    /* low six bits of a ProcBin: erl_term.h, REFC_BINARY_SUBTAG << 2 */
+#define MOST_SIZE ((uint64_t)1 << 47) /* of one binary */
 #define TABLE_ENTRY 12	      /* bytes of the process table for each process that there may be */
 #define MOST_NS (2 * NS_PER_S)
+
+/* ErtsPTabReadOnlyData from pix_mask on: erl_ptab.h. All 0: an id's low 28 bits are its number. */
+struct places {
+	uint64_t mask, line_mask, in_line_mask;
+	uint32_t line_shift, in_line_shift;
+};
 
 struct census {
 	struct runtime *r;
@@ -25,7 +31,15 @@ struct census {
 	struct table seen; /* binaries */
 	uint64_t end_ns;
 	uint64_t n_old_heaps;
+	struct places places;
 };
+
+/* ERTS lets neighbours in number be in different cache lines: an id's low bits are a place, of which the number is made. */
+static uint64_t number_of(const struct places *p, uint64_t id)
+{
+	return p->mask ? (id & ~p->mask) | (id >> (p->line_shift & 63) & p->line_mask) | (id & p->in_line_mask) << (p->in_line_shift & 63) :
+			 id & 0xfffffff;
+}
 
 static uint64_t monotonic_ns(void)
 {
@@ -47,26 +61,35 @@ static uint32_t name_of(struct census *c, const struct beam_process *p)
 	return id;
 }
 
-/* The list of what a process holds outside its heap: {header, size, next, ...}, binaries among it with their block. */
+/* One of four words that were read, by its offset in bytes. */
+static uint64_t word_at(const uint64_t w[4], uint32_t offset)
+{
+	return w[offset / 8 % 4];
+}
+
+/* The list of what a process holds outside its heap: {header, ..., next, ...}, binaries among it with their block. */
 static void add_binaries(struct census *c, uint64_t at, struct holder *h)
 {
+	const struct beam_layout *l = ((const struct beam *)c->r->state)->layout;
 	struct runtime_census *out = c->out;
-	uint64_t w[4], block[3];
+	uint64_t w[4], in_block[4], block;
 	unsigned int n;
 
 	for (n = 0; at && n < MOST_BINARIES && !(at & 7); n++, at = w[2]) {
 		if (!runtime_read(&c->r->process, at, w, sizeof(w)))
 			return;
-		if ((w[0] & 0x3f) != HEADER_BINARY || table_get(&c->seen, w[3]))
+		block = word_at(w, l->binary_block);
+		if ((w[0] & 0x3f) != l->binary_header || table_get(&c->seen, block))
 			continue;
-		/* Binary: flags, reference count, size */
-		if (!runtime_read(&c->r->process, w[3], block, sizeof(block)) || block[2] < w[1] || !block[1] || block[1] > 1 << 30)
+		if (!runtime_read(&c->r->process, block, in_block, sizeof(in_block)) || word_at(in_block, l->block_size) > MOST_SIZE ||
+		    (l->binary_size && word_at(in_block, l->block_size) < word_at(w, l->binary_size)) ||
+		    !word_at(in_block, l->block_references) || word_at(in_block, l->block_references) > 1 << 30)
 			return;
-		table_put(&c->seen, w[3], 1);
+		table_put(&c->seen, block, 1);
 		XGROW(out->held, out->n_held, out->held_cap);
-		out->held[out->n_held++] = (struct held_block){ w[3], (uint32_t)out->n_holders };
+		out->held[out->n_held++] = (struct held_block){ block, (uint32_t)out->n_holders };
 		h->binaries++;
-		h->binary_bytes += block[2];
+		h->binary_bytes += word_at(in_block, l->block_size);
 	}
 }
 
@@ -75,7 +98,7 @@ static void add_process(void *ctx, const struct beam_process *p)
 	struct census *c = ctx;
 	struct runtime_census *out = c->out;
 	const struct beam *b = c->r->state;
-	struct holder h = { .id = p->id >> 4 & 0xfffffff };
+	struct holder h = { .id = number_of(&c->places, p->id >> 4) };
 
 	if (out->is_partial || (out->n_holders % 64 == 63 && monotonic_ns() > c->end_ns)) {
 		out->is_partial = true;
@@ -116,9 +139,12 @@ static void add_sums(struct census *c)
 int beam_census(struct runtime *r, struct runtime_census *out)
 {
 	struct census c = { .r = r, .out = out, .end_ns = monotonic_ns() + MOST_NS };
+	const struct beam *b = r->state;
 
 	if (!r->has_census)
 		return -ENOTSUP;
+	if (b->layout->id_mask && !runtime_read(&r->process, b->processes + b->layout->id_mask, &c.places, sizeof(c.places)))
+		return -ESRCH;
 	if (!beam_each_process(r, add_process, &c))
 		return -ESRCH;
 	add_sums(&c);

@@ -10,7 +10,7 @@
 
 /* Offsets in bytes; by release, as its headers (erts/emulator/beam) lay them out on 64 bit machines. */
 struct beam_layout {
-	unsigned int erts; /* major version: 13 is OTP 25 */
+	unsigned int erts; /* major version: 13 is OTP 25, 15 OTP 27 */
 	/* ErtsSchedulerData, erl_process.h */
 	uint32_t current, type, number, dirty_number;
 	/* ErtsPTab of erts_proc: r.tab and r.max */
@@ -24,6 +24,9 @@ struct beam_layout {
 	uint32_t goes_on; /* Process: i */
 	uint32_t dictionary, dict_slots; /* Process; ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
 	uint32_t gen_gcs; /* Process: u16 minor collections since the last full one, u16 most of them */
+	/* A large binary on a heap: low six bits of its first word, its size (0: not there), its block; Binary, erl_binary.h */
+	uint32_t binary_header, binary_size, binary_block, block_references, block_size;
+	uint32_t id_mask; /* ErtsPTab of erts_proc: r.o.pix_mask, where an id is made of it; 0: the number is in the id */
 };
 
 #define BEAM_MOST_RANGES 100000

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-A node of Erlang that runs targets/feed.erl, for the tests of BEAM. Compiled by erlc where it is; skipped where there is none,
-and, for what needs names, where its release is another than those whose layout memprobe knows.
+A node of Erlang that runs targets/feed.erl, for the tests of BEAM: the machine's own Erlang, or that of another Debian release,
+in a root of its own. Skipped where there is none, and, for what needs names, where its release is another than those whose
+layout memprobe knows.
 """
+import contextlib
+import functools
+import glob
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 
-from harness import HERE, TARGETS, Failure, Memprobe, Skip, Target
+from harness import HERE, ROOT, TARGETS, Failure, Memprobe, Skip, Target
 
 WORKERS, REQUESTS = 40, 400
-KNOWN_ERTS = {13: "OTP 25"}  # src/runtime/beam.c has their layout
+KNOWN_ERTS = {13: "OTP 25", 15: "OTP 27"}  # src/runtime/beam.c has their layout
 
 
 def known_release(pid):
@@ -30,16 +35,64 @@ def armed(m, target):
         raise Failure(f"the layout of {release} was refused:\n{m.stderr}")
 
 
-class Node(Target):
-    """An Erlang node that runs feed.erl."""
+def installed():
+    """The command that starts this machine's own Erlang, and where feed.erl is compiled to."""
+    erl, erlc = shutil.which("erl"), shutil.which("erlc")
+    if not erl or not erlc:
+        raise Skip("no Erlang")
+    os.makedirs(TARGETS, exist_ok=True)
+    subprocess.run([erlc, "-o", TARGETS, os.path.join(HERE, "targets", "feed.erl")], check=True)
+    return [erl], TARGETS, TARGETS
 
-    def __init__(self, mode, workers=WORKERS, requests=REQUESTS, pause_ms=0):
-        erl, erlc = shutil.which("erl"), shutil.which("erlc")
-        if not erl or not erlc:
-            raise Skip("no Erlang")
-        os.makedirs(TARGETS, exist_ok=True)
-        subprocess.run([erlc, "-o", TARGETS, os.path.join(HERE, "targets", "feed.erl")], check=True)
-        self.erl = [erl, "-noshell", "-pa", TARGETS, "-run", "feed", "main", mode, str(workers), str(requests),
+
+@functools.lru_cache
+def fetched(suite):
+    """(its root, None), or why there is none."""
+    try:
+        r = subprocess.run([os.path.join(ROOT, "tools", "erlang-fetch.sh"), suite], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True, timeout=150, check=False)
+    except subprocess.TimeoutExpired:
+        return None, f"Erlang of {suite} could not be fetched in 150 s"
+    return (r.stdout.strip(), None) if r.returncode == 0 else (None, r.stderr.strip().splitlines()[-1])
+
+
+def in_root(root, inside):
+    """As installed(), of an Erlang in a root of its own; what is compiled lies in its directory inside."""
+    bindir = glob.glob(f"{root}/usr/lib/erlang/erts-*/bin")[0][len(root):]
+    command = ["env", f"BINDIR={bindir}", "ROOTDIR=/usr/lib/erlang", "EMU=beam", "PROGNAME=erl",
+               shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin"), root, f"{bindir}/erlexec"]
+    shutil.copy(os.path.join(HERE, "targets", "feed.erl"), root + inside)
+    subprocess.run([*command, "-noshell", "-eval", f'{{ok, _}} = compile:file("{inside}/feed", [{{outdir, "{inside}"}}]), halt(0).'],
+                   stdin=subprocess.DEVNULL, env=dict(os.environ, HOME="/tmp"), timeout=60, check=True)
+    return command, inside, root + inside
+
+
+FROM = [installed]  # the last one is what nodes are started from
+
+
+@contextlib.contextmanager
+def erlang_of(suite):
+    """Nodes are of that Debian release."""
+    root, why = fetched(suite)
+    if why:
+        raise Skip(why)
+    with tempfile.TemporaryDirectory(dir=os.path.join(root, "tmp")) as made:
+        FROM.append(functools.partial(in_root, root, made[len(root):]))
+        try:
+            yield
+        finally:
+            FROM.pop()
+
+
+class Node(Target):
+    """An Erlang node that runs feed.erl. A file for it: its name and what is in it."""
+
+    def __init__(self, mode, workers=WORKERS, requests=REQUESTS, pause_ms=0, file=None):
+        command, inside, outside = FROM[-1]()
+        if file:
+            with open(os.path.join(outside, file[0]), "wb") as f:
+                f.write(file[1])
+        self.erl = [*command, "-noshell", "-pa", inside, "-run", "feed", "main", mode, str(workers), str(requests),
                     str(pause_ms)]
         super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"})
 

@@ -1,0 +1,37 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""
+The same of Debian 13's Erlang, OTP 27, as of the machine's own: a choice of the tests of test_beam.py and
+test_beam_processes.py, on nodes in a root of their own. Skipped where it cannot be fetched.
+"""
+import functools
+
+import test_beam
+import test_beam_processes
+from erlang_node import erlang_of
+from harness import main, test
+
+CHOICE = (test_beam.stacks_against_the_runtimes_own, test_beam.lines_against_the_runtimes_own,
+          test_beam_processes.processes_from_outside, test_beam_processes.names_of_what_proc_lib_starts,
+          test_beam_processes.collections_from_outside, test_beam_processes.work_of_dirty_schedulers,
+          test_beam_processes.a_layout_that_is_off_by_a_word)
+
+
+def of_27(t, function):
+    with erlang_of("trixie"):
+        function(t)
+
+
+def declare(function):
+    again = functools.partial(of_27, function=function)
+    again.__name__ = "otp_27__" + function.__name__
+    again.__module__ = __name__
+    test(again)
+
+
+for chosen in CHOICE:
+    declare(chosen)
+
+
+if __name__ == "__main__":
+    main()
