@@ -6,9 +6,9 @@ another, one of small objects (pymalloc's), and one with Debian's sqlite3, again
 """
 import json
 import os
-import re
 import tempfile
 
+from boot_memory import table, truth_file
 from harness import Memprobe, main, test
 from interpreters import pythons
 
@@ -38,17 +38,7 @@ def generate(d):
                        ("small.py", SMALL), ("uses.py", "import sqlite3\nimport time\ntime.sleep(1)\n"), ("boot.py", BOOT)):
         with open(os.path.join(d, name), "w") as f:
             f.write(text)
-    with open(os.path.join(d, "truth"), "w"):
-        pass
-    os.chmod(d, 0o755)
-    os.chmod(os.path.join(d, "truth"), 0o666)
-
-
-def table(text):
-    """name -> (depth, anon, self, file), in the order of the rows."""
-    found = re.search(r"^MEMORY BY LIBRARY.*\n.*LIBRARY\n((?:.+\n)+)", text, re.M)
-    rows = re.findall(r"^ *([0-9.]+) +([0-9.]+) +([0-9.]+)  ( *)(\S+)$", found[1], re.M) if found else []
-    return {name: (len(blanks) // 2, float(anon), float(own), float(file)) for anon, own, file, blanks, name in rows}
+    truth_file(d)
 
 
 @test

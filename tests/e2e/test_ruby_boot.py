@@ -6,10 +6,10 @@ Which library's require costs how much memory, of a Ruby program that memprobe s
 """
 import json
 import os
-import re
 import subprocess
 import tempfile
 
+from boot_memory import table, truth_file
 from harness import MEMPROBE, Memprobe, main, test
 from interpreters import ruby
 
@@ -34,17 +34,7 @@ def generate(d):
             f.write(LIBRARY % (first, size, size * 1024))
     with open(os.path.join(d, "boot.rb"), "w") as f:
         f.write("require 'json'\n" + BOOT)
-    with open(os.path.join(d, "truth"), "w"):
-        pass
-    os.chmod(d, 0o755)
-    os.chmod(os.path.join(d, "truth"), 0o666)
-
-
-def table(text):
-    """name -> (depth, anon, self, file), in the order of the rows."""
-    found = re.search(r"^MEMORY BY LIBRARY.*\n.*LIBRARY\n((?:.+\n)+)", text, re.M)
-    rows = re.findall(r"^ *([0-9.]+) +([0-9.]+) +([0-9.]+)  ( *)(\S+)$", found[1], re.M) if found else []
-    return {name: (len(blanks) // 2, float(anon), float(own), float(file)) for anon, own, file, blanks, name in rows}
+    truth_file(d)
 
 
 @test
