@@ -6,15 +6,12 @@
 
 #include "base/units.h"
 #include "base/xalloc.h"
+#include "model/ladder.h"
 #include "proc/cpu_idle.h"
 #include "proc/process.h"
 
 /* Looked at so often: a file to read per thread. */
 #define LOOK_NS (200 * NS_PER_MS)
-
-/* Of one CPU. */
-#define LIGHT_WANTS 0.25
-#define STARVED_WANTS 0.5
 
 struct spare {
 	const char *proc_root;
@@ -82,14 +79,6 @@ static void compare_threads(const struct spare_look *before, const struct spare_
 	f->busiest = all > 0 ? most / all : 1;
 }
 
-/* 0 to 1; wants: how much of a CPU its busiest thread runs or waits for. */
-static double is_starved(double wants)
-{
-	double much = (wants - LIGHT_WANTS) / (STARVED_WANTS - LIGHT_WANTS);
-
-	return much < 0 ? 0 : much > 1 ? 1 : much;
-}
-
 bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_ns, uint64_t cpu_ns, struct spare_found *f)
 {
 	struct spare_look before = *l, now = { .at_ns = now_ns, .cpu_ns = cpu_ns };
@@ -111,9 +100,7 @@ bool spare_look(struct spare *s, struct spare_look *l, pid_t pid, uint64_t now_n
 		return true;
 	used = (double)(cpu_ns - before.cpu_ns) * 1e-9;
 	idle = (double)(now.idle_ns - before.idle_ns) * 1e-9;
-	if (f->dt - used - f->waited > idle && f->waited > 0)
-		f->taken += (f->dt - used - f->waited - idle) * f->waited / (f->waited + used) *
-			    is_starved((used + f->waited) * f->busiest / f->dt);
+	f->taken = ladder_taken(f->dt, used, f->waited, idle, f->busiest);
 	return true;
 }
 

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What CPU time a target could have had beside what it used. None while it waits for a CPU. While it sleeps and others keep its
- * CPUs busy, it may be that its clients are among them, or that it has nothing to do: the former where it wants at least half a CPU
- * when it wants to work, and as far as it does not get that. One that wants less than a quarter is a light one.
- *
- *	works	waits	sleeps, CPUs busy	taken by others
- *	0.25	0.45	0.30			0.45 + 0.30 * 0.45 / 0.70 = 0.64	a server whose clients are starved, too
- *	0.05	0.15	0.80			0.15				a light one
- *
- * Reads /proc; the arithmetic of what follows is model/ladder.h's.
+ * What CPU time a target could have had beside what it used: reads /proc for ladder_taken() of model/ladder.h.
  */
 #ifndef MEMPROBE_APP_SPARE_H
 #define MEMPROBE_APP_SPARE_H

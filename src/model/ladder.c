@@ -28,6 +28,9 @@
  */
 #define LEAST_CALL_SECONDS 25e-9
 #define MOST_WEIGHT 100000
+/* Of a CPU, what the busiest thread of a light program wants at most, and that of one that is starved at least. */
+#define LIGHT_WANTS 0.25
+#define STARVED_WANTS 0.5
 /* A program that sleeps for less of its bursts may be slowed by them; for so much more, and it is not. */
 #define LEAST_IDLE 0.1
 #define SURE_IDLE 0.3
@@ -59,6 +62,17 @@ double ladder_counted_work(double work, double taken)
 	if (work >= LADDER_LEAST_WORK)
 		return work;
 	return could < LADDER_LEAST_WORK ? could : LADDER_LEAST_WORK;
+}
+
+double ladder_taken(double dt, double used, double waited, double idle, double busiest)
+{
+	double others = dt - used - waited - idle, starved;
+
+	if (others <= 0 || waited <= 0)
+		return waited;
+	starved = ((used + waited) * busiest / dt - LIGHT_WANTS) / (STARVED_WANTS - LIGHT_WANTS);
+	starved = starved < 0 ? 0 : starved > 1 ? 1 : starved;
+	return waited + others * waited / (waited + used) * starved;
 }
 
 enum rung ladder_choose(const struct ladder_load *l, const struct ladder_costs *c, double budget,

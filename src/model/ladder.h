@@ -49,13 +49,25 @@ struct ladder_load {
 /*
  * A process that works less than this is treated as one that works so much, as far as it has time to spare: a tenth of
  * next to nothing would pay for no probe at all. One that shares a CPU with others that leave nothing has none
- * (app/spare.h says when that is so):
+ * (ladder_taken()):
  *
  *	work 0.15, taken 0.05	-> 0.5	(its CPU is idle 0.8)
  *	work 0.15, taken 0.85	-> 0.15
  */
 #define LADDER_LEAST_WORK 0.5
 double ladder_counted_work(double work, double taken);
+
+/*
+ * What a program could not have had of dt seconds of CPU time beside what it used; idle: its CPUs were so long. None while it waits
+ * for a CPU. While it sleeps and others keep its CPUs busy, it may be that its clients are among them, or that it has nothing to do:
+ * the former where its busiest thread wants half a CPU (busiest: its part of what all ran and waited), and as far as it does not get
+ * that. One that wants less than a quarter is a light one.
+ *
+ *	works	waits	sleeps, CPUs busy	taken by others
+ *	0.25	0.45	0.30			0.45 + 0.30 * 0.45 / 0.70 = 0.64	a server whose clients are starved, too
+ *	0.05	0.15	0.80			0.15				a light one
+ */
+double ladder_taken(double dt, double used, double waited, double idle, double busiest);
 
 /* Probe cost per second; interval_bytes for RUNG_SAMPLED. Bursts cost what they may, beside the frees. */
 double ladder_cost(const struct ladder_load *l, const struct ladder_costs *c, enum rung r,

@@ -104,6 +104,18 @@ static void a_program_that_sleeps_while_others_use_its_cpu__has_nothing_to_spare
 	assert_near(ladder_purse_size(&idle, 0.1, RUNG_BRIEF), 0.5 * 0.1 * 0.6 * 0.75);
 }
 
+static void sleep_beside_busy_cpus__is_not_to_spare_for_one_that_is_starved(void **state)
+{
+	(void)state;
+	assert_near(ladder_taken(1, 0.25, 0.45, 0, 1), 0.45 + 0.30 * 0.45 / 0.70);
+	assert_near(ladder_taken(1, 0.25, 0.45, 0.30, 1), 0.45); /* its CPU is idle then */
+	assert_near(ladder_taken(1, 0.25, 0.45, 0.20, 1), 0.45 + 0.10 * 0.45 / 0.70);
+	assert_near(ladder_taken(1, 0.05, 0.15, 0, 1), 0.15); /* a light one */
+	assert_near(ladder_taken(1, 0.20, 0.50, 0, 0.25), 0.50); /* so are four threads together */
+	assert_near(ladder_taken(1, 0.30, 0, 0, 1), 0); /* it gets what it wants */
+	assert_near(ladder_taken(2, 0.50, 0.90, 0, 1), 2 * (0.45 + 0.30 * 0.45 / 0.70));
+}
+
 static void the_first_look_at_the_queue__is_taken_whole(void **state)
 {
 	struct ladder_purse p = { 0 };
@@ -489,6 +501,7 @@ int main(void)
 		cmocka_unit_test(bursts__cost_the_frees_and_brief_ones_nothing_of_their_own),
 		cmocka_unit_test(a_program_that_sleeps__counts_as_half_a_cpu_and_one_that_waits_as_what_it_gets),
 		cmocka_unit_test(a_starved_program__has_no_larger_purse_than_its_work_fills),
+		cmocka_unit_test(sleep_beside_busy_cpus__is_not_to_spare_for_one_that_is_starved),
 		cmocka_unit_test(the_first_look_at_the_queue__is_taken_whole),
 		cmocka_unit_test(a_program_that_sleeps_while_others_use_its_cpu__has_nothing_to_spare),
 		cmocka_unit_test(a_busy_program__leaves_8_ms_for_the_traps_until_probes_are_gone),
