@@ -16,9 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HOLDER_NUMBER_BITS 28
+
 /* One at one look. */
 struct holder {
-	uint64_t id; /* never given again while the process lives; Erlang: (serial << 15 | number), as in <0.number.serial> */
+	uint64_t id; /* never given again while the process lives; Erlang: serial << HOLDER_NUMBER_BITS | number, as in <0.number.serial> */
 	uint32_t name;
 	uint64_t heap_bytes, old_heap_bytes;
 	uint64_t binaries, binary_bytes; /* blocks outside its heap, each counted with one holder */

@@ -8,7 +8,6 @@
 #include "base/units.h"
 
 #define IN_MIB (10 * MIB) /* from here on */
-#define NUMBER_BITS 15
 
 struct unit {
 	const char *name;
@@ -59,8 +58,8 @@ void holders_add_rows(struct buf *out, const struct holders *h, const struct int
 		buf_addf(out, "%9.1f %9s %9.1f %9.1f %9.1f %6llu  <0.%llu.%llu> ", (double)holder_row_bytes(r, 1) / u.bytes,
 			 growth(grown, h, r, &u), (double)r->heap_bytes[1] / u.bytes,
 			 (double)r->old_heap_bytes[1] / u.bytes, (double)r->binary_bytes[1] / u.bytes,
-			 (unsigned long long)r->binaries[1], (unsigned long long)(r->id & ((1 << NUMBER_BITS) - 1)),
-			 (unsigned long long)(r->id >> NUMBER_BITS));
+			 (unsigned long long)r->binaries[1], (unsigned long long)(r->id & ((1 << HOLDER_NUMBER_BITS) - 1)),
+			 (unsigned long long)(r->id >> HOLDER_NUMBER_BITS));
 		buf_add_plain(out, intern_str(names, r->name));
 		buf_addc(out, '\n');
 	}

@@ -104,8 +104,8 @@ int main(int argc, char **argv)
 
 		printf("process %llu %llu %llu %llu <0.%llu.%llu> %s\n", (unsigned long long)h->heap_bytes,
 		       (unsigned long long)h->old_heap_bytes, (unsigned long long)h->binaries,
-		       (unsigned long long)h->binary_bytes, (unsigned long long)(h->id & 0x7fff),
-		       (unsigned long long)(h->id >> 15), intern_str(&c.holder_names, h->name));
+		       (unsigned long long)h->binary_bytes, (unsigned long long)(h->id & ((1 << HOLDER_NUMBER_BITS) - 1)),
+		       (unsigned long long)(h->id >> HOLDER_NUMBER_BITS), intern_str(&c.holder_names, h->name));
 	}
 	o = runtime_find_object(&r->process, "beam");
 	right.r = r;

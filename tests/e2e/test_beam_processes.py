@@ -65,6 +65,8 @@ def names_of_what_proc_lib_starts(t):
     own = dict(arg.split() for arg in truth.args)
     processes, _ = census_of(lines)
     t.true("the_node__told_of_its_gen_servers", list(own.values()).count("feed:init/1") == WORKERS - 1, f"{own}")
+    high = [pid for pid in own if int(pid.strip("<>").split(".")[1]) > 32767 or not pid.endswith(".0>")]
+    t.true("the_node__told_of_processes_of_high_numbers", len(high) >= WORKERS, f"{own}")
     t.equal("every_process__has_the_name_that_erlang_gives_it", {pid: p[4] for pid, p in processes.items()}, own)
     _, stacks, _ = run("served_sub", "live-blocks")
     by = {frames[1] for frames, _ in of_type(stacks, "binary") if "feed:handle/2" in frames}
@@ -120,21 +122,23 @@ def work_of_dirty_schedulers(t):
 
 @test
 def two_looks_at_processes(t):
-    with Node("sub") as target:
+    with Node("served_sub") as target:
         known_release(target.pid)
         p = subprocess.Popen([MEMPROBE, "census", "-p", str(target.pid), "-i", "5"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
         first = p.stderr.readline()  # the first look has been taken
         if "first look" not in first:
             raise Failure(first + "".join(p.communicate()))
-        target.ask("go")
+        truth = target.ask("go")
         text, _ = p.communicate(timeout=60)
         target.exit()
-    rows = [line.split() for line in text.splitlines() if "> feed:worker/2" in line]
+    rows = [line.split() for line in text.splitlines() if "> feed:init/1" in line]
     t.true("processes_that_grew__are_listed_by_memory", len(rows) > 5 and "ERLANG PROCESS" in text, text)
+    own = [arg.split()[0] for arg in truth.args]
+    t.true("each__has_the_number_that_the_node_gives_it", {r[6] for r in rows} <= set(own), f"{own}\n{text}")
     t.true("each__has_grown_by_what_it_holds_now", all(0.9 < float(r[1]) / float(r[0]) <= 1 for r in rows), text)
     t.true("each__holds_its_share_of_the_replies", all(10 <= int(r[5]) <= 14 for r in rows), text)
-    name = [line.split() for line in text.splitlines() if line.endswith("  feed:worker/2")]
+    name = [line.split() for line in text.splitlines() if line.endswith("  feed:init/1")]
     t.equal("processes_of_one_name__are_counted_together", [int(r[2]) for r in name], [WORKERS - 1])
     t.true("binaries_per_process__grew_from_none", all(float(r[4]) >= 10 and float(r[5]) < 1 for r in name), text)
 

@@ -281,7 +281,7 @@ static void make_holders(struct profile *p)
 	const struct holder before[] = { { .id = 90, .name = worker, .heap_bytes = 4000 } };
 	const struct holder now[] = { { .id = 90, .name = worker, .heap_bytes = 4000, .old_heap_bytes = 700, .binaries = 2,
 					.binary_bytes = 300000 },
-				      { .id = 5 << 15 | 91, .name = worker, .heap_bytes = 3000 },
+				      { .id = 5ULL << HOLDER_NUMBER_BITS | 40091, .name = worker, .heap_bytes = 3000 },
 				      { .id = 40, .name = logger, .heap_bytes = 20000 } };
 
 	holders_join(&p->holders, before, 1, now, 3);

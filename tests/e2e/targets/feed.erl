@@ -12,7 +12,8 @@
 %%   all    each request is one to all processes at once: binaries, lists and a row of a table, all garbage
 %%   sweep  a list of 100000 numbers is kept, and all garbage is collected for each request
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
-%% served_ before it: the processes are gen_servers. Then it tells the name of each process of the node.
+%% served_ before it: the processes are gen_servers, and 40000 others came and went before them, so that their numbers are
+%% high (of OTP 25: begin again, with a serial of 1). Then it tells the name of each process of the node.
 %% A fourth argument: milliseconds to wait after each request.
 -module(feed).
 -behaviour(gen_server).
@@ -79,6 +80,12 @@ handle_info({ask, From}, {Mode, Kept}) ->
     From ! done,
     {noreply, {Mode, Now}}.
 
+come_and_go(0) -> ok;
+come_and_go(N) -> {_, Ref} = spawn_monitor(fun() -> ok end), receive {'DOWN', Ref, process, _, _} -> come_and_go(N - 1) end.
+
+prepare("served_" ++ _) -> come_and_go(40000);
+prepare(_) -> ok.
+
 start("served_" ++ Mode) -> {ok, Pid} = gen_server:start(?MODULE, list_to_atom(Mode), []), Pid;
 start(Mode) -> spawn(?MODULE, worker, [list_to_atom(Mode), []]).
 
@@ -135,6 +142,7 @@ loop(Mode, Ws, Requests, Pause) ->
 main([Mode, Workers, Requests]) -> main([Mode, Workers, Requests, "0"]);
 main([Mode, Workers, Requests, Pause]) ->
     ets:new(cache, [named_table, public]),
+    prepare(Mode),
     Ws = [start(Mode) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
