@@ -287,8 +287,9 @@ clean:
 
 -include $(shell find $(O) -name '*.d' -type f 2>/dev/null)
 
-# keep what implicit rules make on the way
-.SECONDARY:
+# Keep what implicit rules make on the way. Not .SECONDARY without names: then a source whose object is
+# missing is not compiled where the library is newer than it.
+.PRECIOUS: $(O)/%.o $(O)/tests/bpf/%.skel.h
 .PHONY: check-corpus check-oracle check-cycles check-budget all static bpf-arches fuzz deps demo bench install clean \
 	format-check check unit \
 	$(TIERS:%=check-%) build-unit build-golden build-bpf build-tools build-e2e build-vm
