@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-# Fetches Erlang of another Debian release with the libraries that it needs, without touching this
-# machine's packages.
+# Fetches Erlang and Elixir of another Debian release with the libraries that they need, without
+# touching this machine's packages.
 #
 #	tools/erlang-fetch.sh [-d DIR] SUITE		e.g. trixie
 #
-# Makes DIR/SUITE/, a root to chroot into, and prints its path. There is no shell in it: bin/erlexec of
+# Makes DIR/root-SUITE/, a root to chroot into, and prints its path. There is no shell in it: bin/erlexec of
 # its erts is what starts a node. DIR: $ERLANG_DIR, ~/.cache/memprobe-erlang. What is there is not
 # fetched again.
 set -eu
@@ -16,14 +16,15 @@ suite=$1
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 apt=$dir/apt
+root=$dir/root-$suite
 . "$(dirname "$0")/apt-root.sh"
 
 # A node opens /dev/null again and again until it can: here it is an empty file.
 fetch() {
-	local new=$dir/$suite.new package packages=() file
+	local new=$root.new package packages=() file
 	rm -rf "$new"
 	mkdir -p "$new/deb" "$new/dev" "$new/tmp" "$new/usr/lib64"
-	for package in erlang-base libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g; do
+	for package in erlang-base elixir libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g; do
 		packages+=("$package/$suite")
 	done
 	(cd "$new/deb" && apt-get -q download "${packages[@]}" >>"$apt/log" 2>&1) || return 1
@@ -34,16 +35,16 @@ fetch() {
 	[ -e "$new/lib" ] || ln -s usr/lib "$new/lib"
 	[ -e "$new/lib64" ] || ln -s usr/lib64 "$new/lib64"
 	: >"$new/dev/null"
-	mv "$new" "$dir/$suite"
+	mv "$new" "$root"
 }
 
 exec 9>"$dir/lock"
 flock 9
-if [ ! -d "$dir/$suite" ]; then
+if [ ! -d "$root" ]; then
 	apt_root "$apt" "$(dpkg --print-architecture)" "debian $suite" || :
 	fetch || {
 		echo "erlang-fetch: no Erlang of $suite to be had ($(tail -n 1 "$apt/log"))" >&2
 		exit 1
 	}
 fi
-echo "$dir/$suite"
+echo "$root"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-A node of Erlang that runs targets/feed.erl, for the tests of BEAM: the machine's own Erlang, or that of another Debian release,
-in a root of its own. Skipped where there is none, and, for what needs names, where its release is another than those whose
+A node that runs targets/feed.erl or feed.exs, for the tests of BEAM: of the machine's own Erlang and Elixir, or those of another
+Debian release, in a root of its own. Skipped where there is none, and, for what needs names, where its release is another than those whose
 layout memprobe knows.
 """
 import contextlib
@@ -35,14 +35,51 @@ def armed(m, target):
         raise Failure(f"the layout of {release} was refused:\n{m.stderr}")
 
 
-def installed():
-    """The command that starts this machine's own Erlang, and where feed.erl is compiled to."""
-    erl, erlc = shutil.which("erl"), shutil.which("erlc")
-    if not erl or not erlc:
-        raise Skip("no Erlang")
-    os.makedirs(TARGETS, exist_ok=True)
-    subprocess.run([erlc, "-o", TARGETS, os.path.join(HERE, "targets", "feed.erl")], check=True)
-    return [erl], TARGETS, TARGETS
+class Installed:
+    """This machine's own. inside, outside: the directory of what it runs, as it sees that, and as we do."""
+    inside = outside = TARGETS
+
+    @staticmethod
+    def command(name):
+        """That starts erl or elixir."""
+        path = shutil.which(name)
+        if not path:
+            raise Skip(f"no {name}")
+        return [path]
+
+
+class InRoot:
+    """Of another release, in a root of its own, which has no shell."""
+
+    def __init__(self, root, directory):
+        self.root, self.outside, self.inside = root, directory, directory[len(root):]
+
+    def command(self, name):
+        bindir = glob.glob(f"{self.root}/usr/lib/erlang/erts-*/bin")[0][len(self.root):]
+        erl = ["env", f"BINDIR={bindir}", "ROOTDIR=/usr/lib/erlang", "EMU=beam", "PROGNAME=erl",
+               shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin"), self.root, f"{bindir}/erlexec"]
+        if name == "erl":
+            return erl
+        return [*erl, "-noshell", "-elixir_root", "/usr/lib/elixir/lib", "-pa", "/usr/lib/elixir/lib/elixir/ebin",
+                "-s", "elixir", "start_cli", "-extra"]
+
+
+FROM = [Installed()]  # the last one is what nodes are started from
+
+
+def place(name):
+    """A target as the node sees it; the directory has a copy of it."""
+    os.makedirs(FROM[-1].outside, exist_ok=True)
+    shutil.copy(os.path.join(HERE, "targets", name), FROM[-1].outside)
+    return f"{FROM[-1].inside}/{name}"
+
+
+def compiled(name):
+    """The command that starts an Erlang which has that module."""
+    erl, source = FROM[-1].command("erl"), place(name)
+    subprocess.run([*erl, "-noshell", "-eval", f'{{ok, _}} = compile:file("{source}", [{{outdir, "{FROM[-1].inside}"}}]), halt(0).'],
+                   stdin=subprocess.DEVNULL, env=dict(os.environ, HOME="/tmp"), timeout=60, check=True)
+    return [*erl, "-noshell", "-pa", FROM[-1].inside]
 
 
 @functools.lru_cache
@@ -56,20 +93,6 @@ def fetched(suite):
     return (r.stdout.strip(), None) if r.returncode == 0 else (None, r.stderr.strip().splitlines()[-1])
 
 
-def in_root(root, inside):
-    """As installed(), of an Erlang in a root of its own; what is compiled lies in its directory inside."""
-    bindir = glob.glob(f"{root}/usr/lib/erlang/erts-*/bin")[0][len(root):]
-    command = ["env", f"BINDIR={bindir}", "ROOTDIR=/usr/lib/erlang", "EMU=beam", "PROGNAME=erl",
-               shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin"), root, f"{bindir}/erlexec"]
-    shutil.copy(os.path.join(HERE, "targets", "feed.erl"), root + inside)
-    subprocess.run([*command, "-noshell", "-eval", f'{{ok, _}} = compile:file("{inside}/feed", [{{outdir, "{inside}"}}]), halt(0).'],
-                   stdin=subprocess.DEVNULL, env=dict(os.environ, HOME="/tmp"), timeout=60, check=True)
-    return command, inside, root + inside
-
-
-FROM = [installed]  # the last one is what nodes are started from
-
-
 @contextlib.contextmanager
 def erlang_of(suite):
     """Nodes are of that Debian release."""
@@ -77,7 +100,7 @@ def erlang_of(suite):
     if why:
         raise Skip(why)
     with tempfile.TemporaryDirectory(dir=os.path.join(root, "tmp")) as made:
-        FROM.append(functools.partial(in_root, root, made[len(root):]))
+        FROM.append(InRoot(root, made))
         try:
             yield
         finally:
@@ -88,13 +111,20 @@ class Node(Target):
     """An Erlang node that runs feed.erl. A file for it: its name and what is in it."""
 
     def __init__(self, mode, workers=WORKERS, requests=REQUESTS, pause_ms=0, file=None):
-        command, inside, outside = FROM[-1]()
+        command = compiled("feed.erl")
         if file:
-            with open(os.path.join(outside, file[0]), "wb") as f:
+            with open(os.path.join(FROM[-1].outside, file[0]), "wb") as f:
                 f.write(file[1])
-        self.erl = [*command, "-noshell", "-pa", inside, "-run", "feed", "main", mode, str(workers), str(requests),
-                    str(pause_ms)]
+        self.erl = [*command, "-run", "feed", "main", mode, str(workers), str(requests), str(pause_ms)]
         super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"})
+
+
+class ElixirNode(Target):
+    """A node that runs feed.exs."""
+
+    def __init__(self):
+        super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *FROM[-1].command("elixir"), place("feed.exs"),
+                         env={"HOME": "/tmp", "LC_ALL": "C.UTF-8"})
 
 
 def run(mode, metric, *options, **node):

@@ -5,7 +5,7 @@ defmodule Feed.Json do
   def encode(size) do
     {:current_stacktrace, stack} = Process.info(self(), :current_stacktrace)
     block = :binary.copy("x", size)
-    IO.puts("arg " <> Enum.map_join(stack, " ", fn {m, f, a, _} -> Exception.format_mfa(m, f, a) end))
+    IO.puts("arg " <> Enum.map_join(stack, " ", fn {m, f, a, at} -> "#{Exception.format_mfa(m, f, a)}@#{at[:file]}:#{at[:line]}" end))
     {:ok, block}
   end
 end
