@@ -10,10 +10,9 @@ prints with what the programs counted themselves, to the byte.
 A test file declares functions with @test; what they check has a name each and is one test.
 The last line is `N passed, N failed, N skipped`; exit 0, 1, or 77 when all were skipped.
 
-One whose expected values hold for a machine that nobody else uses just then (times, shares of a CPU, words that
-need a window of a certain kind) says so: @noisy("what it measures"). When it fails it is run once more, and
-that counts; what failed the first time is printed as `again NAME` and never hidden. Not for bytes, names
-and orders: those are right each time.
+A figure that holds for a machine that nobody else uses just then (a time, a share of a CPU) is checked by
+t.measured(). Where nothing else fails in a function, such a one is measured once more, and that counts; what failed
+the first time is printed as `again NAME` and never hidden. Not for bytes, names and orders: those are right each time.
 
     BUILD=DIR     where objects are (default O=, or build)
     MEMPROBE=FILE the program under test (default $BUILD/memprobe)
@@ -326,7 +325,7 @@ class Tests:
     def __init__(self, verbose=False):
         self.verbose = verbose
         self.passed = self.failed = self.skipped = 0
-        self.word_of_failure = "FAIL"
+        self.spoiled = None # [(name, detail)] in a run that may be made once more
 
     def _result(self, word, name, detail=""):
         if word != "ok" or self.verbose:
@@ -338,7 +337,7 @@ class Tests:
 
     def fail(self, name, detail):
         self.failed += 1
-        self._result(self.word_of_failure, name, detail)
+        self._result("FAIL", name, detail)
 
     def skip(self, name, why):
         self.skipped += 1
@@ -350,6 +349,13 @@ class Tests:
         else:
             self.fail(name, detail)
         return bool(condition)
+
+    def measured(self, name, condition, detail="it is not"):
+        """As true(), of a measurement that others can spoil: see above."""
+        if condition or self.spoiled is None:
+            return self.true(name, condition, detail)
+        self.spoiled.append((name, detail))
+        return False
 
     def equal(self, name, memprobe, truth):
         return self.true(name, memprobe == truth, f"memprobe {memprobe!r}, truth {truth!r}")
@@ -432,14 +438,6 @@ def test(function):
     return function
 
 
-def noisy(what):
-    """See above. what: is measured, for those who read of a second run."""
-    def mark(function):
-        function.measures = what
-        return function
-    return mark
-
-
 def missing():
     """Why nothing can run here; None when it can."""
     if not os.access(MEMPROBE, os.X_OK):
@@ -474,16 +472,19 @@ def run_once(t, function):
 
 
 def run_one(t, function):
-    """Of a noisy one the run that counts."""
+    """Twice, where nothing but measurements failed: the second run counts."""
     before = (t.passed, t.failed, t.skipped)
-    what = getattr(function, "measures", None)
-    t.word_of_failure = "again" if what else "FAIL"
+    t.spoiled = spoiled = []
     run_once(t, function)
-    t.word_of_failure = "FAIL"
-    if what and t.failed > before[1]:
-        print(f"again {function.__name__}: it measures {what}, and is run once more", flush=True)
+    t.spoiled = None
+    if spoiled and t.failed == before[1]:
+        for name, detail in spoiled:
+            print(f"again {name}: {detail}", flush=True)
         t.passed, t.failed, t.skipped = before
         run_once(t, function)
+        return
+    for name, detail in spoiled:
+        t.fail(name, detail)
 
 
 def run_tests(functions, args):

@@ -37,9 +37,9 @@ def compare(t, name, make, *options):
             report = m.stdout
             value, of_cpu = estimate(report)
     outside = s.cost / s.seconds if of_cpu else s.overhead()
-    t.true(f"{name}_{'_'.join(options).strip('-').replace(' ', '')}__the_estimate_is_within_a_third_of_what_is_seen",
-           outside * (1 - THIRD) <= value <= outside * (1 + THIRD),
-           f"est. {value:.4f}, seen {outside:.4f}{' of a CPU' if of_cpu else ''}: {s}\n{report}")
+    t.measured(f"{name}_{'_'.join(options).strip('-').replace(' ', '')}__the_estimate_is_within_a_third_of_what_is_seen",
+               outside * (1 - THIRD) <= value <= outside * (1 + THIRD),
+               f"est. {value:.4f}, seen {outside:.4f}{' of a CPU' if of_cpu else ''}: {s}\n{report}")
 
 
 PROGRAMS = {
@@ -118,8 +118,8 @@ def a_load_that_comes_and_goes(t):
             worker.close()
         steps = steps_of(path)
     text = f"{steps}\ntold: {told}\n{said}"
-    t.true("a_load_that_grows__steps_down_within_half_a_second",
-           steps and steps[0]["from"] == "exact" and 0 <= steps[0]["time_ms"] - told[0][1] + 50 <= 550, text)
+    t.measured("a_load_that_grows__steps_down_within_half_a_second",
+               steps and steps[0]["from"] == "exact" and 0 <= steps[0]["time_ms"] - told[0][1] + 50 <= 550, text)
     ups = [s for s in steps if s["to"] == "exact"]
     t.true("a_load_that_has_gone__is_watched_exactly_again", ups and ups[0]["time_ms"] > told[1][1], text)
     t.true("up_once_in_ten_seconds_and_four_changes_at_most", len(steps) <= 4 and all(
@@ -163,7 +163,7 @@ def no_burst_is_short_enough(t):
     t.true("what_even_one_percent_of_the_time_costs_too_much__is_taken_away_and_said",
            re.search(r"no more: even 1 % of the time the probes would cost [\d.]+ % of its CPU; --sample off insists",
                      " ".join(report.split())), report)
-    t.true("what_was_taken_away__costs_nothing", abs(s.overhead()) < 0.03, str(s))
+    t.measured("what_was_taken_away__costs_nothing", abs(s.overhead()) < 0.03, str(s))
     t.true("what_was_seen_before__is_still_told", "s_leak" in report, report)
 
 

@@ -119,11 +119,9 @@ def run(t, make):
             times, wrong = under_load(server, CYCLES)
             t.true(f"{name}_attached_and_detached_{CYCLES}_times__answers_and_cycles_are_right", not wrong,
                    "\n".join(wrong[:5]))
-            if stall(times) > MAX_STALL_S:
-                times, _ = under_load(server, max(CYCLES_AT_ONCE, CYCLES // 2))
             print(f"     {name}: {figures(times)}", flush=True)
-            t.true(f"{name}__does_not_stall_above_10_ms_at_the_999th_of_1000_answers", stall(times) <= MAX_STALL_S,
-                   figures(times))
+            t.measured(f"{name}__does_not_stall_above_10_ms_at_the_999th_of_1000_answers",
+                       stall(times) <= MAX_STALL_S, figures(times))
         finally:
             ended = server.close()
         t.equal(f"{name}__ends_as_without_memprobe", ended, status)
