@@ -164,7 +164,7 @@ def no_burst_is_short_enough(t):
            re.search(r"no more: even 1 % of the time the probes would cost [\d.]+ % of its CPU; --sample off insists",
                      " ".join(report.split())), report)
     t.measured("what_was_taken_away__costs_nothing", abs(s.overhead()) < 0.03, str(s))
-    t.true("what_was_seen_before__is_still_told", "s_leak" in report, report)
+    t.measured("what_was_seen_before__is_still_told", "s_leak" in report, report) # some milliseconds of it
 
 
 if __name__ == "__main__":
