@@ -6,6 +6,7 @@
 #include "app/collector_internal.h"
 #include "app/heap_look.h"
 #include "proc/smaps.h"
+#include "runtime/runtime.h"
 
 struct since_block {
 	uint64_t addr, size_bytes;
@@ -29,6 +30,7 @@ struct bridge_look {
 	struct proc_smaps smaps;
 	struct glibc_heap heap;
 	int heap_err;
+	struct runtime_ranges managed; /* the heap of its runtime */
 	struct bridge_claim *claims;
 	size_t n_claims;
 	bool is_foreign; /* anonymous mappings are an allocator's that is not read */

@@ -11,6 +11,7 @@
 #include "alloc/allocator.h"
 #include "app/bridge_internal.h"
 #include "app/holders_look.h"
+#include "app/managed.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -93,18 +94,32 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Heaps that were walked, and stacks; what overlaps is cut. */
+/* Where threads' stack pointers are, and mappings of a stack's size, may be a runtime's heap: goroutines run in theirs. */
+static bool is_managed(const struct bridge_look *l, const struct proc_stack *s)
+{
+	size_t i;
+
+	for (i = 0; i < l->managed.n; i++)
+		if (l->managed.v[i].start < s->end && l->managed.v[i].end > s->start)
+			return true;
+	return false;
+}
+
+/* Heaps that were walked, stacks, and the runtime's heap; what overlaps is cut. */
 static void make_claims(struct bridge_look *l)
 {
 	struct proc_stack *stacks;
 	size_t n_stacks, i, n = 0, n_heap = heap_is_read(l) ? l->heap.n_extents : 0;
 
 	proc_stacks_find(&stacks, &n_stacks, &l->smaps.maps, l->c->proc_root, l->proc->tgid);
-	l->claims = xcalloc(n_heap + n_stacks + 1, sizeof(*l->claims));
+	l->claims = xcalloc(n_heap + n_stacks + l->managed.n + 1, sizeof(*l->claims));
 	for (i = 0; i < n_heap; i++)
 		l->claims[n++] = (struct bridge_claim){ l->heap.extents[i].start, l->heap.extents[i].end, BRIDGE_RSS };
 	for (i = 0; i < n_stacks; i++)
-		l->claims[n++] = (struct bridge_claim){ stacks[i].start, stacks[i].end, BRIDGE_STACKS };
+		if (!is_managed(l, &stacks[i]))
+			l->claims[n++] = (struct bridge_claim){ stacks[i].start, stacks[i].end, BRIDGE_STACKS };
+	for (i = 0; i < l->managed.n; i++)
+		l->claims[n++] = (struct bridge_claim){ l->managed.v[i].start, l->managed.v[i].end, BRIDGE_MANAGED };
 	if (n)
 		qsort(l->claims, n, sizeof(*l->claims), by_start);
 	for (i = 1; i < n; i++)
@@ -296,6 +311,17 @@ static void read_heap(struct bridge_look *l, uint64_t budget_ns)
 		  (unsigned long long)l->heap.took_ns / 1000, *reason ? ": " : "", reason);
 }
 
+/* The heap that its runtime has set aside: where it is, and its name. */
+static void find_managed(struct bridge_look *l)
+{
+	struct runtime *r = managed_runtime(l->c, l->proc->gen);
+	const char *name = "";
+
+	if (r && r->ops->heap_ranges && !r->ops->heap_ranges(r, &l->managed))
+		name = r->ops->heap_name;
+	l->b->managed = profile_string(&l->c->profile, name);
+}
+
 /* Fills rows. False: the process cannot be looked at. */
 static bool look(struct bridge_look *l, uint64_t budget_ns)
 {
@@ -308,6 +334,7 @@ static bool look(struct bridge_look *l, uint64_t budget_ns)
 	memset(l->rows, 0, BRIDGE_NR * sizeof(*l->rows));
 	read_heap(l, budget_ns);
 	name_allocator(l);
+	find_managed(l);
 	make_claims(l);
 	add_mappings(l);
 	if (heap_is_read(l))
@@ -323,6 +350,7 @@ static void release(struct bridge_look *l)
 	proc_memory_close(&l->memory);
 	proc_smaps_release(&l->smaps);
 	glibc_heap_release(&l->heap);
+	runtime_ranges_release(&l->managed);
 	free(l->claims);
 }
 
@@ -334,7 +362,7 @@ static struct bridge *new_bridge(struct profile *p, uint32_t proc)
 		return NULL;
 	b = &p->bridges[p->n_bridges++];
 	*b = (struct bridge){ .proc = proc };
-	b->reason = b->allocator = profile_string(p, "");
+	b->reason = b->allocator = b->managed = profile_string(p, "");
 	return b;
 }
 
@@ -392,6 +420,7 @@ static void look_now(struct collector *c, struct bridge *b, struct since_blocks 
 {
 	struct bridge_look l = { .c = c, .b = b, .since = since };
 	enum bridge_heap then = b->heap;
+	uint32_t managed_then = b->managed;
 
 	if (c->bridges_kept >> (b - c->profile.bridges) & 1)
 		return;
@@ -402,7 +431,7 @@ static void look_now(struct collector *c, struct bridge *b, struct since_blocks 
 	if (l.proc->state != PROC_RUNNING || collector_is_over(c) || !look(&l, now_budget_ns(l.proc)))
 		return;
 	b->has_now = true;
-	if (b->heap != then) /* the same rows in both columns, or one column */
+	if (b->heap != then || b->managed != managed_then) /* the same rows in both columns, or one column */
 		b->has_attach = false;
 	if (heap_is_read(&l))
 		bridge_fill_census(&l);

@@ -91,7 +91,7 @@ static struct managed_process *find_process(struct managed *m, uint32_t gen)
 
 static uint64_t resident_in(const struct runtime *r, uint64_t start, uint64_t end)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), n, sum = 0, i;
+	uint64_t page = r->process.memory.page_bytes, n, sum = 0, i;
 	uint8_t state[4096];
 
 	for (; start < end && end - start <= MOST_HEAP; start += n * page) {
@@ -103,6 +103,19 @@ static uint64_t resident_in(const struct runtime *r, uint64_t start, uint64_t en
 			sum += state[i] == PROC_PAGE_RESIDENT;
 	}
 	return sum * page;
+}
+
+static uint64_t resident_heap(struct runtime *r)
+{
+	struct runtime_ranges heap = { 0 };
+	uint64_t sum = 0;
+	size_t i;
+
+	if (r->ops->heap_ranges && !r->ops->heap_ranges(r, &heap))
+		for (i = 0; i < heap.n; i++)
+			sum += resident_in(r, heap.v[i].start, heap.v[i].end);
+	runtime_ranges_release(&heap);
+	return sum;
 }
 
 /* Tell the profile, the kernel side, and whoever watches the log. */
@@ -121,7 +134,7 @@ static void found(struct collector *c, struct managed_process *p)
 	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
 	if (r->ops->heap && !r->ops->heap(p->runtime, &heap)) {
 		p->young_then = heap.young;
-		p->heap_then = resident_in(p->runtime, heap.start, heap.end);
+		p->heap_then = resident_heap(p->runtime);
 	}
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
@@ -235,13 +248,13 @@ static void count_heap(struct collector *c, struct managed_process *p, struct pr
 
 	if (!p->runtime || !p->runtime->ops->heap || p->runtime->ops->heap(p->runtime, &heap) || heap.young < p->young_then)
 		return;
-	h->name = profile_string(&c->profile, heap.name);
+	h->name = profile_string(&c->profile, p->runtime->ops->heap_name);
 	h->used_bytes = heap.used_bytes;
 	h->committed_bytes = heap.committed_bytes;
 	h->most_bytes = heap.most_bytes;
 	h->young = heap.young - p->young_then;
 	h->then_bytes = p->heap_then;
-	h->now_bytes = resident_in(p->runtime, heap.start, heap.end);
+	h->now_bytes = resident_heap(p->runtime);
 }
 
 void managed_count_collections(struct collector *c)

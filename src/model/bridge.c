@@ -6,6 +6,12 @@
 #define MUCH_FREE_PERCENT 10
 #define MUCH_TO_TRIM_BYTES ((uint64_t)16 << 20)
 
+static void add_claimed(int64_t *rows, const struct bridge_claim *c, uint64_t resident_bytes)
+{
+	if (c->row < BRIDGE_N_MEASURED)
+		rows[c->row] += (int64_t)resident_bytes;
+}
+
 /* The parts of one mapping, in turns: not claimed, claimed. at: index of the first claim that may touch it. */
 static void add_parts(int64_t *rows, const struct bridge_map *m, const struct bridge_claim *claims,
 		      size_t n_claims, size_t at, bridge_resident_fn resident, void *ctx)
@@ -20,8 +26,7 @@ static void add_parts(int64_t *rows, const struct bridge_map *m, const struct br
 			continue;
 		if (start > from)
 			rows[m->row] += (int64_t)resident(ctx, from, start);
-		if (c->row < BRIDGE_N_MEASURED)
-			rows[c->row] += (int64_t)resident(ctx, start, end);
+		add_claimed(rows, c, resident(ctx, start, end));
 		from = end;
 	}
 	if (from < m->end)
@@ -39,10 +44,12 @@ void bridge_add_maps(int64_t *rows, const struct bridge_map *maps, size_t n_maps
 		rows[BRIDGE_RSS] += (int64_t)m->rss_bytes;
 		while (at < n_claims && claims[at].end <= m->start)
 			at++;
-		if (at < n_claims && claims[at].start < m->end)
-			add_parts(rows, m, claims, n_claims, at, resident, ctx);
-		else
+		if (at == n_claims || claims[at].start >= m->end)
 			rows[m->row] += (int64_t)m->rss_bytes;
+		else if (claims[at].start <= m->start && claims[at].end >= m->end)
+			add_claimed(rows, &claims[at], m->rss_bytes);
+		else if (m->rss_bytes) /* much may be set aside: whole GiB without a page */
+			add_parts(rows, m, claims, n_claims, at, resident, ctx);
 	}
 }
 

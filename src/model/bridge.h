@@ -24,6 +24,7 @@ enum bridge_row {
 	BRIDGE_HEAP_SINCE,	/* live blocks that were seen, as far as touched */
 	BRIDGE_HEAP_KEPT,	/* freed but kept, headers */
 	BRIDGE_OTHER_HEAP,	/* an allocator that cannot be read: mapped less what was seen */
+	BRIDGE_MANAGED,		/* the heap that a managed runtime has set aside for its objects, used or not */
 	BRIDGE_DIRECT,		/* anonymous mappings that are none of the others */
 	BRIDGE_CODE,		/* executable anonymous mappings: compilers at run time */
 	BRIDGE_STACKS,
@@ -53,6 +54,7 @@ struct bridge_size {
 struct bridge {
 	uint32_t proc; /* index in profile.procs */
 	uint32_t reason, allocator; /* string ids; "" */
+	uint32_t managed;	    /* string id: "Java heap"; "": it has none that is known */
 	enum bridge_heap heap;
 	bool has_attach, has_now;
 	bool is_estimate; /* before and since are told apart by what sampling says */

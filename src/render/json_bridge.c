@@ -27,6 +27,7 @@ static void add_bridge(struct buf *out, const struct profile *p, const struct br
 	begin(out, "bridge", proc);
 	json_add_text(out, "heap", b->heap == BRIDGE_HEAP_GLIBC ? "glibc" : "unread");
 	json_add_some_text(out, "allocator", profile_str(p, b->allocator));
+	json_add_some_text(out, "managed_heap", profile_str(p, b->managed));
 	json_add_some_text(out, "reason", profile_str(p, b->reason));
 	json_add_bool(out, "estimated", b->is_estimate);
 	json_add_uint(out, "arenas", b->n_arenas);
@@ -43,6 +44,7 @@ static void add_rows(struct buf *out, const struct bridge *b, const struct profi
 	static const char *const names[BRIDGE_NR] = {
 		[BRIDGE_HEAP_BEFORE] = "heap_before", [BRIDGE_HEAP_SINCE] = "heap_since",
 		[BRIDGE_HEAP_KEPT] = "heap_kept",     [BRIDGE_OTHER_HEAP] = "other_heap",
+		[BRIDGE_MANAGED] = "managed_heap",
 		[BRIDGE_DIRECT] = "direct",	      [BRIDGE_CODE] = "code",
 		[BRIDGE_STACKS] = "stacks",	      [BRIDGE_FILES] = "files",
 		[BRIDGE_SHARED] = "shared",	      [BRIDGE_UNEXPLAINED] = "unexplained",

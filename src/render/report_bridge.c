@@ -112,6 +112,8 @@ static void add_label(const struct bridge_table *t, int row)
 		buf_addf(&label, "%.16s: mapped, less what is seen", allocator);
 	else if (row == BRIDGE_OTHER_HEAP)
 		buf_adds(&label, "heap and mmap, less what is seen");
+	else if (row == BRIDGE_MANAGED)
+		buf_addf(&label, "%.32s", profile_str(p, t->b->managed));
 	else if (row == BRIDGE_STACKS)
 		buf_addf(&label, "%u thread stack%s", threads, threads == 1 ? "" : "s");
 	else
@@ -129,6 +131,20 @@ static void add_kept_note(struct buf *out, const struct bridge *b, const struct 
 	buf_addf(out, "   %llu arena%s; trim would give %s", (unsigned long long)b->n_arenas,
 		 b->n_arenas == 1 ? "" : "s",
 		 format_tenths(trim, in_tenths((int64_t)b->trim_bytes, u)));
+}
+
+/* What the runtime said when it counted last, of what is resident of its heap now. */
+static void add_managed_note(struct buf *out, const struct bridge_table *t)
+{
+	const struct profile *p = t->r->p;
+	uint64_t used = t->b->proc < p->n_procs ? p->procs[t->b->proc].managed_heap.used_bytes : 0;
+	int64_t free_bytes = t->b->now[BRIDGE_MANAGED] - (int64_t)used;
+	char in_use[24], rest[24];
+
+	if (!used || free_bytes < 0)
+		return;
+	buf_addf(out, "   est.: used %s, free %s", format_tenths(in_use, in_tenths((int64_t)used, &t->unit)),
+		 format_tenths(rest, in_tenths(free_bytes, &t->unit)));
 }
 
 static void add_note(struct buf *out, const struct bridge_table *t, int row)
@@ -149,6 +165,8 @@ static void add_note(struct buf *out, const struct bridge_table *t, int row)
 		add_kept_note(out, b, u);
 	else if (row == BRIDGE_OTHER_HEAP)
 		buf_addf(out, "   est.%s%.40s", *reason ? "; " : "", reason);
+	else if (row == BRIDGE_MANAGED)
+		add_managed_note(out, t);
 	else if (row == BRIDGE_UNEXPLAINED && rss > 0)
 		buf_addf(out, "   %s %% of RSS", format_tenths(text, (rest * 1000 + rss / 2) / rss));
 }

@@ -16,7 +16,7 @@
 
 #include "base/table.h"
 #include "base/xalloc.h"
-#include "runtime/go_goroutines.h"
+#include "runtime/go.h"
 #include "runtime/runtimes.h"
 #include "symbol/elf_symbols.h"
 
@@ -28,7 +28,7 @@ struct go {
 	struct runtime_object *program;
 	struct elf_symbols symbols;
 	bool has_profile;
-	uint64_t memstats; /* address; 0: not known */
+	uint64_t memstats, mheap; /* addresses; 0: not known */
 };
 
 struct go_bucket {
@@ -77,6 +77,7 @@ static int go_open(struct runtime *r)
 	else
 		g->has_profile = true;
 	g->memstats = runtime_symbol(&r->process, o, "runtime.memstats");
+	g->mheap = runtime_symbol(&r->process, o, "runtime.mheap_");
 	r->has_census = g->has_profile || runtime_symbol(&r->process, o, "runtime.allgs");
 	snprintf(r->hint, sizeof(r->hint), "%s", g->has_profile ?
 		 "its own profile: memprobe census, or go tool pprof http://HOST:PORT/debug/pprof/heap" :
@@ -89,6 +90,13 @@ static int go_collections(struct runtime *r, uint64_t *full)
 	struct go *g = r->state;
 
 	return go_count_collections(r, g->memstats, full);
+}
+
+static int go_heap_ranges(struct runtime *r, struct runtime_ranges *out)
+{
+	struct go *g = r->state;
+
+	return go_find_arenas(r, g->mheap, out);
 }
 
 static void go_close(struct runtime *r)
@@ -197,4 +205,6 @@ const struct runtime_ops go_runtime = {
 	.is_own_object = go_is_own_object,
 	.census = go_census,
 	.collections = go_collections,
+	.heap_ranges = go_heap_ranges,
+	.heap_name = "Go's heap and goroutine stacks",
 };

@@ -7,7 +7,7 @@
  */
 #include <errno.h>
 
-#include "runtime/go_goroutines.h"
+#include "runtime/go.h"
 
 #define WORDS 1536 /* of memstats that are looked through; the number is the 965th in 1.19 */
 #define TRIES 5	   /* it may collect meanwhile */

@@ -5,7 +5,7 @@
  * learnt from the process: startpc is the word that holds the begin of a function in each record, runtime.main's in one;
  * goid the word that differs in each and is 1 in that one, and the status stands 8 bytes before it.
  */
-#include "runtime/go_goroutines.h"
+#include "runtime/go.h"
 
 #include <stdlib.h>
 #include <string.h>

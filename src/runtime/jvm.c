@@ -19,7 +19,7 @@
 #include "runtime/runtimes.h"
 
 struct jvm {
-	uint64_t start, end; /* its heap; 0: not known */
+	struct runtime_range heap; /* reserved; end 0: not known */
 	bool looked;
 };
 
@@ -59,32 +59,33 @@ static int jvm_collections(struct runtime *r, uint64_t *full)
 	return 0;
 }
 
-static void find_range(struct runtime *r, struct jvm *j)
+/* It does not move. */
+static int jvm_heap_ranges(struct runtime *r, struct runtime_ranges *out)
 {
 	struct runtime_object *o = runtime_find_object(&r->process, "libjvm");
-	int err = o && !j->looked ? jvm_heap_range(r, o, &j->start, &j->end) : 0;
+	struct jvm *j = r->state;
+	int err = o && !j->looked ? jvm_heap_range(r, o, &j->heap.start, &j->heap.end) : 0;
 
 	j->looked = err != -EAGAIN;
 	if (err)
-		j->start = j->end = 0;
+		j->heap = (struct runtime_range){ 0 };
+	if (!j->heap.end)
+		return -ENOTSUP;
+	runtime_ranges_add(out, j->heap.start, j->heap.end);
+	return 0;
 }
 
 static int jvm_heap(struct runtime *r, struct runtime_heap *out)
 {
-	struct jvm *j = r->state;
 	struct jvm_counters c;
 
 	if (!read_counters(r, &c) || !c.has_heap)
 		return -ENOTSUP;
-	find_range(r, j);
 	*out = (struct runtime_heap){
-		.name = "Java heap",
 		.used_bytes = c.used_bytes,
 		.committed_bytes = c.committed_bytes,
 		.most_bytes = c.most_bytes,
 		.young = c.young,
-		.start = j->start,
-		.end = j->end,
 	};
 	return 0;
 }
@@ -122,4 +123,6 @@ const struct runtime_ops jvm_runtime = {
 	.is_own_object = jvm_is_own_object,
 	.collections = jvm_collections,
 	.heap = jvm_heap,
+	.heap_ranges = jvm_heap_ranges,
+	.heap_name = "Java heap",
 };

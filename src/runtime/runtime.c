@@ -100,6 +100,18 @@ void runtime_census_add(struct runtime_census *c, const char *name, uint64_t obj
 	c->v[c->n++] = (struct runtime_type){ .name = xstrdup(name), .objects = objects, .bytes = bytes };
 }
 
+void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end)
+{
+	XGROW(v->v, v->n, v->cap);
+	v->v[v->n++] = (struct runtime_range){ start, end };
+}
+
+void runtime_ranges_release(struct runtime_ranges *v)
+{
+	free(v->v);
+	*v = (struct runtime_ranges){ 0 };
+}
+
 void runtime_census_release(struct runtime_census *c)
 {
 	size_t i;

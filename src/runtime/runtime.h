@@ -53,11 +53,17 @@ struct runtime_census {
 
 /* The heap of a runtime that sets one aside for its objects, as the runtime itself counts it. */
 struct runtime_heap {
-	const char *name;	/* "Java heap"; static */
 	uint64_t used_bytes;	/* when the runtime last counted: at a collection, or later */
 	uint64_t committed_bytes, most_bytes;
 	uint64_t young; /* collections of young objects only; not among the full ones */
-	uint64_t start, end; /* where it is reserved; 0: not known */
+};
+
+/* Where it is: in no order, none twice; of some, much may never have been touched. */
+struct runtime_ranges {
+	struct runtime_range {
+		uint64_t start, end;
+	} *v;
+	size_t n, cap;
 };
 
 struct runtime {
@@ -120,6 +126,9 @@ struct runtime_ops {
 	uint64_t (*object_counter)(struct runtime *r);
 	/* What its heap holds. May be NULL. 0 or -errno. */
 	int (*heap)(struct runtime *r, struct runtime_heap *out);
+	/* Where its heap is now: out is empty, and stays so unless 0 is returned. May be NULL. 0 or -errno. */
+	int (*heap_ranges)(struct runtime *r, struct runtime_ranges *out);
+	const char *heap_name; /* "Java heap"; with one of these two */
 };
 
 /*
@@ -141,6 +150,8 @@ int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes
 		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state));
 void runtime_free_state(struct runtime *r);
 
+void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end);
+void runtime_ranges_release(struct runtime_ranges *v);
 void runtime_name_release(struct runtime_name *n);
 void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes);
 void runtime_census_release(struct runtime_census *c);

@@ -263,6 +263,23 @@ static int v8_collections(struct runtime *r, uint64_t *full)
 	return 0;
 }
 
+/* Compiled code is not among it: it has executable mappings. */
+static int v8_heap_ranges(struct runtime *r, struct runtime_ranges *out)
+{
+	struct v8_pages pages;
+	int err = v8_pages_find(&pages, &r->process);
+
+	if (err)
+		return err;
+	if (pages.heap) {
+		*out = pages.all;
+		pages.all = (struct runtime_ranges){ 0 };
+	}
+	err = pages.heap ? 0 : -ENOTSUP;
+	v8_pages_release(&pages);
+	return err;
+}
+
 const struct runtime_ops v8_runtime = {
 	.name = "V8",
 	.kind = MP_RT_V8,
@@ -275,4 +292,6 @@ const struct runtime_ops v8_runtime = {
 	.census = v8_count,
 	.held_by = v8_held_by,
 	.collections = v8_collections,
+	.heap_ranges = v8_heap_ranges,
+	.heap_name = "V8's heap",
 };

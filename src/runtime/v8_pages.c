@@ -48,6 +48,7 @@ static void look_into(struct v8_pages *out, const struct runtime_process *p, con
 			continue;
 		if (h.heap)
 			++*table_put(heaps, h.heap, 0);
+		runtime_ranges_add(&out->all, at, at + h.size);
 		if (!(h.flags & FLAG_FROM)) {
 			add_page(out, h.start, h.end, h.flags & FLAG_TO);
 			out->v[out->n - 1].is_read_only = !h.heap;
@@ -96,6 +97,7 @@ int v8_pages_find(struct v8_pages *out, struct runtime_process *p)
 void v8_pages_release(struct v8_pages *pages)
 {
 	free(pages->v);
+	runtime_ranges_release(&pages->all);
 	*pages = (struct v8_pages){ 0 };
 }
 

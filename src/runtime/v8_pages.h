@@ -21,6 +21,7 @@ struct v8_page {
 struct v8_pages {
 	struct v8_page *v; /* by address; what the last scavenge has left behind is not among them */
 	size_t n, cap;
+	struct runtime_ranges all; /* whole pages, those left behind too */
 	uint64_t heap; /* Heap of most of them; 0: no page was recognised */
 };
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-Programs in Python and Ruby for the tests: which interpreters there are, a conversation with a program, what memprobe
+Programs in managed languages for the tests: which runtimes there are, a conversation with a program, what memprobe
 says of it as JSON and of its objects as text. Declares no tests.
 
     PYTHONS=FILE:FILE   interpreters to be tested too
@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from harness import HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk
+from variants import PROGRAMS, SOURCES
 
 sys.path.append(os.path.join(ROOT, "tests", "golden"))
 from formats_file import JsonLines # noqa: E402
@@ -43,6 +44,55 @@ class Program(Talk):
     def tell(self, word):
         self.say(word)
         return json.loads(self.line())
+
+
+class Java(Program):
+    """targets/Requests.java."""
+
+    def __init__(self, options, mode, rate):
+        tools = [shutil.which(name) for name in ("java", "javac", "jcmd")]
+        if None in tools:
+            raise Skip("no java, javac and jcmd here (Debian: openjdk-17-jdk-headless)")
+        self.classes = tempfile.TemporaryDirectory()
+        subprocess.run(["javac", "-d", self.classes.name, os.path.join(TARGETS, "Requests.java")], check=True)
+        super().__init__(tools[0], "-Xshare:auto", *options, "-cp", self.classes.name, "Requests", mode, str(rate))
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        self.classes.cleanup()
+        path = f"/tmp/perf-{self.process.pid}.map"
+        if os.path.exists(path):
+            os.unlink(path)
+
+    def perf_map(self):
+        p = subprocess.run(["jcmd", str(self.process.pid), "Compiler.perfmap"], capture_output=True, text=True, timeout=60)
+        if not os.path.exists(f"/tmp/perf-{self.process.pid}.map"):
+            raise Skip(f"this JVM writes no perf map: {p.stdout}{p.stderr}")
+
+
+def go_program(name, *sources):
+    """Of files in allocators/, built without C."""
+    if not shutil.which("go"):
+        raise Skip("no go here (Debian: golang-go)")
+    binary = os.path.join(PROGRAMS, name)
+    os.makedirs(PROGRAMS, exist_ok=True)
+    environment = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(PROGRAMS, "go-cache"))
+    subprocess.run(["go", "build", "-o", binary, *(os.path.join(SOURCES, source) for source in sources)], check=True,
+                   env=environment)
+    return binary
+
+
+def go_requests(has_profile):
+    if has_profile:
+        return go_program("requests_profiled", "requests.go", "requests_profile.go")
+    return go_program("requests", "requests.go")
+
+
+def node():
+    path = shutil.which("node")
+    if not path:
+        raise Skip("needs node")
+    return path
 
 
 def pythons():

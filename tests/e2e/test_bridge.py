@@ -14,6 +14,7 @@ import tempfile
 import time
 
 from harness import MEMPROBE, TARGETS, Memprobe, Skip, main, test
+from interpreters import TARGETS as SCRIPTS, Java, Program as InterpreterProgram, go_requests, node
 
 MIB = 1 << 20
 
@@ -212,13 +213,67 @@ def ruby(t):
 
 
 @test
-def node(t):
+def node_buffers(t):
     need("node")
     code = ("const x = []; for (let i = 0; i < 300003; i++) x.push({ a: i, b: 'v' + i });"
             "console.log('ready'); const y = []; setInterval(() => y.push(Buffer.alloc(5000, 1)), 2)")
     with Program("node", "-e", code) as pid:
         run = Run(pid)
     check(t, "node", run, "glibc")
+
+
+def heap_of_a_runtime(t, name, program, label):
+    """Its run, and what the program says of its heap before (all garbage collected) and after."""
+    before = program.tell("collect")
+    run = Run(program.process.pid)
+    after = program.tell("count")
+    check(t, name, run, run.bridge["heap"] if run.bridge else "")
+    t.equal(f"{name}__the_row_of_its_heap_has_its_name", run.bridge and run.bridge.get("managed_heap"), label)
+    return run, run.now.get("managed_heap", 0), before, after
+
+
+def resident_within(run, start, end):
+    ranges = [([int(x, 16) for x in words[0].split("-")], n) for words, n in run.smaps]
+    return sum(n for (first, last), n in ranges if start <= first and last <= end)
+
+
+@test
+def java_heap(t):
+    with tempfile.NamedTemporaryFile("r") as log:
+        options = ["-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", f"-Xlog:gc+heap+coops=debug:file={log.name}"]
+        for collector in ("UseSerialGC", "UseG1GC"):
+            with Java([*options, "-XX:+" + collector], "steady", 100) as program:
+                at = re.findall(r"Heap address: 0x([0-9a-f]+), size: (\d+) MB", open(log.name).read())
+                if not at:
+                    raise Skip("this JVM does not log where its heap is")
+                run, row, before, after = heap_of_a_runtime(t, collector, program, "Java heap")
+            start, size = int(at[-1][0], 16), int(at[-1][1]) * MIB
+            t.equal(f"{collector}__the_row_is_what_smaps_has_where_the_JVM_says_that_its_heap_is", row,
+                    resident_within(run, start, start + size))
+            t.between(f"{collector}__the_row_is_what_the_JVM_has_committed_and_touched", row, before["committed"], after["most"] + 3 * MIB)
+            t.true(f"{collector}__what_is_used_is_in_it", row >= before["used"], (row, before))
+
+
+@test
+def go_heap(t):
+    with InterpreterProgram(go_requests(False), "map", "5000", "5000") as program:
+        while program.tell("count")["requests"] < 5000:
+            time.sleep(0.05)
+        run, row, before, after = heap_of_a_runtime(t, "go", program, "Go's heap and goroutine stacks")
+    arenas = resident_within(run, 0xc000000000, 0xd000000000)
+    t.true("go__the_row_is_what_smaps_has_in_Go's_arenas", abs(row - arenas) <= arenas * 0.02, (row, arenas))
+    t.true("go__the_row_is_what_its_MemStats_say", before["used"] * 0.98 <= row <= after["mapped"] + MIB, (before, row, after))
+
+
+@test
+def node_heap(t):
+    with InterpreterProgram(node(), os.path.join(SCRIPTS, "contexts.js"), "map", "500", "0") as program:
+        while program.tell("count")["kept"] < 1000:
+            time.sleep(0.05)
+        run, row, before, after = heap_of_a_runtime(t, "node", program, "V8's heap")
+    # V8 counts its compiled code too, and leaves out what it never writes to
+    t.true("node__the_row_is_what_process.memoryUsage()_says", before["heapUsed"] <= row + run.now.get("code", 0) and
+           row <= max(before["heapTotal"], after["heapTotal"]) + MIB, (before, row, after))
 
 
 @test

@@ -1,12 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Go: no return probe in its text, as its runtime moves stacks by the return addresses on them."""
-import os
-import shutil
-import subprocess
-
-from harness import Memprobe, Skip, Target, main, measure, run, sum_of, test
-from variants import PROGRAMS, SOURCES, run_tool, variant
+from harness import Memprobe, Target, main, measure, run, sum_of, test
+from interpreters import go_program
+from variants import run_tool, variant
 
 
 @test
@@ -28,21 +25,9 @@ def stand_in(t):
         t.no_loss("a_run_over_Go_code__loses_nothing", one)
 
 
-def go_program():
-    if not shutil.which("go"):
-        raise Skip("no go here (Debian: golang-go)")
-    binary = os.path.join(PROGRAMS, "goroutines")
-    os.makedirs(PROGRAMS, exist_ok=True)
-    environment = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="",
-                       GOCACHE=os.path.join(PROGRAMS, "go-cache"))
-    subprocess.run(["go", "build", "-o", binary, os.path.join(SOURCES, "goroutines.go")], check=True,
-                   env=environment)
-    return binary
-
-
 @test
 def goroutines(t):
-    program = go_program()
+    program = go_program("goroutines", "goroutines.go")
     other = variant("family_glibc", "malloc_family.c")
     with Target(program) as target, Target(other) as with_malloc:
         ended = run("-d", 1, "-p", target.pid)

@@ -4,27 +4,12 @@
 Leaks in Go, in a program with its own memory profile linked and in one without: by that profile, by goroutines, by first touches,
 against the program's own count.
 """
-import os
-import shutil
-import subprocess
 import time
 
-from harness import Memprobe, Skip, main, parse_folded, test
-from interpreters import JsonLines, Program, counted_census
-from variants import PROGRAMS, SOURCES
+from harness import Memprobe, main, parse_folded, test
+from interpreters import JsonLines, Program, counted_census, go_requests
 
 SESSION = 4096 # Go's size class for 4000 bytes
-
-
-def go_program(has_profile):
-    if not shutil.which("go"):
-        raise Skip("no go here (Debian: golang-go)")
-    binary = os.path.join(PROGRAMS, "requests_profiled" if has_profile else "requests")
-    sources = [os.path.join(SOURCES, name) for name in ("requests.go", "requests_profile.go")]
-    os.makedirs(PROGRAMS, exist_ok=True)
-    environment = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(PROGRAMS, "go-cache"))
-    subprocess.run(["go", "build", "-o", binary, *sources[:1 + has_profile]], check=True, env=environment)
-    return binary
 
 
 def wait_for(program, n):
@@ -34,7 +19,7 @@ def wait_for(program, n):
 
 @test
 def map_with_a_profile(t):
-    with Program(go_program(True), "map", "500") as program:
+    with Program(go_requests(True), "map", "500") as program:
         wait_for(program, 300)
         grown, said, text = counted_census(program, 4)
     name = "main.keepSession < main.serve"
@@ -45,7 +30,7 @@ def map_with_a_profile(t):
 
 @test
 def map_without_a_profile(t):
-    with Program(go_program(False), "map", "500") as program:
+    with Program(go_requests(False), "map", "500") as program:
         with Memprobe("-d", 0, "-p", program.process.pid, "--json", auto=True) as m:
             m.armed()
             wait_for(program, program.tell("count")["kept"] + 1500)
@@ -71,7 +56,7 @@ def map_without_a_profile(t):
 def blocked_goroutines(t):
     for has_profile in (False, True):
         build = "with_a_profile" if has_profile else "without_a_profile"
-        with Program(go_program(has_profile), "goroutines", "500") as program:
+        with Program(go_requests(has_profile), "goroutines", "500") as program:
             wait_for(program, 300)
             grown, said, text = counted_census(program, 2)
         name = "goroutine main.waitForReply"
@@ -84,7 +69,7 @@ def blocked_goroutines(t):
 
 @test
 def collections(t):
-    with Program(go_program(False), "map", "100") as program:
+    with Program(go_requests(False), "map", "100") as program:
         earlier = program.tell("count")["collections"]
         with Memprobe("-d", 0, "-P", "none", "-p", program.process.pid, "--json", auto=True) as m:
             m.armed()

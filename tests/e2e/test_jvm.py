@@ -4,43 +4,12 @@
 A JVM (OpenJDK 17): Java methods by a perf map that jcmd writes, direct buffers as malloc's bytes, and what is said of a heap
 that fills without a collection.
 """
-import os
-import shutil
-import subprocess
-import tempfile
 import time
 
-from harness import Memprobe, Skip, main, test
-from interpreters import TARGETS, JsonLines, Program, blocks_through, profile_until
+from harness import Memprobe, main, test
+from interpreters import Java, JsonLines, blocks_through, profile_until
 
 BUFFER = 20000
-
-
-def java(*options):
-    tools = [shutil.which(name) for name in ("java", "javac", "jcmd")]
-    if None in tools:
-        raise Skip("no java, javac and jcmd here (Debian: openjdk-17-jdk-headless)")
-    return [tools[0], "-Xshare:auto", *options]
-
-
-class Java(Program):
-    def __init__(self, options, mode, rate):
-        self.classes = tempfile.TemporaryDirectory()
-        command = java(*options)
-        subprocess.run(["javac", "-d", self.classes.name, os.path.join(TARGETS, "Requests.java")], check=True)
-        super().__init__(*command, "-cp", self.classes.name, "Requests", mode, str(rate))
-
-    def __exit__(self, *exc):
-        super().__exit__(*exc)
-        self.classes.cleanup()
-        path = f"/tmp/perf-{self.process.pid}.map"
-        if os.path.exists(path):
-            os.unlink(path)
-
-    def perf_map(self):
-        p = subprocess.run(["jcmd", str(self.process.pid), "Compiler.perfmap"], capture_output=True, text=True, timeout=60)
-        if not os.path.exists(f"/tmp/perf-{self.process.pid}.map"):
-            raise Skip(f"this JVM writes no perf map: {p.stdout}{p.stderr}")
 
 
 def resident_bytes(program):

@@ -6,11 +6,10 @@ place.
 """
 import os
 import re
-import shutil
 import subprocess
 
-from harness import BUILD, HERE, Skip, main, test
-from interpreters import Program, blocks_through, profile_until
+from harness import BUILD, HERE, main, test
+from interpreters import Program, blocks_through, node, profile_until
 
 PROGRAM = os.path.join(HERE, "targets", "keeps.js")
 SITE = re.compile(r"at (?:(?P<name>\S+) (?:\[as \S+\] )?)?\(?(?P<file>[^\s(]*?):(?P<line>\d+):\d+\)?$")
@@ -19,13 +18,6 @@ SITE = re.compile(r"at (?:(?P<name>\S+) (?:\[as \S+\] )?)?\(?(?P<file>[^\s(]*?):
 def line_with(text):
     with open(PROGRAM) as f:
         return next(n for n, line in enumerate(f, 1) if text in line)
-
-
-def node():
-    path = shutil.which("node")
-    if not path:
-        raise Skip("needs node")
-    return path
 
 
 def managed(snapshot, stack):

@@ -5,21 +5,13 @@ V8's heap in a living node: objects by constructor, Buffers outside of it, full 
 """
 import os
 import re
-import shutil
 import time
 
-from harness import Memprobe, Skip, main, test
-from interpreters import TARGETS, JsonLines, Program, blocks_through, counted_census, line_with, profile_until
+from harness import Memprobe, main, test
+from interpreters import TARGETS, JsonLines, Program, blocks_through, counted_census, line_with, node, profile_until
 
 PROGRAM = os.path.join(TARGETS, "contexts.js")
 RATE = 500
-
-
-def node():
-    path = shutil.which("node")
-    if not path:
-        raise Skip("needs node")
-    return path
 
 
 def contexts(mode, rate=RATE, collect_ms=0):

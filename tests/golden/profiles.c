@@ -69,8 +69,8 @@ void make_common(struct profile *p)
 /* Sums as a real one; the odd bytes are lost by rounding, and must not be lost in print. */
 static void make_bridge(struct profile *p)
 {
-	static const int64_t then[BRIDGE_N_MEASURED] = { 40 * 1048576, 0, 4300000, 0, 2000000, 70000, 400000, 6 * 1048576, 0 };
-	static const int64_t now[BRIDGE_N_MEASURED] = { 39 * 1048576, 43632000, 4400000, 0, 2000000, 70000, 430000, 6 * 1048576, 0 };
+	static const int64_t then[BRIDGE_N_MEASURED] = { 40 * 1048576, 0, 4300000, 0, 0, 2000000, 70000, 400000, 6 * 1048576, 0 };
+	static const int64_t now[BRIDGE_N_MEASURED] = { 39 * 1048576, 43632000, 4400000, 0, 0, 2000000, 70000, 430000, 6 * 1048576, 0 };
 	struct bridge *b = &p->bridges[p->n_bridges++];
 	struct profile_facts *f = &p->procs[0].now;
 
@@ -153,7 +153,13 @@ void make_many(struct profile *p)
 	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
 	p->bridges[p->n_bridges++] = (struct bridge){ .proc = 1, .has_now = true, .is_estimate = true,
 						      .allocator = profile_string(p, "jemalloc"),
-						      .reason = profile_string(p, "no heap of glibc's") };
+						      .reason = profile_string(p, "no heap of glibc's"),
+						      .managed = profile_string(p, "Java heap") };
+	p->bridges[0].now[BRIDGE_MANAGED] = 30 * MIB;
+	p->bridges[0].now[BRIDGE_RSS] = 32 * MIB;
+	bridge_finish(p->bridges[0].now);
+	p->procs[1].managed_heap = (struct profile_managed_heap){ .name = p->bridges[0].managed, .used_bytes = 25 * MIB,
+								  .committed_bytes = 30 * MIB, .most_bytes = 90 * MIB };
 	for (i = 0; i < 15; i++) {
 		snprintf(name, sizeof(name), "ns::Type<int, %llu>::method(int) const", (unsigned long long)i);
 		names[0] = name;

@@ -114,6 +114,25 @@ static void parts_of_mappings_go_to_the_rows_that_claim_them(void **state)
 	assert_int_equal(rows[BRIDGE_UNEXPLAINED], -10 * (int64_t)KIB);
 }
 
+static void what_is_set_aside_and_never_touched__is_not_asked_for_page_by_page(void **state)
+{
+	static const struct bridge_map maps[] = {
+		{ 100 * KIB, 200 * KIB, 60 * KIB, BRIDGE_DIRECT }, /* all of it claimed: the kernel's own word */
+		{ 200 * KIB, 900 * KIB, 0, BRIDGE_DIRECT },	   /* partly claimed, nothing there */
+	};
+	static const struct bridge_claim claims[] = { { 100 * KIB, 800 * KIB, BRIDGE_MANAGED } };
+	int64_t rows[BRIDGE_NR] = { 0 };
+	unsigned int asked = 0;
+
+	(void)state;
+	bridge_add_maps(rows, maps, 2, claims, 1, half, &asked);
+	bridge_finish(rows);
+	assert_int_equal(asked, 0);
+	assert_int_equal(rows[BRIDGE_MANAGED], 60 * KIB);
+	assert_int_equal(rows[BRIDGE_DIRECT], 0);
+	assert_int_equal(rows[BRIDGE_UNEXPLAINED], 0);
+}
+
 static void advice_follows_its_rule(void **state)
 {
 	static const struct {
@@ -153,6 +172,7 @@ int main(void)
 		cmocka_unit_test(smaps_are_read_per_mapping_and_summed),
 		cmocka_unit_test(a_mapping_of_the_usual_size_above_a_guard__is_a_stack),
 		cmocka_unit_test(parts_of_mappings_go_to_the_rows_that_claim_them),
+		cmocka_unit_test(what_is_set_aside_and_never_touched__is_not_asked_for_page_by_page),
 		cmocka_unit_test(advice_follows_its_rule),
 	};
 

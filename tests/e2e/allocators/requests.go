@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-// A server's shape in Go. requests MODE RATE; map: a session of each request stays in a map; goroutines: one of each request waits
+// A server's shape in Go. requests MODE RATE [MOST], after MOST requests it is idle; map: a session of each request stays in a map; goroutines: one of each request waits
 // for ever. Answers on stdout: "count", "collect" (collects, then as "count"). Its memory profile is linked only with requests_profile.go.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -30,7 +31,9 @@ func makeGarbage(n int) {
 
 //go:noinline
 func keepSession(n int) {
-	sessions[n] = make([]byte, 4000)
+	session := make([]byte, 4000)
+	session[0] = 1 // else nobody touches it
+	sessions[n] = session
 	atomic.AddInt64(&kept, 1)
 }
 
@@ -41,9 +44,9 @@ func waitForReply() {
 	page[<-never%len(page)]++
 }
 
-func serve(mode string, rate int) {
+func serve(mode string, rate int, most int) {
 	begin := time.Now()
-	for n := 0; ; n++ {
+	for n := 0; n < most; n++ {
 		makeGarbage(n)
 		if mode == "map" {
 			keepSession(n)
@@ -57,7 +60,11 @@ func serve(mode string, rate int) {
 
 func main() {
 	rate, _ := strconv.Atoi(os.Args[2])
-	go serve(os.Args[1], rate)
+	most := math.MaxInt
+	if len(os.Args) > 3 {
+		most, _ = strconv.Atoi(os.Args[3])
+	}
+	go serve(os.Args[1], rate, most)
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		if in.Text() == "collect" {
@@ -65,6 +72,7 @@ func main() {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Printf("{\"requests\": %d, \"kept\": %d, \"collections\": %d}\n", atomic.LoadInt64(&requests), atomic.LoadInt64(&kept), m.NumGC)
+		fmt.Printf("{\"requests\": %d, \"kept\": %d, \"collections\": %d, \"used\": %d, \"mapped\": %d}\n", atomic.LoadInt64(&requests),
+			atomic.LoadInt64(&kept), m.NumGC, m.HeapAlloc, m.HeapSys-m.HeapReleased+m.StackSys)
 	}
 }
