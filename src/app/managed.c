@@ -24,8 +24,8 @@ struct managed_process {
 	struct runtime *runtime; /* NULL: not known yet, or none */
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
 	unsigned int tries;
-	bool has_collections;	 /* it told them when it was found: */
-	uint64_t collections_then, young_then;
+	bool has_collections, has_all; /* it told them when it was found: */
+	uint64_t collections_then, all_then, young_then;
 	uint64_t heap_then; /* resident of its heap */
 	struct runtime_census *first; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
@@ -132,6 +132,7 @@ static void found(struct collector *c, struct managed_process *p)
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
 	proc->runtime_has_frames = r->has_frames;
 	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
+	p->has_all = r->ops->all_collections && !r->ops->all_collections(p->runtime, &p->all_then);
 	if (r->ops->heap && !r->ops->heap(p->runtime, &heap)) {
 		p->young_then = heap.young;
 		p->heap_then = resident_heap(p->runtime);
@@ -257,6 +258,18 @@ static void count_heap(struct collector *c, struct managed_process *p, struct pr
 	h->now_bytes = resident_heap(p->runtime);
 }
 
+static void count_collections(struct managed_process *p, struct profile_proc *proc)
+{
+	uint64_t now;
+
+	if (p->has_collections && !p->runtime->ops->collections(p->runtime, &now) && now >= p->collections_then) {
+		proc->has_collections = true;
+		proc->collections = now - p->collections_then;
+	}
+	if (p->has_all && !p->runtime->ops->all_collections(p->runtime, &now) && now >= p->all_then)
+		proc->all_collections = now - p->all_then;
+}
+
 void managed_count_collections(struct collector *c)
 {
 	struct managed *m = c->managed;
@@ -265,17 +278,14 @@ void managed_count_collections(struct collector *c)
 	for (i = 0; i < m->n_procs; i++) {
 		struct managed_process *p = &m->procs[i];
 		struct profile_proc *proc;
-		uint64_t now;
 
 		if (!p->runtime)
 			continue;
 		proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
-		if (proc->state == PROC_RUNNING)
-			count_heap(c, p, proc);
-		if (p->has_collections && proc->state == PROC_RUNNING && !p->runtime->ops->collections(p->runtime, &now) && now >= p->collections_then) {
-			proc->has_collections = true;
-			proc->collections = now - p->collections_then;
-		}
+		if (proc->state != PROC_RUNNING)
+			continue;
+		count_heap(c, p, proc);
+		count_collections(p, proc);
 	}
 }
 

@@ -92,6 +92,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(managed_heap.young, FIELD_NUMBER, 0), PROC(managed_heap.then_bytes, FIELD_NUMBER, 0),
 	PROC(managed_heap.now_bytes, FIELD_NUMBER, 0),
 	SHARING(0), SHARING(1),
+	PROC(all_collections, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -102,7 +103,7 @@ IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
 IS_AS_LISTED(struct profile_managed_heap, 56);
 IS_AS_LISTED(struct sharing, 56);
-IS_AS_LISTED(struct profile_proc, 416 + sizeof(struct profile_rss) + sizeof(struct profile_death) +
+IS_AS_LISTED(struct profile_proc, 424 + sizeof(struct profile_rss) + sizeof(struct profile_death) +
 				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)

@@ -203,6 +203,7 @@ struct profile_proc {
 	struct profile_death death;
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
 	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
+	uint64_t all_collections; /* of any kind, since then; 0: not counted, or none */
 	struct sharing sharing;	 /* of workers, and of who forked them */
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
 	struct profile_managed_heap managed_heap;

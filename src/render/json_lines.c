@@ -322,6 +322,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_some_text(out, "runtime_hint", profile_str(p, proc->runtime_hint));
 	if (proc->has_collections)
 		json_add_uint(out, "collections", proc->collections);
+	if (proc->all_collections)
+		json_add_uint(out, "all_collections", proc->all_collections);
 	add_grown(out, p, proc);
 	add_managed_heap(out, p, &proc->managed_heap);
 	add_sharing(out, &proc->sharing);

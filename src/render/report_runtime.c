@@ -74,9 +74,12 @@ static void add_heap(struct buf *out, const struct profile *p, const struct prof
 static void add_collections(struct buf *out, const struct profile *p, const struct profile_proc *proc)
 {
 	bool each = !strncmp(profile_str(p, proc->runtime), "BEAM ", 5);
+	char all[32];
 
 	buf_addf(out, "; %llu full GC%s%s", (unsigned long long)proc->collections, proc->collections == 1 ? "" : "s",
 		 each ? " or more of the processes that hold half of the heaps" : "");
+	if (proc->all_collections)
+		buf_addf(out, ", %s of any kind", units_format_count(all, proc->all_collections));
 }
 
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,

@@ -30,7 +30,7 @@
 
 static const struct beam_layout layouts[] = {
 	/* OTP 25.2 (erts 13.1.5) */
-	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
+	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41688, .table = 192, .table_max = 208,
 	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
 	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
 	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24, .gen_gcs = 528,
@@ -40,7 +40,7 @@ static const struct beam_layout layouts[] = {
 	 * erts_proc ends with the tracer; a BinRef (erl_bits.h) is what a ProcBin was, without a size; a Binary has its
 	 * apparent_size before refc; an id has the element's place in erts_proc (erts_ptab_pixdata2data of erl_ptab.h)
 	 */
-	{ .erts = 15, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .table = 192, .table_max = 208,
+	{ .erts = 15, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41728, .table = 192, .table_max = 208,
 	  .reg = 32, .htop = 80, .stop = 88, .heap = 192, .hend = 200, .initial = 440, .old_hend = 496, .old_heap = 512,
 	  .off_heap = 520, .writable = 536, .size_bytes = 752, .struct_bytes = 760, .reg_process = 16, .reg_name = 32,
 	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 248, .dictionary = 408, .dict_slots = 24, .gen_gcs = 484,
@@ -539,5 +539,6 @@ const struct runtime_ops beam_runtime = {
 	.is_own_object = beam_is_own_object,
 	.census = beam_census,
 	.collections = beam_collections,
+	.all_collections = beam_all_collections,
 	.has_holders = true,
 };

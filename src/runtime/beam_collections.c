@@ -11,6 +11,9 @@
  * Full ones between two looks count as one: it is a lower bound, but for a look in the midst of a minor one, which lasts
  * microseconds. One figure for a node: so many full collections, or more,
  * had those processes which hold half of the memory of all.
+ *
+ * Minor ones cannot be told so: of a process that ends between two looks nothing is seen. But each scheduler counts those of any
+ * kind that it made. What dirty schedulers made (of large heaps) stands in a variable that has no symbol, and is not counted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +26,7 @@
 
 #define MOST_PROCESSES 20000 /* of a node with more each look takes too long: not told */
 #define LOOK_NS (250 * NS_PER_MS) /* a look at fifty processes takes a millisecond */
+#define MOST_SCHEDULERS 1024
 #define MOST_FULL 16	     /* more are not told apart */
 
 struct seen {
@@ -151,4 +155,37 @@ int beam_collections(struct runtime *r, uint64_t *full)
 	b->collected->look_ns = now;
 	*full = b->collected->full = of_half(l.bytes);
 	return 0;
+}
+
+/* ErtsGCInfo of a scheduler, erl_gc.h */
+struct gc_info {
+	uint64_t reclaimed_words, collections;
+};
+
+static bool read_gc_info(const struct runtime *r, uint64_t scheduler, struct gc_info *out)
+{
+	const struct beam *b = r->state;
+
+	return b->layout->gc_info + sizeof(*out) <= b->stride &&
+	       runtime_read(&r->process, scheduler + b->layout->gc_info, out, sizeof(*out));
+}
+
+/* A dirty scheduler's is never written, and a collection reclaims a word on average, or many: else it is something else. */
+int beam_all_collections(struct runtime *r, uint64_t *n)
+{
+	const struct beam *b = r->state;
+	struct gc_info sum = { 0 }, one;
+	uint64_t i;
+
+	if (!r->has_census || !b->n_schedulers || b->n_schedulers > MOST_SCHEDULERS ||
+	    (b->dirty_io && (!read_gc_info(r, b->dirty_io, &one) || one.collections || one.reclaimed_words)))
+		return -ENOTSUP;
+	for (i = 0; i < b->n_schedulers; i++) {
+		if (!read_gc_info(r, b->schedulers + i * b->stride, &one))
+			return -ENOTSUP;
+		sum.collections += one.collections;
+		sum.reclaimed_words += one.reclaimed_words;
+	}
+	*n = sum.collections;
+	return sum.collections && sum.collections <= sum.reclaimed_words ? 0 : -ENOTSUP;
 }

@@ -104,6 +104,7 @@ static bool find_schedulers(struct runtime *r, struct runtime_object *o)
 	b->dirty_io = runtime_word(p, runtime_symbol(p, o, "erts_aligned_dirty_io_scheduler_data"));
 	if (!b->schedulers || !is_scheduler(r, b->schedulers, 0, 1))
 		return false;
+	b->n_schedulers = runtime_word(p, runtime_symbol(p, o, "erts_no_schedulers"));
 	b->stride = b->dirty_io ? find_stride(r, b->dirty_io, 2) : 0;
 	if (!b->stride)
 		b->stride = find_stride(r, b->schedulers, 0);

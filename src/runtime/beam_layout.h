@@ -12,7 +12,7 @@
 struct beam_layout {
 	unsigned int erts; /* major version: 13 is OTP 25, 15 OTP 27 */
 	/* ErtsSchedulerData, erl_process.h */
-	uint32_t current, type, number, dirty_number;
+	uint32_t current, type, number, dirty_number, gc_info;
 	/* ErtsPTab of erts_proc: r.tab and r.max */
 	uint32_t table, table_max;
 	/* Process */
@@ -42,6 +42,7 @@ struct beam {
 	uint64_t types;			  /* erts_alc_n2td */
 	uint64_t dirty_main, dirty_main_end; /* erts_dirty_process_main: what its native stack has further out is no matter */
 	uint64_t schedulers, dirty_cpu, dirty_io, stride;
+	uint64_t n_schedulers; /* erts_no_schedulers; 0: not told */
 	uint64_t processes; /* erts_proc */
 	uint64_t atoms;	    /* erts_atom_table */
 	uint64_t code, code_bytes; /* of all pieces, from the first to the last */
@@ -103,6 +104,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err);
 
 /* beam_collections.c */
 int beam_collections(struct runtime *r, uint64_t *full);
+int beam_all_collections(struct runtime *r, uint64_t *n);
 void beam_collections_end(struct beam *b);
 
 /* beam_census.c */

@@ -122,6 +122,8 @@ struct runtime_ops {
 	int (*held_by)(struct runtime *r, const char *type, uint64_t deadline_ns, struct buf *out);
 	/* Full collections so far, from the runtime's own count. May be NULL. 0 or -errno. */
 	int (*collections)(struct runtime *r, uint64_t *full);
+	/* Collections of any kind so far, where they are counted together only. May be NULL. 0 or -errno. */
+	int (*all_collections)(struct runtime *r, uint64_t *n);
 	/* Address of a word that counts all objects ever made, by one thread at a time. May be NULL; 0: not known. */
 	uint64_t (*object_counter)(struct runtime *r);
 	/* What its heap holds. May be NULL. 0 or -errno. */

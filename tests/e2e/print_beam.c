@@ -4,15 +4,32 @@
  *
  *	census OBJECTS BYTES NAME     a row
  *	process HEAP OLDHEAP BINARIES BINARYBYTES <0.N.M> NAME
- *	shifted FIELD refused WHY     a layout with field FIELD (a number) off by 8 bytes, tried on the node:
+ *	shifted FIELD refused WHY     a layout with that field off by 8 bytes, tried on the node:
  *	shifted FIELD names N wrong M     N processes and functions named, M of them not as with the right layout
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
 #include "runtime/beam_layout.h"
+
+#define FIELD(name) { #name, offsetof(struct beam_layout, name) }
+
+static const struct field {
+	const char *name;
+	size_t offset;
+} fields[] = {
+	FIELD(current), FIELD(type), FIELD(number), FIELD(dirty_number), FIELD(gc_info), FIELD(table), FIELD(table_max), FIELD(reg),
+	FIELD(htop), FIELD(stop), FIELD(heap), FIELD(hend), FIELD(initial), FIELD(old_hend), FIELD(old_heap), FIELD(off_heap),
+	FIELD(writable), FIELD(size_bytes), FIELD(struct_bytes), FIELD(reg_process), FIELD(reg_name), FIELD(atom_segments),
+	FIELD(atom_length), FIELD(atom_text), FIELD(line_table), FIELD(goes_on), FIELD(dictionary), FIELD(dict_slots), FIELD(gen_gcs),
+	FIELD(binary_header), FIELD(binary_size), FIELD(binary_block), FIELD(block_references), FIELD(block_size), FIELD(id_mask),
+};
+
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+_Static_assert(sizeof(struct beam_layout) == sizeof(uint32_t) * (N_FIELDS + 1), "all but erts are tried");
 
 struct names {
 	struct runtime *r;
@@ -54,7 +71,7 @@ static bool is_known(const struct names *ns, const char *name)
 	return false;
 }
 
-static void try_shifted(struct runtime *r, struct runtime_object *o, const struct names *right, size_t field)
+static void try_shifted(struct runtime *r, struct runtime_object *o, const struct names *right, const struct field *field)
 {
 	const struct beam was = *(struct beam *)r->state;
 	struct beam *b = r->state;
@@ -64,18 +81,18 @@ static void try_shifted(struct runtime *r, struct runtime_object *o, const struc
 	const char *why;
 	int err = 0;
 
-	((uint32_t *)&l)[field] += 8;
+	*(uint32_t *)((char *)&l + field->offset) += 8;
 	b->layout = &l;
 	b->range_table = 0;
 	b->code_bytes = 0;
 	why = beam_find(r, o, &err);
 	if (why) {
-		printf("shifted %zu refused %s\n", field, why);
+		printf("shifted %s refused %s\n", field->name, why);
 	} else {
 		beam_each_process(r, take_names, &ns);
 		for (i = 0; i < ns.n; i++)
 			n_wrong += !is_known(right, ns.v[i]);
-		printf("shifted %zu names %zu wrong %zu\n", field, ns.n, n_wrong);
+		printf("shifted %s names %zu wrong %zu\n", field->name, ns.n, n_wrong);
 	}
 	for (i = 0; i < ns.n; i++)
 		free(ns.v[i]);
@@ -110,8 +127,8 @@ int main(int argc, char **argv)
 	o = runtime_find_object(&r->process, "beam");
 	right.r = r;
 	beam_each_process(r, take_names, &right);
-	for (i = 1; i < sizeof(struct beam_layout) / sizeof(uint32_t); i++)
-		try_shifted(r, o, &right, i);
+	for (i = 0; i < N_FIELDS; i++)
+		try_shifted(r, o, &right, &fields[i]);
 	for (i = 0; i < right.n; i++)
 		free(right.v[i]);
 	free(right.v);

@@ -14,7 +14,8 @@ from harness import main, test
 
 CHOICE = (test_beam.stacks_against_the_runtimes_own, test_beam.lines_against_the_runtimes_own,
           test_beam_processes.processes_from_outside, test_beam_processes.names_of_what_proc_lib_starts,
-          test_beam_processes.collections_from_outside, test_beam_processes.work_of_dirty_schedulers,
+          test_beam_processes.collections_from_outside, test_beam_processes.collections_of_any_kind,
+          test_beam_processes.work_of_dirty_schedulers,
           test_beam_processes.a_layout_that_is_off_by_a_word, test_elixir.names_as_elixir_writes_them)
 
 

@@ -96,6 +96,28 @@ def collections_from_outside(t):
         target.exit()
 
 
+def counted(target):
+    return target.ask("count").values["collections"]
+
+
+@test
+def collections_of_any_kind(t):
+    """Of small heaps: what large ones have is left to dirty schedulers, and not counted here."""
+    with Node("slice") as target:
+        known_release(target.pid)
+        before = counted(target)
+        with Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-f", "json") as m:
+            armed(m, target)
+            first = counted(target)
+            target.ask("go")
+            last = counted(target)
+            m.stop()
+            told = [x for x in map(json.loads, m.stdout.splitlines()) if x["type"] == "process"][0].get("all_collections", -1)
+        t.true("the_node__collected_for_every_few_replies", last - first >= REQUESTS // 4, f"{first} {last}")
+        t.between("collections_of_any_kind__are_as_many_as_the_node_tells", told, last - first, counted(target) - before)
+        target.exit()
+
+
 def dirty(frames):
     """1_dirty_cpu_sch, erts_dios_1"""
     return any("_dirty_" in f or "erts_dcpus_" in f or "erts_dios_" in f for f in frames)
@@ -143,20 +165,20 @@ def two_looks_at_processes(t):
     t.true("binaries_per_process__grew_from_none", all(float(r[4]) >= 10 and float(r[5]) < 1 for r in name), text)
 
 
-NO_NAMES = {4: "the map of processes that there may be", 6: "heap", 13: "end of the old heap", 15: "binaries", 1: "current",
-            14: "old heap", 16: "writable binaries", 17: "size", 18: "size", 24: "lines",
-            25: "where a process goes on", 28: "collections", 29: "binaries", 30: "binaries", 31: "binaries", 32: "binaries",
-            33: "binaries", 34: "ids"}  # fields that no name depends on
+# fields that no name depends on
+NO_NAMES = {"current", "dirty_number", "gc_info", "table_max", "old_hend", "old_heap", "off_heap", "writable", "size_bytes",
+            "struct_bytes", "line_table", "goes_on", "gen_gcs", "binary_header", "binary_size", "binary_block", "block_references",
+            "block_size", "id_mask"}
 
 
 @test
 def a_layout_that_is_off_by_a_word(t):
     _, lines = look("idle")
     tried = [line for line in lines if line[0] == "shifted"]
-    t.true("all_fields__were_tried", len(tried) > 20, f"{lines}")
+    t.true("all_fields__were_tried", {line[1] for line in tried} > NO_NAMES, f"{lines}")
     for _, field, what, rest in tried:
         t.true(f"field_{field}_shifted__is_refused_or_gives_no_wrong_name", what == "refused" or rest.endswith("wrong 0"), rest)
-        if int(field) not in NO_NAMES:
+        if field not in NO_NAMES:
             t.equal(f"field_{field}_shifted__is_refused", what, "refused")
 
 

@@ -134,6 +134,7 @@ static void make_managed(struct profile *p, struct profile_proc *proc)
 	proc->runtime_has_frames = true;
 	proc->has_collections = true;
 	proc->collections = 7;
+	proc->all_collections = 1234;
 	at = profile_add_stack(p, 99, (uint32_t)(proc - p->procs), frames, 4, MP_END_COMPLETE);
 	make_totals(&p->stacks[at], 77000, 7, 0, 0);
 }

@@ -136,6 +136,10 @@ loop(Mode, Ws, Requests, Pause) ->
             value(count, erlang:system_info(process_count)),
             io:format("done~n"),
             loop(Mode, Ws, Requests, Pause);
+        "count\n" ->
+            value(collections, element(1, erlang:statistics(garbage_collection))),
+            io:format("done~n"),
+            loop(Mode, Ws, Requests, Pause);
         _ -> halt(0)
     end.
 
