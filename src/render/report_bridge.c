@@ -88,6 +88,12 @@ struct bridge_table {
 	size_t n;
 };
 
+/* Blocks from before the attach only become fewer: what there is more of was made since, and not drawn or between bursts. */
+static bool has_unseen(const struct bridge *b)
+{
+	return b->is_estimate && b->has_attach && b->now[BRIDGE_HEAP_BEFORE] > b->at_attach[BRIDGE_HEAP_BEFORE];
+}
+
 static void add_label(const struct bridge_table *t, int row)
 {
 	static const char *const labels[BRIDGE_NR + 1] = {
@@ -116,6 +122,8 @@ static void add_label(const struct bridge_table *t, int row)
 		buf_addf(&label, "%.32s", profile_str(p, t->b->managed));
 	else if (row == BRIDGE_STACKS)
 		buf_addf(&label, "%u thread stack%s", threads, threads == 1 ? "" : "s");
+	else if (row == BRIDGE_HEAP_BEFORE && has_unseen(t->b))
+		buf_adds(&label, "heap, before attach or unseen");
 	else
 		buf_adds(&label, labels[row] ? labels[row] : "other");
 	len = text_cut(label.data, label.len, t->label_columns);
