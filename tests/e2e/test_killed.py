@@ -22,8 +22,8 @@ import servers
 from harness import MEMPROBE, Failure, Memprobe, main, test
 
 KILLS = int(os.environ.get("KILLS", "12"))
-# of a run of 1 s: its start and its end take about 0.7 s more
-LATEST_KILL_S = 2.2
+# after it is armed, of a run of 1 s: its end takes a while, too
+LATEST_KILL_S = 1.5
 GONE_S = 20
 BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 OURS = ("heap_", "task_", "loader_", "trial_", "stack_verify", "fault_verify")
@@ -115,12 +115,25 @@ def moment_of(m):
     return "detaching" if m.stdout else "running"
 
 
+def seconds_to_arm(pid):
+    begin = time.monotonic()
+    with Memprobe("-d", 0, "-p", pid, "--no-save") as m:
+        m.armed()
+        took = time.monotonic() - begin
+        m.stop()
+    return took
+
+
 def kill_again_and_again(t, pid, n, what):
+    """One in three while it starts, however long that takes here; the others from then on."""
     rng, before, kept = random.Random(n), programs(), traces()
-    moments, left = {}, []
+    moments, left, start_s = {}, [], seconds_to_arm(pid)
     for i in range(n):
-        after_s = LATEST_KILL_S * (i + rng.random()) / n
+        part = (i + rng.random()) / n
+        after_s = (start_s if i % 3 == 0 else LATEST_KILL_S) * part
         with Memprobe("-d", 1, "-p", pid, "-m", "alloc-blocks", auto=i % 2) as m:
+            if i % 3:
+                m.armed()
             time.sleep(after_s)
             moment = moment_of(m)
             moments[moment] = moments.get(moment, 0) + 1
