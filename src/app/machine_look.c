@@ -96,8 +96,18 @@ static void describe(struct machine_look *l, struct machine_proc *p, const struc
 	p->group_id = hash_bytes(s->cgroup, strlen(s->cgroup));
 	proc_container_name(host, sizeof(host), l->proc_root, s->pid);
 	proc_cgroup_short(p->group, sizeof(p->group), s->cgroup, host);
-	if (s->is_new)
-		p->age_s = (double)s->start_age_ns * 1e-9;
+	if (!s->is_new)
+		return;
+	p->age_s = (double)s->start_age_ns * 1e-9;
+	p->faulted_first_bytes = p->came ? 0 : s->page_faults * l->scan.page_bytes;
+}
+
+static void count_faults(struct machine_look *l, struct machine_proc *p, double t_s)
+{
+	struct proc_stat st;
+
+	if (!proc_stat_read(&st, l->proc_root, p->pid))
+		machine_proc_faulted(p, t_s, st.page_faults * l->scan.page_bytes);
 }
 
 static void roll_up(struct machine_look *l, struct machine_proc *p, double t_s)
@@ -293,7 +303,10 @@ void machine_look_fill(struct machine_look *l, struct profile *p, bool with_shar
 	for (i = 0; with_shares && i < l->w.n_procs; i++) {
 		struct machine_proc *q = &l->w.procs[i];
 
-		if (!q->has_ended && (p->final || has_changed(q)))
+		if (q->has_ended)
+			continue;
+		count_faults(l, q, t_s);
+		if (p->final || has_changed(q))
 			roll_up(l, q, t_s);
 	}
 	l->cpu_ns += clock_of(CLOCK_THREAD_CPUTIME_ID) - begin;

@@ -311,10 +311,11 @@ static const struct codec_field machine_row_rows[] = {
 	MACHINE_ROW(worker_growth, FIELD_NUMBER, 0),
 	MACHINE_ROW(worker_private, FIELD_NUMBER, 0),
 	MACHINE_ROW(probed_pid, FIELD_NUMBER, 0),
+	MACHINE_ROW(fault_rate, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_machine_rows = TABLE(struct machine_row, machine_row_rows);
-IS_AS_LISTED(struct machine_row, 120);
+IS_AS_LISTED(struct machine_row, 128);
 
 #define MACHINE_GROUP(member, kind, less) ROW(struct machine_group, member, kind, less)
 

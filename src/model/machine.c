@@ -21,7 +21,7 @@
 
 struct tree {
 	size_t root, first, n; /* members: order[first .. first + n) */
-	double growth, highest;
+	double growth, highest, fault_rate;
 	unsigned int rank; /* class: those that grow, large ones that ended, the others */
 	int64_t bytes;
 	bool has_ended;
@@ -152,6 +152,14 @@ static int64_t bytes_of(const struct machine_proc *p)
 	return p->has_pss ? (int64_t)p->pss_bytes : (int64_t)series_last(&p->memory);
 }
 
+/* Of one that came later: over all of the window, as its growth is. */
+static double fault_rate_of(const struct machine_proc *p)
+{
+	if (p->faulted_s <= 0 || p->faulted_bytes < p->faulted_first_bytes)
+		return 0;
+	return (double)(p->faulted_bytes - p->faulted_first_bytes) / p->faulted_s;
+}
+
 static void measure_tree(const struct fill *f, struct tree *t)
 {
 	double shmem, first = tree_at(f, t, first_time(f->w), &shmem);
@@ -161,6 +169,7 @@ static void measure_tree(const struct fill *f, struct tree *t)
 	t->has_ended = true;
 	for (i = t->first; i < t->first + t->n; i++) {
 		t->bytes += bytes_of(&f->w->procs[f->order[i]]);
+		t->fault_rate += fault_rate_of(&f->w->procs[f->order[i]]);
 		t->has_ended = t->has_ended && f->w->procs[f->order[i]].has_ended;
 	}
 	t->highest = highest_of(f, t);
@@ -415,6 +424,7 @@ static void add_tree(struct fill *f, const struct tree *t)
 		.age_s = root->age_s > 0 || root->came ? root->age_s + f->w->window_s - root->first_s : 0,
 		.has_ended = t->has_ended,
 		.seen = root->seen,
+		.fault_rate = t->fault_rate,
 	};
 	take_worker(f, t, r);
 	tree_series(f, t, &s);
@@ -434,7 +444,10 @@ static struct machine_row *add_row(struct machine *m, enum machine_row_kind kind
 
 static void add_others(struct fill *f, size_t from)
 {
+	enum machine_seen seen = SEEN_PROC;
 	int64_t bytes = 0, growth = 0;
+	struct machine_row *r;
+	double faults = 0;
 	uint32_t n = 0;
 	size_t i, k;
 
@@ -443,11 +456,18 @@ static void add_others(struct fill *f, size_t from)
 
 		bytes += t->bytes;
 		growth += (int64_t)t->growth;
-		for (k = t->first; k < t->first + t->n; k++)
+		faults += t->fault_rate;
+		for (k = t->first; k < t->first + t->n; k++) {
 			n += !f->w->procs[f->order[k]].has_ended;
+			seen = f->w->procs[f->order[k]].seen > SEEN_PROC ? SEEN_FAULTS : seen;
+		}
 	}
-	if (n || growth)
-		add_row(f->m, MACHINE_OTHERS, bytes, growth)->n_procs = n;
+	if (!n && !growth)
+		return;
+	r = add_row(f->m, MACHINE_OTHERS, bytes, growth);
+	r->n_procs = n;
+	r->seen = seen;
+	r->fault_rate = faults;
 }
 
 static int64_t kernel_bytes(const struct machine_memory *m)

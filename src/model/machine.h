@@ -40,7 +40,7 @@ struct machine_memory {
 /* How a row's growth was seen, the closest first. */
 enum machine_seen {
 	SEEN_PROC = 0, /* /proc alone */
-	SEEN_FAULTS,
+	SEEN_FAULTS,  /* and the count of its page faults, from there too */
 	SEEN_HEAP_AWAY, /* heap probes, taken away again */
 	SEEN_HEAP_BURSTS,
 	SEEN_HEAP_SAMPLED,
@@ -67,6 +67,9 @@ struct machine_proc {
 	uint64_t pss_bytes, pss_shmem_bytes, private_bytes;
 	double rollup_first_s, rollup_s;
 	double shared_first, shared; /* anonymous and swapped, but not its own alone */
+	/* What page faults had brought in when it was first seen (one that came: nothing), and at their last look. */
+	uint64_t faulted_first_bytes, faulted_bytes;
+	double faulted_s;
 	enum machine_seen seen;
 	size_t groups[MACHINE_PROC_GROUPS]; /* with a limit, above it: indices in machine_watch.groups */
 	size_t n_groups;
@@ -100,6 +103,8 @@ void machine_watch_memory(struct machine_watch *w, double t_s, const struct mach
 struct machine_proc *machine_watch_proc(struct machine_watch *w, uint64_t id, double t_s, bool came);
 /* What a look found; bytes are anonymous + shared + swapped, shmem of it. */
 void machine_proc_take(struct machine_proc *p, double t_s, uint64_t bytes, uint64_t shmem);
+/* What its page faults brought in since it started, a page each; it is seen by them from now on, if by nothing closer. */
+void machine_proc_faulted(struct machine_proc *p, double t_s, uint64_t bytes);
 /* all: anonymous + swapped in full. */
 void machine_proc_rollup(struct machine_proc *p, double t_s, uint64_t pss, uint64_t pss_shmem, uint64_t private_bytes,
 			 uint64_t all);
@@ -150,6 +155,7 @@ struct machine_row {
 	int64_t worker_growth;
 	uint64_t worker_private; /* what its end would give back */
 	int32_t probed_pid;	 /* its member with heap probes that grew most; 0: none */
+	double fault_rate;	 /* bytes per second that page faults brought in: a page each, a huge one too */
 };
 
 /*

@@ -99,6 +99,14 @@ void machine_proc_rollup(struct machine_proc *p, double t_s, uint64_t pss, uint6
 	p->has_pss = true;
 }
 
+void machine_proc_faulted(struct machine_proc *p, double t_s, uint64_t bytes)
+{
+	p->faulted_bytes = bytes;
+	p->faulted_s = t_s;
+	if (p->seen == SEEN_PROC)
+		p->seen = SEEN_FAULTS;
+}
+
 /* ---- processes that end ---- */
 
 static double highest_of(const struct series *s)
@@ -159,7 +167,7 @@ void machine_watch_tidy(struct machine_watch *w)
 	while (i < w->n_procs) {
 		const struct machine_proc *p = &w->procs[i];
 
-		if (p->has_ended && p->seen == SEEN_PROC && highest_of(&p->memory) < MATTERS_BYTES)
+		if (p->has_ended && p->seen <= SEEN_FAULTS && highest_of(&p->memory) < MATTERS_BYTES)
 			forget(w, i);
 		else
 			i++;

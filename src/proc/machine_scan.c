@@ -122,8 +122,11 @@ static void read_once(struct proc_scan *s, struct proc_scanned *p, const struct 
 	if (!stat(path, &file))
 		p->exe = hash_u64(hash_u64(file.st_dev) ^ file.st_ino);
 	free(path);
-	if (!proc_stat_read(&stat_line, s->proc_root, p->pid))
+	if (!proc_stat_read(&stat_line, s->proc_root, p->pid)) {
 		p->start_age_ns = stat_line.start_age_ns;
+		if (p->is_new)
+			p->page_faults = stat_line.page_faults;
+	}
 	if (!proc_read_text(&s->text, s->proc_root, p->pid, "cgroup"))
 		p->cgroup = memory_cgroup(s->text.data);
 	else

@@ -30,7 +30,7 @@ struct proc_scanned {
 	char name[48]; /* "checkout"; an interpreter's with its program: "node mailer.js" */
 	char *cgroup;  /* path as in /proc/PID/cgroup, the memory controller's; "" when not known */
 	uint64_t exe;  /* the same for processes of one program; 0: not known */
-	uint64_t start_age_ns; /* at its first look */
+	uint64_t start_age_ns, page_faults; /* at its first look */
 	uint64_t anon_bytes, shmem_bytes, swap_bytes, file_bytes; /* resident, but swap */
 	bool is_new;	/* first seen by this look */
 	bool has_ended; /* gone since the last look: is not in the next one */

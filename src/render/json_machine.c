@@ -38,8 +38,10 @@ static void add_row(struct buf *out, const struct profile *p, const struct machi
 		add_int(out, "worker_growth_bytes", r->worker_growth);
 		json_add_uint(out, "worker_private_bytes", r->worker_private);
 	}
-	if (r->kind == MACHINE_TREE || r->kind == MACHINE_OTHERS)
+	if (r->kind == MACHINE_TREE || r->kind == MACHINE_OTHERS) {
 		json_add_uint(out, "processes", r->n_procs);
+		buf_addf(out, ",\"fault_bytes_per_s\":%.0f", r->fault_rate);
+	}
 	add_int(out, "bytes", r->bytes);
 	add_int(out, "growth_bytes", r->growth_bytes);
 	json_add_text(out, "word", trend_name(r->word));

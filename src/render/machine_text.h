@@ -13,11 +13,13 @@ void machine_add_head(struct buf *out, const struct profile *p);
 /* The row that grows most, for certain where there is one; NULL: nothing does. */
 const struct machine_row *machine_grower(const struct machine *m);
 
-/* report_machine.c, json_machine.c */
+/* report_machine.c, report_machine_rows.c, json_machine.c */
 struct report;
 void report_machine(struct buf *out, const struct report *r);
-/* Its table alone, after an empty line; so many trees at most. */
-void report_machine_rows(struct buf *out, const struct profile *p, size_t n_trees);
+/* Its table alone, after an empty line; so many trees at most, lines of so many columns. */
+void report_machine_rows(struct buf *out, const struct profile *p, size_t n_trees, unsigned int columns);
+/* Tenths of MiB per minute. */
+int64_t machine_rate_tenths(int64_t bytes, double seconds);
 void json_add_machine(struct buf *out, const struct profile *p);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * The report on a whole machine (model/machine.h): who grows, when RAM or a control group is full, what to type next;
- * then all of its memory in rows that add up, as printed; then the code of those that had heap probes.
+ * then all of its memory in rows (report_machine_rows.c); then the code of those that had heap probes.
  *
  *	GROWING   app-17 uses 171.0 MiB/min more; 84 % of it: checkout (pid 8114)
  *	RAM full  in 19 min (17 min to 21 min), near 03:31 UTC; swap off; memory stall 11 % of the last 10 s; ...
@@ -25,241 +25,8 @@
 #define SHOWN_TREES_VERBOSE 20
 #define DETAILS 3
 #define STACKS_OF_ONE 3
-#define NAME_WIDTH 16
-#define GROUP_WIDTH 15
-/* Rows of amounts that are no tree are shown from here on, but those that are always. */
-#define LEAST_KEPT_PART 50 /* 2 % of what is in use */
 #define MOST_GROUPS_TOLD 3
 #define NEAR_LIMIT 0.8
-
-/* ---- the table ---- */
-
-/* Amounts as printed: integers, so that the column adds up to the last digit. */
-struct table_units {
-	struct amount_unit bytes; /* in hundredths where it is GiB, else in tenths */
-	unsigned int per_unit;
-};
-
-static struct table_units units_of(const struct machine *m)
-{
-	if (machine_used_bytes(&m->now) >= 4 * GIB)
-		return (struct table_units){ { "GiB", GIB }, 100 };
-	return (struct table_units){ { "MiB", MIB }, 10 };
-}
-
-/* A recording may say anything. */
-static int64_t rounded(double v)
-{
-	return v > -1e15 && v < 1e15 ? llround(v) : 0;
-}
-
-static int64_t in_units(int64_t bytes, const struct table_units *u)
-{
-	return rounded((double)bytes * u->per_unit / (double)u->bytes.bytes);
-}
-
-static int64_t in_rate(const struct machine *m, int64_t growth)
-{
-	return m->window_s > 0 ? rounded((double)growth * 600 / m->window_s / (double)MIB) : 0;
-}
-
-/* Text of a foreign process in so many columns. */
-static void add_cell(struct buf *out, const char *text, size_t width)
-{
-	struct buf clean = BUF_INIT;
-	size_t i, columns = 0;
-
-	buf_add_printable(&clean, text, strlen(text));
-	for (i = 0; i < clean.len; i++) {
-		bool begins = ((unsigned char)clean.data[i] & 0xc0) != 0x80;
-
-		if (begins && columns == width)
-			break;
-		columns += begins;
-		buf_addc(out, clean.data[i] == '\t' ? ' ' : clean.data[i]);
-	}
-	buf_pad(out, ' ', width - columns);
-	buf_release(&clean);
-}
-
-struct amounts {
-	int64_t bytes, rate; /* as printed */
-};
-
-static void add_amounts(struct buf *out, const struct table_units *u, const struct amounts *a)
-{
-	char number[32], rate[32];
-	uint64_t b = (uint64_t)(a->bytes < 0 ? -a->bytes : a->bytes);
-
-	snprintf(number, sizeof(number), "%s%llu.%0*llu", a->bytes < 0 ? "-" : "",
-		 (unsigned long long)(b / u->per_unit), u->per_unit == 100 ? 2 : 1,
-		 (unsigned long long)(b % u->per_unit));
-	format_tenths(rate, a->rate);
-	buf_addf(out, " %6s %s %s%s", number, u->bytes.name, "", "");
-	buf_addf(out, "%*s%s%s", (int)(strlen(rate) < 7 ? 7 - strlen(rate) : 0), "", a->rate > 0 ? "+" : " ", rate);
-}
-
-static void add_full(struct buf *out, double seconds)
-{
-	char text[24];
-
-	if (seconds < 0 || seconds > MACHINE_FAR_S)
-		buf_addf(out, " %10s", "-");
-	else
-		buf_addf(out, " %10s", units_format_duration(text, (uint64_t)(seconds * (double)NS_PER_S)));
-}
-
-static void add_seen(struct buf *out, const struct profile *p, const struct machine_row *r)
-{
-	if (r->seen == SEEN_HEAP_SAMPLED && p->watch.interval_bytes)
-		buf_addf(out, "  heap 1:%uKi\n", p->watch.interval_bytes / 1024);
-	else
-		buf_addf(out, "  %s\n", machine_seen_name(r->seen));
-}
-
-static void add_tree_name(struct buf *out, const struct profile *p, const struct machine_row *r)
-{
-	const char *name = profile_str(p, r->name);
-	char more[24] = "";
-
-	if (r->n_procs > 1)
-		snprintf(more, sizeof(more), " (1 + %u)", r->n_procs - 1);
-	if (strlen(name) + strlen(more) <= NAME_WIDTH) {
-		struct buf b = BUF_INIT;
-
-		buf_addf(&b, "%s%s", name, more);
-		add_cell(out, b.data, NAME_WIDTH);
-		buf_release(&b);
-		return;
-	}
-	add_cell(out, name, NAME_WIDTH - strlen(more));
-	buf_adds(out, more);
-}
-
-/* All that a new process has is growth, though it may stand since. */
-static const char *word_of(const struct machine *m, const struct machine_row *r)
-{
-	if (r->has_ended)
-		return "ended";
-	if (r->age_s > 0 && r->age_s < m->window_s && r->word != TREND_GROWING)
-		return "started";
-	return trend_name(r->word);
-}
-
-static void add_tree_row(struct buf *out, const struct profile *p, const struct machine_row *r, size_t number,
-			 const struct table_units *u, const struct amounts *a)
-{
-	buf_addf(out, "%2zu %7d  ", number, r->pid);
-	add_tree_name(out, p, r);
-	buf_addc(out, ' ');
-	add_cell(out, profile_str(p, r->group), GROUP_WIDTH);
-	add_amounts(out, u, a);
-	buf_addf(out, "  %-10s", word_of(&p->machine, r));
-	add_full(out, r->full_s);
-	add_seen(out, p, r);
-}
-
-static void add_other_row(struct buf *out, const char *label, const struct table_units *u, const struct amounts *a,
-			  const char *tail)
-{
-	buf_addf(out, "%12s", "");
-	add_cell(out, label, NAME_WIDTH + GROUP_WIDTH + 1);
-	add_amounts(out, u, a);
-	if (*tail)
-		buf_addf(out, "%*s  %s", 23, "", tail);
-	buf_addc(out, '\n');
-}
-
-static const char *label_of(char text[64], const struct machine_row *r)
-{
-	switch (r->kind) {
-	case MACHINE_KERNEL:
-		return "kernel: slab, page tables, stacks";
-	case MACHINE_SHMEM:
-		return "tmpfs and shared memory files";
-	case MACHINE_HUGETLB:
-		return "huge pages set aside";
-	case MACHINE_KEPT:
-		return "kept free by the kernel";
-	case MACHINE_OTHERS:
-		snprintf(text, 64, "%u other processes", r->n_procs);
-		return text;
-	default:
-		return "unexplained";
-	}
-}
-
-static void add_total(struct buf *out, const struct machine *m, const struct table_units *u, const struct amounts *a)
-{
-	const char *unit = m->now.total_bytes >= GIB ? "GiB" : "MiB";
-	double bytes = m->now.total_bytes >= GIB ? (double)GIB : (double)MIB;
-	char label[64];
-
-	snprintf(label, sizeof(label), "%s (%.1f of %.1f %s)",
-		 m->now.swap_total_bytes > m->now.swap_free_bytes ? "RAM+swap" : "RAM in use",
-		 (double)machine_used_bytes(&m->now) / bytes, (double)m->now.total_bytes / bytes, unit);
-	add_other_row(out, label, u, a, "");
-}
-
-struct table_sum {
-	struct table_units u;
-	struct amounts left; /* of the total, as printed */
-	struct machine_row others;
-	struct buf rows; /* those that are not trees */
-};
-
-static void count(const struct machine *m, struct table_sum *t, const struct machine_row *r, struct amounts *a)
-{
-	*a = (struct amounts){ in_units(r->bytes, &t->u), in_rate(m, r->growth_bytes) };
-	t->left.bytes -= a->bytes;
-	t->left.rate -= a->rate;
-}
-
-/* Too small to tell apart: it is unexplained then. */
-static bool is_shown(const struct machine *m, const struct machine_row *r)
-{
-	return (r->kind != MACHINE_KEPT && r->kind != MACHINE_HUGETLB) ||
-	       r->bytes > (int64_t)machine_used_bytes(&m->now) / LEAST_KEPT_PART;
-}
-
-static void add_table(struct buf *out, const struct profile *p, size_t n_trees)
-{
-	const struct machine *m = &p->machine;
-	struct table_sum t = { .u = units_of(m), .others = { .kind = MACHINE_OTHERS }, .rows = BUF_INIT };
-	struct amounts a, total;
-	size_t i, number = 0;
-	char text[64];
-
-	total.bytes = in_units((int64_t)machine_used_bytes(&m->now), &t.u);
-	total.rate = in_rate(m, machine_row_of(m, MACHINE_USED) ? machine_row_of(m, MACHINE_USED)->growth_bytes : 0);
-	t.left = total;
-	buf_addf(out, "\n # %7s  %-*s %-*s %10s %8s  %-10s %10s  %s\n", "PID", NAME_WIDTH, "PROCESS (TREE)", GROUP_WIDTH,
-		 "CGROUP", "PSS+SWAP", "MiB/min", "TREND", "FULL IN", "SEEN BY");
-	for (i = 0; i < m->n_rows; i++) {
-		const struct machine_row *r = &m->rows[i];
-
-		if (r->kind == MACHINE_TREE && number < n_trees) {
-			count(m, &t, r, &a);
-			add_tree_row(out, p, r, ++number, &t.u, &a);
-		} else if (r->kind == MACHINE_TREE || r->kind == MACHINE_OTHERS) {
-			t.others.n_procs += r->n_procs;
-			t.others.bytes += r->bytes;
-			t.others.growth_bytes += r->growth_bytes;
-		} else if (r->kind < MACHINE_UNEXPLAINED && is_shown(m, r)) {
-			count(m, &t, r, &a);
-			add_other_row(&t.rows, label_of(text, r), &t.u, &a, "/proc");
-		}
-	}
-	if (t.others.n_procs) {
-		count(m, &t, &t.others, &a);
-		add_other_row(out, label_of(text, &t.others), &t.u, &a, "/proc");
-	}
-	buf_add(out, t.rows.data, t.rows.len);
-	add_other_row(out, "unexplained", &t.u, &t.left, "");
-	add_total(out, m, &t.u, &total);
-	buf_adds(out, "shared pages counted once (PSS), swapped ones included, page cache that can be dropped left out\n");
-	buf_release(&t.rows);
-}
 
 /* ---- details of those with heap probes ---- */
 
@@ -314,7 +81,7 @@ static void add_stack_row(struct buf *out, const struct profile *p, const struct
 	alone.n_procs = 1;
 	if (alive >= 0)
 		snprintf(share, sizeof(share), "%.0f %%", alive * 100);
-	format_tenths(rate, seconds > 0 ? rounded((double)stack_net_bytes(s) * 600 / seconds / (double)MIB) : 0);
+	format_tenths(rate, machine_rate_tenths((int64_t)stack_net_bytes(s), seconds));
 	buf_addf(out, "%11s %8s %6s  ", units_format_size(live, s->live_bytes), rate, share);
 	report_add_where(out, &alone, s, 29, o->columns, o->all_frames ? 8 : 1);
 }
@@ -463,11 +230,6 @@ static void add_details(struct buf *out, const struct report *r, size_t n_trees)
 			add_detail(out, r->p, &m->rows[i], i + 1, !n++, r->o);
 }
 
-void report_machine_rows(struct buf *out, const struct profile *p, size_t n_trees)
-{
-	add_table(out, p, n_trees < SHOWN_TREES ? n_trees : SHOWN_TREES);
-}
-
 void report_machine(struct buf *out, const struct report *r)
 {
 	size_t n_trees = r->o->all_frames ? SHOWN_TREES_VERBOSE : SHOWN_TREES;
@@ -477,15 +239,13 @@ void report_machine(struct buf *out, const struct report *r)
 	machine_add_head(&b, r->p);
 	text_fit(out, b.data, r->columns, 11);
 	buf_reset(&b);
-	add_table(&b, r->p, n_trees);
-	text_fit(out, b.data, r->columns, 0);
-	buf_reset(&b);
+	report_machine_rows(out, r->p, n_trees, r->columns);
 	buf_addc(&b, '\n');
 	add_trust(&b, r->p);
 	text_fit(&end, b.data, r->columns, 8);
 	buf_reset(&b);
 	add_details(&b, r, n_trees);
-	text_fit(&details, b.data, r->columns, 0);
+	text_fit(&details, b.data, r->columns, 3);
 	used = text_lines(out->data) + text_lines(end.data);
 	if (!r->o->all_frames)
 		text_keep_lines(&details, used < REPORT_LINES ? REPORT_LINES - used : 0);

@@ -42,11 +42,13 @@ static void add_rate(struct buf *out, int64_t rate)
 }
 
 /* Rows of the machine's table that are not trees, and its head. */
-#define OTHER_LINES 10u
+#define OTHER_LINES 11u
+#define MOST_TREES 5u
 
 static void add_machine(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
 {
 	const struct machine_row *used = machine_row_of(&p->machine, MACHINE_USED), *first = machine_grower(&p->machine);
+	unsigned int n_trees;
 
 	add_time(out, p, o);
 	buf_adds(out, "memory in use");
@@ -56,7 +58,8 @@ static void add_machine(struct buf *out, const struct profile *p, const struct r
 		buf_add_printable(out, profile_str(p, first->name), strlen(profile_str(p, first->name)));
 	}
 	buf_adds(out, "   ^C ends\n");
-	report_machine_rows(out, p, o->lines > OTHER_LINES ? o->lines - OTHER_LINES : 1);
+	n_trees = o->lines > OTHER_LINES ? o->lines - OTHER_LINES : 1;
+	report_machine_rows(out, p, n_trees < MOST_TREES ? n_trees : MOST_TREES, o->render.columns);
 }
 
 static void add_head(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)

@@ -222,16 +222,31 @@ def in_the_kernel(size):
         resource.setrlimit(resource.RLIMIT_NOFILE, soft)
 
 
+def check_faults(t, rows, machine, pid, faults):
+    row = next((r for r in rows if r.get("pid") == pid), None)
+    if not t.true("a_process_without_probes__has_a_row", row, repr(rows)):
+        return
+    t.equal("it_is_seen_by_its_page_faults", row["seen"], "faults")
+    bytes_in = row["fault_bytes_per_s"] * machine["window_s"]
+    t.between("what_they_brought_in__is_its_own_count", bytes_in, faults * 4096 * 0.95, faults * 4096 * 1.05)
+
+
 @test
 def what_the_kernel_takes(t):
     size = 96 * MIB
-    with tempfile.TemporaryDirectory() as d, Memprobe("-P", "none", "-d", 0, "-o", f"{d}/run.jsonl", auto=True) as m:
-        m.wait_for("memprobe: looking at")
-        before = meminfo()["SUnreclaim"]
-        with in_the_kernel(size):
-            grown = meminfo()["SUnreclaim"] - before
-            m.stop()
-        rows = by_type(open(f"{d}/run.jsonl").read(), "machine_row")
+    with tempfile.TemporaryDirectory() as d, Target("page_rounds") as toucher:
+        faults = -toucher.ask("go").values["faults"]
+        with Memprobe("-P", "none", "-d", 0, "-o", f"{d}/run.jsonl", auto=True) as m:
+            m.wait_for("memprobe: looking at")
+            before = meminfo()["SUnreclaim"]
+            faults += toucher.ask("go").values["faults"]
+            with in_the_kernel(size):
+                grown = meminfo()["SUnreclaim"] - before
+                m.stop()
+        toucher.exit()
+        text = open(f"{d}/run.jsonl").read()
+    rows = by_type(text, "machine_row")
+    check_faults(t, rows, by_type(text, "machine")[0], toucher.pid, faults)
     if grown < size // 2:
         t.skip("slab_that_grows__is_in_the_kernel_s_row", f"the kernel's slab grew by {grown} for {size} in sockets")
         return

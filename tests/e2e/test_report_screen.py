@@ -65,10 +65,23 @@ def check_column(t, what, text, heading, lines, name, before):
     t.true(f"{what}__{name.strip()}_adds_up", sum(values[:-1]) == values[-1], f"{values}\n{text}")
 
 
+def check_machine(t, what, text):
+    """Trees of processes, other kinds of memory, all that is in use."""
+    rows = text.split("PROCESS (TREE)")[1].split("shared pages")[0].rstrip("\n").split("\n")[1:]
+    figures = [re.search(r" (-?\d+\.\d+) [MG]iB +([+-]?\d+\.\d)(?: |$)", row) for row in rows]
+    t.true(f"{what}__every_row_has_its_figures", len(rows) >= 5 and all(figures), text)
+    if not all(figures):
+        return
+    for column, name in (1, "memory"), (2, "rates"):
+        values = [round(float(f[column]) * 100) for f in figures]
+        t.true(f"{what}__{name}_add_up", sum(values[:-1]) == values[-1], f"{values}\n{text}")
+
+
 def check_table(t, what, text):
     """Stacks, the rows below them, net."""
     if "PROCESS (TREE)" in text:
-        return  # the whole machine: its rows have a test of their own
+        check_machine(t, what, text)
+        return
     all_lines = text.split("\n")
     at = next((i for i, line in enumerate(all_lines) if re.match(r" # +(LIVE|ALLOC) ", line)), None)
     t.true(f"{what}__has_a_table", at is not None, text)
@@ -146,9 +159,11 @@ def real_runs(t):
         files = [os.path.join(folder, f"{w}.memprobe") for w in runs[0]]
         running = [stack.enter_context(Memprobe("-p", ",".join(map(str, pids)), "-d", 5, "-o", f, "--no-save", auto=True))
                    for f, pids in zip(files, runs[1])]
+        files.append(os.path.join(folder, "machine.memprobe"))
+        running.append(stack.enter_context(Memprobe("-d", 5, "-o", files[-1], "--no-save", "-P", "none", auto=True)))
         for m in running:
             m.wait()
-        for name, path in zip(runs[0], files):
+        for name, path in zip([*runs[0], "machine"], files):
             check_widths(t, name, path, n_bridges)
             check_widths(t, f"{name}_early", f"{path}@2s", [0])
     t.true("most_have_a_bridge", n_bridges[0] >= len(ways) * len(WIDTHS) // 2, str(n_bridges))

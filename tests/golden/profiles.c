@@ -242,8 +242,9 @@ static void make_machine(struct profile *p)
 		.group = profile_string(p, "pod web-5c1"), .n_procs = 9, .seen = SEEN_HEAP_SAMPLED, .bytes = 700 * MIB,
 		.growth_bytes = 90 * MIB, .rate = 3e6, .low = 2.9e6, .high = 3.1e6, .full_s = 100, .age_s = 7000,
 		.word = TREND_GROWING, .worker_pid = 4243, .worker_growth = 45 * MIB, .worker_private = 80 * MIB,
-		.probed_pid = 4243 };
-	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_OTHERS, .n_procs = 181, .bytes = 100 * MIB, .full_s = -1 };
+		.probed_pid = 4243, .fault_rate = 3.5 * MIB };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_OTHERS, .n_procs = 181, .bytes = 100 * MIB, .full_s = -1,
+						     .seen = SEEN_FAULTS, .fault_rate = 13.0 * MIB };
 	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_KERNEL, .bytes = 150 * MIB, .growth_bytes = 12 * MIB,
 						     .full_s = -1, .word = TREND_FLAT };
 	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_SHMEM, .bytes = 60 * MIB, .full_s = -1 };

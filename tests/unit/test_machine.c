@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The whole machine: made-up machines whose truth is known, and whose rows must add up, on the screen too. No kernel, no
- * clock.
+ * The whole machine: made-up machines whose truth is known, and whose rows must add up. No kernel, no clock.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -16,57 +15,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "model/profile.h"
-#include "render/renderer.h"
-
-#define LOOKS 30
-
-struct made {
-	struct machine_watch w;
-	struct profile p;
-};
-
-static void make(struct made *m)
-{
-	memset(m, 0, sizeof(*m));
-	profile_init(&m->p);
-}
-
-static void unmake(struct made *m)
-{
-	machine_watch_release(&m->w);
-	profile_release(&m->p);
-}
-
-static struct machine_memory memory_of(uint64_t used_bytes)
-{
-	return (struct machine_memory){
-		.total_bytes = 64 * GIB,
-		.available_bytes = 64 * GIB - used_bytes,
-		.slab_bytes = 500 * MIB,
-		.page_table_bytes = 20 * MIB,
-		.stack_bytes = 5 * MIB,
-		.shmem_bytes = 100 * MIB,
-		.stall_10s = -1,
-	};
-}
-
-static struct machine_proc *proc(struct made *m, uint64_t id, double t_s, int pid, int ppid, const char *name)
-{
-	struct machine_proc *p = machine_watch_proc(&m->w, id, t_s, t_s > 0);
-
-	p->pid = pid;
-	p->ppid = ppid;
-	p->exe = hash_bytes(name, strlen(name));
-	snprintf(p->name, sizeof(p->name), "%s", name);
-	snprintf(p->group, sizeof(p->group), "%s.service", name);
-	p->group_id = hash_bytes(name, strlen(name));
-	return p;
-}
-
-static void rollup_alone(struct machine_proc *p, double t_s, uint64_t bytes)
-{
-	machine_proc_rollup(p, t_s, bytes, 0, bytes, bytes);
-}
+#include "tests/unit/made_machine.h"
 
 /* The columns of a machine add up, to the byte. */
 static void assert_adds_up(const struct machine *m)
@@ -99,23 +48,6 @@ static const struct machine_row *row_named(const struct made *m, const char *nam
 	return NULL;
 }
 
-/* One that grows by 2 MiB a second, one that stands. */
-static void make_grower(struct made *m)
-{
-	int t;
-
-	make(m);
-	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 2 * MIB);
-
-		machine_watch_memory(&m->w, t, &mem);
-		machine_proc_take(proc(m, 1, t, 100, 1, "grower"), t, GIB + (uint64_t)t * 2 * MIB, 0);
-		machine_proc_take(proc(m, 2, t, 200, 1, "stander"), t, 5 * GIB, 0);
-	}
-	rollup_alone(proc(m, 1, LOOKS, 100, 1, "grower"), LOOKS, GIB + LOOKS * 2 * MIB);
-	rollup_alone(proc(m, 2, LOOKS, 200, 1, "stander"), LOOKS, 5 * GIB);
-	machine_fill(&m->p, &m->w);
-}
 
 static void the_grower_is_first_and_all_columns_add_up(void **state)
 {
@@ -397,6 +329,41 @@ static void a_control_group_is_full_before_ram_is(void **state)
 	unmake(&m);
 }
 
+/* Page faults are of the window: not those from before, but all of one that came later. */
+static void a_tree_is_seen_by_its_page_faults(void **state)
+{
+	const struct machine_row *r;
+	struct made m;
+	int t;
+
+	(void)state;
+	make(&m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB);
+		struct machine_proc *p;
+
+		machine_watch_memory(&m.w, t, &mem);
+		p = proc(&m, 1, t, 100, 1, "churner");
+		machine_proc_take(p, t, GIB, 0);
+		if (!t)
+			p->faulted_first_bytes = 500 * GIB;
+		machine_proc_faulted(p, t, 500 * GIB + (uint64_t)t * 3 * MIB);
+		machine_proc_take(proc(&m, 2, t, 200, 1, "unread"), t, 2 * GIB, 0);
+		if (t < LOOKS / 2)
+			continue;
+		p = proc(&m, 3, t, 101, 100, "churner");
+		machine_proc_take(p, t, GIB, 0);
+		machine_proc_faulted(p, t, LOOKS * MIB);
+	}
+	machine_fill(&m.p, &m.w);
+	r = row_named(&m, "churner");
+	assert_int_equal(r->n_procs, 2);
+	assert_int_equal(r->seen, SEEN_FAULTS);
+	assert_true(fabs(r->fault_rate - 4.0 * MIB) < 1);
+	assert_int_equal(row_named(&m, "unread")->seen, SEEN_PROC);
+	unmake(&m);
+}
+
 /* Two workers that grow by 1 MiB a second each, one that stands. */
 static void a_group_without_a_limit__is_the_sum_of_its_processes(void **state)
 {
@@ -433,65 +400,11 @@ static void swapped_pages_are_in_use(void **state)
 	assert_int_equal(machine_used_bytes(&mem), 11 * GIB);
 }
 
-/* ---- the screen ---- */
-
-static void assert_fits(const struct buf *text)
-{
-	const char *line = text->data;
-	unsigned int n = 0;
-
-	for (; *line; line = strchr(line, '\n') + 1, n++)
-		assert_true(strchr(line, '\n') - line <= 100);
-	assert_true(n <= 40);
-}
-
-static void the_screen_names_the_grower_and_fits(void **state)
-{
-	const struct render_opts o = { .columns = 100 };
-	struct buf text = BUF_INIT;
-	struct made m;
-
-	(void)state;
-	make_grower(&m);
-	m.p.host = profile_string(&m.p, "app-17");
-	renderer_by_name("report")->render(&text, &m.p, &o);
-	assert_fits(&text);
-	assert_true(!strncmp(text.data, "GROWING    app-17 uses 120.0 MiB/min more; 100 % of it: grower (pid 100)\n", 70));
-	assert_non_null(strstr(text.data, "\nRAM full   in 7 h"));
-	assert_non_null(strstr(text.data, "\nnext       sudo memprobe -p 100 -d 2m"));
-	buf_release(&text);
-	unmake(&m);
-}
-
-/* A process may call itself anything. */
-static void hostile_names_leave_the_screen_whole(void **state)
-{
-	const struct render_opts o = { .columns = 100 };
-	struct buf text = BUF_INIT;
-	struct made m;
-	int t;
-
-	(void)state;
-	make(&m);
-	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * MIB);
-
-		machine_watch_memory(&m.w, t, &mem);
-		machine_proc_take(proc(&m, 1, t, 100, 1, "\033[2Jevil\n\xff" "0123456789012345678901234567890123456"), t,
-				  GIB + (uint64_t)t * MIB, 0);
-	}
-	machine_fill(&m.p, &m.w);
-	renderer_by_name("report")->render(&text, &m.p, &o);
-	assert_fits(&text);
-	assert_null(strchr(text.data, '\033'));
-	buf_release(&text);
-	unmake(&m);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_grower_is_first_and_all_columns_add_up),
+		cmocka_unit_test(a_tree_is_seen_by_its_page_faults),
 		cmocka_unit_test(ram_is_full_when_what_is_left_is_used_up),
 		cmocka_unit_test(a_trees_shared_pages_count_once),
 		cmocka_unit_test(the_worker_that_grows_is_named_with_what_its_end_frees),
@@ -504,8 +417,6 @@ int main(void)
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
 		cmocka_unit_test(a_group_without_a_limit__is_the_sum_of_its_processes),
 		cmocka_unit_test(swapped_pages_are_in_use),
-		cmocka_unit_test(the_screen_names_the_grower_and_fits),
-		cmocka_unit_test(hostile_names_leave_the_screen_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

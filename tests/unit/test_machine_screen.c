@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The whole machine on screens of all widths: lines fit, columns add up as printed. No kernel, no clock. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "render/renderer.h"
+#include "tests/unit/made_machine.h"
+
+static void assert_fits(const struct buf *text, unsigned int columns)
+{
+	const char *line = text->data;
+	unsigned int n = 0;
+
+	for (; *line; line = strchr(line, '\n') + 1, n++)
+		assert_true(strchr(line, '\n') - line <= columns);
+	assert_true(n <= 40);
+}
+
+/* In hundredths, wherever it stands in the line after its unit's first place; rates in tenths. */
+static void take_amounts(const char *line, const char *unit, int64_t *bytes, int64_t *rate)
+{
+	const char *at = strstr(line, unit), *number = at - 1;
+	double b, r;
+
+	while (number > line && number[-1] != ' ')
+		number--;
+	assert_int_equal(sscanf(number, "%lf", &b), 1);
+	assert_int_equal(sscanf(at + strlen(unit), "%lf", &r), 1);
+	*bytes = llround(b * 100);
+	*rate = llround(r * 10);
+}
+
+/* The rows between the heading and the last one, which is their sum; each in one line. How many. */
+static unsigned int assert_screen_adds_up(const struct buf *text)
+{
+	const char *line = strstr(text->data, "PROCESS (TREE)"), *end = strstr(text->data, "shared pages");
+	int64_t bytes = 0, rate = 0, all_bytes = 0, all_rate = 0;
+	unsigned int n = 0;
+
+	assert_non_null(line);
+	assert_non_null(end);
+	for (line = strchr(line, '\n') + 1; line < end; line = strchr(line, '\n') + 1, n++) {
+		assert_null(memmem(line, (size_t)(strchr(line, '\n') - line), "...", 3));
+		take_amounts(line, " GiB ", &bytes, &rate);
+		all_bytes += bytes;
+		all_rate += rate;
+	}
+	assert_int_equal(all_bytes, 2 * bytes);
+	assert_int_equal(all_rate, 2 * rate);
+	return n;
+}
+
+static const unsigned int widths[] = { 50, 54, 60, 66, 72, 80, 99, 100, 160 };
+
+static void the_screen_names_the_grower_and_fits(void **state)
+{
+	const struct render_opts o = { .columns = 100 };
+	struct buf text = BUF_INIT;
+	struct made m;
+
+	(void)state;
+	make_grower(&m);
+	m.p.host = profile_string(&m.p, "app-17");
+	renderer_by_name("report")->render(&text, &m.p, &o);
+	assert_fits(&text, 100);
+	assert_true(!strncmp(text.data, "GROWING    app-17 uses 120.0 MiB/min more; 100 % of it: grower (pid 100)\n", 70));
+	assert_non_null(strstr(text.data, "\nRAM full   in 7 h"));
+	assert_non_null(strstr(text.data, "\nnext       sudo memprobe -p 100 -d 2m"));
+	buf_release(&text);
+	unmake(&m);
+}
+
+/* More trees than have rows, of several processes, in all that a machine can have; what is large, and what is below zero. */
+static void make_crowd(struct made *m)
+{
+	int t, i;
+
+	make(m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(20 * GIB + (uint64_t)t * 777777);
+
+		mem.hugetlb_bytes = 2 * GIB;
+		mem.kept_free_bytes = GIB;
+		machine_watch_memory(&m->w, t, &mem);
+		for (i = 0; i < 12; i++) {
+			struct machine_proc *p = proc(m, 1 + (uint64_t)i, t, 4194000 + i, i % 2 ? 4194000 + i - 1 : 1,
+						      i < 6 ? "a name of thirty characters or so" : "postgres");
+
+			machine_proc_take(p, t, (uint64_t)(12 - i) * 77777777 + (uint64_t)t * (uint64_t)(i % 5) * 3333333, 0);
+			machine_proc_faulted(p, t, (uint64_t)t * 1111111 * (uint64_t)i);
+		}
+	}
+	machine_fill(&m->p, &m->w);
+}
+
+static void the_screen_fits_and_adds_up_at_any_width(void **state)
+{
+	struct buf text = BUF_INIT;
+	struct made m;
+	size_t i;
+
+	(void)state;
+	make_crowd(&m);
+	for (i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+		const struct render_opts o = { .columns = widths[i] };
+
+		buf_reset(&text);
+		renderer_by_name("report")->render(&text, &m.p, &o);
+		assert_fits(&text, widths[i]);
+		/* five trees, others, kernel, tmpfs, huge pages, kept, unexplained, the sum */
+		assert_int_equal(assert_screen_adds_up(&text), 12);
+		assert_true(!strstr(text.data, "SEEN BY") == (widths[i] < 80));
+		assert_true(!strstr(text.data, "CGROUP") == (widths[i] < 96));
+	}
+	buf_release(&text);
+	unmake(&m);
+}
+
+/* A process may call itself anything. */
+static void hostile_names_leave_the_screen_whole(void **state)
+{
+	struct buf text = BUF_INIT;
+	struct made m;
+	size_t i;
+	int t;
+
+	(void)state;
+	make(&m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * MIB);
+
+		machine_watch_memory(&m.w, t, &mem);
+		machine_proc_take(proc(&m, 1, t, 100, 1, "\033[2Jevil\n\xff" "0123456789012345678901234567890123456"), t,
+				  GIB + (uint64_t)t * MIB, 0);
+	}
+	machine_fill(&m.p, &m.w);
+	for (i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+		const struct render_opts o = { .columns = widths[i] };
+
+		buf_reset(&text);
+		renderer_by_name("report")->render(&text, &m.p, &o);
+		assert_fits(&text, widths[i]);
+		assert_screen_adds_up(&text);
+		assert_null(strchr(text.data, '\033'));
+	}
+	buf_release(&text);
+	unmake(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_screen_names_the_grower_and_fits),
+		cmocka_unit_test(the_screen_fits_and_adds_up_at_any_width),
+		cmocka_unit_test(hostile_names_leave_the_screen_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
