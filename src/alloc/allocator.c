@@ -274,10 +274,10 @@ static const struct alloc_function functions[] = {
 	{ "mi_heap_alloc_new_n", "mimalloc", 0, THROWING_NEW(1, 2) },
 	{ "mi_heap_destroy", "mimalloc", 0, HEAP_END },
 
-	/* Erlang's runtime system, which takes memory for all of its types here and never calls malloc for them */
 	/* V8 9.1 to 13: src/heap/allocation-observer.cc */
 	{ "_ZN2v88internal17AllocationCounter26AdvanceAllocationObserversEm", "v8", 0, BUMP },
 
+	/* Erlang's runtime system, which takes memory for all of its types here and never calls malloc for them */
 	{ "erts_alcu_alloc_thr_pref", "erts", 0, ERTS_ALLOC },
 	{ "erts_alcu_alloc_thr_spec", "erts", 0, ERTS_ALLOC },
 	{ "erts_alcu_alloc_ts", "erts", 0, ERTS_ALLOC },

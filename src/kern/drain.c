@@ -236,12 +236,12 @@ bool kern_read_object_pace(struct kern *k, uint32_t gen, struct mp_object_pace *
  * Hits that the kernel skipped, over all programs: bpf_prog_info.recursion_misses. A fork, exec or exit is made up
  * for (bpf/task.bpf.c), so it is no loss. The vm plane's are its own: asking for a mapping takes the mmap lock.
  */
-static uint64_t missed_hits(const struct kern *k)
+static uint64_t missed_hits(const struct bpf_object *obj)
 {
 	struct bpf_program *prog;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_program(prog, k->skel->obj) {
+	bpf_object__for_each_program(prog, obj) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 		int fd = bpf_program__fd(prog);
@@ -273,7 +273,7 @@ int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR])
 			out[kind].bytes += per_cpu[cpu].bytes;
 		}
 	}
-	out[MP_LOSS_PROBE_MISSED].events += missed_hits(k);
+	out[MP_LOSS_PROBE_MISSED].events += missed_hits(k->skel->obj) + (k->bumps ? missed_hits(k->bumps->obj) : 0);
 	free(per_cpu);
 	return err;
 }

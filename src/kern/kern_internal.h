@@ -36,6 +36,8 @@ struct probe_set {
 
 struct kern {
 	struct memprobe_bpf *skel;
+	struct memprobe_bpf *bumps; /* the object once more, for one program; NULL: nobody wanted it (bump.c) */
+	bool no_bumps; /* it cannot be loaded */
 	struct ring_buffer *ring;
 	enum attach_kind kind;
 	enum kern_verify verify;
@@ -81,8 +83,12 @@ int feature_find_links(struct kern *k, uint32_t first_killed);
 /* One kind alone, on a scratch process without sandbox: 0 (it fired at entry and return) or -errno. */
 int feature_try_kind(struct kern *k, enum attach_kind kind);
 
-/* load.c: libbpf's own messages only with -v */
+/* load.c: libbpf's own messages only with -v; what the verifier went through, with -v */
 void kern_quiet_libbpf(void);
+void kern_log_verified(const struct bpf_object *obj);
+
+/* bump.c: the program for probes with is_bump, loaded with the first; NULL: it cannot be, and a message has said so */
+struct bpf_program *bump_program(struct kern *k);
 
 /* vm.c: has this kernel what the vm plane takes? Its programs in the object, if k->vm; attached. 0 or -errno. */
 int vm_plane_find(struct kern *k);
@@ -131,7 +137,8 @@ void links_close(struct kern_link *links, size_t n);
 void widen_poll(struct kern *k);
 void widen_close(struct kern *k);
 
-/* others.c */
+/* others.c; links of this program are ours too */
+void others_add_own(struct kern *k, const struct bpf_program *prog);
 void others_release(struct kern *k);
 
 /* gate.c: attach a set, now or when the gate opens; owns its fd and sites from here on. 0 or -errno. */

@@ -217,15 +217,17 @@ static size_t pick(struct probe_site *out, const struct probe_site *sites, size_
 /* What a runtime's own heap hands out: apart from the gate. */
 static int attach_bumps(struct kern *k, const struct attach_to *to, const struct probe_site *sites, size_t n)
 {
-	struct bpf_program *prog = k->tables ? k->skel->progs.heap_bump : k->skel->progs.heap_bump_fp;
+	struct bpf_program *prog;
 	struct attach_to always = *to;
 	size_t i;
 	int err = 0;
 
 	always.gated = false;
-	for (i = 0; i < n && !err && k->verify == KERN_COUNT; i++)
-		if (sites[i].is_bump)
+	for (i = 0; i < n && !err && k->verify == KERN_COUNT; i++) {
+		prog = sites[i].is_bump ? bump_program(k) : NULL;
+		if (prog)
 			err = attach_set(k, prog, MP_TRACE_UPROBE_MULTI, 0, &always, &sites[i], 1);
+	}
 	return err;
 }
 

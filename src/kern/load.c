@@ -81,8 +81,8 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.heap_entry, !session && k->tables);
 	bpf_program__set_autoload(s->progs.heap_entry_fp, !session && !k->tables);
 	bpf_program__set_autoload(s->progs.heap_return, !session);
-	bpf_program__set_autoload(s->progs.heap_bump, k->tables);
-	bpf_program__set_autoload(s->progs.heap_bump_fp, !k->tables);
+	bpf_program__set_autoload(s->progs.heap_bump, false);
+	bpf_program__set_autoload(s->progs.heap_bump_fp, false);
 	bpf_program__set_autoload(s->progs.stack_verify, k->verify == KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.oom_mark, k->verify == KERN_COUNT);
@@ -100,8 +100,6 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_expected_attach_type(s->progs.heap_return, multi);
 	bpf_program__set_expected_attach_type(s->progs.stack_verify, multi);
 	bpf_program__set_expected_attach_type(s->progs.heap_free_entry, multi);
-	bpf_program__set_expected_attach_type(s->progs.heap_bump, multi);
-	bpf_program__set_expected_attach_type(s->progs.heap_bump_fp, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_ready, multi);
 	bpf_program__set_expected_attach_type(s->progs.loader_changed, multi);
 	bpf_program__set_expected_attach_type(s->progs.exit_begins, multi);
@@ -143,14 +141,14 @@ static int open_and_load(struct kern *k, const struct kern_opts *o, bool preempt
 	return memprobe_bpf__load(k->skel);
 }
 
-/* What the verifier went through: near its limit of a million, another kernel may refuse (since 5.16). */
-static void log_verified(const struct kern *k)
+/* Near the verifier's limit of a million, another kernel may refuse. Told since 5.16. */
+void kern_log_verified(const struct bpf_object *obj)
 {
 	struct bpf_program *prog;
 
 	if (log_level < LOG_VERBOSE)
 		return;
-	bpf_object__for_each_program(prog, k->skel->obj) {
+	bpf_object__for_each_program(prog, obj) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 		int fd = bpf_program__fd(prog);
@@ -194,7 +192,7 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 	if (err)
 		return err;
 	k->vm = k->vm && k->tables;
-	log_verified(k);
+	kern_log_verified(k->skel->obj);
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.events), on_event, k, NULL);
 	if (!k->ring)
 		return -errno;
@@ -306,6 +304,7 @@ void kern_close(struct kern *k)
 	kern_detach_loader(k);
 	ring_buffer__free(k->ring);
 	unwinder_close(k);
+	memprobe_bpf__destroy(k->bumps);
 	memprobe_bpf__destroy(k->skel);
 	free(k);
 }

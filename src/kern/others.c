@@ -65,6 +65,17 @@ static void wait_a_step(void)
 	nanosleep(&step, NULL);
 }
 
+static void add_own(struct others *o, const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_program__fd(prog) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		return;
+	if (o->n_own < MAX_OWN)
+		o->own[o->n_own++] = info.id;
+}
+
 static struct others *others_of(struct kern *k)
 {
 	struct bpf_program *p;
@@ -72,16 +83,14 @@ static struct others *others_of(struct kern *k)
 	if (k->others)
 		return k->others;
 	k->others = xcalloc(1, sizeof(*k->others));
-	bpf_object__for_each_program(p, k->skel->obj) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t len = sizeof(info);
-
-		if (bpf_program__fd(p) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
-			continue;
-		if (k->others->n_own < MAX_OWN)
-			k->others->own[k->others->n_own++] = info.id;
-	}
+	bpf_object__for_each_program(p, k->skel->obj)
+		add_own(k->others, p);
 	return k->others;
+}
+
+void others_add_own(struct kern *k, const struct bpf_program *prog)
+{
+	add_own(others_of(k), prog);
 }
 
 void others_release(struct kern *k)

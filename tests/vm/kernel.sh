@@ -14,7 +14,7 @@
 common="test_torn.py test_calls.py test_cxx.py test_threads.py:first_malloc_of_a_thread
 	test_threads.py:pingpong test_frame_pointers.py
 	test_lifecycle.py:a_short_lived_tree test_select.py:by_name test_select.py:by_group test_rights.py
-	test_safety.py:an_allocator_that_switches_stacks"
+	test_safety.py:an_allocator_that_switches_stacks test_bumps.py:from_the_start"
 
 test_kernel() {
 	local version=$1 append=$2 kernel status out
