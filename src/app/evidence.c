@@ -151,6 +151,7 @@ void collector_look(struct collector *c)
 		least = NS_PER_S;
 	took = (monotonic_ns() - begin) * LOOK_SHARE;
 	c->next_look_ns = begin + (took > least ? took : least);
+	managed_look_at_classes(c, t_s);
 }
 
 const struct checkpoint *collector_early(const struct collector *c)

@@ -27,7 +27,7 @@ struct managed_process {
 	bool has_collections, has_all; /* it told them when it was found: */
 	uint64_t collections_then, all_then, young_then;
 	uint64_t heap_then; /* resident of its heap */
-	struct runtime_census *first; /* of its objects, or NULL */
+	struct class_growth *growth; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
 
@@ -66,7 +66,7 @@ void managed_free(struct managed *m)
 		return;
 	for (i = 0; i < m->n_procs; i++) {
 		runtime_close(m->procs[i].runtime);
-		class_growth_free(m->procs[i].first);
+		class_growth_free(m->procs[i].growth);
 		table_release(&m->procs[i].names);
 	}
 	for (i = 0; i < m->n_waiting; i++)
@@ -140,7 +140,7 @@ static void found(struct collector *c, struct managed_process *p)
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
-	p->first = class_growth_begin(c, p->runtime);
+	p->growth = class_growth_begin(c, p->runtime);
 	if (r->ops->object_counter)
 		kern_set_object_counter(c->kern, p->gen, r->ops->object_counter(p->runtime));
 	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
@@ -298,8 +298,22 @@ void managed_find_growth(struct collector *c)
 		struct managed_process *p = &m->procs[i];
 		struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
 
-		if (p->runtime && p->first && proc->state == PROC_RUNNING)
-			class_growth_end(c, proc, p->runtime, p->first);
+		if (p->runtime && p->growth && proc->state == PROC_RUNNING)
+			class_growth_end(c, proc, p->runtime, p->growth);
+	}
+}
+
+void managed_look_at_classes(struct collector *c, double t_s)
+{
+	struct managed *m = c->managed;
+	size_t i;
+
+	for (i = 0; i < m->n_procs; i++) {
+		struct managed_process *p = &m->procs[i];
+		struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+
+		if (p->runtime && p->growth && proc->state == PROC_RUNNING)
+			class_growth_look(p->growth, p->runtime, t_s, proc->collections);
 	}
 }
 

@@ -23,6 +23,8 @@ void managed_end(struct collector *c, uint32_t gen);
 void managed_poll(struct collector *c);
 /* How often the runtimes of living processes have collected since they were found; into the profile. */
 void managed_count_collections(struct collector *c);
+/* Often, t_s seconds after the arming: the classes of objects, when a full collection has come since the last look. */
+void managed_look_at_classes(struct collector *c, double t_s);
 /* Classes that have grown, into the profile: a last census. */
 void managed_find_growth(struct collector *c);
 /* The runtime of a generation, or NULL. */

@@ -93,6 +93,10 @@ static const struct codec_field proc_rows[] = {
 	PROC(managed_heap.now_bytes, FIELD_NUMBER, 0),
 	SHARING(0), SHARING(1),
 	PROC(all_collections, FIELD_NUMBER, 0),
+	PROC(steady.type, FIELD_STRING, 0), PROC(steady.rise.objects, FIELD_NUMBER, 0), PROC(steady.rise.full, FIELD_NUMBER, 0),
+	PROC(steady.rise.looks, FIELD_NUMBER, 0), PROC(steady.rise.until_s, FIELD_FLOAT, 0),
+	PROC(steady.rise.rate, FIELD_FLOAT, 0), PROC(steady.rise.low, FIELD_FLOAT, 0), PROC(steady.rise.high, FIELD_FLOAT, 0),
+	PROC(steady.rise.ratio, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -103,7 +107,8 @@ IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
 IS_AS_LISTED(struct profile_managed_heap, 56);
 IS_AS_LISTED(struct sharing, 56);
-IS_AS_LISTED(struct profile_proc, 424 + sizeof(struct profile_rss) + sizeof(struct profile_death) +
+IS_AS_LISTED(struct profile_steady, 80);
+IS_AS_LISTED(struct profile_proc, 424 + sizeof(struct profile_steady) + sizeof(struct profile_rss) + sizeof(struct profile_death) +
 				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
@@ -219,6 +224,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(gaps.are_there, FIELD_ENUM, 2), FACT(gaps.now, FIELD_ENUM, TOUCHES_NR), FACT(gaps.begin_ns, FIELD_NUMBER, 0),
 	FACT(gaps.until_ns, FIELD_NUMBER, 0), FACT(gaps.unseen_ns, FIELD_NUMBER, 0), FACT(gaps.unplaced_ns, FIELD_NUMBER, 0),
 	FACT(gaps.rate, FIELD_FLOAT, 0),
+	FACT(verdict.by_classes, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);

@@ -122,6 +122,33 @@ bool profile_collections(const struct profile *p, uint64_t *n)
 	return found;
 }
 
+static double grown_bytes(const struct profile_proc *p)
+{
+	const struct profile_facts *a = &p->at_attach, *b = &p->now;
+
+	return (double)(b->rss_anon_bytes + b->rss_shmem_bytes + b->swap_bytes) -
+	       (double)(a->rss_anon_bytes + a->rss_shmem_bytes + a->swap_bytes);
+}
+
+/* Of the process whose objects grow fastest, if no other process grows more. */
+static void take_classes(struct verdict_input *in, const struct profile *p)
+{
+	const struct profile_proc *best = NULL;
+	double most;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->steady.rise.rate))
+			best = &p->procs[i];
+	if (!best)
+		return;
+	most = fmax(grown_bytes(best), best->steady.rise.rate * in->window_s);
+	for (i = 0; i < p->n_procs; i++)
+		if (&p->procs[i] != best && grown_bytes(&p->procs[i]) > most)
+			return;
+	in->classes = best->steady.rise;
+}
+
 /* Most of what it grew by is garbage of processes that have had no reason to collect. */
 static bool is_uncollected(const struct profile *p)
 {
@@ -210,6 +237,7 @@ void profile_judge(struct profile *p, const struct site_trend *alone)
 	in.counts_collections = profile_collections(p, &n);
 	in.collections = n < UINT32_MAX ? (unsigned int)n : UINT32_MAX;
 	take_before(&in, p);
+	take_classes(&in, p);
 	find_growers(p, alone, &growers);
 	take_stacks(&in, p, &growers);
 	for (i = 0; i < p->n_stacks; i++) {

@@ -26,6 +26,7 @@
 #include "bpf/memprobe.h"
 #include "model/blind.h"
 #include "model/bridge.h"
+#include "model/class_looks.h"
 #include "model/holders.h"
 #include "model/ladder.h"
 #include "model/lifetimes.h"
@@ -185,6 +186,13 @@ struct profile_grown {
 	uint64_t objects, now; /* more of them than at the attach; all */
 };
 
+/* One that has outlived full collections in ever greater number; rise.objects 0: none. */
+struct profile_steady {
+	uint32_t type; /* string id */
+	uint32_t pad;
+	struct class_rise rise;
+};
+
 struct profile_proc {
 	uint32_t gen;
 	int32_t tgid;
@@ -207,6 +215,7 @@ struct profile_proc {
 	struct sharing sharing;	 /* of workers, and of who forked them */
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
 	struct profile_managed_heap managed_heap;
+	struct profile_steady steady; /* at the end of a run only */
 };
 
 struct profile_loss {

@@ -282,6 +282,12 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 	take_growth(v, has_heap && (!has_memory || is_by_heap(in, v)));
 }
 
+/* What was there early, still is. */
+static bool keeps(const struct verdict_site *s)
+{
+	return s->early_alive >= COHORT_ALIVE * s->early_blocks;
+}
+
 size_t verdict_sites(const struct verdict *v, double window_s, const struct verdict_site *sites, size_t n,
 		     size_t out[VERDICT_SITES])
 {
@@ -291,6 +297,8 @@ size_t verdict_sites(const struct verdict *v, double window_s, const struct verd
 	for (i = 0; i < n && count < VERDICT_SITES && growth > 0; i++) {
 		bool is_too_much = !v->by_heap && sites[i].net_bytes > BELIEVABLE * growth;
 
+		if (v->by_classes && (!sites[i].early_blocks || !keeps(&sites[i])))
+			continue; /* not collected yet */
 		if (is_too_much && !sites[i].is_mapping)
 			return 0;
 		if (sites[i].is_mapping && (v->by_heap || is_too_much))
@@ -303,7 +311,7 @@ size_t verdict_sites(const struct verdict *v, double window_s, const struct verd
 	return 0;
 }
 
-/* What was there early, still is: of each, and enough of it. */
+/* They keep what they make: each, and enough of it. */
 static bool is_cohort(const struct verdict_input *in, const size_t *at, size_t n)
 {
 	double early = 0, others = in->blocks, alive = in->alive;
@@ -312,7 +320,7 @@ static bool is_cohort(const struct verdict_input *in, const size_t *at, size_t n
 	for (i = 0; i < n; i++) {
 		const struct verdict_site *s = &in->sites[at[i]];
 
-		if (s->early_alive < COHORT_ALIVE * s->early_blocks)
+		if (!keeps(s))
 			return false;
 		early += s->early_blocks;
 		others -= s->blocks;
@@ -410,10 +418,16 @@ static double window_needed(const struct verdict_input *in, const struct verdict
 	return round_up(fmax(longer, w * pow(fmax(g->high, -g->low) / FLAT_RATE, 2.0 / 3)));
 }
 
-void verdict_of(const struct verdict_input *in, struct verdict *v)
+static bool is_leak(const struct verdict *v)
 {
-	*v = (struct verdict){ .uptime_s = in->uptime_s };
-	choose_series(in, v);
+	bool grows = v->why & (WHY_STRAIGHT | WHY_WINDOWS), stays = v->why & (WHY_COHORT | WHY_HISTORY);
+
+	return !v->but && (v->why & WHY_CLASSES ? grows || stays : grows && stays);
+}
+
+/* From the series' word to that of the process. */
+static void weigh(const struct verdict_input *in, struct verdict *v)
+{
 	if (v->word == TREND_GROWING)
 		look_at_sites(in, v);
 	if (awaits_collections(in, v)) {
@@ -426,14 +440,44 @@ void verdict_of(const struct verdict_input *in, struct verdict *v)
 	if (v->word != TREND_GROWING)
 		return;
 	look_at_history(in, v);
-	if (v->by_heap ? v->heap.slows : v->memory.slows)
+	if (in->classes.objects)
+		v->why |= WHY_CLASSES;
+	if (!v->by_classes && (v->by_heap ? v->heap.slows : v->memory.slows))
 		v->but |= BUT_SLOWS;
-	else if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
+	else if (!v->by_classes && v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
 		v->why |= WHY_STRAIGHT;
 	if (in->lost_bytes > v->rate * in->window_s / 2)
 		v->but |= BUT_LOST;
-	if (!(v->why & (WHY_STRAIGHT | WHY_WINDOWS)) || !(v->why & (WHY_COHORT | WHY_HISTORY)) || v->but)
+	if (!is_leak(v))
 		return;
 	v->word = TREND_LEAK;
 	v->is_strong = n_bits(v->why) >= 3;
+}
+
+/* What outlives full collections decides, where neither heap nor memory did. */
+static void look_at_classes(const struct verdict_input *in, struct verdict *v)
+{
+	const struct class_rise *r = &in->classes;
+	struct verdict other = { .uptime_s = v->uptime_s, .heap = v->heap, .memory = v->memory };
+
+	if (v->word == TREND_LEAK || v->word == TREND_LEVELS_OFF || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
+	    v->but & BUT_SLOWS || !class_rise_decides(r, in->window_s))
+		return;
+	other.word = TREND_GROWING;
+	other.by_classes = true;
+	other.rate = r->rate;
+	other.low = r->low;
+	other.high = r->high;
+	other.ratio = r->ratio;
+	weigh(in, &other);
+	if (other.word == TREND_LEAK || v->word != TREND_GROWING)
+		*v = other;
+}
+
+void verdict_of(const struct verdict_input *in, struct verdict *v)
+{
+	*v = (struct verdict){ .uptime_s = in->uptime_s };
+	choose_series(in, v);
+	weigh(in, v);
+	look_at_classes(in, v);
 }

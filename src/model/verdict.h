@@ -21,7 +21,9 @@
  *	cohort     what lived of that site early in the window still does, where most blocks of others end
  *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
- * one of the first two and one of the last two, as the pairs go together; and nothing that speaks against it: a
+ *	classes    the objects of a class that outlive collections are more after each of several full ones (class_looks.h)
+ *
+ * one of the first two and one of the last two, as the pairs go together, or the last and any other; and nothing that speaks against it: a
  * process too young, older blocks of the same size being freed, losses. Where no site makes half of the growth, several
  * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
  * grows and not the heap, the sites are also those of mappings.
@@ -30,11 +32,14 @@
  * looks like growth of the heap: then it is believed as far as the memory grows too.
  *
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
- * stay where those of others end.
+ * stay where those of others end. And the runtime's memory grows in steps, or is hidden by its garbage. What its full
+ * collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
+ * what they make.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H
 
+#include "model/class_looks.h"
 #include "model/series.h"
 
 enum trend_word {
@@ -109,9 +114,10 @@ struct verdict_input {
 	bool is_outside;                   /* the runtime's objects are not the heap's: flat, that tells nothing of them */
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
+	struct class_rise classes;	   /* of what a runtime's collections leave; objects 0: no class grew for certain */
 };
 
-enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8 };
+enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8, WHY_CLASSES = 16 };
 /* What keeps a growth that looks like a leak from being called one. */
 enum verdict_but {
 	BUT_YOUNG = 1,
@@ -127,6 +133,7 @@ struct verdict {
 	enum trend_doubt doubt;
 	bool is_strong; /* three kinds of evidence */
 	bool by_heap;   /* the heap decided, not all of the memory */
+	bool by_classes; /* what outlives collections did */
 	struct growth heap, memory;
 	double rate, low, high, level, seconds; /* of the one that decided */
 	double ratio;         /* of the one that decided, as in struct growth */

@@ -265,6 +265,19 @@ static void add_facts(struct buf *out, const struct profile *p, const char *key,
 	buf_addc(out, '}');
 }
 
+/* What has outlived full collections in ever greater number. */
+static void add_steady(struct buf *out, const struct profile *p, const struct profile_proc *proc)
+{
+	const struct class_rise *r = &proc->steady.rise;
+
+	if (!r->objects)
+		return;
+	json_add_text(out, "steady_class", profile_str(p, proc->steady.type));
+	json_add_uint(out, "steady_objects", r->objects);
+	json_add_uint(out, "steady_collections", r->full);
+	buf_addf(out, ",\"steady_rate\":%.0f", r->rate);
+}
+
 /* Classes that have grown: ,"grown_classes":["Journal::Record"],"grown_objects":[1200] */
 static void add_grown(struct buf *out, const struct profile *p, const struct profile_proc *proc)
 {
@@ -325,6 +338,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (proc->all_collections)
 		json_add_uint(out, "all_collections", proc->all_collections);
 	add_grown(out, p, proc);
+	add_steady(out, p, proc);
 	add_managed_heap(out, p, &proc->managed_heap);
 	add_sharing(out, &proc->sharing);
 	if (proc->parent < p->n_procs)

@@ -10,7 +10,7 @@ struct named_bit {
 
 static const struct named_bit whys[] = {
 	{ WHY_STRAIGHT, "straight" }, { WHY_COHORT, "cohort" }, { WHY_HISTORY, "history" },
-	{ WHY_WINDOWS, "windows" },   { 0, NULL },
+	{ WHY_WINDOWS, "windows" },   { WHY_CLASSES, "classes" }, { 0, NULL },
 };
 
 static const struct named_bit buts[] = {
@@ -56,7 +56,7 @@ void json_add_verdict(struct buf *out, const struct profile *p)
 	json_add_text(out, "word", trend_name(v->word));
 	json_add_text(out, "doubt", doubt_name(v->doubt));
 	json_add_bool(out, "strong", v->is_strong);
-	json_add_text(out, "by", v->by_heap ? "heap" : "memory");
+	json_add_text(out, "by", v->by_classes ? "objects" : v->by_heap ? "heap" : "memory");
 	add_rate(out, "rate", v->rate);
 	add_rate(out, "rate_low", v->low);
 	add_rate(out, "rate_high", v->high);

@@ -160,7 +160,7 @@ static void add_grows(struct buf *out, const struct profile *p)
 	size_t n = profile_verdict_sites(p, sites);
 
 	add_who(out, p);
-	buf_addf(out, ": %s grows ", v->by_heap ? "heap" : "memory");
+	buf_addf(out, ": %s grows ", v->by_classes ? "memory of its objects" : v->by_heap ? "heap" : "memory");
 	add_rate(out, v);
 	buf_addc(out, '\n');
 	if (n && stack_is_heap(sites[0]))
@@ -365,6 +365,23 @@ static void add_cohort(struct reasons *r, const struct profile *p, const struct 
 	buf_addc(r->out, '\n');
 }
 
+/* The one that is evidence: of the process whose objects grow fastest, as in judge.c. */
+static void add_class(struct reasons *r, const struct profile *p)
+{
+	const struct profile_steady *best = NULL;
+	char n[32];
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->rise.rate))
+			best = &p->procs[i].steady;
+	if (!best)
+		return;
+	buf_add_plain(reason(r), profile_str(p, best->type));
+	buf_addf(r->out, " +%s over %llu full collections that left them, straight: second half / first half %.2f\n",
+		 units_format_count(n, best->rise.objects), (unsigned long long)best->rise.full, best->rise.ratio);
+}
+
 static void add_evidence(struct reasons *r, const struct profile *p)
 {
 	const struct profile_stack *sites[VERDICT_SITES];
@@ -380,6 +397,8 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 			 sites_name(name, sites, n), WINDOWS_NR);
 	if (v->why & WHY_COHORT && n)
 		add_cohort(r, p, sites, n);
+	if (v->why & WHY_CLASSES)
+		add_class(r, p);
 	if (!(v->why & WHY_HISTORY))
 		return;
 	for (i = 0; i < p->n_procs; i++)
@@ -418,11 +437,11 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 						 "which code makes it grow was not seen\n");
 	if (v->but & BUT_SLOWS)
 		buf_addf(reason(r), "it slows down: second half of the window / first half %.2f; -d 5m\n", v->ratio);
-	else if (!(v->why & WHY_STRAIGHT))
+	else if (!(v->why & WHY_STRAIGHT) && !v->by_classes)
 		buf_adds(reason(r), "it does not grow straight\n");
 	if (v->word == TREND_LEAK)
 		buf_adds(reason(r), "a cache that is not full yet would look the same until it is\n");
-	else if (!v->but && v->why & WHY_STRAIGHT)
+	else if (!v->but && v->why & (WHY_STRAIGHT | WHY_CLASSES))
 		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later; -d 5m\n");
 }
 

@@ -28,6 +28,7 @@
 
 /* struct _gc_runtime_state: three of 24 bytes, a pointer, the frozen one */
 static const uint64_t generation_at[GENERATIONS] = { 0, 24, 48, 80 };
+#define OLDEST 2 /* has what a full collection has left, and what came since */
 
 struct py_type {
 	uint64_t addr, basic, item, flags;
@@ -36,6 +37,7 @@ struct py_type {
 
 struct py_count {
 	uint64_t objects, bytes;
+	uint64_t old, old_bytes; /* in the oldest generation; of sums only */
 };
 
 struct py_walk {
@@ -219,7 +221,7 @@ struct py_sum {
 	bool is_partial;
 };
 
-static void sum_add(struct py_sum *sum, const struct py_count *v, size_t n, size_t cap)
+static void sum_add(struct py_sum *sum, const struct py_count *v, size_t n, size_t cap, bool is_old)
 {
 	size_t i;
 
@@ -231,11 +233,13 @@ static void sum_add(struct py_sum *sum, const struct py_count *v, size_t n, size
 	for (i = 0; i < n; i++) {
 		sum->v[i].objects += v[i].objects;
 		sum->v[i].bytes += v[i].bytes;
+		sum->v[i].old += is_old ? v[i].objects : v[i].old;
+		sum->v[i].old_bytes += is_old ? v[i].bytes : v[i].old_bytes;
 	}
 }
 
 /* The best of some tries, added to the sum. */
-static void walk_generation(struct py_walk *w, uint64_t head, struct py_sum *sum)
+static void walk_generation(struct py_walk *w, uint64_t head, bool is_old, struct py_sum *sum)
 {
 	uint64_t best = 0, walked = 0;
 	bool whole = false;
@@ -249,7 +253,7 @@ static void walk_generation(struct py_walk *w, uint64_t head, struct py_sum *sum
 		best = w->n;
 		memcpy(w->best, w->counts, w->counts_cap * sizeof(*w->best));
 	}
-	sum_add(sum, w->best, best ? w->n_types : 0, w->counts_cap);
+	sum_add(sum, w->best, best ? w->n_types : 0, w->counts_cap, is_old);
 	sum->is_partial |= !whole;
 }
 
@@ -331,10 +335,10 @@ static void walk_interpreter(struct py_walk *w, uint64_t lists, struct py_sum *s
 		free(part.v);
 		part = (struct py_sum){ 0 };
 		for (i = 0; i < GENERATIONS; i++)
-			walk_generation(w, lists + generation_at[i], &part);
+			walk_generation(w, lists + generation_at[i], i == OLDEST, &part);
 		whole = begin && moment(w->r, lists) == begin && !part.is_partial;
 	}
-	sum_add(sum, part.v, w->n_types < part.cap ? w->n_types : part.cap, w->counts_cap);
+	sum_add(sum, part.v, w->n_types < part.cap ? w->n_types : part.cap, w->counts_cap, false);
 	sum->is_partial |= !whole;
 	free(part.v);
 }
@@ -372,9 +376,13 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 		walk_interpreter(&w, lists, &sum);
 	}
 	out->is_partial = sum.is_partial;
-	for (i = 0; i < w.n_types && i < sum.cap; i++)
-		if (sum.v[i].objects)
-			runtime_census_add(out, w.types[i].name, sum.v[i].objects, sum.v[i].bytes);
+	out->has_old = !sum.is_partial;
+	for (i = 0; i < w.n_types && i < sum.cap; i++) {
+		if (!sum.v[i].objects)
+			continue;
+		runtime_census_add(out, w.types[i].name, sum.v[i].objects, sum.v[i].bytes);
+		runtime_census_set_old(out, sum.v[i].old, sum.v[i].old_bytes);
+	}
 	free(sum.v);
 	walk_release(&w);
 	return out->n ? 0 : -ESTALE;

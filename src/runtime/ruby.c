@@ -73,6 +73,14 @@ static int ruby_open(struct runtime *r)
 	return runtime_open_state(r, o, sizeof(struct ruby), prepare);
 }
 
+static void ruby_close(struct runtime *r)
+{
+	struct ruby *ruby = r->state;
+
+	ruby_old_release(&ruby->old);
+	runtime_free_state(r);
+}
+
 static void ruby_config(const struct runtime *r, struct mp_runtime *words)
 {
 	const struct ruby *ruby = r->state;
@@ -127,7 +135,7 @@ const struct runtime_ops ruby_runtime = {
 	.name = "Ruby",
 	.kind = MP_RT_RUBY,
 	.open = ruby_open,
-	.close = runtime_free_state,
+	.close = ruby_close,
 	.config = ruby_config,
 	.resolve = ruby_resolve,
 	.is_eval = ruby_is_eval,

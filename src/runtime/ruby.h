@@ -27,6 +27,19 @@ struct ruby_layout {
 
 extern const struct ruby_layout ruby_layout_3_1;
 
+#define RUBY_PAGE_SLOTS 409 /* of 40 bytes; larger ones stand at the place of their first */
+
+/* Which slots held old objects at one moment: those that are the same after the next full collection have outlived it. */
+struct ruby_old {
+	struct table of_page; /* address -> index in v */
+	struct ruby_old_page {
+		uint8_t of_slot[RUBY_PAGE_SLOTS]; /* a hash of the object's first words; 0: none that is old */
+	} *v;
+	size_t n, cap;
+	uint64_t full; /* major collections then */
+	bool is_there;
+};
+
 struct ruby {
 	struct ruby_layout layout;
 	struct thread_local_place place; /* of the execution context */
@@ -34,6 +47,7 @@ struct ruby {
 	uint64_t string_class;		 /* address of rb_cString */
 	uint64_t vm;			 /* address of ruby_current_vm_ptr; 0: none */
 	uint64_t objspace;		 /* 0: not found yet */
+	struct ruby_old old;		 /* at the last census with another number of collections */
 };
 
 /* Flags of an object; 0 when it is none. */
@@ -53,7 +67,10 @@ int ruby_frame_name(const struct runtime_process *p, const struct ruby_layout *l
 int ruby_check(struct runtime *r, const struct ruby *ruby);
 
 int ruby_census(struct runtime *r, struct runtime_census *out);
+void ruby_old_release(struct ruby_old *old);
 int ruby_collections(struct runtime *r, uint64_t *full);
+/* Nothing is being marked now, so what is marked lived at the last collection; *full major ones so far. */
+bool ruby_is_marked(struct runtime *r, uint64_t *full);
 uint64_t ruby_object_counter(struct runtime *r);
 
 #endif

@@ -4,7 +4,12 @@
  * header, read without touching what is not in memory. Bytes are slots, and what strings and arrays have allocated
  * beyond. Objects that died since the last collection are still there, and counted.
  *
- *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... }
+ * Counted apart are those that were old at the census before, are the same now, and that a full collection since has left. Old
+ * ones are those that the page's bitmap says to be uncollectable by a minor collection; a full one begins it anew, and while it
+ * marks the bitmap is not complete. What is old has outlived three minor ones only: of the garbage of requests a good deal is,
+ * and in the slots of what was collected there may be some again. An object whose first words have changed is not known again.
+ *
+ *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... bitmaps }
  */
 #include <ctype.h>
 #include <errno.h>
@@ -16,7 +21,13 @@
 #include "runtime/ruby.h"
 
 #define PAGE_BYTES 16384u /* gc.c: HEAP_PAGE_ALIGN_LOG 14 (3.2: 16) */
-#define HEAP_PAGE_START 4 /* word of struct heap_page */
+#define HEAP_PAGE_START 4 /* words of struct heap_page */
+#define HEAP_PAGE_BITMAPS 8
+#define BITMAP_WORDS 7 /* a bit for each 40 bytes of a page; the third one is uncollectible_bits */
+#define UNCOLLECTABLE (HEAP_PAGE_BITMAPS + 2 * BITMAP_WORDS)
+#define HEAP_PAGE_WORDS (UNCOLLECTABLE + BITMAP_WORDS)
+#define BASE_SLOT 40u
+#define IS_OLD (3u << 5) /* FL_PROMOTED0 and 1: it has outlived three collections */
 #define SINGLETON (1u << 12) /* FL_USER0 of a class */
 #define NOEMBED (1u << 13)   /* FL_USER1 of a string; of an array EMBED */
 #define SHARED (1u << 14)    /* FL_USER2: another's text; of an array FL_USER2 and 3 count, so only where it is not embedded */
@@ -24,7 +35,7 @@
 #define MOST_SUPERS 64
 
 struct rb_count {
-	uint64_t objects, bytes;
+	uint64_t objects, bytes, old, old_bytes;
 	char *name;
 };
 
@@ -35,6 +46,8 @@ struct rb_walk {
 	size_t n, cap;
 	uint64_t classpath; /* the id under which a class keeps its name */
 	uint64_t free_slots, free_bytes;
+	const struct ruby_old *before;
+	struct ruby_old now;
 	uint8_t page[PAGE_BYTES];
 };
 
@@ -157,25 +170,71 @@ static uint64_t bytes_beside(const uint64_t *slot)
 	return room < 1ULL << 40 ? room : 0;
 }
 
-static void count_slots(struct rb_walk *w, uint32_t start, uint32_t slot_bytes, uint32_t n)
+void ruby_old_release(struct ruby_old *old)
 {
-	uint64_t slot[5];
+	free(old->v);
+	table_release(&old->of_page);
+	*old = (struct ruby_old){ 0 };
+}
+
+/* A page of this census, with what was there at the one before. */
+struct rb_page {
+	uint32_t start, slot_bytes, n;
+	const uint64_t *uncollectable;	    /* bitmap */
+	const struct ruby_old_page *before; /* NULL: it was not there */
+	struct ruby_old_page *now;
+};
+
+static void find_old(struct rb_walk *w, uint64_t at, struct rb_page *page)
+{
+	const uint64_t *before = table_get(&w->before->of_page, at);
+	struct ruby_old *now = &w->now;
+
+	page->before = before ? &w->before->v[*before] : NULL;
+	XGROW(now->v, now->n, now->cap);
+	page->now = &now->v[now->n];
+	memset(page->now, 0, sizeof(*page->now));
+	*table_put(&now->of_page, at, 0) = now->n++;
+}
+
+/* Notes what is old; true: the same was before. */
+static bool is_still_old(const struct rb_page *page, uint32_t offset, const uint64_t *slot)
+{
+	uint32_t i = offset / BASE_SLOT;
+	uint8_t is;
+
+	if ((slot[0] & IS_OLD) != IS_OLD || !(page->uncollectable[i / 64] >> i % 64 & 1) || i >= RUBY_PAGE_SLOTS)
+		return false;
+	is = (uint8_t)(1 + hash_bytes(slot + 1, 3 * sizeof(*slot)) % 255);
+	page->now->of_slot[i] = is;
+	return page->before && page->before->of_slot[i] == is;
+}
+
+static void count_slots(struct rb_walk *w, const struct rb_page *page)
+{
+	uint64_t slot[5], bytes;
 	struct rb_count *c;
 	uint32_t i;
 
-	for (i = 0; i < n && start + (i + 1) * slot_bytes <= PAGE_BYTES; i++) {
+	for (i = 0; i < page->n && page->start + (i + 1) * page->slot_bytes <= PAGE_BYTES; i++) {
+		uint32_t offset = page->start + i * page->slot_bytes;
 		unsigned int type;
 
-		memcpy(slot, w->page + start + i * slot_bytes, sizeof(slot));
+		memcpy(slot, w->page + offset, sizeof(slot));
 		type = slot[0] & 0x1f;
 		if (!type || !type_name(type)) {
 			w->free_slots += !type;
-			w->free_bytes += type ? 0 : slot_bytes;
+			w->free_bytes += type ? 0 : page->slot_bytes;
 			continue;
 		}
 		c = count_of(w, type, slot[1]);
+		bytes = page->slot_bytes + bytes_beside(slot);
 		c->objects++;
-		c->bytes += slot_bytes + bytes_beside(slot);
+		c->bytes += bytes;
+		if (!is_still_old(page, offset, slot))
+			continue;
+		c->old++;
+		c->old_bytes += bytes;
 	}
 }
 
@@ -183,7 +242,8 @@ static void count_slots(struct rb_walk *w, uint32_t start, uint32_t slot_bytes, 
 static bool walk_page(struct rb_walk *w, uint64_t at)
 {
 	const struct runtime_process *p = &w->r->process;
-	uint64_t head, v[HEAP_PAGE_START + 1], start;
+	uint64_t head, v[HEAP_PAGE_WORDS], start;
+	struct rb_page page;
 	int16_t slot, total;
 
 	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
@@ -196,7 +256,9 @@ static bool walk_page(struct rb_walk *w, uint64_t at)
 	start = v[HEAP_PAGE_START] - at;
 	if (start < 8 || start > 8 + (uint64_t)slot || !runtime_read(p, at, w->page, sizeof(w->page)))
 		return false;
-	count_slots(w, (uint32_t)start, (uint32_t)slot, (uint32_t)total);
+	page = (struct rb_page){ (uint32_t)start, (uint32_t)slot, (uint32_t)total, .uncollectable = v + UNCOLLECTABLE };
+	find_old(w, at, &page);
+	count_slots(w, &page);
 	return true;
 }
 
@@ -205,13 +267,33 @@ static bool may_hold_pages(const struct proc_map *m)
 	return m->read && m->write && !m->shared && !m->ino && strncmp(m->path, "[stack", 6);
 }
 
+/* What was old now is what the next census asks for; a bitmap of the midst of a collection is none. True: it was asked, and tells. */
+static bool keep_old(struct rb_walk *w, bool is_marked)
+{
+	struct ruby *ruby = w->r->state;
+	uint64_t full;
+	bool tells;
+
+	if (!is_marked || !ruby_is_marked(w->r, &full) || full != w->now.full || (ruby->old.is_there && ruby->old.full == full)) {
+		ruby_old_release(&w->now);
+		return false;
+	}
+	tells = ruby->old.is_there;
+	ruby_old_release(&ruby->old);
+	ruby->old = w->now;
+	ruby->old.is_there = true;
+	return tells;
+}
+
 int ruby_census(struct runtime *r, struct runtime_census *out)
 {
 	struct rb_walk *w = xcalloc(1, sizeof(*w));
+	bool is_marked = ruby_is_marked(r, &w->now.full);
 	uint64_t at, pages = 0;
 	size_t i;
 
 	w->r = r;
+	w->before = &((struct ruby *)r->state)->old;
 	out->what = "objects in the heap's slots, dead ones that were not yet swept among them";
 	runtime_process_refresh(&r->process);
 	learn_classpath(w);
@@ -226,8 +308,10 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 	}
 	for (i = 0; i < w->n; i++) {
 		runtime_census_add(out, w->v[i].name, w->v[i].objects, w->v[i].bytes);
+		runtime_census_set_old(out, w->v[i].old, w->v[i].old_bytes);
 		free(w->v[i].name);
 	}
+	out->has_old = keep_old(w, is_marked);
 	if (w->free_slots)
 		runtime_census_add(out, "[free slots]", w->free_slots, w->free_bytes);
 	free(w->v);

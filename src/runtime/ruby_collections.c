@@ -9,9 +9,11 @@
 #include "runtime/ruby.h"
 
 /* Words of rb_objspace_t */
-enum { EVER_MADE = 3, SORTED_PAGES = 32, ALLOCATED_PAGES = 33, SORTED_LENGTH = 35, RANGE_LOW = 36, RANGE_HIGH = 37, MINOR = 48, MAJOR = 49,
+enum { FLAGS = 2, EVER_MADE = 3, SORTED_PAGES = 32, ALLOCATED_PAGES = 33, SORTED_LENGTH = 35, RANGE_LOW = 36, RANGE_HIGH = 37, MINOR = 48, MAJOR = 49,
        MADE_THEN = 53, COUNT = 55, OBJSPACE_WORDS = 56 };
 
+#define MODE 3 /* of the flags: none, marking, sweeping, compacting */
+#define MODE_MARKING 1
 #define VM_WORDS 320	    /* of rb_vm_t that may be the pointer */
 #define TRIES 20	    /* it may collect meanwhile: one look may see two moments */
 #define MOST_PAGES (1u << 28)
@@ -47,10 +49,10 @@ static uint64_t find_objspace(const struct runtime_process *p, uint64_t vm)
 	return 0;
 }
 
-int ruby_collections(struct runtime *r, uint64_t *full)
+/* A look at one moment. */
+static bool read_objspace(struct runtime *r, uint64_t v[OBJSPACE_WORDS])
 {
 	struct ruby *ruby = r->state;
-	uint64_t v[OBJSPACE_WORDS];
 	int i;
 
 	for (i = 0; r->has_census && i < TRIES; i++) {
@@ -58,10 +60,29 @@ int ruby_collections(struct runtime *r, uint64_t *full)
 			ruby->objspace = find_objspace(&r->process, runtime_word(&r->process, ruby->vm));
 		if (!ruby->objspace || !is_objspace(&r->process, ruby->objspace, v) || !adds_up(v))
 			continue;
-		*full = v[MAJOR];
-		return 0;
+		return true;
 	}
-	return -ESTALE;
+	return false;
+}
+
+int ruby_collections(struct runtime *r, uint64_t *full)
+{
+	uint64_t v[OBJSPACE_WORDS];
+
+	if (!read_objspace(r, v))
+		return -ESTALE;
+	*full = v[MAJOR];
+	return 0;
+}
+
+bool ruby_is_marked(struct runtime *r, uint64_t *full)
+{
+	uint64_t v[OBJSPACE_WORDS];
+
+	if (!read_objspace(r, v))
+		return false;
+	*full = v[MAJOR];
+	return (v[FLAGS] & MODE) != MODE_MARKING;
 }
 
 /* At the last collection it was less. */

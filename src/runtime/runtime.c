@@ -112,6 +112,12 @@ void runtime_ranges_release(struct runtime_ranges *v)
 	*v = (struct runtime_ranges){ 0 };
 }
 
+void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes)
+{
+	c->v[c->n - 1].old = objects;
+	c->v[c->n - 1].old_bytes = bytes;
+}
+
 void runtime_census_release(struct runtime_census *c)
 {
 	size_t i;

@@ -36,12 +36,14 @@ struct runtime_name {
 struct runtime_type {
 	char *name; /* "dict", "String", "binary" */
 	uint64_t objects, bytes; /* bytes 0: not told */
+	uint64_t old, old_bytes; /* of these, what has outlived collections: see has_old */
 };
 
 struct runtime_census {
 	struct runtime_type *v; /* in no order; runtime_census_release */
 	size_t n, cap;
 	bool is_partial;  /* a walk was cut: something changed under it */
+	bool has_old;	  /* it tells what has outlived full collections, as far as it can: of two looks the second does */
 	const char *what; /* "objects that the collector tracks"; static */
 	/* of runtimes with processes of their own (ops->has_holders): these, and the blocks outside their heaps that they hold */
 	struct holder *holders; /* names: in holder_names */
@@ -156,6 +158,8 @@ void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end);
 void runtime_ranges_release(struct runtime_ranges *v);
 void runtime_name_release(struct runtime_name *n);
 void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes);
+/* Of the type that was added last. */
+void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes);
 void runtime_census_release(struct runtime_census *c);
 
 /*

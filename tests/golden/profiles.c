@@ -312,6 +312,9 @@ void make_rich(struct profile *p)
 	p->procs[1].runtime_reason = profile_string(p, "a build of another layout");
 	p->procs[1].grown[0] = (struct profile_grown){ .type = profile_string(p, "Shop::Order"), .objects = 1200, .now = 4000 };
 	p->procs[1].grown[1] = (struct profile_grown){ .type = profile_string(p, "dict"), .objects = 90, .now = 95 };
+	p->procs[1].steady = (struct profile_steady){ .type = profile_string(p, "Shop::Order"),
+						      .rise = { .objects = 1150, .full = 9, .looks = 7, .until_s = 19.5,
+								.rate = 20480.4, .low = 18000, .high = 23000, .ratio = 1.04 } };
 	p->procs[1].sharing = (struct sharing){ { true, true }, { 100, 5000000 }, { 9000000, 4000000 }, { 3000000, 6000000 } };
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
@@ -330,7 +333,8 @@ void make_rich(struct profile *p)
 	p->has_verdict = true;
 	p->verdict = (struct verdict){ .word = TREND_LEVELS_OFF, .by_heap = true, .rate = 71512.4, .low = -20, .high = 140000,
 				       .level = 5e6, .seconds = 42.5, .ratio = 0.3, .uptime_s = 3900, .site_share = 0.75,
-				       .why = WHY_COHORT | WHY_HISTORY, .but = BUT_YOUNG,
+				       .why = WHY_COHORT | WHY_HISTORY | WHY_CLASSES, .by_classes = true,
+				       .but = BUT_YOUNG,
 				       .need_s = 300 };
 	p->watch.budget = 0.1;
 	p->watch.cpu_before = p->watch.delay_before = -1;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What the objects of a managed language that outlive full collections do to the verdict. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+
+#include <cmocka.h>
+
+#include "model/verdict.h"
+#include "tests/unit/series_shapes.h"
+
+enum { GARBAGE, KEPT };
+
+struct scene {
+	struct series heap, memory;
+	struct verdict_site sites[2];
+	struct verdict_input in;
+};
+
+static void end_scene(struct scene *c)
+{
+	series_release(&c->heap);
+	series_release(&c->memory);
+}
+
+/* Its memory grows in steps, its heap is mostly garbage, and the objects of one class are more after each full collection. */
+static void a_class_scene(struct scene *c)
+{
+	draw(&c->heap, teeth, 60, 1000, 1);
+	draw(&c->memory, in_steps, 60, 10000, 2);
+	c->sites[GARBAGE] = (struct verdict_site){ .net_bytes = 30 * MIB, .live_bytes = 30 * MIB, .blocks = 90000, .alive = 9000,
+					  .early_blocks = 8000, .early_alive = 20 };
+	c->sites[KEPT] = (struct verdict_site){ .net_bytes = MIB, .live_bytes = MIB, .blocks = 1000, .alive = 1000,
+					  .early_blocks = 300, .early_alive = 300 };
+	c->in = (struct verdict_input){
+		.heap = &c->heap,
+		.memory = &c->memory,
+		.window_s = 60,
+		.uptime_s = 10,
+		.before_bytes = 20 * MIB,
+		.counts_older = true,
+		.sites = c->sites,
+		.n_sites = 2,
+		.blocks = 200000,
+		.alive = 11000,
+		.is_collected = true,
+		.counts_collections = true,
+		.collections = 20,
+		.classes = { .objects = 4911, .full = 18, .looks = 12, .until_s = 58, .rate = 20000, .low = 19000,
+			     .high = 21000, .ratio = 1 },
+	};
+}
+
+static void a_class_that_outlives_collections_and_a_site_that_keeps__are_a_leak(void **state)
+{
+	size_t at[VERDICT_SITES];
+	struct verdict v;
+	struct scene c = { 0 };
+
+	(void)state;
+	a_class_scene(&c);
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_true(v.by_classes);
+	assert_int_equal(v.why, WHY_CLASSES | WHY_COHORT);
+	assert_true(v.rate == 20000 && v.low == 19000 && v.high == 21000);
+	assert_int_equal(verdict_sites(&v, 60, c.in.sites, 2, at), 1);
+	assert_int_equal(at[0], KEPT); /* not the garbage, of which there is more */
+	c.in.classes.objects = 0;
+	verdict_of(&c.in, &v);
+	assert_int_not_equal(v.word, TREND_GROWING);
+	assert_int_not_equal(v.word, TREND_LEAK);
+	end_scene(&c);
+}
+
+static void a_class_alone_or_one_that_is_not_seen_to_the_end__is_no_leak(void **state)
+{
+	struct verdict v;
+	struct scene c = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 7; i++) {
+		a_class_scene(&c);
+		switch (i) {
+		case 0: /* no site keeps: one kind of evidence */
+			c.sites[KEPT].early_alive = 10;
+			break;
+		case 1: /* the last look was long ago */
+			c.in.classes.until_s = 40;
+			break;
+		case 2:
+			c.in.classes.looks = 5;
+			break;
+		case 3: /* no more than moves by itself */
+			c.in.classes.low = 3000;
+			break;
+		case 4: /* it has just begun */
+			c.in.uptime_s = 0;
+			break;
+		case 5: /* the memory says that it is full */
+			series_release(&c.heap);
+			series_release(&c.memory);
+			draw(&c.memory, filled, 60, 1000, 1);
+			break;
+		case 6: /* ever less is new */
+			series_release(&c.heap);
+			series_release(&c.memory);
+			draw(&c.memory, root_of_time, 60, 1000, 1);
+			break;
+		}
+		verdict_of(&c.in, &v);
+		if (v.word == TREND_LEAK)
+			fail_msg("case %d: why %x", i, v.why);
+		if (i == 0)
+			assert_int_equal(v.word, TREND_GROWING);
+		end_scene(&c);
+	}
+}
+
+/* Then a few looks are enough. */
+static void a_class_and_a_straight_growth_of_the_memory__are_a_leak(void **state)
+{
+	struct verdict v;
+	struct scene c = { 0 };
+
+	(void)state;
+	a_class_scene(&c);
+	end_scene(&c);
+	draw(&c.memory, leak, 60, 0.1 * MIB, 1);
+	c.in.uptime_s = 100;
+	c.in.classes.looks = 4;
+	c.in.classes.until_s = 40;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_classes);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why, WHY_CLASSES | WHY_STRAIGHT);
+	c.in.classes.objects = 0;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	end_scene(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_class_that_outlives_collections_and_a_site_that_keeps__are_a_leak),
+		cmocka_unit_test(a_class_alone_or_one_that_is_not_seen_to_the_end__is_no_leak),
+		cmocka_unit_test(a_class_and_a_straight_growth_of_the_memory__are_a_leak),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
