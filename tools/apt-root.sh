@@ -58,3 +58,17 @@ apt_root() { # DIR ARCH ENTRY...
 	export APT_CONFIG=$apt/apt.conf
 	apt-get -q update >>"$apt/log" 2>&1 || :
 }
+
+# Makes a root of packages, with the log of apt_root: apt_unpack APT ROOT PACKAGE...
+apt_unpack() {
+	local apt=$1 root=$2 file
+	shift 2
+	mkdir -p "$root"/{deb,tmp,usr/lib64}
+	(cd "$root/deb" && apt-get -q download "$@" >>"$apt/log" 2>&1) || return 1
+	for file in "$root"/deb/*.deb; do
+		dpkg -x "$file" "$root" || return 1
+	done
+	rm -rf "$root/deb"
+	[ -e "$root/lib" ] || ln -s usr/lib "$root/lib"
+	[ -e "$root/lib64" ] || ln -s usr/lib64 "$root/lib64"
+}

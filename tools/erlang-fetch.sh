@@ -21,19 +21,13 @@ root=$dir/root-$suite
 
 # A node opens /dev/null again and again until it can: here it is an empty file.
 fetch() {
-	local new=$root.new package packages=() file
+	local new=$root.new package packages=()
 	rm -rf "$new"
-	mkdir -p "$new/deb" "$new/dev" "$new/tmp" "$new/usr/lib64"
+	mkdir -p "$new/dev"
 	for package in erlang-base elixir libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g; do
 		packages+=("$package/$suite")
 	done
-	(cd "$new/deb" && apt-get -q download "${packages[@]}" >>"$apt/log" 2>&1) || return 1
-	for file in "$new"/deb/*.deb; do
-		dpkg -x "$file" "$new" || return 1
-	done
-	rm -rf "$new/deb"
-	[ -e "$new/lib" ] || ln -s usr/lib "$new/lib"
-	[ -e "$new/lib64" ] || ln -s usr/lib64 "$new/lib64"
+	apt_unpack "$apt" "$new" "${packages[@]}" || return 1
 	: >"$new/dev/null"
 	mv "$new" "$root"
 }

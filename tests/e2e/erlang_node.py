@@ -5,7 +5,6 @@ Debian release, in a root of its own. Skipped where there is none, and, for what
 layout memprobe knows.
 """
 import contextlib
-import functools
 import glob
 import os
 import re
@@ -13,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import HERE, ROOT, TARGETS, Failure, Memprobe, Skip, Target
+from harness import HERE, TARGETS, Failure, Memprobe, Skip, Target, fetched
 
 WORKERS, REQUESTS = 40, 400
 KNOWN_ERTS = {13: "OTP 25", 15: "OTP 27"}  # src/runtime/beam.c has their layout
@@ -82,23 +81,10 @@ def compiled(name):
     return [*erl, "-noshell", "-pa", FROM[-1].inside]
 
 
-@functools.lru_cache
-def fetched(suite):
-    """(its root, None), or why there is none."""
-    try:
-        r = subprocess.run([os.path.join(ROOT, "tools", "erlang-fetch.sh"), suite], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           text=True, timeout=150, check=False)
-    except subprocess.TimeoutExpired:
-        return None, f"Erlang of {suite} could not be fetched in 150 s"
-    return (r.stdout.strip(), None) if r.returncode == 0 else (None, r.stderr.strip().splitlines()[-1])
-
-
 @contextlib.contextmanager
 def erlang_of(suite):
     """Nodes are of that Debian release."""
-    root, why = fetched(suite)
-    if why:
-        raise Skip(why)
+    root = fetched("erlang-fetch.sh", suite)
     with tempfile.TemporaryDirectory(dir=os.path.join(root, "tmp")) as made:
         FROM.append(InRoot(root, made))
         try:

@@ -24,6 +24,7 @@ folded format and its messages, and ends only the processes that it started.
 """
 import collections
 import fnmatch
+import functools
 import importlib
 import os
 import re
@@ -178,6 +179,27 @@ class Target(Talk):
     def exit(self):
         self.say("exit")
         return self.process.wait(timeout=END_TIMEOUT_S)
+
+
+# ---- programs of other Debian releases ----
+
+@functools.lru_cache
+def fetch(tool, suite):
+    """(root, None), or why there is none."""
+    try:
+        r = subprocess.run([os.path.join(ROOT, "tools", tool), suite], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           timeout=150, check=False)
+    except subprocess.TimeoutExpired:
+        return None, f"{tool} {suite}: not fetched in 150 s"
+    return (r.stdout.strip(), None) if r.returncode == 0 else (None, r.stderr.strip().splitlines()[-1])
+
+
+def fetched(tool, suite):
+    """The root that a tool of tools/ has made of a release's packages, or Skip."""
+    root, why = fetch(tool, suite)
+    if why:
+        raise Skip(why)
+    return root
 
 
 # ---- memprobe ----

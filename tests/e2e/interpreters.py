@@ -5,6 +5,7 @@ says of it as JSON and of its objects as text. Declares no tests.
 
     PYTHONS=FILE:FILE   interpreters to be tested too
 """
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from harness import HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk
+from harness import HERE, MEMPROBE, ROOT, Memprobe, Skip, Talk, fetched
 from variants import PROGRAMS, SOURCES
 
 sys.path.append(os.path.join(ROOT, "tests", "golden"))
@@ -88,11 +89,30 @@ def go_requests(has_profile):
     return go_program("requests", "requests.go")
 
 
-def node():
-    path = shutil.which("node")
-    if not path:
-        raise Skip("needs node")
-    return path
+NODE_ROOTS = [] # the last one is where node is started, if any
+
+
+def node(script):
+    """The command that runs a script in node."""
+    if not NODE_ROOTS:
+        if not shutil.which("node"):
+            raise Skip("needs node")
+        return [shutil.which("node"), script]
+    root = NODE_ROOTS[-1]
+    os.makedirs(root + os.path.dirname(script), exist_ok=True)
+    shutil.copy(script, root + script) # by the same name inside
+    # node reads /proc/self
+    return ["unshare", "-m", "sh", "-c", 'mount --bind /proc "$0/proc" && exec chroot "$0" /usr/bin/node "$@"', root, script]
+
+
+@contextlib.contextmanager
+def node_of(suite):
+    """Within it, node is that of a Debian release, in a root of its own."""
+    NODE_ROOTS.append(fetched("node-fetch.sh", suite))
+    try:
+        yield
+    finally:
+        NODE_ROOTS.pop()
 
 
 def pythons():

@@ -267,7 +267,7 @@ def go_heap(t):
 
 @test
 def node_heap(t):
-    with InterpreterProgram(node(), os.path.join(SCRIPTS, "contexts.js"), "map", "500", "0") as program:
+    with InterpreterProgram(*node(os.path.join(SCRIPTS, "contexts.js")), "map", "500", "0") as program:
         while program.tell("count")["kept"] < 1000:
             time.sleep(0.05)
         run, row, before, after = heap_of_a_runtime(t, "node", program, "V8's heap")

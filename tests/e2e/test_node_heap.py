@@ -15,7 +15,7 @@ RATE = 500
 
 
 def contexts(mode, rate=RATE, collect_ms=0):
-    return Program(node(), PROGRAM, mode, str(rate), str(collect_ms))
+    return Program(*node(PROGRAM), mode, str(rate), str(collect_ms))
 
 
 def held_by(text):
@@ -121,7 +121,7 @@ OBJECT = 11 * 8 # of objects.js: map, properties, elements, 8 fields
 
 @test
 def plain_objects(t):
-    with Program(node(), os.path.join(TARGETS, "objects.js"), "20") as program:
+    with Program(*node(os.path.join(TARGETS, "objects.js")), "20") as program:
         counted = []
 
         def is_enough(): # once armed: 900 pages of V8's, of which each is a sample
