@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -20,7 +20,6 @@
 #include "runtime/runtimes.h"
 
 #define ATOM_TAG 0x0b /* low six bits of an atom */
-#define PID_TAG 3     /* low four bits of the id of a process */
 #define MOST_FUNCTIONS 100000
 #define MOST_TYPES 2048
 #define TYPE_SHIFT 7
@@ -30,30 +29,24 @@
 
 static const struct beam_layout layouts[] = {
 	/* OTP 25.2 (erts 13.1.5) */
-	{ .erts = 13, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41688, .table = 192, .table_max = 208,
-	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .initial = 448, .old_hend = 504, .old_heap = 520,
-	  .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 256, .dictionary = 416, .dict_slots = 24, .gen_gcs = 528,
-	  .binary_header = 0x20, .binary_size = 8, .binary_block = 24, .block_references = 8, .block_size = 16 },
+	{ .erts = 13,
+	  .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41688, .table = 192, .table_max = 208,
+	  .reg = 48, .htop = 80, .stop = 88, .heap = 128, .hend = 136, .goes_on = 256, .dictionary = 416, .initial = 448,
+	  .old_hend = 504, .old_heap = 520, .gen_gcs = 528, .off_heap = 536, .writable = 552, .size_bytes = 768, .struct_bytes = 776,
+	  .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72,
+	  .dict_slots = 24, .binary_header = 0x20, .binary_size = 8, .binary_block = 24, .block_references = 8, .block_size = 16 },
 	/*
 	 * OTP 27.3 (erts 15.2.7): Process keeps a frame pointer after stop, and its def_arg_reg before heap; its element in
 	 * erts_proc ends with the tracer; a BinRef (erl_bits.h) is what a ProcBin was, without a size; a Binary has its
 	 * apparent_size before refc; an id has the element's place in erts_proc (erts_ptab_pixdata2data of erl_ptab.h)
 	 */
-	{ .erts = 15, .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41728, .table = 192, .table_max = 208,
-	  .reg = 32, .htop = 80, .stop = 88, .heap = 192, .hend = 200, .initial = 440, .old_hend = 496, .old_heap = 512,
-	  .off_heap = 520, .writable = 536, .size_bytes = 752, .struct_bytes = 760, .reg_process = 16, .reg_name = 32,
-	  .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72, .goes_on = 248, .dictionary = 408, .dict_slots = 24, .gen_gcs = 484,
-	  .binary_header = 0x28, .binary_block = 8, .block_references = 16, .block_size = 24, .id_mask = 216 },
+	{ .erts = 15,
+	  .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41728, .table = 192, .table_max = 208,
+	  .reg = 32, .htop = 80, .stop = 88, .heap = 192, .hend = 200, .goes_on = 248, .dictionary = 408, .initial = 440,
+	  .gen_gcs = 484, .old_hend = 496, .old_heap = 512, .off_heap = 520, .writable = 536, .size_bytes = 752, .struct_bytes = 760,
+	  .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72,
+	  .dict_slots = 24, .binary_header = 0x28, .binary_block = 8, .block_references = 16, .block_size = 24, .id_mask = 216 },
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static bool beam_is_own_object(const char *module)
 {
@@ -89,8 +82,7 @@ bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out)
 	return true;
 }
 
-/* An atom; Elixir writes one like 'Elixir.Feed.Server' without its first part. */
-static bool add_alias(const struct runtime *r, uint64_t atom, struct buf *out)
+bool beam_add_name(const struct runtime *r, uint64_t atom, struct buf *out)
 {
 	struct buf name = BUF_INIT;
 	bool ok = beam_atom(r, atom, &name);
@@ -101,8 +93,7 @@ static bool add_alias(const struct runtime *r, uint64_t atom, struct buf *out)
 	return ok;
 }
 
-/* "module:function/arity". An Elixir module is an atom "Elixir.Feed.Json": shown as Elixir shows it. */
-static bool add_mfa(const struct runtime *r, uint64_t module, uint64_t function, uint64_t arity, struct buf *out)
+bool beam_add_call(const struct runtime *r, uint64_t module, uint64_t function, uint64_t arity, struct buf *out)
 {
 	struct buf m = BUF_INIT, f = BUF_INIT;
 	bool ok = arity < 256 && beam_atom(r, module, &m) && beam_atom(r, function, &f);
@@ -146,7 +137,7 @@ bool beam_read_ranges(struct runtime *r)
 	uint32_t index;
 	size_t i;
 
-	b->read_ns = monotonic_ns();
+	b->read_ns = clock_monotonic_ns();
 	if (!runtime_read(&r->process, b->code_index, &index, sizeof(index)) || index > 2 ||
 	    !runtime_read(&r->process, b->range_table + index * sizeof(t), t, sizeof(t)) || !t[1] || t[1] > BEAM_MOST_RANGES)
 		return false;
@@ -221,7 +212,7 @@ static bool name_function(const struct runtime *r, struct beam_function *f, stru
 	for (i = 1; i < 6; i++)
 		if (is_atom(w[i]) && is_atom(w[i + 1]) && w[i + 2] < 256) {
 			f->module = w[i];
-			return add_mfa(r, w[i], w[i + 1], w[i + 2], out);
+			return beam_add_call(r, w[i], w[i + 1], w[i + 2], out);
 		}
 	return false;
 }
@@ -232,7 +223,7 @@ static bool find_pc(struct runtime *r, uint64_t pc, struct beam_function *f, str
 	struct beam *b = r->state;
 	const struct beam_range *range = find_range(b, pc);
 
-	if (!range && monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
+	if (!range && clock_monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
 		range = find_range(b, pc);
 	return range && find_function(r, range, pc, f) && name_function(r, f, out);
 }
@@ -244,105 +235,7 @@ bool beam_name_pc(struct runtime *r, uint64_t pc, struct buf *out)
 	return find_pc(r, pc - 1, &f, out);
 }
 
-/* ---- processes ---- */
-
-bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p)
-{
-	const struct beam *b = r->state;
-	const struct beam_layout *l = b->layout;
-	uint8_t raw[1024];
-
-	if (!addr || addr & 7 || !runtime_read(&r->process, addr, raw, l->size_bytes))
-		return false;
-#define FIELD(name, offset) memcpy(&p->name, raw + (offset), sizeof(p->name))
-	p->addr = addr;
-	FIELD(id, 0);
-	FIELD(htop, l->htop);
-	FIELD(stop, l->stop);
-	FIELD(heap, l->heap);
-	FIELD(hend, l->hend);
-	FIELD(old_heap, l->old_heap);
-	FIELD(old_hend, l->old_hend);
-	FIELD(off_heap, l->off_heap);
-	FIELD(writable, l->writable);
-	FIELD(referred_words, l->off_heap + 8);
-	FIELD(gen_gcs, l->gen_gcs);
-	FIELD(most_gcs, l->gen_gcs + 2);
-#undef FIELD
-	return (p->id & 15) == PID_TAG && p->heap < p->hend && p->heap <= p->htop && p->htop < p->stop && p->stop <= p->hend &&
-	       p->old_heap <= p->old_hend && !(p->hend & 7) && !(p->stop & 7);
-}
-
-/* Of a part of their table, from one address to another. */
-static size_t each_in_part(const struct runtime *r, uint64_t from, uint64_t to, void (*f)(void *ctx, const struct beam_process *p),
-			   void *ctx)
-{
-	uint64_t part[512], n, i;
-	struct beam_process p;
-	size_t found = 0;
-
-	for (; from < to; from += 8 * n) {
-		n = (to - from) / 8 < 512 ? (to - from) / 8 : 512;
-		if (!n || !runtime_read(&r->process, from, part, 8 * n))
-			break;
-		for (i = 0; i < n; i++) {
-			if (!part[i] || !beam_process_read(r, part[i], &p))
-				continue;
-			found++;
-			f(ctx, &p);
-		}
-	}
-	return found;
-}
-
-/* It has room for a quarter of a million; what was never used is not in memory. */
-size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx)
-{
-	const struct beam *b = r->state;
-	uint64_t table = runtime_word(&r->process, b->processes + b->layout->table), page = r->process.memory.page_bytes;
-	uint64_t at, end, n, i;
-	uint8_t state[512];
-	size_t found = 0;
-	uint32_t max;
-
-	if (!table || table & 7 || !runtime_read(&r->process, b->processes + b->layout->table_max, &max, sizeof(max)) || max > 1u << 27)
-		return 0;
-	end = table + 8ULL * max;
-	for (at = table & ~(page - 1); at < end; at += n * page) {
-		n = (end - at + page - 1) / page < sizeof(state) ? (end - at + page - 1) / page : sizeof(state);
-		proc_memory_pages(&r->process.memory, at, n, state);
-		for (i = 0; i < n; i++) {
-			uint64_t first = at + i * page, last = first + page;
-
-			if (state[i] == PROC_PAGE_RESIDENT)
-				found += each_in_part(r, first < table ? table : first, last > end ? end : last, f, ctx);
-		}
-	}
-	return found;
-}
-
-bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
-{
-	const struct beam *b = r->state;
-	uint64_t reg = runtime_word(&r->process, p->addr + b->layout->reg);
-
-	return reg && runtime_word(&r->process, reg + b->layout->reg_process) == p->addr &&
-	       add_alias(r, runtime_word(&r->process, reg + b->layout->reg_name), out);
-}
-
-bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out)
-{
-	const struct beam *b = r->state;
-	uint64_t initial[3], noted[3];
-
-	if (beam_registered_name(r, p, out))
-		return true;
-	if (!runtime_read(&r->process, p->addr + b->layout->initial, initial, sizeof(initial)))
-		return false;
-	if ((initial[0] << 32 | initial[1]) == b->notes && beam_noted_call(r, p->addr, noted))
-		return add_mfa(r, noted[0], noted[1], noted[2], out);
-	return add_mfa(r, initial[0], initial[1], initial[2], out);
-}
+/* ---- who is it? ---- */
 
 /* Are there the names of types that every BEAM has? */
 static bool check_types(const struct runtime *r)
@@ -494,10 +387,10 @@ static int beam_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
 		/* the JIT's own pieces of code, between two functions */
 		return code - ((struct beam *)r->state)->code < ((struct beam *)r->state)->code_bytes ? -ENOENT : -ESTALE;
 	case MP_BEAM_REGISTERED:
-		ok = add_alias(r, code, &text);
+		ok = beam_add_name(r, code, &text);
 		break;
 	case MP_BEAM_SPAWNED:
-		ok = add_mfa(r, code >> 32, code & 0xffffffff, at >> 8 & 0xff, &text);
+		ok = beam_add_call(r, code >> 32, code & 0xffffffff, at >> 8 & 0xff, &text);
 		break;
 	}
 	if (ok)

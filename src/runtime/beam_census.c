@@ -8,8 +8,8 @@
  * a node of very many processes is told in part, and that it is.
  */
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "runtime/beam_layout.h"
@@ -43,14 +43,6 @@ static uint64_t number_of(const struct places *p, uint64_t id)
 	if (!p->mask)
 		return (id & 0xfffffff) >> 15 << HOLDER_NUMBER_BITS | (id & 0x7fff);
 	return (id & ~p->mask) | (id >> (p->line_shift & 63) & p->line_mask) | (id & p->in_line_mask) << (p->in_line_shift & 63);
-}
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 static uint32_t name_of(struct census *c, const struct beam_process *p)
@@ -104,7 +96,7 @@ static void add_process(void *ctx, const struct beam_process *p)
 	const struct beam *b = c->r->state;
 	struct holder h = { .id = number_of(&c->places, p->id >> 4) };
 
-	if (out->is_partial || (out->n_holders % 64 == 63 && monotonic_ns() > c->end_ns)) {
+	if (out->is_partial || (out->n_holders % 64 == 63 && clock_monotonic_ns() > c->end_ns)) {
 		out->is_partial = true;
 		return;
 	}
@@ -142,7 +134,7 @@ static void add_sums(struct census *c)
 
 int beam_census(struct runtime *r, struct runtime_census *out)
 {
-	struct census c = { .r = r, .out = out, .end_ns = monotonic_ns() + MOST_NS };
+	struct census c = { .r = r, .out = out, .end_ns = clock_monotonic_ns() + MOST_NS };
 	const struct beam *b = r->state;
 
 	if (!r->has_census)

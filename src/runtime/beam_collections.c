@@ -17,8 +17,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -124,19 +124,11 @@ static uint64_t of_half(const uint64_t bytes[MOST_FULL + 1])
 	return i;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 int beam_collections(struct runtime *r, uint64_t *full)
 {
 	struct beam *b = r->state;
 	struct look l = { .before = b->collected };
-	uint64_t now = monotonic_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	if (!r->has_census || (b->collected && b->collected->n > MOST_PROCESSES))
 		return -ENOTSUP;

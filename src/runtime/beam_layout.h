@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What beam.c (who is it, names) and beam_census.c (processes and their memory) share: where things lie in the BEAM.
- * All of it is checked on the living process before it is used (beam.c). Not for others.
+ * What the files of the BEAM share: where things lie in it, and who reads what. beam.c knows releases and names, beam_find.c
+ * checks all of it on the living process before it is used. Not for others.
  */
 #ifndef MEMPROBE_RUNTIME_BEAM_LAYOUT_H
 #define MEMPROBE_RUNTIME_BEAM_LAYOUT_H
@@ -15,15 +15,15 @@ struct beam_layout {
 	uint32_t current, type, number, dirty_number, gc_info;
 	/* ErtsPTab of erts_proc: r.tab and r.max */
 	uint32_t table, table_max;
-	/* Process */
-	uint32_t reg, htop, stop, heap, hend, initial, old_hend, old_heap, off_heap, writable, size_bytes, struct_bytes; /* size_bytes: what is read of it; struct_bytes: what it takes */
+	/* Process: its stack and heaps; goes_on: i; writable: binaries that may grow */
+	uint32_t reg, htop, stop, heap, hend, goes_on, dictionary, initial, old_hend, old_heap, off_heap, writable;
+	uint32_t gen_gcs; /* u16 minor collections since the last full one, u16 most of them */
+	uint32_t size_bytes, struct_bytes; /* what is read of it; what it takes */
 	uint32_t reg_process, reg_name; /* RegProc */
+	uint32_t dict_slots; /* ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
 	uint32_t line_table; /* in the header of a module's code */
-	uint32_t goes_on; /* Process: i */
-	uint32_t dictionary, dict_slots; /* Process; ProcDict, which begins with u32 mask, u32 slots in use: erl_process_dict.h */
-	uint32_t gen_gcs; /* Process: u16 minor collections since the last full one, u16 most of them */
 	/* A large binary on a heap: low six bits of its first word, its size (0: not there), its block; Binary, erl_binary.h */
 	uint32_t binary_header, binary_size, binary_block, block_references, block_size;
 	uint32_t id_mask; /* ErtsPTab of erts_proc: r.o.pix_mask, where an id is made of it; 0: the number is in the id */
@@ -65,7 +65,7 @@ struct beam_process {
 	uint16_t gen_gcs, most_gcs; /* minor collections since the last full one; how many it makes */
 };
 
-/* False: it is none, or changes at this moment. */
+/* beam_processes.c. False: it is none, or changes at this moment. */
 bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p);
 /* Calls back for each; how many there were. */
 size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
@@ -80,6 +80,10 @@ bool beam_noted_call(const struct runtime *r, uint64_t process, uint64_t mfa[3])
 bool beam_learn_notes(struct runtime *r, const struct beam_process *p);
 /* Text of an atom, appended. */
 bool beam_atom(const struct runtime *r, uint64_t atom, struct buf *out);
+/* The same of a name; Elixir writes one like 'Elixir.Feed.Server' without its first part. */
+bool beam_add_name(const struct runtime *r, uint64_t atom, struct buf *out);
+/* "module:function/arity". An Elixir module is an atom "Elixir.Feed.Json": as Elixir writes it, "Feed.Json.encode/1". */
+bool beam_add_call(const struct runtime *r, uint64_t module, uint64_t function, uint64_t arity, struct buf *out);
 
 /* The table of code that is current, into ranges. False: it cannot be read, or changes. */
 bool beam_read_ranges(struct runtime *r);
