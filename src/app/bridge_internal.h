@@ -41,6 +41,11 @@ static inline bool heap_is_read(const struct bridge_look *l)
 	return !l->heap_err && l->heap.is_trusted;
 }
 
+/* bridge_look.c: the row of what no claim covers of a mapping; claims in their order. */
+enum bridge_row bridge_row_of(const struct bridge_look *l, const struct proc_map *m);
+int bridge_claims_by_start(const void *a, const void *b);
+/* bridge_direct.c: claims, sorted and disjoint, for what the program itself has mapped since the attach. */
+void bridge_claim_direct(struct bridge_look *l);
 /* bridge_census.c: what the blocks from before the attach are, and those of the largest site's size. */
 void bridge_fill_census(struct bridge_look *l);
 

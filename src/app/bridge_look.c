@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The bridge of a process (model/bridge.h): joins smaps, page tables, the walk of the heap and the ledger;
+ * The bridge of a process (model/bridge.h): joins smaps, page tables, the walk of the heap, the ledger and the vm plane;
  * part of the collector. At the attach and when a report is made; of PROFILE_MAX_BRIDGES processes at most.
  */
 #include <errno.h>
@@ -70,7 +70,7 @@ static bool is_shared_memory(const struct proc_map *m)
 	return m->shared && !m->ino;
 }
 
-static enum bridge_row row_of(const struct bridge_look *l, const struct proc_map *m)
+enum bridge_row bridge_row_of(const struct bridge_look *l, const struct proc_map *m)
 {
 	if (is_shared_memory(m))
 		return BRIDGE_SHARED;
@@ -87,7 +87,7 @@ static enum bridge_row row_of(const struct bridge_look *l, const struct proc_map
 	return l->is_foreign ? BRIDGE_OTHER_HEAP : BRIDGE_DIRECT;
 }
 
-static int by_start(const void *a, const void *b)
+int bridge_claims_by_start(const void *a, const void *b)
 {
 	const struct bridge_claim *x = a, *y = b;
 
@@ -121,7 +121,7 @@ static void make_claims(struct bridge_look *l)
 	for (i = 0; i < l->managed.n; i++)
 		l->claims[n++] = (struct bridge_claim){ l->managed.v[i].start, l->managed.v[i].end, BRIDGE_MANAGED };
 	if (n)
-		qsort(l->claims, n, sizeof(*l->claims), by_start);
+		qsort(l->claims, n, sizeof(*l->claims), bridge_claims_by_start);
 	for (i = 1; i < n; i++)
 		if (l->claims[i].start < l->claims[i - 1].end) {
 			uint64_t end = l->claims[i - 1].end;
@@ -144,7 +144,7 @@ static void add_mappings(struct bridge_look *l)
 	for (i = 0; i < maps->n; i++) {
 		const struct proc_map *m = &maps->v[i];
 
-		v[i] = (struct bridge_map){ m->start, m->end, l->smaps.rss_bytes[i], row_of(l, m) };
+		v[i] = (struct bridge_map){ m->start, m->end, l->smaps.rss_bytes[i], bridge_row_of(l, m) };
 		l->b->swap_bytes += l->smaps.swap_bytes[i];
 	}
 	bridge_add_maps(l->rows, v, maps->n, l->claims, l->n_claims, resident_in, l);
@@ -336,6 +336,7 @@ static bool look(struct bridge_look *l, uint64_t budget_ns)
 	name_allocator(l);
 	find_managed(l);
 	make_claims(l);
+	bridge_claim_direct(l);
 	add_mappings(l);
 	if (heap_is_read(l))
 		add_heap(l);

@@ -26,6 +26,7 @@ enum bridge_row {
 	BRIDGE_OTHER_HEAP,	/* an allocator that cannot be read: mapped less what was seen */
 	BRIDGE_MANAGED,		/* the heap that a managed runtime has set aside for its objects, used or not */
 	BRIDGE_DIRECT,		/* anonymous mappings that are none of the others */
+	BRIDGE_DIRECT_SINCE,	/* of them what the program was seen to map, after the attach */
 	BRIDGE_CODE,		/* executable anonymous mappings: compilers at run time */
 	BRIDGE_STACKS,
 	BRIDGE_FILES, /* private changes of files included */

@@ -288,6 +288,7 @@ static const struct codec_field bridge_rows[] = {
 	BRIDGE(attach_bytes, FIELD_NUMBER, 0),
 	BRIDGE(managed, FIELD_STRING, 0),
 	BRIDGE_ROW(BRIDGE_MANAGED),
+	BRIDGE_ROW(BRIDGE_DIRECT_SINCE),
 };
 
 const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);

@@ -44,7 +44,7 @@ static void add_rows(struct buf *out, const struct bridge *b, const struct profi
 	static const char *const names[BRIDGE_NR] = {
 		[BRIDGE_HEAP_BEFORE] = "heap_before", [BRIDGE_HEAP_SINCE] = "heap_since",
 		[BRIDGE_HEAP_KEPT] = "heap_kept",     [BRIDGE_OTHER_HEAP] = "other_heap",
-		[BRIDGE_MANAGED] = "managed_heap",
+		[BRIDGE_MANAGED] = "managed_heap",    [BRIDGE_DIRECT_SINCE] = "direct_since",
 		[BRIDGE_DIRECT] = "direct",	      [BRIDGE_CODE] = "code",
 		[BRIDGE_STACKS] = "stacks",	      [BRIDGE_FILES] = "files",
 		[BRIDGE_SHARED] = "shared",	      [BRIDGE_UNEXPLAINED] = "unexplained",

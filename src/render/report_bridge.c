@@ -101,6 +101,7 @@ static void add_label(const struct bridge_table *t, int row)
 		[BRIDGE_HEAP_SINCE] = "heap, allocated since",
 		[BRIDGE_HEAP_KEPT] = "glibc: freed but kept, headers",
 		[BRIDGE_DIRECT] = "direct mmap",
+		[BRIDGE_DIRECT_SINCE] = "direct mmap, since attach",
 		[BRIDGE_CODE] = "code made at run time",
 		[BRIDGE_FILES] = "files",
 		[BRIDGE_SHARED] = "shared memory",
@@ -122,6 +123,8 @@ static void add_label(const struct bridge_table *t, int row)
 		buf_addf(&label, "%.32s", profile_str(p, t->b->managed));
 	else if (row == BRIDGE_STACKS)
 		buf_addf(&label, "%u thread stack%s", threads, threads == 1 ? "" : "s");
+	else if (row == BRIDGE_DIRECT && t->b->now[BRIDGE_DIRECT_SINCE])
+		buf_adds(&label, "direct mmap, before or unseen");
 	else if (row == BRIDGE_HEAP_BEFORE && has_unseen(t->b))
 		buf_adds(&label, "heap, before attach or unseen");
 	else
