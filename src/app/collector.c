@@ -438,7 +438,7 @@ static uint32_t name_native(struct collector *c, const struct raw_stack *r, uint
 
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
-	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MP_RT_FRAMES], first[MP_MAX_FRAMES + 1], n;
+	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MANAGED_MOST_FRAMES], first[MP_MAX_FRAMES + 1], n;
 	uint32_t *all = frames, n_native;
 	enum mp_stack_end end = r->end;
 

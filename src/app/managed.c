@@ -359,11 +359,20 @@ static bool is_still_named(const struct collector *c, uint64_t known, uint32_t n
 	       now_ms - (uint32_t)(known >> 32) < NAME_LASTS_MS;
 }
 
-/* NO_FRAME: it is none. came: it has come just now, else the name is that of then. */
-static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, bool came)
+/* Its function; or the one before inlined - 1 others of what is compiled into it. */
+static int resolve(struct runtime *r, const struct mp_rt_frame *f, unsigned int inlined, struct runtime_name *name)
+{
+	uint64_t at = f->at & ~MP_RT_ENTRY;
+
+	return inlined ? r->ops->inlined(r, f->code, at, inlined - 1, name) : r->ops->resolve(r, f->code, at, name);
+}
+
+/* NO_FRAME: it is none. inlined: as above. came: it has come just now, else the name is that of then. */
+static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, unsigned int inlined,
+			   bool came)
 {
 	uint32_t now_ms = came ? (uint32_t)(monotonic_ns() / NS_PER_MS) : 0;
-	uint64_t key = hash_u64(hash_u64(f->code) ^ (f->at & ~MP_RT_ENTRY));
+	uint64_t key = hash_u64(hash_u64(f->code + inlined) ^ (f->at & ~MP_RT_ENTRY));
 	uint64_t *known = table_get(&p->names, key);
 	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };
 	struct profile_frame frame = { .is_managed = true };
@@ -372,7 +381,7 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 
 	if (known && (!came || is_still_named(c, *known, now_ms)))
 		return (uint32_t)*known;
-	err = p->runtime->ops->resolve(p->runtime, f->code, f->at & ~MP_RT_ENTRY, &name);
+	err = resolve(p->runtime, f, inlined, &name);
 	if (known && err && err != -ENOENT) { /* it is gone, and no other code is there yet */
 		runtime_name_release(&name);
 		return (uint32_t)*known;
@@ -396,16 +405,39 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	return at;
 }
 
+static uint32_t put_frame(uint32_t *out, uint32_t n, uint32_t frame)
+{
+	if (frame != NO_FRAME)
+		out[n++] = frame;
+	return n;
+}
+
+/* With what is compiled into it, innermost first into out, which has room. Returns how many. */
+static uint32_t name_frames(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, bool came, uint32_t *out)
+{
+	unsigned int i, most = p->runtime->ops->inlined ? RUNTIME_MOST_INLINED : 0;
+	uint32_t n = 0, own = name_frame(c, p, f, 0, came), frame;
+
+	for (i = 1; i <= most; i++) {
+		frame = name_frame(c, p, f, i, came);
+		if (frame == NO_FRAME)
+			break;
+		out[n++] = frame;
+	}
+	return put_frame(out, n, own);
+}
+
 void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 {
 	struct managed *m = c->managed;
 	struct managed_process *p = find_process(m, e->gen);
 	struct waiting_frames *w;
+	uint32_t names[1 + RUNTIME_MOST_INLINED];
 	size_t i;
 
 	/* at once: the code of a file that has been loaded is garbage soon after */
 	for (i = 0; p && p->runtime && i < e->n && i < MP_RT_FRAMES; i++)
-		name_frame(c, p, &e->frames[i], true);
+		name_frames(c, p, &e->frames[i], true, names);
 
 	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
 		;
@@ -426,13 +458,6 @@ static bool is_eval(const struct collector *c, const struct runtime *r, const ui
 	const struct profile_frame *f = &c->profile.frames[frames[last]];
 
 	return r->ops->is_eval && r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
-}
-
-static uint32_t put_frame(uint32_t *out, uint32_t n, uint32_t frame)
-{
-	if (frame != NO_FRAME)
-		out[n++] = frame;
-	return n;
 }
 
 uint32_t managed_n_native(struct collector *c, const struct raw_stack *r)
@@ -457,7 +482,7 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
 		for (j = at; j < r->n_runtime && (r->runtime[j].at & ~MP_RT_ENTRY) != r->frames[i]; j++)
 			;
 		if (j < r->n_runtime) {
-			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[j], false));
+			n_out += name_frames(c, p, &r->runtime[j], false, &out[n_out]);
 			at = j + 1;
 			continue;
 		}
@@ -507,7 +532,7 @@ uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uin
 	runtime_merge(eval, n_native, r->runtime, r->n_runtime, before);
 	for (i = 0; i <= n_native; i++) {
 		for (j = 0; j < before[i]; j++)
-			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[at++], false));
+			n_out = put_frame(out, n_out, name_frame(c, p, &r->runtime[at++], 0, false));
 		if (i == n_native)
 			break;
 		memcpy(&out[n_out], &frames[first[i]], (first[i + 1] - first[i]) * sizeof(*out));

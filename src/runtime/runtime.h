@@ -81,6 +81,8 @@ struct runtime {
 /* A frame: the allocation is the collector's, of what some other line had made before. */
 #define RUNTIME_MOVED "[moved by the collector]"
 
+#define RUNTIME_MOST_INLINED 16
+
 struct runtime_ops {
 	const char *name; /* "CPython" */
 	enum mp_rt_kind kind; /* MP_RT_NONE: no frames */
@@ -95,6 +97,11 @@ struct runtime_ops {
 	void (*config)(const struct runtime *r, struct mp_runtime *words);
 	/* 0, or -errno: no name (it was checked, and is not what it should be); -ENOENT: no frame of the language's, left out */
 	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
+	/*
+	 * May be NULL; with frames_are_native only. Which other function of the language was compiled into the frame's: the i-th call in
+	 * progress there, innermost first, up to RUNTIME_MOST_INLINED. As resolve; -ENOENT: no more.
+	 */
+	int (*inlined)(struct runtime *r, uint64_t code, uint64_t at, unsigned int i, struct runtime_name *name);
 	/*
 	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its name, or
 	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0. NULL: there is none.

@@ -2,8 +2,8 @@
 /*
  * V8 in node: names and lines of JavaScript frames from the heap's own metadata, without flags or perf maps.
  *
- * The line is that of the call in an interpreted frame, that of the function's beginning in compiled code (what a
- * compiler inlined is not seen). A build without the v8dbg_ symbols, or with compressed pointers, has native stacks only.
+ * The line is that of the call in an interpreted frame and, with what was inlined, in the optimizing compiler's code of V8 11.3
+ * (v8_inlined.h); in other compiled code that of the function's beginning. A build without the v8dbg_ symbols, or with compressed pointers, has native stacks only.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "runtime/runtimes.h"
 #include "runtime/v8_census.h"
 #include "runtime/v8_chain.h"
+#include "runtime/v8_inlined.h"
 
 /* Sources are read as far as a position, up to this; what lies behind has no line. */
 #define MOST_SOURCE (4u << 20)
@@ -35,6 +36,10 @@ struct v8 {
 	uint64_t count; /* address of the number of full collections; 0: not found yet */
 	uint32_t last_count;
 	bool no_count; /* it cannot be found */
+	/* the calls in progress in the frame that was asked for last */
+	uint64_t calls_shared, calls_pc;
+	struct v8_call calls[V8_MOST_INLINED];
+	size_t n_calls;
 };
 
 static bool v8_is_own_object(const char *module)
@@ -194,18 +199,22 @@ static uint32_t line_of(struct runtime *r, uint64_t string, int64_t position)
 	return (uint32_t)low + 1;
 }
 
-static int v8_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
+#define NO_OFFSET 0xffff /* compiled code has none in its frame */
+
+/* The function, and the line of a position in it; position -1: of the slot `offset`, or where it begins. */
+static int name_function(struct runtime *r, uint64_t shared, uint32_t offset, int64_t position, struct runtime_name *name)
 {
 	struct v8 *v = r->state;
 	struct v8_function f = { .name = BUF_INIT, .script = BUF_INIT };
 	const char *file;
 
-	(void)at;
-	if (!v8_function_read(&r->process, &v->layout, code & 0xffffffffffff, (uint32_t)(code >> 48), &f)) {
+	if (!v8_function_read(&r->process, &v->layout, shared, offset, &f)) {
 		buf_release(&f.name);
 		buf_release(&f.script);
 		return -ESTALE;
 	}
+	if (position >= 0)
+		f.position = position;
 	file = f.script.data;
 	if (!strncmp(file, "file://", 7))
 		file += 7;
@@ -220,6 +229,37 @@ static int v8_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runt
 	buf_release(&f.name);
 	buf_release(&f.script);
 	return 0;
+}
+
+/* The calls in progress at an address of compiled code; none of interpreted code. */
+static void find_calls(struct runtime *r, uint64_t code, uint64_t at)
+{
+	struct v8 *v = r->state;
+
+	v->calls_shared = code & 0xffffffffffff;
+	v->calls_pc = at;
+	v->n_calls = code >> 48 == NO_OFFSET ? v8_calls_at(&r->process, &v->layout, v->calls_shared, at, v->calls) : 0;
+}
+
+static int v8_resolve(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name)
+{
+	struct v8 *v = r->state;
+	int64_t position;
+
+	find_calls(r, code, at);
+	position = v->n_calls ? v->calls[v->n_calls - 1].position : -1;
+	return name_function(r, v->calls_shared, (uint32_t)(code >> 48), position, name);
+}
+
+static int v8_inlined(struct runtime *r, uint64_t code, uint64_t at, unsigned int i, struct runtime_name *name)
+{
+	struct v8 *v = r->state;
+
+	if (v->calls_shared != (code & 0xffffffffffff) || v->calls_pc != at)
+		find_calls(r, code, at);
+	if (i + 1 >= v->n_calls)
+		return -ENOENT;
+	return name_function(r, v->calls[i].shared, NO_OFFSET, v->calls[i].position, name);
 }
 
 static int v8_count(struct runtime *r, struct runtime_census *out)
@@ -288,6 +328,7 @@ const struct runtime_ops v8_runtime = {
 	.close = v8_close,
 	.config = v8_config,
 	.resolve = v8_resolve,
+	.inlined = v8_inlined,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
 	.held_by = v8_held_by,

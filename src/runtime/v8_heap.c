@@ -6,7 +6,7 @@
 
 /* ---- objects ---- */
 
-static uint64_t field(const struct runtime_process *p, uint64_t object, int32_t offset)
+uint64_t v8_field(const struct runtime_process *p, uint64_t object, int32_t offset)
 {
 	return runtime_word(p, object - 1 + (uint64_t)(int64_t)offset);
 }
@@ -18,7 +18,7 @@ int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t
 
 	if (!v8_is_object(object))
 		return -1;
-	map = field(p, object, 0);
+	map = v8_field(p, object, 0);
 	if (!v8_is_object(map) || !runtime_read(p, map - 1 + (uint64_t)l->map_type, &type, sizeof(type)))
 		return -1;
 	return type;
@@ -81,24 +81,24 @@ static bool add_string(const struct runtime_process *p, const struct v8_layout *
 	form = type & l->representation_mask;
 	wide = (type & l->encoding_mask) != l->one_byte_tag;
 	if (form == l->thin_tag)
-		return add_string(p, l, field(p, string, l->thin_actual), from, max, parts - 1, out);
+		return add_string(p, l, v8_field(p, string, l->thin_actual), from, max, parts - 1, out);
 	if (form == l->sliced_tag)
-		return add_string(p, l, field(p, string, l->sliced_parent),
-				  from + (field(p, string, l->sliced_offset) >> 32), n, parts - 1, out);
+		return add_string(p, l, v8_field(p, string, l->sliced_parent),
+				  from + (v8_field(p, string, l->sliced_offset) >> 32), n, parts - 1, out);
 	if (form == l->external_tag)
-		return add_chars(p, field(p, string, EXTERNAL_DATA) + from * (wide ? 2 : 1), wide, n, out);
+		return add_chars(p, v8_field(p, string, EXTERNAL_DATA) + from * (wide ? 2 : 1), wide, n, out);
 	if (form != l->cons_tag)
 		return add_chars(p, string - 1 + (uint64_t)(wide ? l->two_byte_chars : l->one_byte_chars) +
 					    from * (wide ? 2 : 1), wide, n, out);
-	left = field(p, string, l->cons_first);
+	left = v8_field(p, string, l->cons_first);
 	first = v8_length(p, l, left);
-	if (first < 0 || left == field(p, string, l->cons_second) || first + v8_length(p, l, field(p, string, l->cons_second)) != length)
+	if (first < 0 || left == v8_field(p, string, l->cons_second) || first + v8_length(p, l, v8_field(p, string, l->cons_second)) != length)
 		return false;
 	if ((int64_t)from < first && !add_string(p, l, left, from, n, parts - 1, out))
 		return false;
 	n -= out->len - before;
 	from = (int64_t)from < first ? 0 : from - (size_t)first;
-	return !n || add_string(p, l, field(p, string, l->cons_second), from, n, parts - 1, out);
+	return !n || add_string(p, l, v8_field(p, string, l->cons_second), from, n, parts - 1, out);
 }
 
 bool v8_text(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from, size_t max,
@@ -131,19 +131,26 @@ static bool next_int(const uint8_t **at, const uint8_t *end, int64_t *value)
  * Pairs of differences: of the bytecode offset (-1 - d for an expression's), of the position, which is kept as
  * (position + 1) << 1 with other fields above bit 31 (src/codegen/source-position-table.cc, source-position.h; V8 7 to 12).
  */
-int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
+bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw)
 {
 	const uint8_t *at = table, *end = table + len;
-	int64_t code = 0, raw = 0, found = -1, d;
+	int64_t code = 0, d;
+	bool found = false;
 
-	while (next_int(&at, end, &d)) {
+	for (*raw = 0; next_int(&at, end, &d); found = true) {
 		code += d < 0 ? -(d + 1) : d;
 		if (code > offset || !next_int(&at, end, &d))
 			break;
-		raw += d;
-		found = (raw >> 1 & 0x3fffffff) - 1;
+		*raw += d;
 	}
 	return found;
+}
+
+int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
+{
+	int64_t raw;
+
+	return v8_position_raw(table, len, offset, &raw) ? (raw >> 1 & 0x3fffffff) - 1 : -1;
 }
 
 /*
@@ -164,8 +171,8 @@ static int64_t position_of_offset(const struct runtime_process *p, const struct 
 
 	if (l->bytecode_data != BYTECODE_DATA_KNOWN || slot < header)
 		return -1;
-	table = field(p, bytecode, BYTECODE_POSITIONS);
-	length = field(p, table, 8);
+	table = v8_field(p, bytecode, BYTECODE_POSITIONS);
+	length = v8_field(p, table, 8);
 	if (!v8_is_object(table) || !v8_is_smi(length) || length >> 32 > MOST_POSITION_BYTES)
 		return -1;
 	buf_reserve(&b, length >> 32);
@@ -190,7 +197,7 @@ static int64_t position_of_offset(const struct runtime_process *p, const struct 
 static bool read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
 		       struct v8_function *f)
 {
-	uint64_t n = field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
+	uint64_t n = v8_field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
 	size_t i, run = 0;
 
 	if (!v8_is_smi(n) || n >> 32 >= 75) /* more: their names are in a table of their own, as one word */
@@ -224,8 +231,8 @@ static bool read_script(const struct runtime_process *p, const struct v8_layout 
 
 	if (type != l->type_script)
 		return type == l->type_oddball || type == l->type_debug_info;
-	f->source = field(p, script, l->script_source);
-	name = field(p, script, l->script_name);
+	f->source = v8_field(p, script, l->script_source);
+	name = v8_field(p, script, l->script_name);
 	if (string_type(p, l, f->source) < 0 || name == f->source)
 		return false;
 	if (string_type(p, l, name) < 0)
@@ -243,11 +250,11 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
 		return false;
 	f->position = -1;
 	f->source = 0;
-	data = field(p, shared, l->shared_data);
+	data = v8_field(p, shared, l->shared_data);
 	type = v8_type(p, l, data);
 	if (type == l->type_bytecode && offset != 0xffff)
 		f->position = position_of_offset(p, l, data, offset);
-	name = field(p, shared, l->shared_name);
+	name = v8_field(p, shared, l->shared_name);
 	if (v8_type(p, l, name) == l->type_scope_info) {
 		if (!read_scope(p, l, name, f))
 			return false;
@@ -260,5 +267,5 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
 		if (runtime_read(p, data - 1 + (uint64_t)l->uncompiled_start, &start, sizeof(start)))
 			f->position = start;
 	}
-	return read_script(p, l, field(p, shared, l->shared_script), f);
+	return read_script(p, l, v8_field(p, shared, l->shared_script), f);
 }

@@ -36,6 +36,9 @@ struct v8_layout {
 	int32_t type_property_array, type_property_cell, first_context, last_context;
 	int32_t type_js_object, type_js_function, type_js_map, type_js_set, type_js_weak_map, type_js_weak_set;
 	bool has_objects;
+	/* if has_code: */
+	int32_t code_positions, code_data, stream_start, data_inlined, data_literals, data_shared, type_code, type_stream;
+	bool has_code;
 };
 
 /* How a function is known. */
@@ -61,6 +64,8 @@ static inline bool v8_is_smi(uint64_t word)
 {
 	return !(uint32_t)word;
 }
+/* A word of a tagged object; 0 when it cannot be read. */
+uint64_t v8_field(const struct runtime_process *p, uint64_t object, int32_t offset);
 /* Instance type of a tagged pointer; -1 when it is none. */
 int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object);
 /* Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'. False: no string. */
@@ -78,5 +83,7 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
  * Position in the source for a bytecode offset, by a source position table as V8 encodes it; -1: none. Pure.
  */
 int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset);
+/* The same with all that a table of compiled code says of the place (v8_inlined.h); false: none. Pure. */
+bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw);
 
 #endif

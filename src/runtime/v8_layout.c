@@ -99,10 +99,24 @@ static const struct constant objects[] = {
 	CONSTANT(type_js_weak_set, "type_JSWeakSet__JS_WEAK_SET_TYPE"),
 };
 
+/* For what was inlined into compiled code; V8 11.3. */
+static const struct constant code[] = {
+	CONSTANT(code_positions, "class_Code__source_position_table__ByteArray"),
+	CONSTANT(code_data, "class_Code__deoptimization_data__FixedArray"),
+	CONSTANT(stream_start, "class_InstructionStream__instruction_start__uintptr_t"),
+	CONSTANT(data_inlined, "DeoptimizationDataInliningPositionsIndex"),
+	CONSTANT(data_literals, "DeoptimizationDataLiteralArrayIndex"),
+	CONSTANT(data_shared, "DeoptimizationDataSharedFunctionInfoIndex"),
+	CONSTANT(type_code, "type_Code__CODE_TYPE"),
+	CONSTANT(type_stream, "type_InstructionStream__INSTRUCTION_STREAM_TYPE"),
+};
+
 #undef CONSTANT
 
 #define N_FRAMES (sizeof(frames) / sizeof(frames[0]))
 #define N_OBJECTS (sizeof(objects) / sizeof(objects[0]))
+#define N_CODE (sizeof(code) / sizeof(code[0]))
+#define N_ALL (N_FRAMES + N_OBJECTS + N_CODE)
 
 /* NULL: all are there; else the first that is not. */
 static const char *read_all(struct v8_layout *l, struct runtime_process *p, const struct constant *c, const uint64_t *addrs,
@@ -118,17 +132,22 @@ static const char *read_all(struct v8_layout *l, struct runtime_process *p, cons
 
 const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o)
 {
-	const char *names[N_FRAMES + N_OBJECTS], *missing;
-	uint64_t addrs[N_FRAMES + N_OBJECTS];
-	size_t i;
+	const char *names[N_ALL], *missing;
+	uint64_t addrs[N_ALL];
+	size_t i, n = 0;
 
-	for (i = 0; i < N_FRAMES + N_OBJECTS; i++)
-		names[i] = i < N_FRAMES ? frames[i].name : objects[i - N_FRAMES].name;
-	runtime_symbols(p, o, names, N_FRAMES + N_OBJECTS, addrs);
+	for (i = 0; i < N_FRAMES; i++)
+		names[n++] = frames[i].name;
+	for (i = 0; i < N_OBJECTS; i++)
+		names[n++] = objects[i].name;
+	for (i = 0; i < N_CODE; i++)
+		names[n++] = code[i].name;
+	runtime_symbols(p, o, names, N_ALL, addrs);
 	missing = read_all(l, p, frames, addrs, N_FRAMES);
 	if (missing)
 		return missing;
 	l->has_objects = !read_all(l, p, objects, addrs + N_FRAMES, N_OBJECTS);
+	l->has_code = l->has_objects && !read_all(l, p, code, addrs + N_FRAMES + N_OBJECTS, N_CODE);
 	return NULL;
 }
 

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, HERE, main, test
+from harness import BUILD, HERE, Skip, main, test
 from interpreters import Program, blocks_through, node, profile_until
 
 PROGRAM = os.path.join(HERE, "targets", "keeps.js")
@@ -62,6 +62,27 @@ def lines_of_javascript(t):
     through = sum(s["alloc_blocks"] for s in snapshot["stack"] if passes_javascript(snapshot, s))
     t.true("of_the_allocations_below_javascript__99_in_100_have_a_frame_with_a_name", share >= 0.99 * through > 0,
            f"{share} of {through}")
+
+
+@test
+def inlined_functions(t):
+    source = os.path.join(HERE, "targets", "inlined.js")
+    with Program(*node(source)) as program:
+        if not program.tell("status") & 16:
+            raise Skip("this V8 does not compile the function at once")
+        enough = program.tell("count")["kept"] + 100
+        snapshot, _, _ = profile_until(program, lambda: program.tell("count")["kept"] > enough, "-P", "heap", "--sample", "off")
+        said = program.tell("stack")
+        if not program.tell("status") & 16:
+            raise Skip("this V8 gave the compiled function up")
+    if not snapshot["process"][0].get("runtime", "").startswith("V8 11.3."):
+        raise Skip("what is inlined is known of V8 11.3 only")
+    top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
+    ours = [(name, line) for name, file, line in managed(snapshot, top) if file == source]
+    calls = [(m.group("name"), int(m.group("line"))) for m in map(SITE.search, said.split("\n")[1:]) if m and m.group("file") == source]
+    t.equal("functions_compiled_into_another__are_those_of_error_stack_with_the_lines_of_their_calls",
+            ours[1:4], [call for call in calls if call[0] in ("makeBuffer", "keep", "serve")])
+    t.equal("what_they_call__stands_before_them", ours[0][0], "store")
 
 
 @test

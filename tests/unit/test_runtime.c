@@ -10,6 +10,7 @@
 
 #include "runtime/runtime.h"
 #include "runtime/v8_heap.h"
+#include "runtime/v8_inlined.h"
 #include "runtime/v8_pages.h"
 
 #define INNER(c) { .code = (c) }
@@ -70,6 +71,46 @@ static void a_table_without_an_end__is_read_to_its_length_only(void **state)
 	assert_int_equal(v8_position(table, sizeof(table), 5), -1);
 }
 
+/* Zigzag, seven bits a byte. */
+static size_t put_int(uint8_t *at, int64_t d)
+{
+	uint64_t v = (uint64_t)d << 1 ^ (uint64_t)(d >> 63);
+	size_t n = 0;
+
+	for (; v >> 7; v >>= 7)
+		at[n++] = (uint8_t)(v | 0x80);
+	at[n++] = (uint8_t)v;
+	return n;
+}
+
+static void a_place_in_compiled_code__has_its_position_and_what_it_was_inlined_as(void **state)
+{
+	static const struct {
+		int64_t code, position, inlined;
+	} rows[] = { { 16, 100, -1 }, { 40, 7, 0 }, { 64, 9, 3 }, { 80, 120, -1 } };
+	struct v8_place place;
+	int64_t raw = 0, code = 0;
+	uint8_t table[128];
+	size_t i, n = 0;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		int64_t next = (rows[i].position + 1) << 1 | (rows[i].inlined + 1) << 31;
+
+		n += put_int(&table[n], rows[i].code - code);
+		n += put_int(&table[n], next - raw);
+		code = rows[i].code;
+		raw = next;
+	}
+	assert_false(v8_place_in(table, n, 15, &place));
+	for (i = 0; i < 4; i++) {
+		assert_true(v8_place_in(table, n, (uint32_t)rows[i].code + 3, &place));
+		assert_int_equal(place.position, rows[i].position);
+		assert_int_equal(place.inlined, rows[i].inlined);
+	}
+	assert_false(v8_place_in(table, 1, 100, &place)); /* cut */
+}
+
 static void the_count_of_collections__is_where_mark_compact_adds_one(void **state)
 {
 	/* addl $1, 0x240(%r12); addq $1, 0x220(%r12); as g++ 12 wrote them in node 20.20.2 */
@@ -91,6 +132,7 @@ static void the_count_of_collections__is_where_mark_compact_adds_one(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_place_in_compiled_code__has_its_position_and_what_it_was_inlined_as),
 		cmocka_unit_test(each_group__stands_before_its_own_interpreter_frame),
 		cmocka_unit_test(frames_without_an_interpreter_frame__are_left_over_outermost),
 		cmocka_unit_test(a_bytecode_offset__has_the_position_of_the_last_entry_before_it),
