@@ -131,7 +131,7 @@ static bool next_int(const uint8_t **at, const uint8_t *end, int64_t *value)
  * Pairs of differences: of the bytecode offset (-1 - d for an expression's), of the position, which is kept as
  * (position + 1) << 1 with other fields above bit 31 (src/codegen/source-position-table.cc, source-position.h; V8 7 to 12).
  */
-bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw)
+bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw, uint32_t *row_offset)
 {
 	const uint8_t *at = table, *end = table + len;
 	int64_t code = 0, d;
@@ -142,15 +142,17 @@ bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t 
 		if (code > offset || !next_int(&at, end, &d))
 			break;
 		*raw += d;
+		*row_offset = (uint32_t)code;
 	}
 	return found;
 }
 
 int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
 {
+	uint32_t row;
 	int64_t raw;
 
-	return v8_position_raw(table, len, offset, &raw) ? (raw >> 1 & 0x3fffffff) - 1 : -1;
+	return v8_position_raw(table, len, offset, &raw, &row) ? (raw >> 1 & 0x3fffffff) - 1 : -1;
 }
 
 /*

@@ -83,7 +83,7 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
  * Position in the source for a bytecode offset, by a source position table as V8 encodes it; -1: none. Pure.
  */
 int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset);
-/* The same with all that a table of compiled code says of the place (v8_inlined.h); false: none. Pure. */
-bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw);
+/* The row for it as it is, with all that one of compiled code says (v8_inlined.h), and the row's offset; false: none. Pure. */
+bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw, uint32_t *row_offset);
 
 #endif

@@ -27,6 +27,7 @@ size_t v8_calls_at(const struct runtime_process *p, const struct v8_layout *l, u
 struct v8_place {
 	int64_t position; /* -1: unknown */
 	int inlined;	  /* index of what it was inlined as, -1: it was not */
+	uint32_t offset;  /* of the row */
 };
 bool v8_place_in(const uint8_t *table, size_t len, uint32_t offset, struct v8_place *out);
 struct v8_place v8_place_of(uint64_t raw);

@@ -107,6 +107,7 @@ static void a_place_in_compiled_code__has_its_position_and_what_it_was_inlined_a
 		assert_true(v8_place_in(table, n, (uint32_t)rows[i].code + 3, &place));
 		assert_int_equal(place.position, rows[i].position);
 		assert_int_equal(place.inlined, rows[i].inlined);
+		assert_int_equal(place.offset, rows[i].code);
 	}
 	assert_false(v8_place_in(table, 1, 100, &place)); /* cut */
 }
