@@ -1,7 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The vm plane: mappings that a program makes itself, to the page."""
-from harness import has_function, main, measure, test
+import json
+import os
+import signal
+import tempfile
+
+from harness import Memprobe, Target, has_function, main, measure, test
 
 PAGE = 4096
 SITES = {
@@ -86,6 +91,34 @@ def a_command(t):
     t.sites({s: n + "__in_a_command" for s, n in SITES.items() if s != "s_old_remap"}, truth, results)
     for run in runs:
         t.no_loss("a_command__loses_nothing", run)
+
+
+@test
+def what_was_not_seen(t):
+    """memprobe stands still while the target maps more than the event buffer holds; /proc/PID/maps puts it right, in part."""
+    rounds, kept = 20, 4 << 20
+    with tempfile.TemporaryDirectory() as d, Target("page_rounds") as target:
+        files = {k: os.path.join(d, "run." + k) for k in ("jsonl", "txt", "folded")}
+        with Memprobe("-P", "vm", "-d", 0, "--max-memory", "8M", "-p", target.pid, *(a for f in files.values() for a in ("-o", f)),
+                      auto=True) as m:
+            m.armed()
+            target.ask("go")
+            m.process.send_signal(signal.SIGSTOP)
+            for _ in range(rounds):
+                target.ask("go")
+            target.ask("drop")
+            m.process.send_signal(signal.SIGCONT)
+            m.stop()
+            error = m.stderr
+        target.exit()
+        text = {k: open(f).read() for k, f in files.items()}
+    lost = {x["name"]: x["events"] for x in map(json.loads, text["jsonl"].splitlines()) if x["type"] == "loss"}
+    live = sum(int(line.rsplit(" ", 1)[1]) for line in text["folded"].splitlines() if ";touch" in line)
+    t.true("calls_that_the_event_buffer_had_no_room_for__are_counted", lost.get("vm_unsent", 0) > 0, f"{lost}\n{error}")
+    t.true("mappings_that_ended_unseen__are_put_right_and_counted", lost.get("vm_missed", 0) > 0, f"{lost}\n{error}")
+    for kind in "vm_unsent", "vm_missed":
+        t.true(f"{kind}__is_in_the_report", f"lost: {kind} {lost.get(kind)}" in text["txt"], text["txt"])
+    t.between("what_is_counted_as_mapped__is_no_more_than_there_is", live, 0, rounds * kept)
 
 
 if __name__ == "__main__":
