@@ -65,7 +65,7 @@ def memprobe_is_killed(t):
                f"{held}")
         t.equal("after_SIGKILL_of_memprobe__no_link_or_program_stays", left,
                 {"link": set(), "prog": set()})
-        t.true("the_probes__were_there", probed < free / 2, f"{probed} pairs/s of {free}")
+        t.measured("the_probes__were_there", probed < free / 2, f"{probed} pairs/s of {free}")
         # a probed pair takes 100 times as long; other load on the machine takes half at most
         back = rate(target, free * 0.2)
         t.true("after_SIGKILL_of_memprobe__the_throughput_of_the_target_returns",
