@@ -97,7 +97,7 @@ struct probe_site {
 	uint64_t cookie; /* MP_COOKIE */
 	uint64_t counter; /* offset in the file of what the kernel counts its links in (a semaphore); 0: none */
 	bool entry_only;
-	bool is_bump;	 /* MP_OP_BUMP: in place whatever the gate does */
+	bool is_bump;	 /* MP_OP_BUMP: in place whatever the gate does; the first loads its program (0.1 s) */
 	bool is_hot; /* called most: attached last and taken away first */
 };
 

@@ -54,6 +54,7 @@ const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struc
 const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p);
 /* Of a runtime that is V8. */
 struct v8_layout *v8_layout_of(struct runtime *r);
+
 static inline bool v8_is_object(uint64_t word)
 {
 	return (word & 3) == 1 && !(word >> 47);

@@ -11,6 +11,7 @@ from harness import Memprobe, Target, Talk, build, main, test
 from interpreters import JsonLines
 
 LOADED = "program heap_bump"
+PATIENCE_S = 120 # an emulated processor verifies for long
 
 
 def handed_out(snapshot):
@@ -27,7 +28,7 @@ def handed_out(snapshot):
 @test
 def from_the_start(t):
     with Target("bumps") as target, Memprobe("-v", "-d", 0, "-p", target.pid, "--json") as m:
-        m.armed()
+        m.wait_for("memprobe: armed:", PATIENCE_S)
         truth = target.ask("go")
         m.stop()
         counted, loads = handed_out(JsonLines(m.stdout.encode()).snapshots[-1]), m.stderr.count(LOADED)
@@ -40,11 +41,11 @@ def from_the_start(t):
 def of_a_process_that_comes_later(t):
     shell = Talk(subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     with Memprobe("-v", "-d", 0, "-i", 0.2, "-p", shell.process.pid, "--json") as m:
-        m.armed()
+        m.wait_for("memprobe: armed:", PATIENCE_S)
         before = m.stderr.count(LOADED)
         shell.say(build("bumps"))
         shell.line() # it lives
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while "runtime_alloc_bytes" not in m.stdout and time.monotonic() < end:
             shell.ask("go")
             time.sleep(0.1)

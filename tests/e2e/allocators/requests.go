@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 // A server's shape in Go. requests MODE RATE [MOST], after MOST requests it is idle; map: a session of each request stays in a map; goroutines: one of each request waits
-// for ever. Answers on stdout: "count", "collect" (collects, then as "count"). Its memory profile is linked only with requests_profile.go.
+// for ever. Answers on stdout: "count", "collect" (collects, then as "count"), "settle"
+// (gives what is free back to the kernel too). Its memory profile is linked only with requests_profile.go.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -67,8 +69,11 @@ func main() {
 	go serve(os.Args[1], rate, most)
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if in.Text() == "collect" {
+		switch in.Text() {
+		case "collect":
 			runtime.GC()
+		case "settle":
+			debug.FreeOSMemory()
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
