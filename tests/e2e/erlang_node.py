@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
 A node that runs targets/feed.erl or feed.exs, for the tests of BEAM: of the machine's own Erlang and Elixir, or those of another
-Debian release, in a root of its own. Skipped where there is none, and, for what needs names, where its release is another than those whose
-layout memprobe knows.
+Debian release, in a root of its own. Skipped where there is none, and, for what needs names, where its release is another than
+those whose layout memprobe knows.
 """
 import contextlib
 import glob
@@ -94,15 +94,15 @@ def erlang_of(suite):
 
 
 class Node(Target):
-    """An Erlang node that runs feed.erl. A file for it: its name and what is in it."""
+    """An Erlang node that runs feed.erl, a request every_ms by the clock. A file for it: its name and what is in it."""
 
-    def __init__(self, mode, workers=WORKERS, requests=REQUESTS, pause_ms=0, file=None):
+    def __init__(self, mode, workers=WORKERS, requests=REQUESTS, every_ms=0, file=None):
         command = compiled("feed.erl")
         if file:
             with open(os.path.join(FROM[-1].outside, file[0]), "wb") as f:
                 f.write(file[1])
-        self.erl = [*command, "-run", "feed", "main", mode, str(workers), str(requests), str(pause_ms)]
-        super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *self.erl, env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"})
+        super().__init__("/bin/sh", "-c", 'exec "$@"', "sh", *command, "-run", "feed", "main", mode, str(workers), str(requests),
+                         str(every_ms), env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"})
 
 
 class ElixirNode(Target):

@@ -10,7 +10,7 @@ import time
 from erlang_node import Node, armed
 from harness import Memprobe, main, test
 
-WORKERS, REQUESTS, PAUSE_MS = 40, 400, 8
+WORKERS, REQUESTS, EVERY_MS = 40, 400, 13
 REPLY = 2400 * 64
 IDLE = "=> large binaries held by idle long-lived processes"
 KEPT = "=> the same processes hold more and more of them"
@@ -20,7 +20,7 @@ class Report:
     """Of a run on a node in that mode; its section on Erlang processes."""
 
     def __init__(self, mode):
-        with Node(mode, workers=WORKERS, requests=REQUESTS, pause_ms=PAUSE_MS) as target, \
+        with Node(mode, workers=WORKERS, requests=REQUESTS, every_ms=EVERY_MS) as target, \
                 Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-f", "report",
                          auto=True) as m:
             armed(m, target)

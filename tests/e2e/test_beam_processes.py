@@ -90,7 +90,7 @@ def full_collections(target, *words):
 def collections_from_outside(t):
     """Each process collects all of its garbage five times, once in a second; a lower bound, as looks may come late on a busy
     machine; those that its growing list asks for may be more."""
-    with Node("sweep", workers=4, requests=20, pause_ms=250) as target:
+    with Node("sweep", workers=4, requests=20, every_ms=250) as target:
         t.between("full_collections__are_those_that_the_processes_made", full_collections(target, "go"), 2, 7)
         t.equal("a_node_at_rest__makes_none", full_collections(target), 0)
         target.exit()

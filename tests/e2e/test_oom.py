@@ -90,7 +90,7 @@ def killed_at_the_limit_of_a_group(t):
 
 @test
 def node_killed_at_the_limit_of_a_group(t):
-    with limited() as g, Node("hoard", workers=4, requests=1000, pause_ms=2) as target:
+    with limited() as g, Node("hoard", workers=4, requests=1000, every_ms=4) as target:
         known_release(target.pid)
         check_kill(t, "a_node", "feed:handle/2", target, g, 120)
 
@@ -121,7 +121,7 @@ def refused_by_the_limit_of_the_address_space(t):
 
 @test
 def node_refused_by_the_limit_of_the_address_space(t):
-    with Node("hoard", workers=4, requests=1000, pause_ms=2) as target:
+    with Node("hoard", workers=4, requests=1000, every_ms=4) as target:
         with watch(target) as m:
             armed(m, target)
             address_space(target.pid, 100 * MIB)

@@ -8,13 +8,13 @@
 %%   lists  a list of 5000 numbers is kept in the process for each request
 %%   file   the file "block" beside this module is read, as a dirty I/O scheduler does, and kept
 %%   hoard  a binary of 4 MB is kept for each request
-%%   leak   a reply of 50 KB is garbage, and an entry of 8 KB for it stays in a journal
+%%   leak   a reply of 25 KB is garbage, and an entry of 8 KB for it stays in a journal
 %%   all    each request is one to all processes at once: binaries, lists and a row of a table, all garbage
 %%   sweep  a list of 100000 numbers is kept, and all garbage is collected for each request
 %%   mark   each process allocates 1000003 bytes below some calls, and tells its own stack there
 %% served_ before it: the processes are gen_servers, and 40000 others came and went before them, so that their numbers are
 %% high (of OTP 25: begin again, with a serial of 1). Then it tells the name of each process of the node.
-%% A fourth argument: milliseconds to wait after each request.
+%% A fourth argument: milliseconds from one request to the next, by the clock: what a busy machine delays is made up for.
 -module(feed).
 -behaviour(gen_server).
 -export([main/1, worker/2, handle/2, encode/2, one/1, two/1, three/1, mark/1, init/1, handle_call/3, handle_cast/2,
@@ -36,7 +36,7 @@ handle(ets, Kept) -> ets:insert(cache, {make_ref(), lists:seq(1, 200)}), Kept;
 handle(lists, Kept) -> [lists:seq(1, 5000) | Kept];
 handle(file, Kept) -> {ok, Block} = prim_file:read_file(beside("block")), true = is_binary(Block), [Block | Kept];
 handle(hoard, Kept) -> [binary:copy(<<0:8>>, 4000000) | Kept];
-handle(leak, Kept) -> Entry = journal(compute(2000000, byte_size(encode(800, <<>>)))), [Entry | Kept];
+handle(leak, Kept) -> Entry = journal(compute(2000000, byte_size(encode(400, <<>>)))), [Entry | Kept];
 handle(all, Kept) ->
     ets:insert(cache, {self(), byte_size(encode(100, <<>>)), lists:sum(lists:seq(1, 2000)), lists:seq(1, 20)}),
     Kept;
@@ -106,48 +106,53 @@ tell("lists", Ws) -> [io:format("arg ~p ~b~n", [W, element(2, process_info(W, me
 tell("served_" ++ _, _) -> [io:format("arg ~p ~s~n", [P, name(P)]) || P <- processes()];
 tell(_, _) -> [].
 
-ask(_, 0, _) -> ok;
-ask([W | Ws], N, Pause) ->
+now_ms() -> erlang:monotonic_time(millisecond).
+
+%% until the time of the next request
+next(Due, Every) ->
+    timer:sleep(max(0, Due + Every - now_ms())),
+    Due + Every.
+
+ask(_, 0, _, _) -> ok;
+ask([W | Ws], N, Every, Due) ->
     W ! {ask, self()},
     receive done -> ok end,
-    timer:sleep(Pause),
-    ask(Ws ++ [W], N - 1, Pause).
+    ask(Ws ++ [W], N - 1, Every, next(Due, Every)).
 
-ask_all(_, 0, _) -> ok;
-ask_all(Ws, N, Pause) ->
+ask_all(_, 0, _, _) -> ok;
+ask_all(Ws, N, Every, Due) ->
     [W ! {ask, self()} || W <- Ws],
     [receive done -> ok end || _ <- Ws],
-    timer:sleep(Pause),
-    ask_all(Ws, N - 1, Pause).
+    ask_all(Ws, N - 1, Every, next(Due, Every)).
 
 value(Name, N) -> io:format("value ~s ~b~n", [Name, N]).
 
-loop(Mode, Ws, Requests, Pause) ->
+loop(Mode, Ws, Requests, Every) ->
     case io:get_line("") of
         "go\n" when Mode == "all" ->
-            ask_all(Ws, Requests, Pause),
+            ask_all(Ws, Requests, Every, now_ms()),
             io:format("done~n"),
-            loop(Mode, Ws, Requests, Pause);
+            loop(Mode, Ws, Requests, Every);
         "go\n" ->
-            ask(Ws, Requests, Pause),
+            ask(Ws, Requests, Every, now_ms()),
             tell(Mode, Ws),
             value(processes, erlang:memory(processes)),
             value(binary, erlang:memory(binary)),
             value(count, erlang:system_info(process_count)),
             io:format("done~n"),
-            loop(Mode, Ws, Requests, Pause);
+            loop(Mode, Ws, Requests, Every);
         "count\n" ->
             value(collections, element(1, erlang:statistics(garbage_collection))),
             io:format("done~n"),
-            loop(Mode, Ws, Requests, Pause);
+            loop(Mode, Ws, Requests, Every);
         _ -> halt(0)
     end.
 
 main([Mode, Workers, Requests]) -> main([Mode, Workers, Requests, "0"]);
-main([Mode, Workers, Requests, Pause]) ->
+main([Mode, Workers, Requests, Every]) ->
     ets:new(cache, [named_table, public]),
     prepare(Mode),
     Ws = [start(Mode) || _ <- lists:seq(1, list_to_integer(Workers))],
     register(first_worker, hd(Ws)),
     io:format("ready ~s~n", [os:getpid()]),
-    loop(Mode, Ws, list_to_integer(Requests), list_to_integer(Pause)).
+    loop(Mode, Ws, list_to_integer(Requests), list_to_integer(Every)).
