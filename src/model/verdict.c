@@ -425,6 +425,16 @@ static bool is_leak(const struct verdict *v)
 	return !v->but && (v->why & WHY_CLASSES ? grows || stays : grows && stays);
 }
 
+/* Whose objects they are may be known where their sites are not. */
+static void look_at_class(const struct verdict_input *in, struct verdict *v)
+{
+	if (!in->classes.objects)
+		return;
+	v->why |= WHY_CLASSES;
+	if (in->classes.rate >= SITE_SHARE * v->rate)
+		v->but &= ~(unsigned int)BUT_NO_SITE;
+}
+
 /* From the series' word to that of the process. */
 static void weigh(const struct verdict_input *in, struct verdict *v)
 {
@@ -440,8 +450,7 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 	if (v->word != TREND_GROWING)
 		return;
 	look_at_history(in, v);
-	if (in->classes.objects)
-		v->why |= WHY_CLASSES;
+	look_at_class(in, v);
 	if (!v->by_classes && (v->by_heap ? v->heap.slows : v->memory.slows))
 		v->but |= BUT_SLOWS;
 	else if (!v->by_classes && v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)

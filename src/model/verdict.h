@@ -34,7 +34,7 @@
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
  * stay where those of others end. And the runtime's memory grows in steps, or is hidden by its garbage. What its full
  * collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
- * what they make.
+ * what they make; and where these do not make half of the growth, it is enough that the objects do.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H

@@ -137,10 +137,30 @@ static const struct profile_stack *top_mapping(const struct profile *p)
 	return top && (double)top->live_bytes * 100 >= grown * SINGLE_SITE_PERCENT ? top : NULL;
 }
 
+/* The class that is evidence: of the process whose objects grow fastest, as in judge.c; or NULL. */
+static const struct profile_steady *steady_class(const struct profile *p)
+{
+	const struct profile_steady *best = NULL;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->rise.rate))
+			best = &p->procs[i].steady;
+	return p->verdict.why & WHY_CLASSES ? best : NULL;
+}
+
 static void add_not_heap(struct buf *out, const struct profile *p, size_t column)
 {
+	const struct profile_steady *class = steady_class(p);
 	const struct profile_stack *s = top_mapping(p);
+	char n[32];
 
+	if (class && !(p->verdict.but & BUT_NO_SITE)) {
+		buf_addf(out, "%*sobjects that outlive collections, ", (int)column, "");
+		buf_add_plain(out, profile_str(p, class->type));
+		buf_addf(out, " +%s the most of them\n", units_format_count(n, class->rise.objects));
+		return;
+	}
 	buf_addf(out, "%*snot in the heap that was watched", (int)column, "");
 	if (s) {
 		buf_adds(out, ": mapped by ");
@@ -365,21 +385,16 @@ static void add_cohort(struct reasons *r, const struct profile *p, const struct 
 	buf_addc(r->out, '\n');
 }
 
-/* The one that is evidence: of the process whose objects grow fastest, as in judge.c. */
 static void add_class(struct reasons *r, const struct profile *p)
 {
-	const struct profile_steady *best = NULL;
+	const struct profile_steady *class = steady_class(p);
 	char n[32];
-	size_t i;
 
-	for (i = 0; i < p->n_procs; i++)
-		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->rise.rate))
-			best = &p->procs[i].steady;
-	if (!best)
+	if (!class)
 		return;
-	buf_add_plain(reason(r), profile_str(p, best->type));
+	buf_add_plain(reason(r), profile_str(p, class->type));
 	buf_addf(r->out, " +%s over %llu full collections that left them, straight: second half / first half %.2f\n",
-		 units_format_count(n, best->rise.objects), (unsigned long long)best->rise.full, best->rise.ratio);
+		 units_format_count(n, class->rise.objects), (unsigned long long)class->rise.full, class->rise.ratio);
 }
 
 static void add_evidence(struct reasons *r, const struct profile *p)
@@ -397,8 +412,7 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 			 sites_name(name, sites, n), WINDOWS_NR);
 	if (v->why & WHY_COHORT && n)
 		add_cohort(r, p, sites, n);
-	if (v->why & WHY_CLASSES)
-		add_class(r, p);
+	add_class(r, p);
 	if (!(v->why & WHY_HISTORY))
 		return;
 	for (i = 0; i < p->n_procs; i++)

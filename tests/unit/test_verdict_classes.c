@@ -143,12 +143,36 @@ static void a_class_and_a_straight_growth_of_the_memory__are_a_leak(void **state
 	end_scene(&c);
 }
 
+/* Slots of objects pass no allocator. */
+static void objects_that_make_half_of_the_growth__are_enough_where_no_site_does(void **state)
+{
+	struct verdict v;
+	struct scene c = { 0 };
+
+	(void)state;
+	a_class_scene(&c);
+	end_scene(&c);
+	draw(&c.memory, leak, 60, 0.1 * MIB, 1);
+	c.in.uptime_s = 100;
+	c.in.before_bytes = 40 * MIB;
+	c.in.n_sites = 0;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING); /* 20 kB of 1 MiB a second */
+	assert_int_equal(v.but, BUT_NO_SITE);
+	c.in.classes.rate = 0.6 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why, WHY_CLASSES | WHY_STRAIGHT);
+	end_scene(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_class_that_outlives_collections_and_a_site_that_keeps__are_a_leak),
 		cmocka_unit_test(a_class_alone_or_one_that_is_not_seen_to_the_end__is_no_leak),
 		cmocka_unit_test(a_class_and_a_straight_growth_of_the_memory__are_a_leak),
+		cmocka_unit_test(objects_that_make_half_of_the_growth__are_enough_where_no_site_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
