@@ -18,7 +18,7 @@
 #define MOST_HEAP_BYTES (256 * MIB)
 /* Fewer come and go at any moment. */
 #define LEAST_GROWTH 50
-/* Looks take no more than a fiftieth of the time. */
+/* Looks take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it. */
 #define LOOK_SHARE 50
 /* A class has more of them at some look, or is not followed. */
 #define LEAST_OLD 50
@@ -30,11 +30,11 @@ struct class_growth {
 	uint64_t next_ns;
 };
 
-static uint64_t monotonic_ns(void)
+static uint64_t ns_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
@@ -90,21 +90,21 @@ static void take_old(struct class_growth *g, const struct runtime_census *k, str
 
 void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, uint64_t full)
 {
-	uint64_t begin = monotonic_ns();
+	uint64_t ran = ns_of(CLOCK_THREAD_CPUTIME_ID);
 	struct class_look look = { .t_s = t_s, .full = full };
 	struct runtime_census now = { 0 };
 
-	if (begin < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
+	if (ns_of(CLOCK_MONOTONIC) < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
 		return;
 	if (!r->ops->census(r, &now) && now.has_old) {
 		take_old(g, &now, &look);
-		log_debug("process %d: after %llu full collections %.0f bytes of objects outlived them", (int)r->process.pid,
-			  (unsigned long long)full, look.bytes);
 		class_looks_add(&g->looks, &look);
 	}
+	ran = ns_of(CLOCK_THREAD_CPUTIME_ID) - ran;
+	g->next_ns = ns_of(CLOCK_MONOTONIC) + ran * LOOK_SHARE;
+	log_debug("process %d: after %llu full collections, %.1f s: %.0f bytes of objects outlived them, seen in %llu us%s",
+		  (int)r->process.pid, (unsigned long long)full, t_s, look.bytes, (unsigned long long)(ran / 1000), now.has_old ? "" : ": tells nothing");
 	runtime_census_release(&now);
-	g->next_ns = monotonic_ns();
-	g->next_ns += (g->next_ns - begin) * LOOK_SHARE;
 }
 
 static uint64_t objects_of(const struct runtime_census *k, const char *name)
