@@ -172,9 +172,9 @@ def minute(d):
 
 def check_class(t, process, verdict, program):
     """What the leak keeps: its texts, of which there are most, are ever more after each full collection."""
-    first, middle, last = program.served[0], program.served[len(program.served) // 2], program.served[-1]
-    if not 0.9 <= (last - middle) / (middle - first) <= 1.4:
-        t.skip("leak__its_texts_outlive_collections_in_ever_greater_number", f"on this machine it did not work evenly: {program.served}")
+    served, half = program.served, len(program.served) // 2
+    if not 0.85 <= (served[-1] - served[-1 - half]) / (served[half] - served[0]) <= 1.4:
+        t.skip("leak__its_texts_outlive_collections_in_ever_greater_number", f"on this machine it did not work evenly: {served}")
         return
     most = TEXTS * (program.counts["served"] - program.before["served"])
     t.true("leak__is_seen_to_grow", verdict["word"] in ("LEAK", "GROWING"), program.text)
