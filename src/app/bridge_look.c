@@ -175,14 +175,14 @@ static int64_t estimated_live(const struct bridge_look *l)
 }
 
 /*
- * In use and not in the ledger, which was read before the heap: from before, or allocated in between, or
- * lost by the ledger. What is more than there was at the attach is no memory from before.
+ * In use and not seen: from before, or allocated between the look at the attach and the arming, or after the
+ * ledger was read, or lost by it. What is more than there was at the attach is no memory from before.
  */
-static int64_t born_meanwhile(const struct bridge_look *l)
+static int64_t born_meanwhile(const struct bridge_look *l, uint64_t seen_bytes)
 {
 	const struct glibc_heap *h = &l->heap;
 	uint64_t in_use = h->sum.in_use.bytes + h->mmapped.bytes;
-	uint64_t before = in_use - h->sum.since.bytes - h->mmapped_since.bytes;
+	uint64_t before = in_use > seen_bytes ? in_use - seen_bytes : 0;
 
 	if (l->rows != l->b->now) {
 		l->b->attach_bytes = in_use;
@@ -199,9 +199,11 @@ static void add_heap(struct bridge_look *l)
 	int64_t since = payload(&s->since, 8) + payload(&h->mmapped_since, 16);
 	uint64_t since_bytes = s->since.bytes + h->mmapped_since.bytes;
 	uint64_t since_resident = s->since.resident_bytes + h->mmapped_since.resident_bytes;
-	int64_t late = born_meanwhile(l);
+	bool is_estimate = l->b->is_estimate && l->rows == l->b->now;
+	int64_t estimate = is_estimate ? estimated_live(l) : 0;
 
-	since = l->b->is_estimate && l->rows == l->b->now ? estimated_live(l) : since + late;
+	since = is_estimate ? estimate : since;
+	since += born_meanwhile(l, is_estimate ? (uint64_t)estimate : since_bytes);
 	since = since < in_use ? since : in_use;
 	l->rows[BRIDGE_HEAP_SINCE] += since;
 	l->rows[BRIDGE_HEAP_BEFORE] += in_use - since;
