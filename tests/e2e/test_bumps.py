@@ -49,9 +49,8 @@ def of_a_process_that_comes_later(t):
         while "runtime_alloc_bytes" not in m.stdout and time.monotonic() < end:
             shell.ask("go")
             time.sleep(0.1)
-        seen = handed_out(JsonLines(m.stdout.encode()).snapshots[-1])
-        m.stop()
-        loads = m.stderr.count(LOADED)
+        m.stop() # before, the last snapshot may be half written
+        seen, loads = handed_out(JsonLines(m.stdout.encode()).snapshots[-1]), m.stderr.count(LOADED)
     shell.process.stdin.close()
     shell.process.wait(timeout=20)
     shell.process.stdout.close()
