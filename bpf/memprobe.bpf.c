@@ -30,6 +30,7 @@
 #include "fault.bpf.c"
 #include "rss.bpf.c"
 #include "vm.bpf.c"
+#include "vm_calls.bpf.c"
 #include "oom.bpf.c"
 #include "objects.bpf.c"
 

@@ -2,7 +2,7 @@
 /*
  * The vm plane: what a target does to its mappings, one record per system call. Part of memprobe.bpf.c.
  *
- * No system-call tracepoint: those make every system call of every process on the machine slower. Whoever changes
+ * No system-call tracepoint (but see vm_calls.bpf.c): those make every system call of every process on the machine slower. Whoever changes
  * mappings takes the mmap lock for writing, and the saved user registers say for which call:
  *
  *	mmap_lock_start_locking   before the lock: number, arguments, user stack (bpf_find_vma works here only)
@@ -21,7 +21,7 @@ struct maple_tree___vm {
 
 struct mm_struct___vm {
 	struct maple_tree___vm mm_mt;
-	unsigned long brk;
+	unsigned long start_brk, brk;
 } __attribute__((preserve_access_index));
 
 struct ma_state___vm {

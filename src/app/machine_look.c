@@ -22,7 +22,7 @@
 #define LOOK_SHARE 100
 /* ... but never less often: a floor needs its points. */
 #define LONGEST_NS (10 * NS_PER_S)
-#define GROUPS_NS (2 * NS_PER_S)
+#define GROUPS_NS NS_PER_S
 /* Page tables of new workers in one look take no longer than this. */
 #define ROLLUPS_NS (4 * NS_PER_MS)
 /* A process that grows: younger ones are starting; slower ones, and growth of less, are nothing to go after. */

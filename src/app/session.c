@@ -450,6 +450,7 @@ static void describe_run(struct session *s)
 	p->objects.is_there = s->o->objects;
 	buf_release(&line);
 	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
+	p->cost.system_call_ns = kern_vm_call_ns(s->kern);
 	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));
 	p->cost.max_memory_bytes = s->max_memory_bytes;
 }

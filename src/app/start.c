@@ -112,6 +112,14 @@ static bool wants_frame_pointers(void)
 	return unwinder && !strcmp(unwinder, "frame-pointers");
 }
 
+/* The same: the vm plane by system calls, as where the kernel has nothing better. */
+static bool wants_calls(void)
+{
+	const char *way = getenv("MEMPROBE_VM");
+
+	return way && !strcmp(way, "calls");
+}
+
 static void poll_events(void *ctx)
 {
 	session_poll(ctx);
@@ -155,6 +163,7 @@ int session_open(struct session *s)
 		.threads = o->threads,
 		.rss = o->planes & PLANE_RSS,
 		.vm = o->planes & PLANE_VM,
+		.vm_by_calls = wants_calls(),
 		.objects = o->objects,
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);

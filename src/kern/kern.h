@@ -42,6 +42,7 @@ struct kern_opts {
 	uint32_t verify_every;
 	bool frame_pointers;	   /* the kernel's stack walk, also where the tables' works */
 	bool vm;		   /* the vm plane: kern_vm_begin */
+	bool vm_by_calls;	   /* ... by system-call tracepoints, as where the kernel has nothing better */
 	bool threads;		   /* a thread's name is part of its stacks' identity */
 	bool rss;		   /* resident memory: first touches by stack, releases */
 	bool no_find_vma;	   /* as on kernels before 5.17: mappings come from kern_maps_changed */
@@ -180,6 +181,8 @@ void kern_count_calls(struct kern *k);
 void kern_vm_begin(struct kern *k);
 /* Asked for, and possible here; else a message has said why not. */
 bool kern_has_vm(const struct kern *k);
+/* What each system call of every process on the machine pays for that, as measured; 0: nothing. */
+uint32_t kern_vm_call_ns(const struct kern *k);
 
 /* All probes begin to count, at this instant. */
 void kern_arm(struct kern *k);

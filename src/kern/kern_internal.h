@@ -52,6 +52,8 @@ struct kern {
 	bool rss_begun, rss_paused;
 	bool tables; /* stacks by unwind tables, else by frame pointers */
 	bool vm, vm_lock_path; /* the vm plane is there (vm.c); its tracepoints' form */
+	bool vm_by_calls;      /* ... by system-call tracepoints, which everybody pays for */
+	uint32_t vm_call_ns;   /* so much per call */
 	struct unwinder *unwinder;
 	struct kern_link *links;
 	size_t n_links, links_cap;
@@ -90,8 +92,10 @@ void kern_log_verified(const struct bpf_object *obj);
 /* bump.c: the program for probes with is_bump, loaded with the first; NULL: it cannot be, and a message has said so */
 struct bpf_program *bump_program(struct kern *k);
 
-/* vm.c: has this kernel what the vm plane takes? Its programs in the object, if k->vm; attached. 0 or -errno. */
-int vm_plane_find(struct kern *k);
+/* vm.c: has this kernel what the vm plane takes (k->vm, k->vm_by_calls)? Its programs in the object, if k->vm; attached. */
+void vm_plane_find(struct kern *k, bool by_calls);
+/* The programs were refused: by calls then, if it was not by those; else there is no plane. */
+void vm_plane_lessen(struct kern *k);
 void vm_choose(struct kern *k);
 int vm_attach(struct kern *k);
 

@@ -170,17 +170,17 @@ static int load_best(struct kern *k, const struct kern_opts *o)
 		bool tables, preempt_guard, find_vma;
 	} forms[] = { { true, true, true }, { true, false, true }, { true, false, false },
 		      { false, true, true }, { false, false, true } };
-	bool want_vm = o->vm && !vm_plane_find(k);
 	int err = -EINVAL;
 	size_t i;
 
 	for (i = o->frame_pointers ? 3 : 0; i < 5; i++) {
 		k->tables = forms[i].tables;
 		k->find_vma = forms[i].find_vma && !o->no_find_vma;
-		k->vm = want_vm;
+		if (o->vm)
+			vm_plane_find(k, o->vm_by_calls);
 		err = open_and_load(k, o, forms[i].preempt_guard);
-		if (err && k->vm && k->tables) {
-			k->vm = false; /* was it that? */
+		while (err && k->vm && k->tables) { /* was it that? */
+			vm_plane_lessen(k);
 			err = open_and_load(k, o, forms[i].preempt_guard);
 		}
 		if (!err || err == -EPERM || err == -ENOMEM)
@@ -259,7 +259,7 @@ static int open_tables(struct kern *k, const struct kern_opts *opts)
 	if (!err && k->vm && vm_attach(k))
 		k->vm = false;
 	if (!err && opts->vm && !k->vm)
-		log_warn("mappings are not watched: this kernel lacks what that takes (tracepoints mmap_lock, ma_write)");
+		log_warn("mappings are not watched: this kernel lacks what that takes (tracepoints mmap_lock, ma_write, or sys_enter)");
 	return err;
 }
 

@@ -225,10 +225,11 @@ static const struct codec_field fact_rows[] = {
 	FACT(gaps.until_ns, FIELD_NUMBER, 0), FACT(gaps.unseen_ns, FIELD_NUMBER, 0), FACT(gaps.unplaced_ns, FIELD_NUMBER, 0),
 	FACT(gaps.rate, FIELD_FLOAT, 0),
 	FACT(verdict.by_classes, FIELD_ENUM, 2),
+	FACT(cost.system_call_ns, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_facts = TABLE(struct profile, fact_rows);
-IS_AS_LISTED(struct profile_cost, 56);
+IS_AS_LISTED(struct profile_cost, 64);
 IS_AS_LISTED(struct profile_gaps, 48);
 
 #define STEP(member, kind, less) ROW(struct profile_step, member, kind, less)

@@ -233,6 +233,7 @@ struct profile_cost {
 	uint32_t n_probes, n_processes;
 	uint32_t attach_kind; /* string id: "uprobe session", "uprobe multi", "perf uprobe" */
 	uint32_t unwinder;    /* string id: "eh_frame tables", "frame pointers" */
+	uint64_t system_call_ns; /* what each call of every process on the machine pays; 0: nothing */
 };
 
 /* A step on the ladder. */

@@ -140,6 +140,8 @@ static void add_header(struct buf *out, const struct profile *p, const struct re
 		json_add_uint(out, "interval_bytes", p->watch.interval_bytes);
 	json_add_some_text(out, "probes", profile_str(p, p->cost.attach_kind));
 	json_add_some_text(out, "unwinder", profile_str(p, p->cost.unwinder));
+	if (p->cost.system_call_ns)
+		json_add_uint(out, "system_call_ns", p->cost.system_call_ns);
 	end(out);
 	buf_release(&text);
 }

@@ -94,6 +94,8 @@ struct report {
 /* report_trust.c: the sections below the table */
 void report_trust(struct buf *out, const struct report *r);
 void report_cost(struct buf *out, const struct report *r);
+/* A line on what all processes pay for the vm plane; mostly nothing. */
+void report_add_call_cost(struct buf *out, const struct profile *p);
 void report_blind(struct buf *out, const struct report *r);
 /* report_peak.c: when most lived, and of whom */
 void report_peak(struct buf *out, const struct report *r);

@@ -217,6 +217,7 @@ static void add_trust(struct buf *out, const struct profile *p)
 		watch_add_cost(out, p);
 	}
 	buf_addc(out, '\n');
+	report_add_call_cost(out, p);
 }
 
 /* Details of the first rows that had heap probes; they take the lines that are left. */

@@ -85,7 +85,14 @@ static void add_own_cost(struct buf *out, const struct profile *p)
 		 units_format_size(user, c->user_memory_bytes), units_format_size(max, c->max_memory_bytes));
 }
 
-void report_cost(struct buf *out, const struct report *r)
+void report_add_call_cost(struct buf *out, const struct profile *p)
+{
+	if (p->cost.system_call_ns)
+		buf_addf(out, "        mappings are seen by system calls here: each call of every process takes %llu ns more\n",
+			 (unsigned long long)p->cost.system_call_ns);
+}
+
+static void add_cost(struct buf *out, const struct report *r)
 {
 	const struct profile *p = r->p;
 	double hits = (double)p->cost.probe_hits;
@@ -105,8 +112,14 @@ void report_cost(struct buf *out, const struct report *r)
 		watch_add_outside(out, p);
 	}
 	buf_addc(out, '\n');
-	if (r->o->all_frames)
-		add_own_cost(out, p);
+}
+
+void report_cost(struct buf *out, const struct report *r)
+{
+	add_cost(out, r);
+	report_add_call_cost(out, r->p);
+	if (r->o->all_frames && (r->terse < REPORT_TERSEST || r->p->watch.share <= 0))
+		add_own_cost(out, r->p);
 }
 
 void report_add_blind(struct buf *out, const struct profile *p, const char *prefix)

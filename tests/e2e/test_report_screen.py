@@ -109,10 +109,11 @@ def check_bridge(t, what, text):
         rows.append(line)
         if line.startswith("RSS "):
             break
+    now = "at exit" if "at exit" in heading else "now"
     if "at attach" in heading:
         check_column(t, what, text, heading, rows, "at attach", ")" if ")" in heading else None)
-        check_column(t, what, text, heading, rows, "change", "now")
-    check_column(t, what, text, heading, rows, "now", "at attach" if "at attach" in heading else ")")
+        check_column(t, what, text, heading, rows, "change", now)
+    check_column(t, what, text, heading, rows, now, "at attach" if "at attach" in heading else ")")
     return True
 
 

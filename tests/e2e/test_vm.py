@@ -3,6 +3,7 @@
 """The vm plane: mappings that a program makes itself, to the page."""
 import json
 import os
+import re
 import signal
 import tempfile
 
@@ -91,6 +92,29 @@ def a_command(t):
     t.sites({s: n + "__in_a_command" for s, n in SITES.items() if s != "s_old_remap"}, truth, results)
     for run in runs:
         t.no_loss("a_command__loses_nothing", run)
+
+
+@test
+def by_system_calls(t):
+    """As on kernels that have nothing better: the same truth, and what everybody pays for it."""
+    os.environ["MEMPROBE_VM"] = "calls"
+    try:
+        truth, results, runs = measure("mapper", options=("-P", "vm"), metrics=("live-bytes", "alloc-blocks"))
+        with Target("page_rounds") as target, Memprobe("-P", "vm", "-d", 0, "--report", "-p", target.pid) as m:
+            m.armed()
+            target.ask("go")
+            m.stop()
+            report = m.stdout
+            target.exit()
+    finally:
+        del os.environ["MEMPROBE_VM"]
+    t.sites({s: n + "__by_system_calls" for s, n in SITES.items()}, truth, results)
+    t.equal("calls_that_fail__count_nothing__by_system_calls",
+            [f for stacks in results.values() for f, _ in stacks if has_function(f, "s_failing") and not has_function(f, "s_plain")], [])
+    for run in runs:
+        t.no_loss("a_run_by_system_calls__says_that_it_lost_nothing", run)
+    told = re.search(r"each call of every process takes (\d+) ns more", report)
+    t.true("what_each_system_call_of_all_processes_pays__is_in_the_report", told and int(told[1]) > 0, report)
 
 
 @test

@@ -347,6 +347,7 @@ void make_rich(struct profile *p)
 					 .until_ns = 29 * NS_PER_S, .unseen_ns = 5 * NS_PER_S, .unplaced_ns = 17 * NS_PER_S,
 					 .rate = 480000 };
 	make_machine(p);
+	p->cost.system_call_ns = 142;
 	add_rich_stacks(p);
 	add_rich_planes(p);
 	p->lifetimes.recent_ms = 1250;

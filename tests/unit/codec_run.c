@@ -85,7 +85,7 @@ void codec_run_begin(struct profile *p)
 	p->kernel = profile_string(p, "6.1.0");
 	p->command_line = profile_string(p, "memprobe -p 4242");
 	p->cost = (struct profile_cost){ 1, 2, 3, 4, 5, 6, 7, profile_string(p, "session"),
-					 profile_string(p, "tables") };
+					 profile_string(p, "tables"), 8 };
 	p->watch = (struct profile_watch){ .rung = RUNG_BURSTS, .interval_bytes = 8192, .is_fixed = true, .budget = 0.1,
 					   .share = 0.2, .open_share = 0.3, .slowdown = 4.5, .cpu_before = -1,
 					   .cpu_armed = 0.5, .delay_before = 0.25, .delay_armed = 1.5 };
