@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * What a verdict needs beside the totals; part of the collector. While the run goes on: the heap and the memory of all
- * targets over time, looked at as often as 2 % of memprobe's time pays for. At its end one pass over the live
+ * targets over time, looked at as often as 2 % of a CPU pays for. At its end one pass over the live
  * blocks: which of those that lived at an early moment still do, and which stacks only replace older blocks.
  *
  *	stack	live at 16 s	still at 60 s	live at 60 s	older blocks of its sizes freed
@@ -12,28 +12,23 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/blackbox.h"
 #include "app/collector_internal.h"
 #include "app/managed.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
 
-/* Looks come no faster than this, and take no more than a fiftieth of the time. */
+/*
+ * Looks come no faster than this, and take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it.
+ * Else a busy machine would leave a window of half a minute with too few of them to tell anything.
+ */
 #define LOOK_NS (100 * NS_PER_MS)
 #define LOOK_SHARE 50
 /* More processes than this are not looked at one by one so often. */
 #define MANY_PROCS 64
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 void evidence_release(struct collector *c)
 {
@@ -131,7 +126,7 @@ static void keep_windows(struct collector *c, double t_s)
 
 void collector_look(struct collector *c)
 {
-	uint64_t begin = monotonic_ns(), armed = kern_armed_ns(c->kern), took, least = LOOK_NS;
+	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns(), armed = kern_armed_ns(c->kern), least = LOOK_NS;
 	double t_s = (double)(begin - armed) * 1e-9;
 
 	if (!armed || begin < c->next_look_ns)
@@ -149,8 +144,8 @@ void collector_look(struct collector *c)
 	blackbox_look(c);
 	if (c->profile.n_procs > MANY_PROCS)
 		least = NS_PER_S;
-	took = (monotonic_ns() - begin) * LOOK_SHARE;
-	c->next_look_ns = begin + (took > least ? took : least);
+	ran = (clock_thread_ns() - ran) * LOOK_SHARE;
+	c->next_look_ns = begin + (ran > least ? ran : least);
 	managed_look_at_classes(c, t_s);
 }
 
