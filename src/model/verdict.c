@@ -40,6 +40,8 @@
 /* A cohort: enough blocks, and so many alive; the others' when they die. */
 #define COHORT_BLOCKS 20
 #define COHORT_ALIVE 0.9
+/* ... where full collections show that objects stay: of a site that keeps all, brief bursts have told as little as 0.68. */
+#define COHORT_COLLECTED 0.6
 #define OTHERS_ALIVE 0.5
 /* In use from before, by the rate times the age: about as much, or far less. */
 #define HISTORY_LOW 0.67
@@ -283,9 +285,9 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 }
 
 /* What was there early, still is. */
-static bool keeps(const struct verdict_site *s)
+static bool keeps(const struct verdict_site *s, double part)
 {
-	return s->early_alive >= COHORT_ALIVE * s->early_blocks;
+	return s->early_alive >= part * s->early_blocks;
 }
 
 size_t verdict_sites(const struct verdict *v, double window_s, const struct verdict_site *sites, size_t n,
@@ -297,7 +299,7 @@ size_t verdict_sites(const struct verdict *v, double window_s, const struct verd
 	for (i = 0; i < n && count < VERDICT_SITES && growth > 0; i++) {
 		bool is_too_much = !v->by_heap && sites[i].net_bytes > BELIEVABLE * growth;
 
-		if (v->by_classes && (!sites[i].early_blocks || !keeps(&sites[i])))
+		if (v->by_classes && (!sites[i].early_blocks || !keeps(&sites[i], COHORT_COLLECTED)))
 			continue; /* not collected yet */
 		if (is_too_much && !sites[i].is_mapping)
 			return 0;
@@ -320,7 +322,7 @@ static bool is_cohort(const struct verdict_input *in, const size_t *at, size_t n
 	for (i = 0; i < n; i++) {
 		const struct verdict_site *s = &in->sites[at[i]];
 
-		if (!keeps(s))
+		if (!keeps(s, in->classes.objects ? COHORT_COLLECTED : COHORT_ALIVE))
 			return false;
 		early += s->early_blocks;
 		others -= s->blocks;

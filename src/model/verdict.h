@@ -34,7 +34,8 @@
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
  * stay where those of others end. And the runtime's memory grows in steps, or is hidden by its garbage. What its full
  * collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
- * what they make; and where these do not make half of the growth, it is enough that the objects do.
+ * what they make; and where these do not make half of the growth, it is enough that the objects do. What brief bursts tell of
+ * a site's blocks is an estimate: where objects are seen to stay, six in ten of them are a cohort.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H

@@ -209,11 +209,11 @@ def leak_or_bloat(t):
             t.skip("leak__of_lines_that_keep_what_they_make_its_own_are_first", "the budget left the heap hardly watched on this machine")
             continue
         kept = [k for k in sorted(lines, key=lambda k: -lines[k].live_bytes)
-                if lines[k].live_bytes > 0.5 * lines[k].alloc_bytes and isinstance(k, int)]
+                if lines[k].live_bytes > 0.25 * lines[k].alloc_bytes and isinstance(k, int)] # in bursts an estimate; of garbage 0.05
         t.true("leak__of_lines_that_keep_what_they_make_its_own_are_first", set(kept[:2]) == {LEAK, OTHER_LEAK},
                {k: tuple(v) for k, v in lines.items()})
     cache = [s for s in programs["bloat"].snapshot["stack"] if place(programs["bloat"].snapshot, s) == CACHE]
-    t.equal("bloat__the_cache_is_full", programs["bloat"].counts["cache"], 400)
+    t.between("bloat__the_cache_is_full", programs["bloat"].counts["cache"], 399, 400) # a text that is there drops another one too
     t.true("bloat__no_stack_of_the_cache_has_grown_all_the_time", not any(s.get("kind") == "leak" for s in cache), cache)
 
 

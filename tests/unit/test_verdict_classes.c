@@ -68,6 +68,12 @@ static void a_class_that_outlives_collections_and_a_site_that_keeps__are_a_leak(
 	assert_true(v.rate == 20000 && v.low == 19000 && v.high == 21000);
 	assert_int_equal(verdict_sites(&v, 60, c.in.sites, 2, at), 1);
 	assert_int_equal(at[0], KEPT); /* not the garbage, of which there is more */
+	c.sites[KEPT].early_alive = 0.65 * c.sites[KEPT].early_blocks; /* an estimate */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	c.sites[KEPT].early_alive = 0.55 * c.sites[KEPT].early_blocks;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
 	c.in.classes.objects = 0;
 	verdict_of(&c.in, &v);
 	assert_int_not_equal(v.word, TREND_GROWING);
