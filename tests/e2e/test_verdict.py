@@ -8,7 +8,7 @@ import contextlib
 import re
 import time
 
-from harness import Memprobe, Target, main, test
+from harness import Failure, Memprobe, Target, main, test
 
 WINDOW_S = 20
 PAST_START_S = 45  # and the window: a minute
@@ -63,6 +63,9 @@ def words(t):
         runs = {w: stack.enter_context(Memprobe("-p", target.pid, "-d", WINDOW_S, "-f", "report", auto=True))
                 for w, target in targets.items()}
         reports = {w: m.wait().stdout for w, m in runs.items()}
+        for w, m in runs.items():
+            if m.status or not reports[w]:
+                raise Failure(f"{w}: memprobe ended with status {m.status}:\n{m.stderr}")
         check_leak(t, "leak", reports["leak"], LEAK_RATE)
         check_leak(t, "leak_in_garbage", reports["leak_in_garbage"], GARBAGE_LEAK_RATE)
         t.true("steady__is_flat", word_of(reports["steady"]) == "FLAT", reports["steady"])
