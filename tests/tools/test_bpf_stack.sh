@@ -66,6 +66,7 @@ done
 check heap_bump bump_add
 check heap_bump_fp bump_add
 check vm_lock vm_note_bystander current_tgid_in_ns
+check vm_call_ends vm_see
 # Whoever adds a function adds its chains.
 known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "
 for f in $(llvm-readelf -sW "$out" | awk '$4 == "FUNC" && $7 == 2 { print $8 }'); do
