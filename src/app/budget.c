@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/spare.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/units.h"
@@ -445,19 +446,11 @@ static double least_fill(const struct budget *b, double *seconds)
 	return least;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Opening takes milliseconds, in which the target works on: they belong to what was before. */
 static void open_gate(struct budget *b)
 {
 	kern_gate_open(b->kern);
-	b->since_ns = monotonic_ns();
+	b->since_ns = clock_monotonic_ns();
 	measure(b, b->since_ns);
 	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));
 	b->is_shut = false;

@@ -7,9 +7,9 @@
  * rss in it, or -m rss-bytes.
  */
 #include <sys/resource.h>
-#include <time.h>
 
 #include "app/collector_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "proc/process.h"
@@ -17,14 +17,6 @@
 /* Looked at so often, and never for more than a hundredth of the time. */
 #define LOOK_NS (200 * NS_PER_MS)
 #define LOOK_SHARE 100
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static bool insists(const struct options *o)
 {
@@ -62,7 +54,7 @@ static uint64_t target_faults(const struct collector *c)
 static bool count(struct collector *c, double *dt, double *faults)
 {
 	struct bystanders *b = &c->bystanders;
-	uint64_t all, ours = target_faults(c) + own_faults(), now = monotonic_ns();
+	uint64_t all, ours = target_faults(c) + own_faults(), now = clock_monotonic_ns();
 
 	if (proc_page_faults_read(&all, c->proc_root))
 		return false;
@@ -150,13 +142,13 @@ void bystanders_start(struct collector *c)
 void bystanders_look(struct collector *c)
 {
 	struct bystanders *b = &c->bystanders;
-	uint64_t begin = monotonic_ns(), took;
+	uint64_t begin = clock_monotonic_ns(), took;
 	double dt, faults;
 
 	if (!b->is_counted || begin < b->next_ns || !count(c, &dt, &faults))
 		return;
 	if (others_budget_step(&b->budget, dt, faults))
 		act(c);
-	took = (monotonic_ns() - begin) * LOOK_SHARE;
+	took = (clock_monotonic_ns() - begin) * LOOK_SHARE;
 	b->next_ns = begin + (took > LOOK_NS ? took : LOOK_NS);
 }

@@ -10,6 +10,7 @@
 
 #include "app/heap_look.h"
 #include "app/session.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -32,14 +33,6 @@ struct census_run {
 	struct holders holders;
 	struct intern holder_names;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static void wait_ns(uint64_t ns)
 {
@@ -123,13 +116,13 @@ static int heap_census_of(pid_t pid, struct runtime_census *out)
 
 static int look(struct census_run *c, int which)
 {
-	uint64_t start = now_ns(), objects = 0;
+	uint64_t start = clock_monotonic_ns(), objects = 0;
 	struct runtime_census *k = &c->looks[which];
 	char count[32];
 	size_t i;
 	int err = c->runtime ? c->runtime->ops->census(c->runtime, k) : heap_census_of(c->pid, k);
 
-	c->text.took_ns[which] = now_ns() - start;
+	c->text.took_ns[which] = clock_monotonic_ns() - start;
 	if (err)
 		return err;
 	for (i = 0; i < k->n; i++)
@@ -214,14 +207,14 @@ static int find_runtime(struct census_run *c)
 /* Of the types that grew most; "(string)" and the like are held by all kinds of things. */
 static void find_held_by(struct census_run *c)
 {
-	uint64_t deadline_ns = now_ns() + HELD_NS;
+	uint64_t deadline_ns = clock_monotonic_ns() + HELD_NS;
 	size_t i, n = 0;
 	int err;
 
 	if (!c->runtime || !c->runtime->ops->held_by)
 		return;
 	census_sort(&c->text);
-	for (i = 0; i < c->text.n && n < HELD_TYPES && now_ns() < deadline_ns; i++) {
+	for (i = 0; i < c->text.n && n < HELD_TYPES && clock_monotonic_ns() < deadline_ns; i++) {
 		struct census_row *row = &c->text.rows[i];
 		struct buf text = BUF_INIT;
 
@@ -266,13 +259,13 @@ static int print(struct census_run *c)
 static int take(struct census_run *c, uint64_t interval_ns)
 {
 	int err = find_runtime(c);
-	uint64_t start = now_ns();
+	uint64_t start = clock_monotonic_ns();
 
 	err = err ? err : look(c, 0);
 	if (err)
 		return err;
 	wait_ns(interval_ns);
-	c->text.between_ns = now_ns() - start;
+	c->text.between_ns = clock_monotonic_ns() - start;
 	return look(c, 1);
 }
 

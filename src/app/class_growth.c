@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/units.h"
@@ -29,14 +29,6 @@ struct class_growth {
 	struct intern names; /* of the classes in looks */
 	uint64_t next_ns;
 };
-
-static uint64_t ns_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static bool is_wanted(const struct collector *c, const struct runtime *r)
 {
@@ -90,18 +82,18 @@ static void take_old(struct class_growth *g, const struct runtime_census *k, str
 
 void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, uint64_t full)
 {
-	uint64_t ran = ns_of(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t ran = clock_thread_ns();
 	struct class_look look = { .t_s = t_s, .full = full };
 	struct runtime_census now = { 0 };
 
-	if (ns_of(CLOCK_MONOTONIC) < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
+	if (clock_monotonic_ns() < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
 		return;
 	if (!r->ops->census(r, &now) && now.has_old) {
 		take_old(g, &now, &look);
 		class_looks_add(&g->looks, &look);
 	}
-	ran = ns_of(CLOCK_THREAD_CPUTIME_ID) - ran;
-	g->next_ns = ns_of(CLOCK_MONOTONIC) + ran * LOOK_SHARE;
+	ran = clock_thread_ns() - ran;
+	g->next_ns = clock_monotonic_ns() + ran * LOOK_SHARE;
 	log_debug("process %d: after %llu full collections, %.1f s: %.0f bytes of objects outlived them, seen in %llu us%s",
 		  (int)r->process.pid, (unsigned long long)full, t_s, look.bytes, (unsigned long long)(ran / 1000), now.has_old ? "" : ": tells nothing");
 	runtime_census_release(&now);

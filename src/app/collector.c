@@ -16,6 +16,7 @@
 #include "app/holders_look.h"
 #include "app/managed.h"
 #include "app/workers_look.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -99,14 +100,6 @@ size_t collector_n_running(const struct collector *c)
 	return n;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Window time of a CLOCK_MONOTONIC moment; 0 for what was before arming. */
 static uint64_t window_time(const struct collector *c, uint64_t ns)
 {
@@ -175,7 +168,7 @@ void collector_reap(struct collector *c)
 			continue;
 		log_debug("process %d ended without an event", (int)p->tgid);
 		kern_ended(c->kern, p->tgid, p->gen);
-		end_process(c, p->gen, PROC_EXITED, now_ns());
+		end_process(c, p->gen, PROC_EXITED, clock_monotonic_ns());
 	}
 }
 
@@ -459,13 +452,13 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 
 bool collector_resolve(struct collector *c, uint64_t budget_ns)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_monotonic_ns();
 
 	managed_poll(c);
 	while (c->first_raw < c->n_raw) {
 		resolve_one(c, c->raw[c->first_raw]);
 		free_raw(c->raw[c->first_raw++]);
-		if (budget_ns != UINT64_MAX && now_ns() - start > budget_ns)
+		if (budget_ns != UINT64_MAX && clock_monotonic_ns() - start > budget_ns)
 			return false;
 	}
 	c->first_raw = c->n_raw = 0;

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -33,14 +33,6 @@ struct debuginfod {
 	uint64_t left_ns;
 	unsigned int found, missing;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static bool has_client(void)
 {
@@ -121,7 +113,7 @@ static bool read_all(struct buf *b, int fd, uint64_t deadline_ns)
 
 	while (b->len < MAX_PATH_BYTES) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		uint64_t now = now_ns();
+		uint64_t now = clock_monotonic_ns();
 		ssize_t n;
 
 		if (now >= deadline_ns || poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS + 1)) <= 0)
@@ -148,7 +140,7 @@ static char *ask(const char *build_id, uint64_t max_ns)
 		log_warn("debuginfod: cannot run " CLIENT ": %s", strerror(err));
 		return NULL;
 	}
-	in_time = read_all(&b, fd, now_ns() + max_ns);
+	in_time = read_all(&b, fd, clock_monotonic_ns() + max_ns);
 	close(fd);
 	if (!in_time)
 		kill(pid, SIGKILL);
@@ -165,13 +157,13 @@ static char *ask(const char *build_id, uint64_t max_ns)
 char *debuginfod_fetch(void *ctx, const char *build_id)
 {
 	struct debuginfod *d = ctx;
-	uint64_t start_ns = now_ns(), spent_ns;
+	uint64_t start_ns = clock_monotonic_ns(), spent_ns;
 	char *path;
 
 	if (!d->left_ns)
 		return NULL;
 	path = ask(build_id, d->left_ns < MAX_FILE_NS ? d->left_ns : MAX_FILE_NS);
-	spent_ns = now_ns() - start_ns;
+	spent_ns = clock_monotonic_ns() - start_ns;
 	d->left_ns -= spent_ns < d->left_ns ? spent_ns : d->left_ns;
 	d->found += path != NULL;
 	d->missing += path == NULL;

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc/allocator.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 
@@ -37,12 +37,10 @@ static void look_pages(void *ctx, uint64_t addr, size_t n, uint8_t *state)
 static uint64_t look_now_ns(void *ctx)
 {
 	struct look_ctx *l = ctx;
-	struct timespec t;
 
 	if (l->o->is_over && l->asked++ % ASK_EACH == 0)
 		l->is_over |= l->o->is_over(l->o->ctx);
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec + (l->is_over ? LONG_PAST : 0);
+	return clock_monotonic_ns() + (l->is_over ? LONG_PAST : 0);
 }
 
 static struct target_memory memory_of(struct look_ctx *l)

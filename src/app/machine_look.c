@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -43,14 +43,6 @@ struct machine_look {
 	struct table known_groups; /* control groups (hash of the path) whose limits were looked for */
 	pid_t own_pid;
 };
-
-static uint64_t clock_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static double time_of(const struct machine_look *l, uint64_t now_ns)
 {
@@ -128,7 +120,7 @@ static bool is_worker(const struct machine_look *l, const struct proc_scanned *s
 /* Without privileges, and in the short life of some, nothing can be read: then all of it counts as its own. */
 static void roll_up_new_workers(struct machine_look *l, double t_s)
 {
-	uint64_t begin = clock_of(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	size_t i;
 
 	for (i = 0; i < l->scan.n; i++) {
@@ -141,7 +133,7 @@ static void roll_up_new_workers(struct machine_look *l, double t_s)
 		if (p->has_pss)
 			continue;
 		roll_up(l, p, t_s);
-		if (clock_of(CLOCK_THREAD_CPUTIME_ID) - begin > ROLLUPS_NS)
+		if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin > ROLLUPS_NS)
 			return;
 	}
 }
@@ -229,7 +221,7 @@ static void take_groups(struct machine_look *l, double t_s)
 
 static void look(struct machine_look *l, uint64_t now_ns)
 {
-	uint64_t begin = clock_of(CLOCK_THREAD_CPUTIME_ID), took;
+	uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID), took;
 	double t_s = time_of(l, now_ns);
 
 	if (proc_scan_look(&l->scan))
@@ -240,7 +232,7 @@ static void look(struct machine_look *l, uint64_t now_ns)
 		take_groups(l, t_s);
 		l->next_groups_ns = now_ns + GROUPS_NS;
 	}
-	took = clock_of(CLOCK_THREAD_CPUTIME_ID) - begin;
+	took = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
 	l->cpu_ns += took;
 	took *= LOOK_SHARE;
 	l->next_ns = now_ns + (took < LOOK_NS ? LOOK_NS : took > LONGEST_NS ? LONGEST_NS : took);
@@ -254,7 +246,7 @@ struct machine_look *machine_look_new(const char *proc_root, const char *cgroup_
 	l->cgroup_root = xstrdup(cgroup_root);
 	l->own_pid = getpid();
 	proc_scan_init(&l->scan, proc_root);
-	l->begin_ns = clock_of(CLOCK_MONOTONIC);
+	l->begin_ns = clock_ns(CLOCK_MONOTONIC);
 	look(l, l->begin_ns);
 	if (l->scan.n && l->w.used.n)
 		return l;
@@ -291,7 +283,7 @@ static bool has_changed(const struct machine_proc *p)
 
 void machine_look_fill(struct machine_look *l, struct profile *p, bool with_shares)
 {
-	uint64_t now = clock_of(CLOCK_MONOTONIC), begin;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), begin;
 	double t_s = time_of(l, now);
 	size_t i;
 
@@ -299,7 +291,7 @@ void machine_look_fill(struct machine_look *l, struct profile *p, bool with_shar
 		l->next_groups_ns = 0;
 		look(l, now);
 	}
-	begin = clock_of(CLOCK_THREAD_CPUTIME_ID);
+	begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (i = 0; with_shares && i < l->w.n_procs; i++) {
 		struct machine_proc *q = &l->w.procs[i];
 
@@ -309,7 +301,7 @@ void machine_look_fill(struct machine_look *l, struct profile *p, bool with_shar
 		if (p->final || has_changed(q))
 			roll_up(l, q, t_s);
 	}
-	l->cpu_ns += clock_of(CLOCK_THREAD_CPUTIME_ID) - begin;
+	l->cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
 	machine_fill(p, &l->w);
 	p->machine.cpu_share = t_s > 0 ? (double)l->cpu_ns * 1e-9 / t_s : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "app/class_growth.h"
 #include "app/holders_look.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -44,14 +45,6 @@ struct managed {
 	struct waiting_frames *waiting; /* their stacks have not come yet; few */
 	size_t n_waiting, waiting_cap;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 struct managed *managed_new(void)
 {
@@ -153,18 +146,18 @@ static void found(struct collector *c, struct managed_process *p)
 
 static void look(struct collector *c, struct managed_process *p)
 {
-	uint64_t begin = monotonic_ns();
+	uint64_t begin = clock_monotonic_ns();
 	int err = runtime_open(&p->runtime, c->proc_root, p->pid);
 
 	log_debug("process %d: looked for a managed runtime in %llu us", (int)p->pid,
-		  (unsigned long long)((monotonic_ns() - begin) / 1000));
+		  (unsigned long long)((clock_monotonic_ns() - begin) / 1000));
 	p->look_ns = 0;
 	c->managed->n_waiting_looks--;
 	if (!err)
 		found(c, p);
 	if (err != -EAGAIN || ++p->tries == MOST_TRIES)
 		return;
-	p->look_ns = monotonic_ns() + (FIRST_WAIT_NS << p->tries);
+	p->look_ns = clock_monotonic_ns() + (FIRST_WAIT_NS << p->tries);
 	c->managed->n_waiting_looks++;
 }
 
@@ -172,7 +165,7 @@ static void look_soon(struct managed *m, struct managed_process *p, uint64_t wai
 {
 	if (!p->look_ns)
 		m->n_waiting_looks++;
-	p->look_ns = monotonic_ns() + wait_ns;
+	p->look_ns = clock_monotonic_ns() + wait_ns;
 	p->tries = 0;
 }
 
@@ -225,7 +218,7 @@ void managed_poll(struct collector *c)
 
 	if (!m->n_waiting_looks)
 		return;
-	now = monotonic_ns();
+	now = clock_monotonic_ns();
 	/* one at a time: a look takes up to 50 ms, and the events wait */
 	for (i = 0; i < m->n_procs; i++) {
 		if (!m->procs[i].look_ns || m->procs[i].look_ns > now)
@@ -371,7 +364,7 @@ static int resolve(struct runtime *r, const struct mp_rt_frame *f, unsigned int 
 static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, unsigned int inlined,
 			   bool came)
 {
-	uint32_t now_ms = came ? (uint32_t)(monotonic_ns() / NS_PER_MS) : 0;
+	uint32_t now_ms = came ? (uint32_t)(clock_monotonic_ns() / NS_PER_MS) : 0;
 	uint64_t key = hash_u64(hash_u64(f->code + inlined) ^ (f->at & ~MP_RT_ENTRY));
 	uint64_t *known = table_get(&p->names, key);
 	struct runtime_name name = { .function = BUF_INIT, .file = BUF_INIT };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "app/store.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -74,14 +75,6 @@ static uint64_t make_run_id(void)
 		id = (uint64_t)t.tv_sec << 32 ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 16;
 	}
 	return id ? id : 1;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 struct recorder *recorder_new(const struct options *o, struct output *out, struct profile *p)

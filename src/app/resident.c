@@ -10,11 +10,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/collector_internal.h"
 #include "app/touchers.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -31,14 +31,6 @@
 #define UNTOUCHED_NS (2 * NS_PER_S)
 /* A larger mapping is an address space set aside, with memory here and there: not looked through. */
 #define MOST_RANGE (16 * GIB)
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t page_bytes(void)
 {
@@ -119,7 +111,7 @@ static void note_now(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS])
 static void look_at_lazy(struct collector *c)
 {
 	struct profile *p = &c->profile;
-	uint64_t begin = monotonic_ns(), took;
+	uint64_t begin = clock_monotonic_ns(), took;
 	struct profile_proc *proc;
 
 	if (begin < c->next_lazy_ns || !p->n_procs)
@@ -127,7 +119,7 @@ static void look_at_lazy(struct collector *c)
 	proc = &p->procs[c->lazy_proc++ % p->n_procs];
 	if (proc->state == PROC_RUNNING)
 		proc_lazy_free_read(&proc->now.lazy_free_bytes, c->proc_root, proc->tgid);
-	took = (monotonic_ns() - begin) * LAZY_SHARE;
+	took = (clock_monotonic_ns() - begin) * LAZY_SHARE;
 	c->next_lazy_ns = begin + (took > LAZY_NS ? took : LAZY_NS);
 }
 
@@ -160,7 +152,7 @@ static void add_touched(void *ctx, uint32_t gen, const struct mp_rss_totals *t)
 
 static void choose_every(struct collector *c)
 {
-	uint64_t now = monotonic_ns(), pages = 0, every = 1;
+	uint64_t now = clock_monotonic_ns(), pages = 0, every = 1;
 	double rate;
 
 	if (!c->options->sample_auto || kern_read_rss(c->kern, add_touched, &pages))
@@ -312,7 +304,7 @@ static bool look_at_blocks(struct look *l, uint64_t end_ns)
 	bool is_open = false;
 	size_t i;
 
-	for (i = 0; i < l->n && monotonic_ns() < end_ns && (i % 1024 || !collector_is_over(l->c)); i++) {
+	for (i = 0; i < l->n && clock_monotonic_ns() < end_ns && (i % 1024 || !collector_is_over(l->c)); i++) {
 		struct looked_block *b = &l->v[i];
 
 		if (b->proc != proc) {
@@ -415,7 +407,7 @@ static int join_blocks(struct look *l, uint64_t end_ns)
 int resident_join(struct collector *c)
 {
 	struct look l = { .c = c };
-	uint64_t begin = monotonic_ns();
+	uint64_t begin = clock_monotonic_ns();
 	int err = touchers_read(&l.touchers, c);
 
 	if (!err && c->profile.n_bridges)
@@ -423,7 +415,7 @@ int resident_join(struct collector *c)
 	if (!err)
 		err = touchers_settle(&l.touchers, c);
 	log_debug("resident: %zu blocks and mappings looked at in %llu us, one small one in %llu", l.n,
-		  (unsigned long long)(monotonic_ns() - begin) / 1000, (unsigned long long)l.mask + 1);
+		  (unsigned long long)(clock_monotonic_ns() - begin) / 1000, (unsigned long long)l.mask + 1);
 	touchers_release(&l.touchers);
 	table_release(&l.joined);
 	free(l.v);

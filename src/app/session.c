@@ -10,11 +10,11 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/debuginfod.h"
 #include "app/session_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -31,10 +31,7 @@
 
 uint64_t session_now_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return clock_monotonic_ns();
 }
 
 /* ---- events ---- */

@@ -8,6 +8,7 @@
 
 #include "alloc/allocator.h"
 #include "app/collector_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -23,14 +24,6 @@ struct vm_process {
 	uint64_t seed_ns; /* CLOCK_MONOTONIC: calls from before are in the space already */
 	uint64_t last_ns; /* the last record's */
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 void vm_plane_release(struct vm_plane *vm)
 {
@@ -90,7 +83,7 @@ void vm_plane_seed(struct collector *c, uint32_t gen, pid_t pid)
 	if (!kern_has_vm(c->kern))
 		return;
 	p = find_or_add(&c->vm, gen, pid);
-	p->seed_ns = monotonic_ns();
+	p->seed_ns = clock_monotonic_ns();
 	if (!proc_maps_read(&maps, c->proc_root, pid))
 		for (i = 0; i < maps.n; i++)
 			enter_map(&p->space, &maps.v[i]);
@@ -133,7 +126,7 @@ static void correct(struct collector *c, size_t at)
 	int tries, err = 0;
 
 	for (tries = 0; tries < TRIES && !err && c->vm.procs[at].pid; tries++) {
-		begin = monotonic_ns();
+		begin = clock_monotonic_ns();
 		err = proc_maps_read(&maps, c->proc_root, c->vm.procs[at].pid);
 		if (err)
 			break;

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "kern/empty_probe.h"
@@ -46,10 +46,7 @@ static int probe_scratch(struct kern *k, pid_t pid)
 
 static uint64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
+	return clock_monotonic_ns() / NS_PER_MS;
 }
 
 static int by_size(const void *a, const void *b)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -123,10 +124,7 @@ static struct closing *begin_closing(struct kern *k)
 
 static uint32_t now_ms(const struct kern *k)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint32_t)(((uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec - k->skel->bss->start_ns) / NS_PER_MS);
+	return (uint32_t)((clock_monotonic_ns() - k->skel->bss->start_ns) / NS_PER_MS);
 }
 
 int kern_gate_shut(struct kern *k, bool frees_too)

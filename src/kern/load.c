@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -381,11 +381,8 @@ int kern_hold(struct kern *k, pid_t pid)
 
 void kern_arm(struct kern *k)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
 	if (!k->skel->bss->start_ns) { /* armed again after counting: the window goes on */
-		k->skel->bss->start_ns = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+		k->skel->bss->start_ns = clock_monotonic_ns();
 		watched_begin(&k->watched, 0);
 		rss_arm(k);
 	}

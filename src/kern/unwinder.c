@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/units.h"
@@ -61,14 +61,6 @@ struct unwinder {
 	uint64_t asked_ns; /* the memo was last forgotten to see what is in use */
 	struct kern_unwind_stats stats;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t key_hash(uint64_t ino, uint32_t dev)
 {
@@ -185,7 +177,7 @@ static void evict(struct kern *k, const struct uw_entry *victim)
 static bool evict_one(struct kern *k, bool any)
 {
 	struct unwinder *u = k->unwinder;
-	uint64_t now = now_ns();
+	uint64_t now = clock_monotonic_ns();
 	struct uw_entry *victim;
 
 	if (now - u->asked_ns > USE_ASK_NS) {
@@ -314,11 +306,11 @@ static int build(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
 	struct unwind_table t = { 0 };
-	uint64_t begin = now_ns();
+	uint64_t begin = clock_monotonic_ns();
 	int err;
 
 	err = unwind_table_build_fd(&t, fd, 0);
-	u->stats.build_ns += now_ns() - begin;
+	u->stats.build_ns += clock_monotonic_ns() - begin;
 	e->object.state = UW_OBJECT_READY;
 	copy_segments(&t, &e->object);
 	if (err) { /* no table: segments only, each look-up gives "no info" */
@@ -398,7 +390,7 @@ static int add(struct kern *k, pid_t pid, const struct proc_map *m, uint64_t ver
 	fd = proc_map_open(PROC_ROOT, pid, m);
 	if (fd < 0)
 		return fd;
-	e.added_ns = now_ns();
+	e.added_ns = clock_monotonic_ns();
 	if (!version)
 		version = version_of(fd);
 	err = build_or_share(k, fd, may_evict, &e);

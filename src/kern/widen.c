@@ -10,9 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -28,14 +28,6 @@ struct scoped_closer {
 	size_t n;
 	uint32_t *overlap; /* links_overlap of the kernel side */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* The same probes on the same file */
 static bool is_same_set(const struct probe_set *a, const struct probe_set *b)
@@ -87,7 +79,7 @@ int kern_widen(struct kern *k)
 		k->sets[n++] = *s;
 	}
 	k->n_sets = n;
-	k->close_scoped_ns = now_ns() + CALLS_COME_BACK_NS;
+	k->close_scoped_ns = clock_monotonic_ns() + CALLS_COME_BACK_NS;
 	return err;
 }
 
@@ -145,7 +137,7 @@ static struct scoped_closer *take_links(struct kern *k)
 
 void widen_poll(struct kern *k)
 {
-	if (!k->close_scoped_ns || now_ns() < k->close_scoped_ns)
+	if (!k->close_scoped_ns || clock_monotonic_ns() < k->close_scoped_ns)
 		return;
 	k->close_scoped_ns = 0;
 	k->scoped_closer = take_links(k);

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 
 #define PIECE_WORDS (64 << 10)
@@ -44,14 +44,6 @@ static bool read_page(const struct v8_walk *w, const struct v8_page *page, uint6
 	return true;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* young: 1 only, 0 not, -1 both */
 static bool read_pages(const struct v8_walk *w, int young, words_fn fn, void *ctx, uint64_t deadline_ns)
 {
@@ -64,7 +56,7 @@ static bool read_pages(const struct v8_walk *w, int young, words_fn fn, void *ct
 
 		if (young >= 0 && page->is_young != young)
 			continue;
-		ok = read_page(w, page, words, fn, ctx) && (!deadline_ns || now_ns() < deadline_ns);
+		ok = read_page(w, page, words, fn, ctx) && (!deadline_ns || clock_monotonic_ns() < deadline_ns);
 	}
 	free(words);
 	return ok;

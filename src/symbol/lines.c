@@ -12,9 +12,9 @@
 #include <elfutils/libdw.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -77,18 +77,10 @@ static int by_start(const void *a, const void *b)
 	return x->cu < y->cu ? -1 : x->cu > y->cu;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* False when it takes too long. */
 static bool index_units(struct lines *l, uint64_t max_ns)
 {
-	uint64_t start_ns = monotonic_ns();
+	uint64_t start_ns = clock_monotonic_ns();
 	Dwarf_Off at = 0, next;
 	size_t header_bytes, i, n = 0;
 
@@ -96,7 +88,7 @@ static bool index_units(struct lines *l, uint64_t max_ns)
 	       !dwarf_nextcu(l->dwarf, at, &next, &header_bytes, NULL, NULL, NULL)) {
 		add_unit(l, at + header_bytes);
 		at = next;
-		if (monotonic_ns() - start_ns > max_ns)
+		if (clock_monotonic_ns() - start_ns > max_ns)
 			return false;
 	}
 	if (l->n)

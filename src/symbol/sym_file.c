@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "symbol/debug_file.h"
@@ -110,24 +110,16 @@ void sym_identity_build_id(const struct sym_identity *id, char hex[2 * ELF_MAX_B
 
 /* ---- source lines ---- */
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 static void spend(struct sym_files *fs, uint64_t since_ns)
 {
-	uint64_t spent = monotonic_ns() - since_ns;
+	uint64_t spent = clock_monotonic_ns() - since_ns;
 
 	fs->lines_left_ns -= spent < fs->lines_left_ns ? spent : fs->lines_left_ns;
 }
 
 static void load_lines(struct sym_files *fs, struct sym_file *f, struct elf_file *elf, struct elf_file *debug)
 {
-	uint64_t start_ns = monotonic_ns();
+	uint64_t start_ns = clock_monotonic_ns();
 
 	if (!fs->lines_left_ns)
 		return;
@@ -142,7 +134,7 @@ size_t sym_file_lines(struct sym_files *fs, struct sym_file *f, uint64_t vaddr, 
 
 	if (!f->lines || !fs->lines_left_ns)
 		return 0;
-	start_ns = monotonic_ns();
+	start_ns = clock_monotonic_ns();
 	n = lines_find(f->lines, vaddr, out);
 	spend(fs, start_ns);
 	f->bytes += lines_bytes(f->lines) - before;
