@@ -10,11 +10,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "base/units.h"
 #include "kern/kern_internal.h"
 
 /* 3 ms in all. */
@@ -82,16 +81,14 @@ void vm_choose(struct kern *k)
 /* The least of several rounds: what others do in between counts for nothing. */
 static uint64_t system_call_ns(void)
 {
-	uint64_t least = UINT64_MAX, took;
-	struct timespec from, to;
+	uint64_t least = UINT64_MAX, begin, took;
 	int round, i;
 
 	for (round = 0; round < TAX_ROUNDS; round++) {
-		clock_gettime(CLOCK_MONOTONIC, &from);
+		begin = clock_monotonic_ns();
 		for (i = 0; i < TAX_CALLS; i++)
 			syscall(SYS_getppid);
-		clock_gettime(CLOCK_MONOTONIC, &to);
-		took = (uint64_t)(to.tv_sec - from.tv_sec) * NS_PER_S + (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
+		took = clock_monotonic_ns() - begin;
 		least = took < least ? took : least;
 	}
 	return least / TAX_CALLS;
