@@ -502,9 +502,9 @@ static enum rung gated_rung(const struct budget *b)
 
 static void take_away(struct budget *b, uint64_t now_ns, double least_cost)
 {
-	log_warn("heap probes taken away: even 1 %% of the time they would cost %.2g %% of its CPU (budget %.3g %%); "
+	log_warn("heap probes taken away: even 1 %% of the time they would cost %.*f %% of its CPU (budget %.3g %%); "
 		 "--sample off, or a larger --max-overhead, insists",
-		 least_cost * 100, b->max_overhead * 100);
+		 least_cost < 0.0995 ? 1 : 0, least_cost * 100, b->max_overhead * 100);
 	b->profile->watch.least_share = least_cost;
 	change_rung(b, now_ns, RUNG_AWAY);
 }

@@ -16,8 +16,8 @@ static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r
 			 w->open_share * 100);
 		break;
 	case RUNG_AWAY:
-		buf_addf(out, "no more: even 1 %% of the time the probes would cost %.2g %% of its CPU; --sample off insists",
-			 w->least_share * 100);
+		buf_addf(out, "no more: even 1 %% of the time the probes would cost %.*f %% of its CPU; --sample off insists",
+			 w->least_share < 0.0995 ? 1 : 0, w->least_share * 100);
 		break;
 	default:
 		buf_adds(out, "exact");
