@@ -72,3 +72,25 @@ apt_unpack() {
 	[ -e "$root/lib" ] || ln -s usr/lib "$root/lib"
 	[ -e "$root/lib64" ] || ln -s usr/lib64 "$root/lib64"
 }
+
+# What a fetcher of a program of another suite does: prints DIR/root-SUITE, made by fetch ROOT APT SUITE of the
+# caller, which returns 1 when it cannot be had. What is there is not fetched again, and never by two at once.
+apt_fetched() { # WHAT DIR SUITE
+	local what=$1 dir suite=$3 root apt
+	mkdir -p "$2"
+	dir=$(cd "$2" && pwd)
+	root=$dir/root-$suite apt=$dir/apt
+	exec 9>"$dir/lock"
+	flock 9
+	if [ ! -d "$root" ]; then
+		apt_root "$apt" "$(dpkg --print-architecture)" "debian $suite" || :
+		rm -rf "$root.new"
+		mkdir -p "$root.new"
+		fetch "$root.new" "$apt" "$suite" || {
+			echo "no $what of $suite to be had ($(tail -n 1 "$apt/log"))" >&2
+			return 1
+		}
+		mv "$root.new" "$root"
+	fi
+	echo "$root"
+}

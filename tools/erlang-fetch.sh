@@ -12,33 +12,17 @@ set -eu
 dir=${ERLANG_DIR:-${HOME:-/tmp}/.cache/memprobe-erlang}
 [ "${1-}" != -d ] || { dir=$2; shift 2; }
 [ $# -eq 1 ] || { sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-suite=$1
-mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
-apt=$dir/apt
-root=$dir/root-$suite
 . "$(dirname "$0")/apt-root.sh"
 
 # A node opens /dev/null again and again until it can: here it is an empty file.
-fetch() {
-	local new=$root.new package packages=()
-	rm -rf "$new"
-	mkdir -p "$new/dev"
+fetch() { # ROOT APT SUITE
+	local package packages=()
 	for package in erlang-base elixir libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g; do
-		packages+=("$package/$suite")
+		packages+=("$package/$3")
 	done
-	apt_unpack "$apt" "$new" "${packages[@]}" || return 1
-	: >"$new/dev/null"
-	mv "$new" "$root"
+	apt_unpack "$2" "$1" "${packages[@]}" || return 1
+	mkdir -p "$1/dev"
+	: >"$1/dev/null"
 }
 
-exec 9>"$dir/lock"
-flock 9
-if [ ! -d "$root" ]; then
-	apt_root "$apt" "$(dpkg --print-architecture)" "debian $suite" || :
-	fetch || {
-		echo "erlang-fetch: no Erlang of $suite to be had ($(tail -n 1 "$apt/log"))" >&2
-		exit 1
-	}
-fi
-echo "$root"
+apt_fetched Erlang "$dir" "$1"

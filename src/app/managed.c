@@ -282,17 +282,24 @@ void managed_count_collections(struct collector *c)
 	}
 }
 
+/* Its process, where the classes of a living one are followed; else NULL. */
+static struct profile_proc *followed(struct collector *c, const struct managed_process *p)
+{
+	struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+
+	return p->runtime && p->growth && proc->state == PROC_RUNNING ? proc : NULL;
+}
+
 void managed_find_growth(struct collector *c)
 {
 	struct managed *m = c->managed;
 	size_t i;
 
 	for (i = 0; i < m->n_procs; i++) {
-		struct managed_process *p = &m->procs[i];
-		struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+		struct profile_proc *proc = followed(c, &m->procs[i]);
 
-		if (p->runtime && p->growth && proc->state == PROC_RUNNING)
-			class_growth_end(c, proc, p->runtime, p->growth);
+		if (proc)
+			class_growth_end(c, proc, m->procs[i].runtime, m->procs[i].growth);
 	}
 }
 
@@ -302,11 +309,10 @@ void managed_look_at_classes(struct collector *c, double t_s)
 	size_t i;
 
 	for (i = 0; i < m->n_procs; i++) {
-		struct managed_process *p = &m->procs[i];
-		struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
+		const struct profile_proc *proc = followed(c, &m->procs[i]);
 
-		if (p->runtime && p->growth && proc->state == PROC_RUNNING)
-			class_growth_look(p->growth, p->runtime, t_s, proc->collections);
+		if (proc)
+			class_growth_look(m->procs[i].growth, m->procs[i].runtime, t_s, proc->collections);
 	}
 }
 
