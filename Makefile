@@ -46,7 +46,7 @@ endif
 
 # Pure code links without libbpf; the unit tests link nothing else.
 PURE_DIRS := base model alloc proc symbol unwind runtime render cli
-EDGE_DIRS := kern app
+EDGE_DIRS := kern collect app
 PURE_SRC := $(sort $(wildcard $(PURE_DIRS:%=src/%/*.c)))
 EDGE_SRC := $(sort $(filter-out src/app/main.c,$(wildcard $(EDGE_DIRS:%=src/%/*.c))))
 PURE_OBJ := $(PURE_SRC:%.c=$(O)/%.o)

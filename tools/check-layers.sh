@@ -6,7 +6,8 @@
 #
 # The table below is the rule; a layer always sees itself. bpf/memprobe.h, runtime_abi.h, unwind.h and losses.h
 # (the kernel/user ABI: plain data) are allowed everywhere; libbpf's headers and skeletons only in
-# kern. File names are unique in the tree, so that a name in a message or a review means one file.
+# kern. What ends in _internal.h is for its own layer alone.
+# File names are unique in the tree, so that a name in a message or a review means one file.
 # One line per offence; exit status 1 if there is one, 2 if there was nothing to look at.
 set -u
 root=${1:-$(dirname "$0")/..}
@@ -25,7 +26,8 @@ BEGIN {
 	sees["unwind"] = "base"
 	sees["kern"] = "base model alloc proc unwind"
 	sees["cli"] = "base model render alloc proc symbol runtime unwind"
-	sees["app"] = "base model render alloc proc symbol runtime unwind kern cli"
+	sees["collect"] = "base model alloc proc symbol runtime kern cli"
+	sees["app"] = "base model render alloc proc symbol runtime unwind kern cli collect"
 	abi = " bpf/memprobe.h bpf/runtime_abi.h bpf/unwind.h bpf/losses.h "
 }
 function complain(text) {
@@ -66,6 +68,8 @@ FNR == 1 {
 		complain("not part of the ABI: " name)
 	else if (inc[1] != layer && !((" " sees[layer] " ") ~ (" " inc[1] " ")))
 		complain(layer " may not see " inc[1] ": " name)
+	else if (inc[1] != layer && name ~ /_internal\.h$/)
+		complain("for " inc[1] " alone: " name)
 }
 END { exit bad }
 '

@@ -11,10 +11,10 @@
 
 #include "app/alloc_sites.h"
 #include "app/attach_lock.h"
-#include "app/births.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "collect/births.h"
 #include "model/profile.h"
 #include "proc/process.h"
 #include "proc/same_file.h"

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "app/heap_look.h"
 #include "app/session.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
+#include "collect/heap_look.h"
 #include "proc/process.h"
 #include "render/census_text.h"
 #include "runtime/runtime.h"

@@ -12,12 +12,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "app/debuginfod.h"
 #include "app/session_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
+#include "collect/debuginfod.h"
 #include "proc/process.h"
 
 /* The ring is read at least this often: the kernel side wakes us only when it fills. */

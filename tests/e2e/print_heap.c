@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/heap_look.h"
+#include "collect/heap_look.h"
 #include "symbol/vtable.h"
 
 static void print_part(const char *name, const struct heap_part *p)

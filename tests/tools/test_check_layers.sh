@@ -36,6 +36,7 @@ refuses src/proc/maps.c '#include "../base/buf.h"' 'write the path from src/'
 refuses src/kern/load.c '#include "render/renderer.h"' 'kern may not see render'
 refuses src/model/profile.h '#include "bpf/maps.bpf.h"' 'not part of the ABI'
 refuses src/model/profile.h '#include "mode/x.h"' 'may not see mode'
+refuses src/render/folded.c '#include "model/codec_internal.h"' 'for model alone'
 
 put src/app/maps.c 'int x;'
 "$root/tools/check-layers.sh" "$tree" >"$tree/out" 2>&1 && fail "two files maps.c are accepted"

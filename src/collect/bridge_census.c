@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What the memory from before the attach consists of: blocks in use by size, and by the C++ type that
+ * their first word names; and how many blocks have the size of those of the largest site. Part of the bridge.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/bridge_internal.h"
+#include "symbol/vtable.h"
+
+#define DEBUG_ROOT "/usr/lib/debug"
+
+/* glibc's request2size; mapped blocks have whole pages. */
+static uint64_t chunk_of(uint64_t size_bytes)
+{
+	uint64_t chunk = (size_bytes + 8 + 15) & ~15ULL;
+
+	return chunk < 32 ? 32 : chunk;
+}
+
+/* The class that most blocks of that size belong to. */
+static void name_type(struct bridge_size *s, const struct heap_type *t, size_t n, struct vtables *names,
+		      struct profile *p)
+{
+	const char *name;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (t[i].chunk_bytes != s->chunk_bytes || t[i].blocks <= s->type_blocks)
+			continue;
+		name = vtables_name(names, t[i].word);
+		if (!name)
+			continue;
+		s->type_blocks = t[i].blocks < s->blocks ? t[i].blocks : s->blocks;
+		s->type = profile_string(p, name);
+	}
+}
+
+static int by_before(const void *a, const void *b)
+{
+	const struct bridge_size *x = a, *y = b;
+	uint64_t n = x->chunk_bytes * x->blocks, m = y->chunk_bytes * y->blocks;
+
+	return n != m ? (n > m ? -1 : 1) : x->chunk_bytes < y->chunk_bytes ? -1 : 1;
+}
+
+/* Blocks from before, as sizes in order. */
+static struct bridge_size *sizes_before(const struct heap_census *c, struct bridge *b, size_t *n)
+{
+	struct heap_class *k = census_classes(c, n);
+	struct bridge_size *v = calloc(*n + 1, sizeof(*v));
+	size_t i, kept = 0;
+
+	b->before_bytes = b->before_blocks = 0;
+	for (i = 0; v && i < *n; i++) {
+		uint64_t blocks = k[i].blocks - (k[i].since_blocks < k[i].blocks ? k[i].since_blocks : k[i].blocks);
+
+		if (!blocks)
+			continue;
+		v[kept++] = (struct bridge_size){ .chunk_bytes = k[i].chunk_bytes, .blocks = blocks };
+		b->before_blocks += blocks;
+		b->before_bytes += blocks * k[i].chunk_bytes;
+	}
+	if (v && kept)
+		qsort(v, kept, sizeof(*v), by_before);
+	*n = kept;
+	free(k);
+	return v;
+}
+
+static void fill_sizes(struct bridge_look *l, struct vtables *names)
+{
+	struct bridge *b = l->b;
+	size_t n, n_types, i;
+	struct bridge_size *v = sizes_before(l->heap.census, b, &n);
+	struct heap_type *t = census_types(l->heap.census, &n_types);
+
+	b->n_sizes = b->other_sizes = b->other_bytes = b->largest_other_bytes = 0;
+	memset(b->sizes, 0, sizeof(b->sizes));
+	for (i = 0; v && i < n; i++) {
+		uint64_t bytes = v[i].chunk_bytes * v[i].blocks;
+
+		if (b->n_sizes < BRIDGE_MAX_SIZES) {
+			name_type(&v[i], t, n_types, names, &l->c->profile);
+			b->sizes[b->n_sizes++] = v[i];
+			continue;
+		}
+		b->other_sizes++;
+		b->other_bytes += bytes;
+		if (bytes > b->largest_other_bytes)
+			b->largest_other_bytes = bytes;
+	}
+	free(v);
+	free(t);
+}
+
+/* Of the stack with most live bytes; where its blocks are of one size, the heap tells how many of it there are. */
+static void fill_site(struct bridge_look *l)
+{
+	const struct profile *p = &l->c->profile;
+	const struct profile_stack *best = NULL;
+	struct heap_class *k;
+	size_t i, n;
+
+	l->b->site_stack = l->b->site_chunk_bytes = l->b->site_blocks = 0;
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].proc == l->b->proc && stack_is_heap(&p->stacks[i]) &&
+		    (!best || totals_live_bytes(&p->stacks[i].t) > totals_live_bytes(&best->t)))
+			best = &p->stacks[i];
+	if (!best || !totals_live_blocks(&best->t) || best->t.alloc_bytes % best->t.alloc_blocks ||
+	    totals_live_bytes(&best->t) % totals_live_blocks(&best->t))
+		return;
+	l->b->site_stack = best->id;
+	l->b->site_chunk_bytes = chunk_of(totals_live_bytes(&best->t) / totals_live_blocks(&best->t));
+	k = census_classes(l->heap.census, &n);
+	for (i = 0; i < n; i++)
+		if (k[i].chunk_bytes == l->b->site_chunk_bytes)
+			l->b->site_blocks = k[i].blocks;
+	free(k);
+}
+
+void bridge_fill_census(struct bridge_look *l)
+{
+	struct vtables *names =
+		vtables_new(l->c->proc_root, DEBUG_ROOT, l->proc->tgid, &l->smaps.maps);
+
+	fill_sizes(l, names);
+	if (!l->b->is_estimate)
+		fill_site(l);
+	vtables_free(names);
+}

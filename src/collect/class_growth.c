@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Classes that have grown; see class_growth.h. */
+#include "collect/class_growth.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "model/class_looks.h"
+#include "proc/process.h"
+
+#define MOST_PROCESSES 8
+/* A census reads up to a GiB in a second, while events wait. */
+#define MOST_HEAP_BYTES (256 * MIB)
+/* Fewer come and go at any moment. */
+#define LEAST_GROWTH 50
+/* Looks take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it. */
+#define LOOK_SHARE 50
+/* A class has more of them at some look, or is not followed. */
+#define LEAST_OLD 50
+
+struct class_growth {
+	struct runtime_census first;
+	struct class_looks looks;
+	struct intern names; /* of the classes in looks */
+	uint64_t next_ns;
+};
+
+static bool is_wanted(const struct collector *c, const struct runtime *r)
+{
+	struct proc_status st;
+
+	return r->ops->census_is_quick && r->has_census && !options_whole_machine(c->options) && c->options->planes & PLANE_HEAP &&
+	       c->profile.n_procs <= MOST_PROCESSES && !proc_status_read(&st, c->proc_root, r->process.pid) &&
+	       st.rss_anon_bytes <= MOST_HEAP_BYTES;
+}
+
+struct class_growth *class_growth_begin(const struct collector *c, struct runtime *r)
+{
+	struct class_growth *g;
+
+	if (!is_wanted(c, r))
+		return NULL;
+	g = xcalloc(1, sizeof(*g));
+	if (!r->ops->census(r, &g->first))
+		return g;
+	class_growth_free(g);
+	return NULL;
+}
+
+void class_growth_free(struct class_growth *g)
+{
+	if (!g)
+		return;
+	runtime_census_release(&g->first);
+	class_looks_release(&g->looks);
+	intern_release(&g->names);
+	free(g);
+}
+
+/* What a class's name stands for may be several classes. */
+static void take_old(struct class_growth *g, const struct runtime_census *k, struct class_look *look)
+{
+	uint32_t *ids = xcalloc(k->n + 1, sizeof(*ids));
+	size_t i;
+
+	for (i = 0; i < k->n; i++) {
+		look->bytes += (double)k->v[i].old_bytes;
+		ids[i] = k->v[i].old >= LEAST_OLD ? intern_id(&g->names, k->v[i].name) : UINT32_MAX;
+	}
+	look->n = g->names.n;
+	look->objects = xcalloc(look->n + 1, sizeof(*look->objects));
+	for (i = 0; i < k->n; i++)
+		if (ids[i] != UINT32_MAX)
+			look->objects[ids[i]] += (float)k->v[i].old;
+	free(ids);
+}
+
+void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, uint64_t full)
+{
+	uint64_t ran = clock_thread_ns();
+	struct class_look look = { .t_s = t_s, .full = full };
+	struct runtime_census now = { 0 };
+
+	if (clock_monotonic_ns() < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
+		return;
+	if (!r->ops->census(r, &now) && now.has_old) {
+		take_old(g, &now, &look);
+		class_looks_add(&g->looks, &look);
+	}
+	ran = clock_thread_ns() - ran;
+	g->next_ns = clock_monotonic_ns() + ran * LOOK_SHARE;
+	log_debug("process %d: after %llu full collections, %.1f s: %.0f bytes of objects outlived them, seen in %llu us%s",
+		  (int)r->process.pid, (unsigned long long)full, t_s, look.bytes, (unsigned long long)(ran / 1000), now.has_old ? "" : ": tells nothing");
+	runtime_census_release(&now);
+}
+
+static uint64_t objects_of(const struct runtime_census *k, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < k->n; i++)
+		if (!strcmp(k->v[i].name, name))
+			return k->v[i].objects;
+	return 0;
+}
+
+/* Among those that grew most so far. */
+static void take(struct profile_grown *v, uint32_t name, uint64_t grown, uint64_t now)
+{
+	size_t at = PROFILE_GROWN;
+
+	while (at && v[at - 1].objects < grown)
+		at--;
+	if (at == PROFILE_GROWN)
+		return;
+	memmove(&v[at + 1], &v[at], (PROFILE_GROWN - 1 - at) * sizeof(v[0]));
+	v[at] = (struct profile_grown){ .type = name, .objects = grown, .now = now };
+}
+
+static void note_steady(struct collector *c, struct profile_proc *proc, const struct class_growth *g)
+{
+	struct class_rise rise;
+
+	if (class_looks_rise(&g->looks, (double)c->profile.window_ns / (double)NS_PER_S, &rise))
+		proc->steady = (struct profile_steady){
+			.type = profile_string(&c->profile, intern_str(&g->names, (uint32_t)rise.class)),
+			.rise = rise,
+		};
+}
+
+void class_growth_end(struct collector *c, struct profile_proc *proc, struct runtime *r, const struct class_growth *g)
+{
+	struct runtime_census now = { 0 };
+	uint64_t before;
+	size_t i;
+
+	if (!g || r->ops->census(r, &now))
+		return;
+	memset(proc->grown, 0, sizeof(proc->grown));
+	for (i = 0; i < now.n; i++) {
+		before = objects_of(&g->first, now.v[i].name);
+		if (now.v[i].objects >= before + LEAST_GROWTH)
+			take(proc->grown, profile_string(&c->profile, now.v[i].name), now.v[i].objects - before, now.v[i].objects);
+	}
+	runtime_census_release(&now);
+	note_steady(c, proc, g);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What a verdict needs beside the totals; part of the collector. While the run goes on: the heap and the memory of all
+ * targets over time, looked at as often as 2 % of a CPU pays for. At its end one pass over the live
+ * blocks: which of those that lived at an early moment still do, and which stacks only replace older blocks.
+ *
+ *	stack	live at 16 s	still at 60 s	live at 60 s	older blocks of its sizes freed
+ *	cache	    4 000	     10 %	   16 MiB		15.8 MiB
+ *	leak	      400	    100 %	    6 MiB		     0
+ *
+ * Not what was born early, but what lived then: a site may leak one block and free a thousand at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "base/xalloc.h"
+#include "collect/blackbox.h"
+#include "collect/collector_internal.h"
+#include "collect/managed.h"
+#include "proc/process.h"
+
+/*
+ * Looks come no faster than this, and take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it.
+ * Else a busy machine would leave a window of half a minute with too few of them to tell anything.
+ */
+#define LOOK_NS (100 * NS_PER_MS)
+#define LOOK_SHARE 50
+/* More processes than this are not looked at one by one so often. */
+#define MANY_PROCS 64
+
+void evidence_release(struct collector *c)
+{
+	lifetimes_look_release(c);
+	free(c->older.v);
+	free(c->newer.v);
+	table_release(&c->met);
+	windows_release(&c->windows);
+	c->older = c->newer = (struct checkpoint){ 0 };
+}
+
+/* ---- over time ---- */
+
+static void look_at_memory(struct collector *c, double t_s)
+{
+	series_add(&c->profile.memory, t_s, resident_now(c));
+}
+
+static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+{
+	(void)hash;
+	*(double *)ctx += (double)(int64_t)(s->alloc_bytes - s->free_bytes);
+}
+
+static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
+{
+	(void)gen;
+	*(double *)ctx += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
+}
+
+/* After brief bursts what lives is known at the end only (survival.c): blocks whose end was not seen stay for long. */
+static void look_at_heap(struct collector *c, double t_s)
+{
+	double bytes = 0;
+
+	if (c->brief_weight) {
+		c->profile.heap.n = 0;
+		return;
+	}
+	if (!kern_read_stacks(c->kern, add_stack, &bytes) && !kern_read_procs(c->kern, add_proc, &bytes))
+		series_add(&c->profile.heap, t_s, bytes);
+}
+
+int checkpoint_take(struct collector *c, struct checkpoint *out)
+{
+	const struct profile *p = &c->profile;
+	size_t i;
+	int err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+
+	if (err)
+		return err;
+	vm_plane_fill(c);
+	*out = (struct checkpoint){ .window_ns = p->window_ns, .n = p->n_stacks };
+	out->v = xcalloc(out->n + 1, sizeof(*out->v));
+	for (i = 0; i < out->n; i++)
+		out->v[i] = (struct checkpoint_stack){
+			.bytes = p->stacks[i].t.alloc_bytes,
+			.blocks = p->stacks[i].t.alloc_blocks,
+			.live_blocks = totals_live_blocks(&p->stacks[i].t),
+		};
+	return 0;
+}
+
+/* At 1, 2, 4... s: what each stack had allocated, and what of it lived. */
+static void checkpoint(struct collector *c)
+{
+	const struct profile *p = &c->profile;
+	struct checkpoint now;
+
+	snapshot_fill_times(c);
+	if (p->window_ns < NS_PER_S || p->window_ns < 2 * c->newer.window_ns || checkpoint_take(c, &now))
+		return;
+	free(c->older.v);
+	c->older = c->newer;
+	c->newer = now;
+}
+
+static void keep_windows(struct collector *c, double t_s)
+{
+	struct profile *p = &c->profile;
+	float *live;
+	size_t i;
+
+	if (c->brief_weight)
+		windows_release(&c->windows);
+	if (c->brief_weight || !windows_is_due(&c->windows, t_s) ||
+	    kern_read_stacks(c->kern, snapshot_take_stack, c))
+		return;
+	vm_plane_fill(c);
+	live = xcalloc(p->n_stacks + 1, sizeof(*live));
+	for (i = 0; i < p->n_stacks; i++)
+		live[i] = (float)totals_live_bytes(&p->stacks[i].t);
+	windows_add(&c->windows, t_s, live, p->n_stacks);
+}
+
+void collector_look(struct collector *c)
+{
+	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns(), armed = kern_armed_ns(c->kern), least = LOOK_NS;
+	double t_s = (double)(begin - armed) * 1e-9;
+
+	if (!armed || begin < c->next_look_ns)
+		return;
+	if (c->profile.watch.rung >= RUNG_BRIEF)
+		c->brief_weight = kern_burst_weight(c->kern);
+	bystanders_look(c);
+	look_at_memory(c, t_s);
+	look_at_heap(c, t_s);
+	managed_count_collections(c);
+	peak_look(c);
+	checkpoint(c);
+	keep_windows(c, t_s);
+	lifetimes_look(c);
+	blackbox_look(c);
+	if (c->profile.n_procs > MANY_PROCS)
+		least = NS_PER_S;
+	ran = (clock_thread_ns() - ran) * LOOK_SHARE;
+	c->next_look_ns = begin + (ran > least ? ran : least);
+	managed_look_at_classes(c, t_s);
+}
+
+const struct checkpoint *collector_early(const struct collector *c)
+{
+	return 2 * c->newer.window_ns <= c->profile.window_ns ? &c->newer : &c->older;
+}
+
+/* ---- the pass over the blocks ---- */
+
+/* Live blocks of one stack in one size class. */
+struct class_part {
+	uint32_t stack, size_class;
+	uint64_t bytes, blocks;
+};
+
+struct pass {
+	struct collector *c;
+	const struct checkpoint *early;
+	struct lifetimes_pass *lifetimes;
+	uint64_t early_ms;
+	bool by_class;
+	struct class_part *parts;
+	size_t n_parts, parts_cap;
+	struct table part_of;  /* stack and class -> index in parts */
+	struct table live_of;  /* process and class -> bytes in parts */
+	struct table old_of;   /* ... -> bytes of older blocks that were freed */
+};
+
+static uint64_t class_key(uint32_t of, uint32_t size_class)
+{
+	return (uint64_t)of << 32 | size_class;
+}
+
+/* Of glibc: chunks of 16 bytes, with 8 of its own in each. */
+static uint32_t class_of_request(uint64_t size)
+{
+	uint64_t chunk = (size + 8 + 15) & ~15ULL;
+
+	return mp_size_class((chunk < 32 ? 32 : chunk) - 8);
+}
+
+static void add_to_part(struct pass *a, uint32_t stack, const struct mp_block *b, uint64_t weight)
+{
+	uint32_t class = class_of_request(b->size_bytes), proc = a->c->profile.stacks[stack].proc;
+	uint64_t key = class_key(stack, class), *at = table_get(&a->part_of, key);
+
+	if (!at) {
+		XGROW(a->parts, a->n_parts, a->parts_cap);
+		a->parts[a->n_parts] = (struct class_part){ .stack = stack, .size_class = class };
+		at = table_put(&a->part_of, key, a->n_parts++);
+	}
+	a->parts[*at].bytes += b->size_bytes * weight;
+	a->parts[*at].blocks += weight;
+	*table_put(&a->live_of, class_key(proc, class), 0) += b->size_bytes * weight;
+}
+
+static void look_at_block(void *ctx, const struct mp_block_key *key, const struct mp_block *b)
+{
+	struct pass *a = ctx;
+	uint32_t at = profile_find_stack(&a->c->profile, b->stack);
+	uint64_t weight = b->weight ? b->weight : 1;
+
+	(void)key;
+	if (at == UINT32_MAX)
+		return;
+	if (at < a->early->n && b->birth_ms < a->early_ms)
+		a->c->profile.stacks[at].early_alive += weight;
+	if (a->by_class)
+		add_to_part(a, at, b, weight);
+	lifetimes_block(a->lifetimes, at, b->size_bytes, weight, b->birth_ms, b->flags & MP_BLOCK_AGE_UNKNOWN);
+}
+
+static void note_old(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
+{
+	(void)key;
+	*(bool *)ctx |= o->blocks > 0;
+}
+
+/* Frees of a class belong to those that make blocks of it, by what lives of each. Not more than lives. */
+static void note_share(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
+{
+	struct pass *a = ctx;
+	const uint64_t *proc = table_get(&a->c->profile.proc_ids, key->gen);
+
+	if (proc)
+		*table_put(&a->old_of, class_key((uint32_t)*proc, key->size_class), 0) += o->bytes;
+}
+
+static void give_old(struct pass *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_parts; i++) {
+		const struct class_part *part = &a->parts[i];
+		struct profile_stack *s = &a->c->profile.stacks[part->stack];
+		uint64_t key = class_key(s->proc, part->size_class);
+		const uint64_t *old = table_get(&a->old_of, key), *live = table_get(&a->live_of, key);
+		double share = old && live && *live ? (double)*old / (double)*live : 0;
+
+		share = share < 1 ? share : 1;
+		s->old_bytes += (uint64_t)((double)part->bytes * share);
+		s->old_blocks += (uint64_t)((double)part->blocks * share);
+	}
+}
+
+static void begin_pass(struct pass *a)
+{
+	struct profile *p = &a->c->profile;
+	size_t i;
+
+	a->early = collector_early(a->c);
+	a->early_ms = a->early->window_ns / NS_PER_MS;
+	for (i = 0; i < p->n_stacks; i++) {
+		p->stacks[i].early_blocks = i < a->early->n ? a->early->v[i].live_blocks : 0;
+		p->stacks[i].early_alive = p->stacks[i].old_bytes = p->stacks[i].old_blocks = 0;
+	}
+}
+
+/*
+ * In brief bursts the ends of early blocks are not all seen; what survival.c makes of it is the part of all blocks of a
+ * stack that stayed. That is asked then, of the whole window.
+ */
+static void take_stayed(struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
+		p->stacks[i].early_blocks = p->stacks[i].t.alloc_blocks;
+		p->stacks[i].early_alive = totals_live_blocks(&p->stacks[i].t);
+	}
+}
+
+/* The trends of all stacks by themselves, where they rise straight; to be freed. */
+static struct site_trend *end_pass(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct site_trend *alone = xcalloc(p->n_stacks + 1, sizeof(*alone));
+	double end_s = (double)p->window_ns / NS_PER_S;
+	size_t i;
+
+	if (c->brief_weight)
+		take_stayed(p);
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_stack *s = &p->stacks[i];
+
+		if (s->early_alive > s->early_blocks)
+			s->early_alive = s->early_blocks; /* born while it was read */
+		s->grew_in = windows_grown(&c->windows, i, end_s, (double)totals_live_bytes(&s->t));
+		if (s->grew_in == WINDOWS_NR)
+			windows_rise(&c->windows, i, end_s, (double)totals_live_bytes(&s->t), &alone[i]);
+	}
+	return alone;
+}
+
+int evidence_collect(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct pass a = { .c = c };
+	struct site_trend *alone;
+	int err;
+
+	begin_pass(&a);
+	a.lifetimes = lifetimes_look_begin(c);
+	err = kern_read_old_frees(c->kern, note_old, &a.by_class);
+	if (!err)
+		err = kern_read_blocks(c->kern, look_at_block, &a);
+	vm_plane_fill_early(c, a.early_ms);
+	if (!err && a.by_class)
+		err = kern_read_old_frees(c->kern, note_share, &a);
+	if (!err && a.by_class)
+		give_old(&a);
+	alone = end_pass(c);
+	lifetimes_look_end(c, a.lifetimes);
+	if (!err) {
+		profile_judge(p, alone);
+		profile_blind(p);
+	}
+	free(alone);
+	free(a.parts);
+	table_release(&a.part_of);
+	table_release(&a.live_of);
+	table_release(&a.old_of);
+	return err;
+}
+
+int collector_judge(struct collector *c)
+{
+	return evidence_collect(c);
+}
