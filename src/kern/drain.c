@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
@@ -71,47 +72,11 @@ int drain_map(const struct bpf_map *map, drain_fn fn, void *ctx)
 	return err;
 }
 
-struct stack_call {
-	kern_stack_fn fn;
-	void *ctx;
-};
-
-static void one_stack(void *ctx, const void *key, const void *value)
-{
-	struct stack_call *c = ctx;
-	uint64_t hash;
-
-	memcpy(&hash, key, sizeof(hash));
-	c->fn(c->ctx, hash, value);
-}
-
-int kern_read_stacks(struct kern *k, kern_stack_fn fn, void *ctx)
-{
-	struct stack_call c = { fn, ctx };
-
-	return drain_map(k->skel->maps.stacks, one_stack, &c);
-}
-
-struct bump_call {
-	kern_bump_fn fn;
-	void *ctx;
-};
-
-static void one_bump(void *ctx, const void *key, const void *value)
-{
-	struct bump_call *c = ctx;
-	uint64_t hash;
-
-	memcpy(&hash, key, sizeof(hash));
-	c->fn(c->ctx, hash, value);
-}
-
-int kern_read_bumps(struct kern *k, kern_bump_fn fn, void *ctx)
-{
-	struct bump_call c = { fn, ctx };
-
-	return drain_map(k->skel->maps.bumps, one_bump, &c);
-}
+DEFINE_READER(kern_read_stacks, kern_stack_fn, stacks, KEY_U64, true)
+DEFINE_READER(kern_read_bumps, kern_bump_fn, bumps, KEY_U64, true)
+DEFINE_READER(kern_read_blocks, kern_block_fn, blocks, KEY_STRUCT, true)
+DEFINE_READER(kern_read_procs, kern_proc_fn, proc_totals, KEY_U32, true)
+DEFINE_READER(kern_read_old_frees, kern_old_fn, old_frees, KEY_STRUCT, true)
 
 struct young_call {
 	kern_young_fn fn;
@@ -123,12 +88,10 @@ static void one_young(void *ctx, const void *key, const void *value)
 {
 	const struct mp_young *y = value;
 	struct young_call *c = ctx;
-	uint64_t hash;
 
-	memcpy(&hash, key, sizeof(hash));
 	/* a free that came between two reads may have made them negative for a moment */
 	if (y->burst == c->burst && (int64_t)y->bytes > 0 && (int64_t)y->blocks > 0)
-		c->fn(c->ctx, hash, y->bytes, y->blocks);
+		c->fn(c->ctx, KEY_U64(key), y->bytes, y->blocks);
 }
 
 int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx)
@@ -136,65 +99,6 @@ int kern_read_young(struct kern *k, kern_young_fn fn, void *ctx)
 	struct young_call c = { fn, ctx, k->skel->bss->gate_epoch };
 
 	return c.burst ? drain_map(k->skel->maps.young, one_young, &c) : 0;
-}
-
-struct block_call {
-	kern_block_fn fn;
-	void *ctx;
-};
-
-static void one_block(void *ctx, const void *key, const void *value)
-{
-	struct block_call *c = ctx;
-
-	c->fn(c->ctx, key, value);
-}
-
-int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx)
-{
-	struct block_call c = { fn, ctx };
-
-	return drain_map(k->skel->maps.blocks, one_block, &c);
-}
-
-struct proc_call {
-	kern_proc_fn fn;
-	void *ctx;
-};
-
-static void one_proc(void *ctx, const void *key, const void *value)
-{
-	struct proc_call *c = ctx;
-	uint32_t gen;
-
-	memcpy(&gen, key, sizeof(gen));
-	c->fn(c->ctx, gen, value);
-}
-
-int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx)
-{
-	struct proc_call c = { fn, ctx };
-
-	return drain_map(k->skel->maps.proc_totals, one_proc, &c);
-}
-
-struct old_call {
-	kern_old_fn fn;
-	void *ctx;
-};
-
-static void one_old(void *ctx, const void *key, const void *value)
-{
-	struct old_call *c = ctx;
-
-	c->fn(c->ctx, key, value);
-}
-
-int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx)
-{
-	struct old_call c = { fn, ctx };
-
-	return drain_map(k->skel->maps.old_frees, one_old, &c);
 }
 
 struct object_call {
@@ -205,10 +109,8 @@ struct object_call {
 static void one_object(void *ctx, const void *key, const void *value)
 {
 	struct object_call *c = ctx;
-	uint64_t births;
 
-	memcpy(&births, value, sizeof(births));
-	c->fn(c->ctx, key, births);
+	c->fn(c->ctx, key, *(const uint64_t *)value);
 }
 
 int kern_read_objects(struct kern *k, kern_object_fn fn, void *ctx, uint64_t *unplaced)
@@ -309,35 +211,44 @@ uint64_t kern_memory_bytes(const struct kern *k)
 }
 
 struct sweep {
-	bool (*is_dead)(void *ctx, uint32_t gen);
+	bool (*goes)(void *ctx, const void *key, const void *value);
 	void *ctx;
-	struct mp_block_key *keys;
-	size_t n, cap;
+	size_t key_bytes;
+	struct buf keys;
 };
 
 static void sweep_one(void *ctx, const void *key, const void *value)
 {
-	const struct mp_block_key *k = key;
 	struct sweep *s = ctx;
 
+	if (s->goes(s->ctx, key, value))
+		buf_add(&s->keys, key, s->key_bytes);
+}
+
+long drain_sweep(const struct bpf_map *map, bool (*goes)(void *ctx, const void *key, const void *value), void *ctx)
+{
+	struct sweep s = { .goes = goes, .ctx = ctx, .key_bytes = bpf_map__key_size(map), .keys = BUF_INIT };
+	int err = drain_map(map, sweep_one, &s);
+	size_t i, n = s.keys.len / s.key_bytes;
+
+	for (i = 0; i < n; i++)
+		bpf_map_delete_elem(bpf_map__fd(map), s.keys.data + i * s.key_bytes);
+	buf_release(&s.keys);
+	return err ? err : (long)n;
+}
+
+static bool is_dead_block(void *ctx, const void *key, const void *value)
+{
+	const struct mp_block_key *k = key;
+	const struct generations *g = ctx;
+
 	(void)value;
-	if (!s->is_dead(s->ctx, k->gen))
-		return;
-	XGROW(s->keys, s->n, s->cap);
-	s->keys[s->n++] = *k;
+	return g->is_dead(g->ctx, k->gen);
 }
 
 long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
 {
-	struct sweep s = { .is_dead = is_dead, .ctx = ctx };
-	size_t i;
-	int err;
-
-	err = drain_map(k->skel->maps.blocks, sweep_one, &s);
-	for (i = 0; i < s.n; i++)
-		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.blocks), &s.keys[i]);
-	free(s.keys);
-	return err ? err : (long)s.n;
+	return drain_sweep(k->skel->maps.blocks, is_dead_block, &(struct generations){ is_dead, ctx });
 }
 
 /* At once: a few us each, in which the loop does nothing else. The rest waits for the next time. */

@@ -118,6 +118,40 @@ int ranges_begin(struct kern *k, pid_t pid);
 typedef void (*drain_fn)(void *ctx, const void *key, const void *value);
 int drain_map(const struct bpf_map *map, drain_fn fn, void *ctx);
 
+/*
+ * A reader of kern.h that hands a table's entries on as they are, while is_there (of k): the key as it stands, or as the
+ * number that it is.
+ */
+#define KEY_STRUCT(key) (key)
+#define KEY_U32(key) (*(const uint32_t *)(key))
+#define KEY_U64(key) (*(const uint64_t *)(key))
+#define DEFINE_READER(name, fn_type, map, key_as, is_there)                                                       \
+	struct name##_call {                                                                                      \
+		fn_type fn;                                                                                       \
+		void *ctx;                                                                                        \
+	};                                                                                                        \
+	static void name##_one(void *ctx, const void *key, const void *value)                                     \
+	{                                                                                                         \
+		const struct name##_call *c = ctx;                                                                \
+                                                                                                                  \
+		c->fn(c->ctx, key_as(key), value);                                                                \
+	}                                                                                                         \
+	int name(struct kern *k, fn_type fn, void *ctx)                                                           \
+	{                                                                                                         \
+		struct name##_call c = { fn, ctx };                                                               \
+                                                                                                                  \
+		return (is_there) ? drain_map(k->skel->maps.map, name##_one, &c) : 0;                             \
+	}
+
+/* Delete the entries that go. How many, or -errno; then too those that were read are deleted. */
+long drain_sweep(const struct bpf_map *map, bool (*goes)(void *ctx, const void *key, const void *value), void *ctx);
+
+/* For a sweep: which generations have ended. */
+struct generations {
+	bool (*is_dead)(void *ctx, uint32_t gen);
+	void *ctx;
+};
+
 /* rss.c: before the load, after it, when the run begins */
 void rss_choose(struct kern *k);
 int rss_prepare(struct kern *k);

@@ -217,70 +217,13 @@ const char *kern_rss_missing(const struct kern *k)
 	return k->rss_missing;
 }
 
-struct rss_stack_call {
-	kern_rss_stack_fn fn;
-	void *ctx;
-};
-
-static void one_rss_stack(void *ctx, const void *key, const void *value)
-{
-	struct rss_stack_call *c = ctx;
-	uint64_t hash;
-
-	memcpy(&hash, key, sizeof(hash));
-	c->fn(c->ctx, hash, value);
-}
-
-int kern_read_rss_stacks(struct kern *k, kern_rss_stack_fn fn, void *ctx)
-{
-	struct rss_stack_call c = { fn, ctx };
-
-	return k->rss ? drain_map(k->skel->maps.rss_stacks, one_rss_stack, &c) : 0;
-}
-
-struct rss_call {
-	kern_rss_fn fn;
-	void *ctx;
-};
-
-static void one_rss(void *ctx, const void *key, const void *value)
-{
-	struct rss_call *c = ctx;
-	uint32_t gen;
-
-	memcpy(&gen, key, sizeof(gen));
-	c->fn(c->ctx, gen, value);
-}
-
-int kern_read_rss(struct kern *k, kern_rss_fn fn, void *ctx)
-{
-	struct rss_call c = { fn, ctx };
-
-	return k->rss ? drain_map(k->skel->maps.rss_totals, one_rss, &c) : 0;
-}
+DEFINE_READER(kern_read_rss_stacks, kern_rss_stack_fn, rss_stacks, KEY_U64, k->rss)
+DEFINE_READER(kern_read_rss, kern_rss_fn, rss_totals, KEY_U32, k->rss)
+DEFINE_READER(kern_read_rss_places, kern_rss_place_fn, rss_places, KEY_STRUCT, k->rss && k->rss_faults)
 
 void kern_set_rss_every(struct kern *k, uint32_t pages)
 {
 	__atomic_store_n(&k->skel->data->rss_every, pages, __ATOMIC_RELAXED);
-}
-
-struct rss_place_call {
-	kern_rss_place_fn fn;
-	void *ctx;
-};
-
-static void one_rss_place(void *ctx, const void *key, const void *value)
-{
-	struct rss_place_call *c = ctx;
-
-	c->fn(c->ctx, key, value);
-}
-
-int kern_read_rss_places(struct kern *k, kern_rss_place_fn fn, void *ctx)
-{
-	struct rss_place_call c = { fn, ctx };
-
-	return k->rss && k->rss_faults ? drain_map(k->skel->maps.rss_places, one_rss_place, &c) : 0;
 }
 
 void kern_drop_rss_places(struct kern *k, const struct mp_rss_place *v, size_t n)
@@ -317,35 +260,19 @@ int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx)
 	return k->rss ? drain_map(k->skel->maps.rss_mms, one_rss_now, &c) : -ENODATA;
 }
 
-struct rss_sweep {
-	bool (*is_dead)(void *ctx, uint32_t gen);
-	void *ctx;
-	uint64_t *keys;
-	size_t n, cap;
-};
-
-static void sweep_one(void *ctx, const void *key, const void *value)
+static bool is_dead_mm(void *ctx, const void *key, const void *value)
 {
 	const struct mp_rss_mm *m = value;
-	struct rss_sweep *s = ctx;
+	const struct generations *g = ctx;
 
-	if (!s->is_dead(s->ctx, m->gen))
-		return;
-	XGROW(s->keys, s->n, s->cap);
-	memcpy(&s->keys[s->n++], key, sizeof(*s->keys));
+	(void)key;
+	return g->is_dead(g->ctx, m->gen);
 }
 
 void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
 {
-	struct rss_sweep s = { .is_dead = is_dead, .ctx = ctx };
-	size_t i;
-
-	if (!k->rss)
-		return;
-	drain_map(k->skel->maps.rss_mms, sweep_one, &s);
-	for (i = 0; i < s.n; i++)
-		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_mms), &s.keys[i]);
-	free(s.keys);
+	if (k->rss)
+		drain_sweep(k->skel->maps.rss_mms, is_dead_mm, &(struct generations){ is_dead, ctx });
 }
 
 /* The others' faults too are left alone meanwhile. */
