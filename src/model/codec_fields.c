@@ -48,6 +48,7 @@ IS_AS_LISTED(struct profile_frame, 40);
 	PROC(grown[i].type, FIELD_STRING, 0), PROC(grown[i].objects, FIELD_NUMBER, 0), PROC(grown[i].now, FIELD_NUMBER, 0)
 #define DEATH_SITE(i) PROC(death.site[i], FIELD_NUMBER, 0), PROC(death.site_bytes[i], FIELD_BYTES, 0)
 
+/* size: table */
 static const struct codec_field proc_rows[] = {
 	PROC(gen, FIELD_NUMBER, 0),
 	PROC(tgid, FIELD_NUMBER, 0),
@@ -111,20 +112,20 @@ IS_AS_LISTED(struct profile_steady, 80);
 IS_AS_LISTED(struct profile_proc, 424 + sizeof(struct profile_steady) + sizeof(struct profile_rss) + sizeof(struct profile_death) +
 				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
-#define FIGURE(member, kind) ROW(struct codec_figure, member, kind, 0)
+#define FIGURE(member, kind) ROW(struct profile_stack, member, kind, 0)
 
 static const struct codec_field figure_rows[] = {
 	FIGURE(t.alloc_bytes, FIELD_BYTES),   FIGURE(t.alloc_blocks, FIELD_BYTES),
 	FIGURE(t.free_bytes, FIELD_BYTES),    FIGURE(t.free_blocks, FIELD_BYTES),
 	FIGURE(t.birth_sum_ms, FIELD_NUMBER), FIGURE(t.alloc_var, FIELD_NUMBER),
-	FIGURE(t.free_var, FIELD_NUMBER),     FIGURE(live_bytes_more, FIELD_NUMBER),
-	FIGURE(live_blocks_more, FIELD_NUMBER),
+	FIGURE(t.free_var, FIELD_NUMBER),     FIGURE(live_bytes, FIELD_NUMBER),
+	FIGURE(live_blocks, FIELD_NUMBER),
 	FIGURE(early_blocks, FIELD_BYTES),    FIGURE(early_alive, FIELD_BYTES),
 	FIGURE(old_bytes, FIELD_BYTES),	      FIGURE(old_blocks, FIELD_BYTES),
 	FIGURE(grew_in, FIELD_NUMBER),
 	FIGURE(touched_bytes, FIELD_BYTES),   FIGURE(touched_file_bytes, FIELD_BYTES),
 	FIGURE(untouched_bytes, FIELD_BYTES),
-	ROW(struct codec_figure, plane, FIELD_ENUM, STACK_PLANE_NR),
+	ROW(struct profile_stack, plane, FIELD_ENUM, STACK_PLANE_NR),
 	FIGURE(reserved_bytes, FIELD_BYTES),
 	FIGURE(peak_bytes, FIELD_BYTES),      FIGURE(peak_blocks, FIELD_BYTES),
 	FIGURE(given_back_bytes, FIELD_BYTES), FIGURE(resident_bytes, FIELD_BYTES),
@@ -133,7 +134,7 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(bump_var, FIELD_NUMBER),
 };
 
-const struct codec_table codec_figures = TABLE(struct codec_figure, figure_rows);
+const struct codec_table codec_figures = TABLE(struct profile_stack, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
 IS_AS_LISTED(struct profile_stack, 248); /* the rest of it is in STKS */
 
@@ -148,6 +149,7 @@ IS_AS_LISTED(struct profile_stack, 248); /* the rest of it is in STKS */
 	FACT(when.hugetlb_bytes, FIELD_NUMBER, 0), FACT(when.kept_free_bytes, FIELD_NUMBER, 0),                   \
 	FACT(when.oom_kills, FIELD_NUMBER, 0), FACT(when.stall_10s, FIELD_FLOAT, 0)
 
+/* size: table */
 static const struct codec_field fact_rows[] = {
 	FACT(host, FIELD_STRING, 0),
 	FACT(kernel, FIELD_STRING, 0),
@@ -396,58 +398,26 @@ static const struct codec_field object_rows[] = {
 const struct codec_table codec_objects = TABLE(struct object_row, object_rows);
 IS_AS_LISTED(struct object_row, 24);
 
-struct codec_figure codec_figure_of(const struct profile_stack *s)
+struct profile_stack codec_figures_of(const struct profile_stack *s)
 {
-	return (struct codec_figure){
-		.t = s->t,
-		.live_bytes_more = s->live_bytes - totals_live_bytes(&s->t),
-		.live_blocks_more = s->live_blocks - totals_live_blocks(&s->t),
-		.early_blocks = s->early_blocks,
-		.early_alive = s->early_alive,
-		.old_bytes = s->old_bytes,
-		.old_blocks = s->old_blocks,
-		.grew_in = s->grew_in,
-		.touched_bytes = s->touched_bytes,
-		.touched_file_bytes = s->touched_file_bytes,
-		.untouched_bytes = s->untouched_bytes,
-		.plane = s->plane,
-		.reserved_bytes = s->reserved_bytes,
-		.peak_bytes = s->peak_bytes,
-		.peak_blocks = s->peak_blocks,
-		.given_back_bytes = s->given_back_bytes,
-		.resident_bytes = s->resident_bytes,
-		.toucher = s->toucher,
-		.toucher_bytes = s->toucher_bytes,
-		.bump_bytes = s->bump_bytes,
-		.bump_draws = s->bump_draws,
-		.bump_var = s->bump_var,
-	};
+	struct profile_stack f = *s;
+
+	f.live_bytes -= totals_live_bytes(&s->t);
+	f.live_blocks -= totals_live_blocks(&s->t);
+	return f;
 }
 
-void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f)
+void codec_figures_apply(struct profile_stack *s, const struct profile_stack *f)
 {
-	s->t = f->t;
-	s->live_bytes = f->live_bytes_more + totals_live_bytes(&f->t);
-	s->live_blocks = f->live_blocks_more + totals_live_blocks(&f->t);
-	s->early_blocks = f->early_blocks;
-	s->early_alive = f->early_alive;
-	s->old_bytes = f->old_bytes;
-	s->old_blocks = f->old_blocks;
-	s->grew_in = f->grew_in;
-	s->touched_bytes = f->touched_bytes;
-	s->touched_file_bytes = f->touched_file_bytes;
-	s->untouched_bytes = f->untouched_bytes;
-	s->plane = f->plane;
-	s->reserved_bytes = f->reserved_bytes;
-	s->peak_bytes = f->peak_bytes;
-	s->peak_blocks = f->peak_blocks;
-	s->given_back_bytes = f->given_back_bytes;
-	s->resident_bytes = f->resident_bytes;
-	s->toucher = f->toucher;
-	s->toucher_bytes = f->toucher_bytes;
-	s->bump_bytes = f->bump_bytes;
-	s->bump_draws = f->bump_draws;
-	s->bump_var = f->bump_var;
+	size_t k;
+
+	for (k = 0; k < codec_figures.n; k++) {
+		const struct codec_field *row = &codec_figures.fields[k];
+
+		memcpy((char *)s + row->offset, (const char *)f + row->offset, row->size);
+	}
+	s->live_bytes += totals_live_bytes(&f->t);
+	s->live_blocks += totals_live_blocks(&f->t);
 }
 
 uint64_t codec_field_get(const void *record, const struct codec_field *f)

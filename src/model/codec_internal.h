@@ -62,7 +62,7 @@ struct codec_table {
 
 extern const struct codec_table codec_frames;  /* struct profile_frame */
 extern const struct codec_table codec_procs;   /* struct profile_proc */
-extern const struct codec_table codec_figures; /* struct codec_figure */
+extern const struct codec_table codec_figures; /* struct profile_stack, see below */
 extern const struct codec_table codec_facts;   /* struct profile: what is one number each */
 extern const struct codec_table codec_steps;   /* struct profile_step */
 extern const struct codec_table codec_marks;   /* struct profile_mark */
@@ -71,22 +71,12 @@ extern const struct codec_table codec_machine_rows, codec_machine_groups;
 extern const struct codec_table codec_lifetimes, codec_survivors, codec_holders, codec_holder_sites;
 extern const struct codec_table codec_objects; /* struct object_row */
 
-/* Figures of a stack. Unfiltered, live is what the totals say, and the differences are 0. */
-struct codec_figure {
-	struct profile_totals t;
-	uint64_t live_bytes_more, live_blocks_more;
-	uint64_t early_blocks, early_alive, old_bytes, old_blocks;
-	uint64_t grew_in;
-	uint64_t touched_bytes, touched_file_bytes, untouched_bytes;
-	enum stack_plane plane;
-	uint64_t reserved_bytes;
-	uint64_t peak_bytes, peak_blocks;
-	uint64_t given_back_bytes, resident_bytes, toucher, toucher_bytes;
-	uint64_t bump_bytes, bump_draws, bump_var;
-};
-
-struct codec_figure codec_figure_of(const struct profile_stack *s);
-void codec_figure_apply(struct profile_stack *s, const struct codec_figure *f);
+/*
+ * The figures of a stack as they are recorded: live_bytes and live_blocks are what they are more than the totals say, which is
+ * 0 without filters. What is in no row of codec_figures (id, frames) is not among them.
+ */
+struct profile_stack codec_figures_of(const struct profile_stack *s);
+void codec_figures_apply(struct profile_stack *s, const struct profile_stack *f);
 
 /* What values of a field may be. */
 struct codec_bounds {

@@ -19,7 +19,7 @@ struct reader {
 	uint64_t string_bytes;
 	uint32_t *frame_of; /* index in the profile; equal frames of the file are one there */
 	size_t n_frames, frames_cap;
-	struct codec_figure *figures; /* [p->n_stacks] or less */
+	struct profile_stack *figures; /* [p->n_stacks] or less */
 	size_t n_figures, figures_cap;
 	struct profile_proc *procs;
 	size_t n_procs, procs_cap;
@@ -166,7 +166,7 @@ static void read_figures(struct reader *r, struct codec_in *in)
 
 	for (; r->n_figures < r->figures_at + n; r->n_figures++) {
 		XGROW(r->figures, r->n_figures, r->figures_cap);
-		r->figures[r->n_figures] = (struct codec_figure){ 0 };
+		r->figures[r->n_figures] = (struct profile_stack){ 0 };
 	}
 	if (n)
 		codec_records_read(&r->column, in, &codec_figures, r->figures + r->figures_at, n, &bounds);
@@ -342,7 +342,7 @@ static bool finish(struct reader *r)
 	for (i = 0; i < p->n_stacks; i++) {
 		struct profile_stack *s = &p->stacks[i];
 
-		codec_figure_apply(s, &r->figures[i]);
+		codec_figures_apply(s, &r->figures[i]);
 		if (s->live_bytes > bytes || s->live_blocks > blocks)
 			return false;
 		bytes -= s->live_bytes;

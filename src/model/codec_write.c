@@ -30,9 +30,9 @@ struct codec_writer {
 	struct codec_column column;
 	size_t n_strings, n_frames, n_procs, n_stacks; /* written */
 	uint64_t n_snapshots, string_bytes;
-	struct codec_figure *figures; /* as written last, [n_stacks] */
+	struct profile_stack *figures; /* as written last, [n_stacks] */
 	size_t figures_cap;
-	struct codec_figure *now; /* of a chunk */
+	struct profile_stack *now; /* of a chunk */
 	struct profile_proc *procs; /* as written last, [n_procs] */
 	size_t procs_cap;
 	uint32_t candidates[N_LENGTHS][N_CANDIDATES]; /* index + 1 */
@@ -322,12 +322,12 @@ static void put_figures(struct codec_writer *w, const struct profile *p, size_t 
 
 	for (i = n_before; i < p->n_stacks; i++) {
 		XGROW(w->figures, i, w->figures_cap);
-		w->figures[i] = (struct codec_figure){ 0 };
+		w->figures[i] = (struct profile_stack){ 0 };
 	}
 	for (i = 0; i < p->n_stacks && !w->err; i += n) {
 		n = at_most(p->n_stacks - i, CODEC_CHUNK_STACKS);
 		for (k = 0; k < n; k++)
-			w->now[k] = codec_figure_of(&p->stacks[i + k]);
+			w->now[k] = codec_figures_of(&p->stacks[i + k]);
 		codec_add_number(&w->plain, n);
 		codec_records_add(&w->column, &w->plain, &codec_figures, w->figures + i, w->now, n);
 		put_section(w, KIND_FIGS);
