@@ -214,6 +214,7 @@ struct mp_block {
 };
 
 #define MP_MAX_WEIGHT ((1u << 28) - 1)
+#define MP_WEIGHT_ONE 256u /* parts of one, in which a burst's weight is given */
 
 /*
  * stacks: HASH, no preallocation, key __u64 hash (seeded by the generation).

@@ -23,6 +23,19 @@
 /* Between the trap and the clock: the per-thread record's look-up. */
 #define UNTIMED_NS 60
 
+/*
+ * Whole numbers, of which the mean is the burst's weight: where the gate is open two thirds of the time, a block stands
+ * for 1 or 2, and for 1.5 on average. Rounded once, it would be a third too many or too few.
+ */
+static __always_inline __u32 burst_blocks(void)
+{
+	__u32 weight = burst_weight;
+
+	if (weight % MP_WEIGHT_ONE)
+		weight += bpf_get_prandom_u32() % MP_WEIGHT_ONE;
+	return weight / MP_WEIGHT_ONE;
+}
+
 /* The weight of a block of this size, 0 when it is not drawn. */
 static __always_inline __u32 sample_weight(__u64 size)
 {
@@ -30,13 +43,13 @@ static __always_inline __u32 sample_weight(__u64 size)
 	__u32 weight;
 
 	if (s >= interval)
-		return burst_weight;
+		return burst_blocks();
 	if ((__u64)bpf_get_prandom_u32() * interval >= s << 32)
 		return 0;
 	weight = interval / s;
 	if (bpf_get_prandom_u32() % s < interval % s)
 		weight++;
-	return weight * burst_weight;
+	return weight * burst_blocks();
 }
 
 /* A function whose end need not be known: it takes a size and calls no other allocator function. */

@@ -72,7 +72,7 @@ struct collector {
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	struct windows windows;
-	uint64_t brief_weight; /* of the last brief bursts; 0: there were none */
+	double brief_weight; /* of the last brief bursts; 0: there were none */
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
 	size_t lazy_proc;

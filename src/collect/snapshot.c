@@ -161,15 +161,16 @@ static int read_bumps(struct collector *c)
 static void take_young(void *ctx, uint64_t hash, uint64_t bytes, uint64_t blocks)
 {
 	struct collector *c = ctx;
-	uint32_t at = profile_find_stack(&c->profile, hash), weight = kern_burst_weight(c->kern);
+	uint32_t at = profile_find_stack(&c->profile, hash);
+	double weight = kern_burst_weight(c->kern);
 	struct profile_totals *t;
 	uint64_t live;
 
 	if (at == UINT32_MAX || weight < 2)
 		return;
 	t = &c->profile.stacks[at].t;
-	bytes -= bytes / weight;
-	blocks -= blocks / weight;
+	bytes -= (uint64_t)((double)bytes / weight);
+	blocks -= (uint64_t)((double)blocks / weight);
 	live = totals_live_blocks(t);
 	if (bytes > totals_live_bytes(t) || blocks > live)
 		return; /* frees came between the two reads */

@@ -146,7 +146,7 @@ static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struc
 	const struct profile_totals *t = &c->profile.stacks[at].t;
 	const uint64_t *met = table_get(&c->met, at);
 	double blocks = (double)(met ? *met : 0) + (double)tale->ended_blocks, of = (double)t->alloc_blocks;
-	double seen = (double)early->blocks / (double)c->brief_weight;
+	double seen = (double)early->blocks / c->brief_weight;
 	double most = seen > 0 ? watched_may_stay(seen, (double)tale->old_long) / seen * (double)early->bytes : 0;
 
 	return (struct ghosts_stack){
@@ -160,19 +160,18 @@ static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struc
 static void limit_to_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at)
 {
 	struct ghosts_stack *v = xcalloc(at->n + 1, sizeof(*v));
-	uint64_t weight = c->brief_weight;
-	double ratio, stay;
+	double weight = c->brief_weight, ratio, stay;
 	size_t i;
 
 	for (i = 0; i < at->n; i++)
 		v[i] = ghosts_of(c, i, &at->v[i], &tales[i]);
-	ratio = ghosts_ratio(v, at->n, 1 / (double)weight);
+	ratio = ghosts_ratio(v, at->n, 1 / weight);
 	for (i = 0; i < at->n; i++) {
 		struct profile_totals *t = &c->profile.stacks[i].t;
 
 		if (!stack_is_heap(&c->profile.stacks[i]))
 			continue;
-		if (at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
+		if ((double)at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
 			continue;
 		stay = tales[i].old_bytes ? ghosts_stay(&v[i], ratio) / (double)tales[i].old_bytes : 1;
 		limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tales[i].old_bytes * stay), at->v[i].bytes),

@@ -249,14 +249,14 @@ void gate_release(struct kern *k)
 	watched_release(&k->watched);
 }
 
-void kern_set_burst_weight(struct kern *k, uint32_t weight)
+void kern_set_burst_weight(struct kern *k, double weight)
 {
-	k->skel->data->burst_weight = weight ? weight : 1;
+	k->skel->data->burst_weight = weight > 1 ? (uint32_t)(weight * MP_WEIGHT_ONE + 0.5) : MP_WEIGHT_ONE;
 }
 
-uint32_t kern_burst_weight(const struct kern *k)
+double kern_burst_weight(const struct kern *k)
 {
-	return k->skel->data->burst_weight;
+	return (double)k->skel->data->burst_weight / MP_WEIGHT_ONE;
 }
 
 void kern_set_sampling(struct kern *k, uint32_t interval_bytes)

@@ -166,8 +166,8 @@ void kern_resume(struct kern *k);
 /* From now on the gate will turn: what is freed unseen, and frees of unknown blocks, are to be expected. */
 void kern_gate_begin(struct kern *k);
 /* Blocks seen from now on stand for so many each: what part of the time the gate is open. */
-void kern_set_burst_weight(struct kern *k, uint32_t weight);
-uint32_t kern_burst_weight(const struct kern *k);
+void kern_set_burst_weight(struct kern *k, double weight);
+double kern_burst_weight(const struct kern *k);
 /* Are unknown blocks that are freed from before the attach? Else they may be of those not drawn or not seen. */
 void kern_count_old_frees(struct kern *k, bool count);
 /* Mean sampling interval from now on, in bytes; 0: every block. */

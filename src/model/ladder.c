@@ -230,14 +230,14 @@ static struct ladder_share when_over(const struct ladder_share *s)
 	return e;
 }
 
-uint32_t ladder_share_weight(const struct ladder_share *s)
+double ladder_share_weight(const struct ladder_share *s)
 {
 	struct ladder_share e = when_over(s);
 	double open = open_work(&e);
 
 	if (open <= 0 || e.all <= open)
 		return 1;
-	return e.all / open < MOST_WEIGHT ? (uint32_t)(e.all / open + 0.5) : MOST_WEIGHT;
+	return e.all / open < MOST_WEIGHT ? e.all / open : MOST_WEIGHT;
 }
 
 bool ladder_may_step_down(unsigned int n_changes)

@@ -132,7 +132,7 @@ struct ladder_step {
 };
 
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);
-uint32_t ladder_share_weight(const struct ladder_share *s); /* at least 1 */
+double ladder_share_weight(const struct ladder_share *s); /* at least 1 */
 /*
  * The probes' cost by the program's work if it were watched 1 % of the time: less than that is not worth having. 0 while
  * no burst was seen.

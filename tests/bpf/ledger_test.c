@@ -289,7 +289,7 @@ static void an_address_given_twice_in_bursts__is_a_block_that_was_met_again(void
 {
 	(void)state;
 	skel->bss->gate_epoch = 1;
-	skel->data->burst_weight = 7;
+	skel->data->burst_weight = 7 * MP_WEIGHT_ONE;
 	do_malloc(20, 100, 0x5000);
 	do_malloc(21, 70, 0x5000);
 	assert_live(7 * 70, 7);

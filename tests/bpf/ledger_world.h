@@ -108,7 +108,7 @@ static inline int reset(void **state)
 	skel->data->target_epoch++;
 	skel->bss->armed = 1;
 	skel->bss->sample_bytes = 0;
-	skel->data->burst_weight = 1;
+	skel->data->burst_weight = MP_WEIGHT_ONE;
 	skel->bss->gate_epoch = skel->bss->burst_begin_ms = 0;
 	for (i = 0; i < 64; i++)
 		fake_stack[i] = 0x400000 + i;

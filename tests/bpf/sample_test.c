@@ -251,13 +251,34 @@ static void a_huge_block_with_a_weight__has_a_variance(void **state)
 	struct sums s;
 
 	(void)state;
-	skel->data->burst_weight = 1000;
+	skel->data->burst_weight = 1000 * MP_WEIGHT_ONE;
 	call(ROW_MALLOC, 20, 1ULL << 33, 0);
 	s = all_stacks();
 	assert_int_equal(s.live_blocks, 1000);
 	assert_true(s.live_var > 1ULL << 55);
 	call(ROW_MALLOC, 20, 1ULL << 33, 0);
 	assert_true(all_stacks().live_var > s.live_var);
+}
+
+/* 600 halves are rounded up with a deviation of 12; the table has room for 1024 blocks. */
+static void a_weight_of_one_and_a_half__is_that_on_average_and_goes_when_all_are_freed(void **state)
+{
+	uint64_t addr[600];
+	struct sums s;
+	int i;
+
+	(void)state;
+	skel->bss->sample_bytes = 0;
+	skel->data->burst_weight = 3 * MP_WEIGHT_ONE / 2;
+	for (i = 0; i < 600; i++)
+		addr[i] = call(ROW_MALLOC, 20, 100, 0);
+	s = all_stacks();
+	assert_in_range(s.live_blocks, 800, 1000);
+	assert_int_equal(s.live_bytes, 100 * s.live_blocks);
+	skel->data->burst_weight = MP_WEIGHT_ONE;
+	for (i = 0; i < 600; i++)
+		do_free(20, addr[i]);
+	assert_live(0, 0);
 }
 
 /* ---- calls in calls ---- */
@@ -437,6 +458,7 @@ int main(void)
 		T(the_printed_deviation__covers_the_truth_in_68_of_100_runs),
 		T(frees__take_their_part_of_the_variance_with_them),
 		T(a_huge_block_with_a_weight__has_a_variance),
+		T(a_weight_of_one_and_a_half__is_that_on_average_and_goes_when_all_are_freed),
 		T(inner_calls__are_not_drawn_again),
 		T(tail_jumps__are_not_drawn_again),
 		T(functions_in_turn_from_one_place__are_two_calls),
