@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Frames of Ruby 3.1: control frames lie one behind the other, the innermost first, at the end of the thread's own stack for
+ * Frames of Ruby 3.1 and 3.3: control frames lie one behind the other, the innermost first, at the end of the thread's own stack for
  * them. Those of C functions (no pc) are passed over: the native stack has them.
  *
  * Sent per frame: code = instruction sequence, at = pc, which is behind the instruction. Whether C code entered it stands in
- * its environment (ep[0], VM_FRAME_FLAG_FINISH). Offsets: vm_core.h of 3.1, as in src/runtime/ruby.h.
+ * its environment (ep[0], VM_FRAME_FLAG_FINISH). Offsets: vm_core.h of both, as in
+ * src/runtime/ruby_layout.c; a frame has eight words in 3.1, and seven in 3.3.
  */
 #ifndef MEMPROBE_RUBY_BPF_H
 #define MEMPROBE_RUBY_BPF_H
 
-#define RB_FRAME_WORDS 8
+#define RB_FRAME_WORDS 8 /* at most */
 #define RB_PC 0 /* words of a frame */
 #define RB_ISEQ 2
 #define RB_EP 4
@@ -17,14 +18,14 @@
 #define RB_CHUNK 32 /* frames in a copy of 2 KiB */
 #define RB_CHUNKS 8
 #define RB_FRAME 400 /* words of scratch->window, behind the copy: next frame, */
-#define RB_END 401   /* end of the frames */
+#define RB_END 401   /* end of the frames, */
+#define RB_SHORT 402 /* 1: a frame has one word less */
 
-_Static_assert(RB_CHUNK * RB_FRAME_WORDS < RB_FRAME && RB_END < UW_WINDOW / 8, "the walk's state lies behind the copy");
+_Static_assert(RB_CHUNK * RB_FRAME_WORDS < RB_FRAME && RB_SHORT < UW_WINDOW / 8, "the walk's state lies behind the copy");
 
 /* A frame of the copy. Its environment is read for the flag alone. */
-static __always_inline bool rb_frame(struct mp_scratch *s, __u32 i)
+static __always_inline bool rb_frame(struct mp_scratch *s, __u32 at)
 {
-	__u32 at = i * RB_FRAME_WORDS;
 	__u64 pc = s->window[at + RB_PC], flags;
 
 	if (!pc)
@@ -38,23 +39,25 @@ __noinline int rb_chunk(void)
 {
 	struct mp_scratch *s = scratch_get();
 	__u64 frame, len;
-	__u32 i, n;
+	__u32 i, n, bytes, is_short;
 
 	if (!s)
 		return 0;
+	is_short = s->window[RB_SHORT] & 1;
+	bytes = (RB_FRAME_WORDS - is_short) * 8;
 	frame = s->window[RB_FRAME];
 	len = s->window[RB_END] - frame;
 	if (frame >= s->window[RB_END])
 		return 0;
-	if (len > RB_CHUNK * RB_FRAME_WORDS * 8)
-		len = RB_CHUNK * RB_FRAME_WORDS * 8;
+	if (len > RB_CHUNK * bytes)
+		len = RB_CHUNK * bytes;
 	asm volatile("" : "+r"(len));
 	if (len > RB_CHUNK * RB_FRAME_WORDS * 8 || bpf_probe_read_user(s->window, len, (void *)frame))
 		return 0;
-	n = len / (RB_FRAME_WORDS * 8);
+	n = len / bytes;
 	s->window[RB_FRAME] = frame + len;
 	for (i = 0; i < RB_CHUNK; i++)
-		if (i < n && !rb_frame(s, i))
+		if (i < n && !rb_frame(s, i * (RB_FRAME_WORDS - is_short)))
 			return 0;
 	return 1;
 }
@@ -64,7 +67,7 @@ __noinline int rb_first(void)
 {
 	struct mp_scratch *s = scratch_get();
 	const struct mp_runtime *r;
-	__u64 context, end;
+	__u64 context, end, bytes;
 
 	if (!s)
 		return 0;
@@ -74,9 +77,11 @@ __noinline int rb_first(void)
 	context = thread_local_word(&r->w[MP_RB_TLS_HOW], thread_pointer());
 	if (!context || bpf_probe_read_user(s->window, 24, (void *)context))
 		return 0;
-	end = s->window[0] + 8 * s->window[1] - RB_FRAME_WORDS * 8;
+	s->window[RB_SHORT] = r->w[MP_RB_FRAME_WORDS] != RB_FRAME_WORDS;
+	bytes = (RB_FRAME_WORDS - s->window[RB_SHORT]) * 8;
+	end = s->window[0] + 8 * s->window[1] - bytes;
 	if (!s->window[0] || s->window[2] < s->window[0] || s->window[2] > end ||
-	    (end - s->window[2]) % (RB_FRAME_WORDS * 8))
+	    (end - s->window[2]) % bytes)
 		return 0;
 	s->window[RB_FRAME] = s->window[2];
 	s->window[RB_END] = end;

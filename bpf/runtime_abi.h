@@ -65,11 +65,12 @@ enum mp_py_word {
 
 #define MP_PY_FRAME_BYTES 80 /* of a frame, that is all fields above are below */
 
-/* MP_RT_RUBY: where the execution context is */
+/* MP_RT_RUBY: where the execution context is, and how long a frame */
 enum mp_rb_word {
 	MP_RB_TLS_HOW,
 	MP_RB_TLS_MODULE,
 	MP_RB_TLS_AT,
+	MP_RB_FRAME_WORDS, /* 7 or 8 */
 };
 
 /*

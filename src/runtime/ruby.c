@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only the name. The
- * current thread's execution context is found as libruby itself does, in thread-local storage. C functions have no frames of
+ * Ruby 3.1 and 3.3 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only the name.
+ * The current thread's execution context is found as libruby itself does, in thread-local storage. C functions have no frames of
  * their own here: the native ones show them.
  */
 #include "runtime/ruby.h"
@@ -28,24 +28,21 @@ static bool ruby_is_own_object(const char *module)
 /* r->reason, or it can be read. 0, or -EAGAIN. */
 static int prepare(struct runtime *r, struct runtime_object *o, void *state)
 {
+	const struct ruby_layout *layout;
 	struct ruby *ruby = state;
 	struct buf version = BUF_INIT;
 	int err = -ESTALE, i;
-	uint64_t pair;
 
 	runtime_text(&r->process, runtime_symbol(&r->process, o, "ruby_version"), 16, &version);
 	snprintf(r->version, sizeof(r->version), "%s", version.len ? version.data : "(unknown)");
 	buf_release(&version);
-	if (strncmp(r->version, "3.1.", 4)) {
+	layout = ruby_layout_find(r->version);
+	if (!layout) {
 		snprintf(r->reason, sizeof(r->reason), "its layout is not known here: native stacks only");
 		return 0;
 	}
-	ruby->layout = ruby_layout_3_1;
-	ruby->ractor = runtime_symbol(&r->process, o, "ruby_single_main_ractor");
-	ruby->string_class = runtime_symbol(&r->process, o, "rb_cString");
-	ruby->vm = runtime_symbol(&r->process, o, "ruby_current_vm_ptr");
-	if (!ruby->ractor || !elf_find_tls_pair(o->elf, "ruby_current_ec", &pair) ||
-	    !thread_local_of_pair(&r->process, pair + o->bias, &ruby->place)) {
+	ruby->layout = *layout;
+	if (!ruby_find(r, o, ruby)) {
 		snprintf(r->reason, sizeof(r->reason), "where it keeps its context cannot be told: native stacks only");
 		return 0;
 	}
@@ -88,6 +85,7 @@ static void ruby_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_RB_TLS_HOW] = ruby->place.how;
 	words->w[MP_RB_TLS_MODULE] = ruby->place.module;
 	words->w[MP_RB_TLS_AT] = ruby->place.at;
+	words->w[MP_RB_FRAME_WORDS] = ruby->layout.frame_bytes / 8;
 }
 
 /* .../lib/ruby/3.1.0/set.rb and rubygems itself, but no gem; what is built in has "<internal:array>". */
@@ -116,10 +114,13 @@ static int ruby_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
  */
 static bool ruby_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
 {
-	(void)r;
-	(void)vaddr;
-	return (!strcmp(symbol, "rb_vm_exec") || !strcmp(symbol, "vm_exec") || !strncmp(symbol, "rb_vm_exec.", 11)) &&
-	       ruby_is_own_object(module);
+	const struct ruby *ruby = r->state;
+
+	if (!ruby_is_own_object(module))
+		return false;
+	if (ruby->eval)
+		return vaddr >= ruby->eval && vaddr < ruby->eval_end;
+	return !strcmp(symbol, "rb_vm_exec") || !strcmp(symbol, "vm_exec") || !strncmp(symbol, "rb_vm_exec.", 11);
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in ruby.c. Offsets from
- * vm_core.h, iseq.h, gc.c and internal/class.h of 3.1; all that is read is checked by the type in its flags.
+ * Ruby 3.1 and 3.3, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in ruby.c, the
+ * versions in ruby_layout.c; all that is read is checked by the type in its flags.
  */
 #ifndef MEMPROBE_RUNTIME_RUBY_H
 #define MEMPROBE_RUNTIME_RUBY_H
@@ -9,33 +9,40 @@
 #include "runtime/runtime.h"
 #include "runtime/thread_local.h"
 
-#define RUBY_FRAME_BYTES 64 /* rb_control_frame_t */
+#define RUBY_FRAME_BYTES 64 /* rb_control_frame_t, at most */
 #define RUBY_FLAG_FINISH 0x20 /* in ep[0]: entered from C */
 
 enum ruby_type { RUBY_OBJECT = 1, RUBY_CLASS = 2, RUBY_MODULE = 3, RUBY_STRING = 5, RUBY_ARRAY = 7, RUBY_IMEMO = 0x1a,
 		 RUBY_NODE = 0x1b, RUBY_ICLASS = 0x1c, RUBY_ZOMBIE = 0x1d, RUBY_MOVED = 0x1e };
 
-/* Offsets in bytes. */
+/* Offsets in bytes; 0 of some: it has none. */
 struct ruby_layout {
 	uint32_t context_stack, context_words, context_frame, context_thread; /* rb_execution_context_t */
-	uint32_t frame_pc, frame_iseq, frame_ep;
+	uint32_t vm_ractor; /* rb_vm_t: its main ractor; 0: by a symbol */
+	uint32_t thread_native; /* rb_thread_t: its native thread; 0: that is a part of it */
+	uint32_t thread_words;	/* in which the native thread's own word is */
+	uint32_t frame_bytes, frame_pc, frame_iseq, frame_ep; /* rb_control_frame_t */
 	uint32_t iseq_body;
 	uint32_t body_size, body_encoded, body_path, body_base_label, body_label, body_first, body_last, body_lines, body_n_lines,
 		body_index; /* rb_iseq_constant_body */
 	uint32_t string_length, string_text; /* of one that is not embedded */
+	uint32_t string_embedded;	     /* text of one that is; 0: behind the flags, which tell its length */
+	uint32_t class_path;		     /* its name; 0: it is among its variables */
+	uint32_t page_bytes, bitmap_words, most_slot; /* heap pages: at multiples of it; slots of 40, 80 ... bytes */
+	uint32_t is_old;			      /* flags of an object that has outlived collections */
+	/* rb_objspace_t: all objects ever made, and those at the last collection (0: not in one word); the table of pages; collections */
+	uint32_t ever_made, made_then, sorted_pages, minor, count;
 };
 
-extern const struct ruby_layout ruby_layout_3_1;
-
-#define RUBY_PAGE_SLOTS 409 /* of 40 bytes; larger ones stand at the place of their first */
+/* Of a version as Ruby writes it, or NULL. */
+const struct ruby_layout *ruby_layout_find(const char *version);
 
 /* Which slots held old objects at one moment: those that are the same after the next full collection have outlived it. */
 struct ruby_old {
-	struct table of_page; /* address -> index in v */
-	struct ruby_old_page {
-		uint8_t of_slot[RUBY_PAGE_SLOTS]; /* a hash of the object's first words; 0: none that is old */
-	} *v;
-	size_t n, cap;
+	struct table of_page; /* address -> index of its slots: i * page_slots */
+	uint8_t *slots; /* of each 40 bytes of a page a hash of an object's first words, larger ones at their first; 0: none that is old */
+	size_t n, cap;	/* pages */
+	uint32_t page_slots;
 	uint64_t full; /* major collections then */
 	bool is_there;
 };
@@ -43,12 +50,31 @@ struct ruby_old {
 struct ruby {
 	struct ruby_layout layout;
 	struct thread_local_place place; /* of the execution context */
-	uint64_t ractor;		 /* address of ruby_single_main_ractor */
+	uint64_t ractor;		 /* address of a pointer to the main ractor; 0: the virtual machine has it */
 	uint64_t string_class;		 /* address of rb_cString */
 	uint64_t vm;			 /* address of ruby_current_vm_ptr; 0: none */
+	uint64_t eval, eval_end;	 /* rb_vm_exec in the file, where it has no name; 0: it has one */
 	uint64_t objspace;		 /* 0: not found yet */
 	struct ruby_old old;		 /* at the last census with another number of collections */
 };
+
+/*
+ * ruby_find.c: where the library keeps things, from what it exports, and from the code of functions that do nothing but read them:
+ * from 3.3 on most of it has no name in a stripped one. False: it cannot be told.
+ */
+bool ruby_find(struct runtime *r, struct runtime_object *o, struct ruby *ruby);
+/* Address in the process of the word that a function's first instructions load; code: its bytes, at pc. 0: they do not. Pure. */
+uint64_t ruby_loaded_word(const uint8_t *code, size_t len, uint64_t pc);
+/*
+ * The one function that both call or jump to, of those that begin at one of starts (n, ascending); 0: none, or more than one.
+ * Pure.
+ */
+struct ruby_code {
+	const uint8_t *bytes;
+	size_t len;
+	uint64_t vaddr;
+};
+uint64_t ruby_common_callee(const struct ruby_code *a, const struct ruby_code *b, const uint64_t *starts, size_t n);
 
 /* Flags of an object; 0 when it is none. */
 uint64_t ruby_flags(const struct runtime_process *p, uint64_t object);
@@ -65,7 +91,11 @@ uint32_t ruby_rank(bool (*read)(void *ctx, uint64_t offset, void *out, size_t le
 int ruby_frame_name(const struct runtime_process *p, const struct ruby_layout *l, uint64_t iseq, uint64_t pc, struct runtime_name *name);
 /* 0; -EAGAIN: it does not run Ruby code yet; -ESTALE: not what it should be. */
 int ruby_check(struct runtime *r, const struct ruby *ruby);
+/* The current rb_vm_t; 0: none. */
+uint64_t ruby_machine(const struct runtime_process *p, const struct ruby *ruby);
 
+/* Do heap pages have slots of that size? */
+bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes);
 int ruby_census(struct runtime *r, struct runtime_census *out);
 void ruby_old_release(struct ruby_old *old);
 int ruby_collections(struct runtime *r, uint64_t *full);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby's objects by class: its heap pages, 16 KiB each at a multiple of that, found in the anonymous mappings by their
+ * Ruby's objects by class: its heap pages, 16 or 64 KiB each at a multiple of that, found in the anonymous mappings by their
  * header, read without touching what is not in memory. Bytes are slots, and what strings and arrays have allocated
  * beyond. Objects that died since the last collection are still there, and counted.
  *
@@ -20,14 +20,11 @@
 #include "base/xalloc.h"
 #include "runtime/ruby.h"
 
-#define PAGE_BYTES 16384u /* gc.c: HEAP_PAGE_ALIGN_LOG 14 (3.2: 16) */
+#define PAGE_BYTES 65536u /* at most; gc.c: HEAP_PAGE_ALIGN_LOG 14, from 3.2 on 16 */
 #define HEAP_PAGE_START 4 /* words of struct heap_page */
-#define HEAP_PAGE_BITMAPS 8
-#define BITMAP_WORDS 7 /* a bit for each 40 bytes of a page; the third one is uncollectible_bits */
-#define UNCOLLECTABLE (HEAP_PAGE_BITMAPS + 2 * BITMAP_WORDS)
-#define HEAP_PAGE_WORDS (UNCOLLECTABLE + BITMAP_WORDS)
+#define HEAP_PAGE_BITMAPS 8 /* a bit for each 40 bytes of a page; the third one is uncollectible_bits */
+#define HEAP_PAGE_WORDS (HEAP_PAGE_BITMAPS + 3 * 26)
 #define BASE_SLOT 40u
-#define IS_OLD (3u << 5) /* FL_PROMOTED0 and 1: it has outlived three collections */
 #define SINGLETON (1u << 12) /* FL_USER0 of a class */
 #define NOEMBED (1u << 13)   /* FL_USER1 of a string; of an array EMBED */
 #define SHARED (1u << 14)    /* FL_USER2: another's text; of an array FL_USER2 and 3 count, so only where it is not embedded */
@@ -41,10 +38,12 @@ struct rb_count {
 
 struct rb_walk {
 	struct runtime *r;
+	const struct ruby_layout *layout;
 	struct table by_class; /* class, or type of what has none -> index in v */
 	struct rb_count *v;
 	size_t n, cap;
-	uint64_t classpath; /* the id under which a class keeps its name */
+	bool has_paths;	    /* the names of classes are where they should be: */
+	uint64_t classpath; /* the id under which a class keeps it, where it is a variable */
 	uint64_t free_slots, free_bytes;
 	const struct ruby_old *before;
 	struct ruby_old now;
@@ -55,7 +54,8 @@ struct rb_walk {
 
 /* Instance variables of a class: struct st_table {..., entries_start +32, entries_bound, entries}, of {hash, key, record}. */
 static uint64_t class_variable(const struct runtime_process *p, uint64_t class, uint64_t id,
-			       bool (*is_it)(const struct runtime_process *p, uint64_t value), uint64_t *found_id)
+			       bool (*is_it)(const struct runtime_process *p, const struct ruby_layout *l, uint64_t value),
+			       const struct ruby_layout *l, uint64_t *found_id)
 {
 	uint64_t extension = runtime_word(p, class + 24), head[7], entries[3 * MOST_IVARS], i, n;
 	uint64_t table = extension ? runtime_word(p, extension + 8) : 0;
@@ -66,7 +66,7 @@ static uint64_t class_variable(const struct runtime_process *p, uint64_t class, 
 	if (!n || !runtime_read(p, head[6] + 24 * head[4], entries, n * 24))
 		return 0;
 	for (i = 0; i < n; i++) {
-		if (is_it ? !is_it(p, entries[3 * i + 2]) : entries[3 * i + 1] != id)
+		if (is_it ? !is_it(p, l, entries[3 * i + 2]) : entries[3 * i + 1] != id)
 			continue;
 		if (found_id)
 			*found_id = entries[3 * i + 1];
@@ -75,23 +75,33 @@ static uint64_t class_variable(const struct runtime_process *p, uint64_t class, 
 	return 0;
 }
 
-static bool is_text_string(const struct runtime_process *p, uint64_t value)
+static bool is_text_string(const struct runtime_process *p, const struct ruby_layout *l, uint64_t value)
 {
 	struct buf b = BUF_INIT;
-	bool is = ruby_text(p, &ruby_layout_3_1, value, 16, &b) && !strcmp(b.data, "String");
+	bool is = ruby_text(p, l, value, 16, &b) && !strcmp(b.data, "String");
 
 	buf_release(&b);
 	return is;
 }
 
-/* The class of strings is called "String": so it is seen where classes keep their names. */
+/* The class of strings is called "String": so it is seen where classes keep their names, or that they do. */
 static void learn_classpath(struct rb_walk *w)
 {
+	const struct runtime_process *p = &w->r->process;
 	const struct ruby *ruby = w->r->state;
-	uint64_t class = ruby->string_class ? runtime_word(&w->r->process, ruby->string_class) : 0;
+	uint64_t class = ruby->string_class ? runtime_word(p, ruby->string_class) : 0;
 
-	if (class)
-		class_variable(&w->r->process, class, 0, is_text_string, &w->classpath);
+	if (class && w->layout->class_path)
+		w->has_paths = is_text_string(p, w->layout, runtime_word(p, class + w->layout->class_path));
+	else if (class)
+		w->has_paths = class_variable(p, class, 0, is_text_string, w->layout, &w->classpath);
+}
+
+static uint64_t class_path(const struct rb_walk *w, uint64_t class)
+{
+	if (w->layout->class_path)
+		return runtime_word(&w->r->process, class + w->layout->class_path);
+	return class_variable(&w->r->process, class, w->classpath, NULL, w->layout, NULL);
 }
 
 static bool is_path(const char *s)
@@ -121,8 +131,7 @@ static bool class_name(struct rb_walk *w, uint64_t class, struct buf *out)
 		class = runtime_word(p, class + 16);
 		flags = ruby_flags(p, class);
 	}
-	return w->classpath && ruby_text(p, &ruby_layout_3_1, class_variable(p, class, w->classpath, NULL, NULL), 200, out) &&
-	       is_path(out->data);
+	return w->has_paths && ruby_text(p, w->layout, class_path(w, class), 200, out) && is_path(out->data);
 }
 
 static const char *type_name(unsigned int type)
@@ -172,7 +181,7 @@ static uint64_t bytes_beside(const uint64_t *slot)
 
 void ruby_old_release(struct ruby_old *old)
 {
-	free(old->v);
+	free(old->slots);
 	table_release(&old->of_page);
 	*old = (struct ruby_old){ 0 };
 }
@@ -181,8 +190,8 @@ void ruby_old_release(struct ruby_old *old)
 struct rb_page {
 	uint32_t start, slot_bytes, n;
 	const uint64_t *uncollectable;	    /* bitmap */
-	const struct ruby_old_page *before; /* NULL: it was not there */
-	struct ruby_old_page *now;
+	const uint8_t *before;		    /* of each 40 bytes; NULL: it was not there */
+	uint8_t *now;
 };
 
 static void find_old(struct rb_walk *w, uint64_t at, struct rb_page *page)
@@ -190,24 +199,27 @@ static void find_old(struct rb_walk *w, uint64_t at, struct rb_page *page)
 	const uint64_t *before = table_get(&w->before->of_page, at);
 	struct ruby_old *now = &w->now;
 
-	page->before = before ? &w->before->v[*before] : NULL;
-	XGROW(now->v, now->n, now->cap);
-	page->now = &now->v[now->n];
-	memset(page->now, 0, sizeof(*page->now));
+	page->before = before ? w->before->slots + *before * now->page_slots : NULL;
+	if (now->n == now->cap) {
+		now->cap = now->cap ? 2 * now->cap : 64;
+		now->slots = xrealloc(now->slots, now->cap * now->page_slots);
+	}
+	page->now = now->slots + now->n * now->page_slots;
+	memset(page->now, 0, now->page_slots);
 	*table_put(&now->of_page, at, 0) = now->n++;
 }
 
 /* Notes what is old; true: the same was before. */
-static bool is_still_old(const struct rb_page *page, uint32_t offset, const uint64_t *slot)
+static bool is_still_old(const struct rb_walk *w, const struct rb_page *page, uint32_t offset, const uint64_t *slot)
 {
 	uint32_t i = offset / BASE_SLOT;
 	uint8_t is;
 
-	if ((slot[0] & IS_OLD) != IS_OLD || !(page->uncollectable[i / 64] >> i % 64 & 1) || i >= RUBY_PAGE_SLOTS)
+	if ((slot[0] & w->layout->is_old) != w->layout->is_old || i >= w->now.page_slots || !(page->uncollectable[i / 64] >> i % 64 & 1))
 		return false;
 	is = (uint8_t)(1 + hash_bytes(slot + 1, 3 * sizeof(*slot)) % 255);
-	page->now->of_slot[i] = is;
-	return page->before && page->before->of_slot[i] == is;
+	page->now[i] = is;
+	return page->before && page->before[i] == is;
 }
 
 static void count_slots(struct rb_walk *w, const struct rb_page *page)
@@ -216,7 +228,7 @@ static void count_slots(struct rb_walk *w, const struct rb_page *page)
 	struct rb_count *c;
 	uint32_t i;
 
-	for (i = 0; i < page->n && page->start + (i + 1) * page->slot_bytes <= PAGE_BYTES; i++) {
+	for (i = 0; i < page->n && page->start + (i + 1) * page->slot_bytes <= w->layout->page_bytes; i++) {
 		uint32_t offset = page->start + i * page->slot_bytes;
 		unsigned int type;
 
@@ -231,32 +243,43 @@ static void count_slots(struct rb_walk *w, const struct rb_page *page)
 		bytes = page->slot_bytes + bytes_beside(slot);
 		c->objects++;
 		c->bytes += bytes;
-		if (!is_still_old(page, offset, slot))
+		if (!is_still_old(w, page, offset, slot))
 			continue;
 		c->old++;
 		c->old_bytes += bytes;
 	}
 }
 
+bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes)
+{
+	uint32_t slot;
+
+	for (slot = BASE_SLOT; slot < bytes; slot *= 2)
+		;
+	return slot == bytes && bytes <= l->most_slot;
+}
+
 /* A heap page at that address? */
 static bool walk_page(struct rb_walk *w, uint64_t at)
 {
 	const struct runtime_process *p = &w->r->process;
+	const struct ruby_layout *l = w->layout;
 	uint64_t head, v[HEAP_PAGE_WORDS], start;
 	struct rb_page page;
-	int16_t slot, total;
+	uint16_t slot, total;
 
 	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
-	    !runtime_read_resident(p, head, v, sizeof(v)))
+	    !runtime_read_resident(p, head, v, (HEAP_PAGE_BITMAPS + 3 * l->bitmap_words) * sizeof(*v)))
 		return false;
-	slot = (int16_t)v[0];
-	total = (int16_t)(v[0] >> 16);
-	if ((slot != 40 && slot != 80 && slot != 160 && slot != 320) || total <= 0 || total * slot > (int)PAGE_BYTES)
+	slot = (uint16_t)v[0];
+	total = (uint16_t)(v[0] >> 16);
+	if (!ruby_is_slot(l, slot) || !total || (uint32_t)total * slot > l->page_bytes)
 		return false;
 	start = v[HEAP_PAGE_START] - at;
-	if (start < 8 || start > 8 + (uint64_t)slot || !runtime_read(p, at, w->page, sizeof(w->page)))
+	if (start < 8 || start > 8 + (uint64_t)slot || !runtime_read(p, at, w->page, l->page_bytes))
 		return false;
-	page = (struct rb_page){ (uint32_t)start, (uint32_t)slot, (uint32_t)total, .uncollectable = v + UNCOLLECTABLE };
+	page = (struct rb_page){ (uint32_t)start, slot, total,
+				 .uncollectable = v + HEAP_PAGE_BITMAPS + (size_t)2 * l->bitmap_words };
 	find_old(w, at, &page);
 	count_slots(w, &page);
 	return true;
@@ -289,11 +312,13 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 {
 	struct rb_walk *w = xcalloc(1, sizeof(*w));
 	bool is_marked = ruby_is_marked(r, &w->now.full);
-	uint64_t at, pages = 0;
+	uint64_t at, pages = 0, page_bytes = ((struct ruby *)r->state)->layout.page_bytes;
 	size_t i;
 
 	w->r = r;
 	w->before = &((struct ruby *)r->state)->old;
+	w->layout = &((struct ruby *)r->state)->layout;
+	w->now.page_slots = w->layout->page_bytes / BASE_SLOT;
 	out->what = "objects in the heap's slots, dead ones that were not yet swept among them";
 	runtime_process_refresh(&r->process);
 	learn_classpath(w);
@@ -302,8 +327,8 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 
 		if (!may_hold_pages(m))
 			continue;
-		at = (m->start + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-		for (; at + PAGE_BYTES <= m->end; at += PAGE_BYTES)
+		at = (m->start + page_bytes - 1) / page_bytes * page_bytes;
+		for (; at + page_bytes <= m->end; at += page_bytes)
 			pages += walk_page(w, at);
 	}
 	for (i = 0; i < w->n; i++) {

@@ -13,15 +13,6 @@
 
 #define BODY_BYTES 168 /* of rb_iseq_constant_body, that is all fields are below */
 
-const struct ruby_layout ruby_layout_3_1 = {
-	.context_stack = 0, .context_words = 8, .context_frame = 16, .context_thread = 48,
-	.frame_pc = 0, .frame_iseq = 16, .frame_ep = 32,
-	.iseq_body = 16,
-	.body_size = 4, .body_encoded = 8, .body_path = 64, .body_base_label = 72, .body_label = 80, .body_first = 100,
-	.body_last = 108, .body_lines = 120, .body_n_lines = 136, .body_index = 144,
-	.string_length = 16, .string_text = 24,
-};
-
 uint64_t ruby_flags(const struct runtime_process *p, uint64_t object)
 {
 	return object && !(object & 7) ? runtime_word(p, object) : 0;
@@ -34,8 +25,8 @@ bool ruby_text(const struct runtime_process *p, const struct ruby_layout *l, uin
 
 	if (!string || string & 7 || !runtime_read(p, string, v, sizeof(v)) || (v[0] & 0x1f) != RUBY_STRING)
 		return false;
-	length = v[0] & NOEMBED ? v[l->string_length / 8] : v[0] >> 14 & 31;
-	at = v[0] & NOEMBED ? v[l->string_text / 8] : string + 16;
+	length = v[0] & NOEMBED || l->string_embedded ? v[l->string_length / 8] : v[0] >> 14 & 31;
+	at = v[0] & NOEMBED ? v[l->string_text / 8] : string + (l->string_embedded ? l->string_embedded : 16);
 	if (max > sizeof(text))
 		max = sizeof(text);
 	if (!length || length > 1 << 20)
@@ -169,6 +160,7 @@ int ruby_frame_name(const struct runtime_process *p, const struct ruby_layout *l
 
 /* ---- is it what it should be? ---- */
 
+#define MOST_THREAD_WORDS 64
 #define CONTEXT_BYTES 64 /* that all fields of the context are below */
 
 static bool is_context(const struct runtime_process *p, const struct ruby_layout *l, uint64_t at, uint8_t *ec)
@@ -182,7 +174,7 @@ static bool is_context(const struct runtime_process *p, const struct ruby_layout
 	frame = word_at(ec, l->context_frame);
 	end = stack + 8 * words;
 	return stack && !(stack & 7) && words >= 1024 && words <= 1 << 24 && frame >= stack &&
-	       frame <= end - RUBY_FRAME_BYTES && !((end - frame) % RUBY_FRAME_BYTES);
+	       frame <= end - l->frame_bytes && !((end - frame) % l->frame_bytes);
 }
 
 /* The context that runs, or ran last: a word in the main ractor. */
@@ -222,14 +214,14 @@ static int check_frame(struct runtime *r, const struct ruby_layout *l, const uin
 static int check_frames(struct runtime *r, const struct ruby_layout *l, const uint8_t *ec)
 {
 	uint64_t cfp = word_at(ec, l->context_frame), flags = 0;
-	uint64_t end = word_at(ec, l->context_stack) + 8 * word_at(ec, l->context_words) - RUBY_FRAME_BYTES;
+	uint64_t end = word_at(ec, l->context_stack) + 8 * word_at(ec, l->context_words) - l->frame_bytes;
 	int n, named = 0;
 
-	for (n = 0; cfp < end && n < MOST_FRAMES; cfp += RUBY_FRAME_BYTES, n++) {
+	for (n = 0; cfp < end && n < MOST_FRAMES; cfp += l->frame_bytes, n++) {
 		uint64_t v[RUBY_FRAME_BYTES / 8];
 		int err;
 
-		if (!runtime_read(&r->process, cfp, v, sizeof(v)))
+		if (!runtime_read(&r->process, cfp, v, l->frame_bytes))
 			return -ESTALE;
 		if (!v[l->frame_pc / 8])
 			continue;
@@ -244,28 +236,45 @@ static int check_frames(struct runtime *r, const struct ruby_layout *l, const ui
 	return cfp == end && flags & RUBY_FLAG_FINISH ? 0 : -ESTALE;
 }
 
-/* Somewhere in the context's thread (rb_thread_t) is its native thread, whose own word is the context. */
-static bool is_place(const struct runtime_process *p, const struct thread_local_place *place, uint64_t thread,
-		     uint64_t context)
+/* Somewhere in the context's thread (rb_thread_t, or its rb_native_thread) is its native thread, whose own word is the context. */
+static bool is_place(const struct runtime_process *p, const struct ruby *ruby, uint64_t thread, uint64_t context)
 {
-	uint64_t v[64], word;
+	const struct ruby_layout *l = &ruby->layout;
+	uint64_t v[MOST_THREAD_WORDS], word;
 	size_t i;
 
-	if (!runtime_read(p, thread, v, sizeof(v)))
+	if (l->thread_native)
+		thread = runtime_word(p, thread + l->thread_native);
+	if (!thread || !runtime_read(p, thread, v, l->thread_words * sizeof(v[0])))
 		return false;
-	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+	for (i = 0; i < l->thread_words; i++)
 		if (v[i] > 4096 && thread_local_is_thread(p, v[i]))
-			return thread_local_read(p, place, v[i], &word) && word == context;
+			return thread_local_read(p, &ruby->place, v[i], &word) && word == context;
 	return false;
+}
+
+uint64_t ruby_machine(const struct runtime_process *p, const struct ruby *ruby)
+{
+	return ruby->vm ? runtime_word(p, ruby->vm) : 0;
+}
+
+static uint64_t main_ractor(const struct runtime_process *p, const struct ruby *ruby)
+{
+	uint64_t vm;
+
+	if (ruby->ractor)
+		return runtime_word(p, ruby->ractor);
+	vm = ruby_machine(p, ruby);
+	return vm ? runtime_word(p, vm + ruby->layout.vm_ractor) : 0;
 }
 
 int ruby_check(struct runtime *r, const struct ruby *ruby)
 {
 	const struct ruby_layout *l = &ruby->layout;
 	uint8_t ec[CONTEXT_BYTES];
-	uint64_t at = find_context(&r->process, l, runtime_word(&r->process, ruby->ractor), ec);
+	uint64_t at = find_context(&r->process, l, main_ractor(&r->process, ruby), ec);
 
 	if (!at)
 		return -EAGAIN;
-	return is_place(&r->process, &ruby->place, word_at(ec, l->context_thread), at) ? check_frames(r, l, ec) : -ESTALE;
+	return is_place(&r->process, ruby, word_at(ec, l->context_thread), at) ? check_frames(r, l, ec) : -ESTALE;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/xalloc.h"
 #include "symbol/elf_internal.h"
 
 #define PAGE 4096u
@@ -76,6 +77,34 @@ size_t elf_find_symbols(struct elf_file *f, const char *const *names, size_t n, 
 bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *out)
 {
 	return elf_find_symbols(f, &name, 1, out);
+}
+
+bool elf_function_starts(struct elf_file *f, uint64_t **starts, size_t *n)
+{
+	static const uint8_t usual[] = { 1, 0x1b, 0x03, 0x3b }; /* version; .eh_frame by 32 bits, their number, the table by 32 bits */
+	uint8_t *section;
+	uint32_t count = 0, i;
+	GElf_Shdr sh;
+	size_t len;
+	int32_t at;
+
+	if (!elf_find_section(f, ".eh_frame_hdr", &sh))
+		return false;
+	section = elf_read_section(f, &sh, ELF_MAX_SECTION_BYTES, &len);
+	if (section && len >= 12 && !memcmp(section, usual, sizeof(usual)))
+		memcpy(&count, section + 8, sizeof(count));
+	if (!count || count > (len - 12) / 8) {
+		free(section);
+		return false;
+	}
+	*starts = xmalloc(count * sizeof(**starts));
+	*n = count;
+	for (i = 0; i < count; i++) {
+		memcpy(&at, section + 12 + (size_t)8 * i, sizeof(at));
+		(*starts)[i] = sh.sh_addr + (uint64_t)(int64_t)at;
+	}
+	free(section);
+	return true;
 }
 
 bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr)

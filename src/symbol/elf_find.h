@@ -24,6 +24,11 @@ size_t elf_find_symbols(struct elf_file *f, const char *const *names, size_t n, 
  */
 bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr);
 /*
+ * Where functions begin, as the table for unwinding tells (.eh_frame_hdr, each with 32 bits): ascending virtual addresses, the
+ * caller's to free. False when there is none, or one in another form.
+ */
+bool elf_function_starts(struct elf_file *f, uint64_t **starts, size_t *n);
+/*
  * What to add to the file's virtual addresses in a process that has mapped the part of it at file offset map_offset at
  * map_start. False when no segment begins near there.
  */

@@ -128,12 +128,43 @@ def pythons():
     return found
 
 
+RUBY_ROOTS = [] # the last one is where ruby is started, if any
+
+
 def ruby():
+    """A command that runs a script of targets/ with Ruby."""
+    if RUBY_ROOTS:
+        return ruby_in(RUBY_ROOTS[-1])
     path = shutil.which("ruby", path="/usr/bin")
-    version = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
-    if not version or not version.startswith("3.1."):
+    found = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
+    if not found or not found.startswith("3.1."):
         raise Skip("needs ruby 3.1")
     return path
+
+
+def ruby_in(root):
+    """A script that runs ruby in there: programs by the same name inside."""
+    os.makedirs(root + TARGETS, exist_ok=True)
+    for name in os.listdir(TARGETS):
+        if name.endswith(".rb"):
+            shutil.copy(os.path.join(TARGETS, name), root + TARGETS)
+    command = os.path.join(root, "run-ruby")
+    with open(command + f".{os.getpid()}", "w") as f: # ruby reads /proc/self
+        f.write("#!/bin/sh\nexec unshare -m sh -c 'mount --bind /proc \"$0/proc\" && exec chroot \"$0\" /usr/bin/ruby \"$@\"' "
+                f"{root} \"$@\"\n")
+    os.chmod(f.name, 0o755)
+    os.rename(f.name, command)
+    return command
+
+
+@contextlib.contextmanager
+def ruby_of(suite):
+    """Within it, ruby is that of a Debian release, in a root of its own."""
+    RUBY_ROOTS.append(fetched("ruby-fetch.sh", suite))
+    try:
+        yield
+    finally:
+        RUBY_ROOTS.pop()
 
 
 def last_snapshot(path):

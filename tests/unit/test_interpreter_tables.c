@@ -135,6 +135,63 @@ static void the_rank_of_a_position__is_the_number_of_entries_up_to_it(void **sta
 	assert_int_equal(ruby_rank(read_index, &x, POSITIONS + 1024), 0); /* beyond: unreadable */
 }
 
+/* As gcc writes `return ruby_current_vm_ptr->objspace->profile.count`. */
+static void a_function_that_loads_a_word__tells_where_it_is(void **state)
+{
+	static const uint8_t mov[] = { 0x48, 0x8b, 0x05, 0x10, 0, 0, 0, 0x48, 0x8b, 0x80, 0x18, 5, 0, 0 };
+	static const uint8_t lea[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x8d, 0x05, 0xf0, 0xff, 0xff, 0xff, 0x48, 0x8b, 0x00, 0xc3 };
+	static const uint8_t address[] = { 0x48, 0x8d, 0x05, 0x10, 0, 0, 0, 0xc3, 0x90, 0x90 }; /* the word's own address */
+	static const uint8_t other[] = { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x8b, 0x05, 0, 0, 0, 0 };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(ruby_loaded_word(mov, sizeof(mov), 0x1000), 0x1000 + 7 + 0x10);
+	assert_int_equal(ruby_loaded_word(lea, sizeof(lea), 0x1000), 0x1000 + 4 + 7 - 0x10);
+	assert_int_equal(ruby_loaded_word(address, sizeof(address), 0x1000), 0);
+	assert_int_equal(ruby_loaded_word(other, sizeof(other), 0x1000), 0);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(ruby_loaded_word(mov, i, 0x1000), 0);
+}
+
+static void put_jump(uint8_t *code, size_t at, uint8_t op, uint32_t vaddr, uint32_t to)
+{
+	uint32_t distance = to - (vaddr + (uint32_t)at + 5);
+
+	code[at] = op;
+	memcpy(code + at + 1, &distance, sizeof(distance));
+}
+
+static void the_function_that_two_others_call__is_found_where_it_is_the_only_one(void **state)
+{
+	static const uint64_t starts[] = { 0x1000, 0x1100, 0x3000, 0x4000, 0x6000 };
+	uint8_t a[40] = { 0 }, b[40] = { 0 };
+	const struct ruby_code x = { a, sizeof(a), 0x1000 }, y = { b, sizeof(b), 0x1100 };
+
+	(void)state;
+	put_jump(a, 3, 0xe8, 0x1000, 0x2000);
+	put_jump(b, 30, 0xe8, 0x1100, 0x2000); /* both, but no function begins there */
+	put_jump(a, 10, 0xe8, 0x1000, 0x3000); /* the first alone */
+	put_jump(b, 8, 0xe8, 0x1100, 0x6000);  /* the second alone */
+	put_jump(a, 35, 0xe9, 0x1000, 0x4000);
+	assert_int_equal(ruby_common_callee(&x, &y, starts, 5), 0);
+	put_jump(b, 20, 0xe8, 0x1100, 0x4000);
+	assert_int_equal(ruby_common_callee(&x, &y, starts, 5), 0x4000);
+	put_jump(a, 20, 0xe8, 0x1000, 0x4000); /* twice is once */
+	assert_int_equal(ruby_common_callee(&x, &y, starts, 5), 0x4000);
+	put_jump(b, 14, 0xe8, 0x1100, 0x3000); /* two of them */
+	assert_int_equal(ruby_common_callee(&x, &y, starts, 5), 0);
+}
+
+static void a_layout__is_of_its_version_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(ruby_layout_find("3.1.2")->frame_bytes, 64);
+	assert_int_equal(ruby_layout_find("3.3.8")->frame_bytes, 56);
+	assert_null(ruby_layout_find("3.2.8"));
+	assert_null(ruby_layout_find("3.30.1"));
+	assert_null(ruby_layout_find("(unknown)"));
+}
+
 /* ---- layouts ---- */
 
 static void put(uint8_t *at, uint64_t v)
@@ -252,6 +309,9 @@ int main(void)
 		cmocka_unit_test(a_line_table__tells_how_much_code_it_is_about),
 		cmocka_unit_test(a_damaged_line_table__gives_a_line_or_an_error_and_reads_nothing_beyond),
 		cmocka_unit_test(the_rank_of_a_position__is_the_number_of_entries_up_to_it),
+		cmocka_unit_test(a_function_that_loads_a_word__tells_where_it_is),
+		cmocka_unit_test(the_function_that_two_others_call__is_found_where_it_is_the_only_one),
+		cmocka_unit_test(a_layout__is_of_its_version_alone),
 		cmocka_unit_test(what_cpython_3_13_tells_of_itself__becomes_the_layout),
 		cmocka_unit_test(another_version_or_a_build_without_the_lock__is_not_understood),
 		cmocka_unit_test(a_getter__tells_where_its_word_lies),

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/table.h"
+#include "symbol/elf_find.h"
 #include "symbol/elf_symbols.h"
 #include "test_symbol_build.h"
 
@@ -151,6 +152,34 @@ static void functions_have_the_addresses_of_nm_and_the_bytes_of_the_file(void **
 		assert_memory_equal(code, text, 4);
 	}
 	fclose(bin);
+	elf_file_close(f);
+}
+
+static void functions_that_were_stripped_begin_where_nm_had_them(void **state)
+{
+	static const char *const names[] = { "helper", "exported", "main" };
+	struct elf_file *f;
+	uint64_t *starts;
+	size_t n, i, j;
+
+	(void)state;
+	NEED("gcc");
+	NEED("strip");
+	write_source("p.c", program);
+	run("gcc -O1 p.c -o p && strip -o p.stripped p && objcopy -R .eh_frame_hdr p.stripped p.none");
+	f = open_elf(in_dir("p.stripped"));
+	assert_true(elf_function_starts(f, &starts, &n));
+	for (i = 1; i < n; i++)
+		assert_true(starts[i - 1] < starts[i]);
+	for (i = 0; i < 3; i++) {
+		for (j = 0; j < n && starts[j] != nm_address("", "p", names[i]); j++)
+			;
+		assert_true(j < n);
+	}
+	free(starts);
+	elf_file_close(f);
+	f = open_elf(in_dir("p.none"));
+	assert_false(elf_function_starts(f, &starts, &n));
 	elf_file_close(f);
 }
 
@@ -456,6 +485,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(build_ids_are_those_of_readelf),
 		cmocka_unit_test(functions_have_the_addresses_of_nm_and_the_bytes_of_the_file),
+		cmocka_unit_test(functions_that_were_stripped_begin_where_nm_had_them),
 		cmocka_unit_test(imports_are_told_from_definitions),
 		cmocka_unit_test(reads_end_at_the_end_of_the_file),
 		cmocka_unit_test(go_is_recognised_by_section_or_note),
