@@ -34,7 +34,7 @@ static uint64_t live_bytes(const struct profile_stack *s)
 
 static int read_now(struct collector *c)
 {
-	int err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+	int err = snapshot_read_stacks(c);
 
 	if (!err)
 		vm_plane_fill(c);

@@ -60,7 +60,8 @@ struct collector {
 	bool (*is_over)(void *ctx);
 	void *poll_ctx;
 	uint32_t bridges_kept; /* bit i: that of profile.bridges[i] is of its process's end */
-	struct unsent_stack *unsent; /* of the snapshot that is being taken */
+	enum { NO_LOOK, LOOK_BEGUN, LOOK_HAS_STACKS } look; /* collector_look goes on; the table of stacks has been read in it */
+	struct unsent_stack *unsent; /* of the last read of the stacks */
 	size_t n_unsent, unsent_cap;
 	struct table unsent_at; /* their hashes -> the stack that stands for them */
 	const struct options *options;
@@ -115,8 +116,11 @@ static inline bool collector_is_over(const struct collector *c)
 /* bridge_look.c: where the memory of a process (its index) is as it is attached */
 void bridge_at_attach(struct collector *c, uint32_t proc);
 
-/* snapshot.c: a stack's figures, for kern_read_stacks (ctx: the collector); the time in the window */
-void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s);
+/*
+ * snapshot.c: each stack's totals from the kernel's table (those of mappings: vm_plane_fill); within one look it is read
+ * once for all that ask. 0 or -errno. Then: the time in the window.
+ */
+int snapshot_read_stacks(struct collector *c);
 void snapshot_fill_times(struct collector *c);
 /* snapshot.c: the stack that stands for those of a process whose frames have not come */
 uint32_t unsent_of(struct collector *c, uint32_t gen);
@@ -149,8 +153,8 @@ void lifetimes_look(struct collector *c);
 struct lifetimes_pass *lifetimes_look_begin(struct collector *c);
 void lifetimes_look_end(struct collector *c, struct lifetimes_pass *a);
 void lifetimes_look_release(struct collector *c);
-/* peak.c: with COMMAND, keep what lived when most did; also before the last snapshot */
-void peak_look(struct collector *c);
+/* peak.c: with COMMAND, keep what lived when most did; bytes: all live blocks of the heap now */
+void peak_look(struct collector *c, uint64_t live_bytes);
 /* evidence.c: the checkpoint that is a quarter to a half of the window old; what the verdict needs, and the verdict */
 const struct checkpoint *collector_early(const struct collector *c);
 int evidence_collect(struct collector *c);

@@ -47,36 +47,51 @@ static void look_at_memory(struct collector *c, double t_s)
 	series_add(&c->profile.memory, t_s, resident_now(c));
 }
 
+/* Of all targets. */
+struct heap_now {
+	double bytes;	     /* more than at the attach: less older blocks that were freed */
+	uint64_t live_bytes; /* of blocks that were seen to begin */
+};
+
 static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 {
+	struct heap_now *h = ctx;
+
 	(void)hash;
-	*(double *)ctx += (double)(int64_t)(s->alloc_bytes - s->free_bytes);
+	h->bytes += (double)(int64_t)(s->alloc_bytes - s->free_bytes);
+	if (s->alloc_bytes > s->free_bytes)
+		h->live_bytes += s->alloc_bytes - s->free_bytes;
 }
 
 static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 {
+	struct heap_now *h = ctx;
+
 	(void)gen;
-	*(double *)ctx += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
+	h->bytes += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
 }
 
 /* After brief bursts what lives is known at the end only (survival.c): blocks whose end was not seen stay for long. */
 static void look_at_heap(struct collector *c, double t_s)
 {
-	double bytes = 0;
+	struct heap_now now = { 0 };
 
 	if (c->brief_weight) {
 		c->profile.heap.n = 0;
 		return;
 	}
-	if (!kern_read_stacks(c->kern, add_stack, &bytes) && !kern_read_procs(c->kern, add_proc, &bytes))
-		series_add(&c->profile.heap, t_s, bytes);
+	if (kern_read_stacks(c->kern, add_stack, &now))
+		return;
+	peak_look(c, now.live_bytes);
+	if (!kern_read_procs(c->kern, add_proc, &now))
+		series_add(&c->profile.heap, t_s, now.bytes);
 }
 
 int checkpoint_take(struct collector *c, struct checkpoint *out)
 {
 	const struct profile *p = &c->profile;
 	size_t i;
-	int err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+	int err = snapshot_read_stacks(c);
 
 	if (err)
 		return err;
@@ -114,8 +129,7 @@ static void keep_windows(struct collector *c, double t_s)
 
 	if (c->brief_weight)
 		windows_release(&c->windows);
-	if (c->brief_weight || !windows_is_due(&c->windows, t_s) ||
-	    kern_read_stacks(c->kern, snapshot_take_stack, c))
+	if (c->brief_weight || !windows_is_due(&c->windows, t_s) || snapshot_read_stacks(c))
 		return;
 	vm_plane_fill(c);
 	live = xcalloc(p->n_stacks + 1, sizeof(*live));
@@ -133,15 +147,16 @@ void collector_look(struct collector *c)
 		return;
 	if (c->profile.watch.rung >= RUNG_BRIEF)
 		c->brief_weight = kern_burst_weight(c->kern);
+	c->look = LOOK_BEGUN;
 	bystanders_look(c);
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
 	managed_count_collections(c);
-	peak_look(c);
 	checkpoint(c);
 	keep_windows(c, t_s);
 	lifetimes_look(c);
 	blackbox_look(c);
+	c->look = NO_LOOK;
 	if (c->profile.n_procs > MANY_PROCS)
 		least = NS_PER_S;
 	ran = (clock_thread_ns() - ran) * LOOK_SHARE;

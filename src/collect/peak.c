@@ -9,28 +9,13 @@
 /* The copy costs a read of the table: not for less than this. */
 #define PEAK_STEP 1.005
 
-struct sum {
-	uint64_t bytes, blocks;
-};
-
-static void add(void *ctx, uint64_t hash, const struct mp_stack *s)
-{
-	struct sum *sum = ctx;
-
-	(void)hash;
-	if (s->alloc_bytes > s->free_bytes)
-		sum->bytes += s->alloc_bytes - s->free_bytes;
-	if (s->alloc_blocks > s->free_blocks)
-		sum->blocks += s->alloc_blocks - s->free_blocks;
-}
-
 /* Of the heap: mappings are no part of the peak. */
 static void copy(struct collector *c)
 {
 	struct profile *p = &c->profile;
 	size_t i;
 
-	if (kern_read_stacks(c->kern, snapshot_take_stack, c))
+	if (snapshot_read_stacks(c))
 		return;
 	snapshot_fill_times(c);
 	p->peak = (struct profile_peak){ .time_ns = p->window_ns };
@@ -44,12 +29,8 @@ static void copy(struct collector *c)
 	}
 }
 
-void peak_look(struct collector *c)
+void peak_look(struct collector *c, uint64_t live_bytes)
 {
-	struct sum now = { 0 };
-
-	if (!c->options->command || c->brief_weight || kern_read_stacks(c->kern, add, &now))
-		return;
-	if ((double)now.bytes > (double)c->profile.peak.live_bytes * PEAK_STEP)
+	if (c->options->command && (double)live_bytes > (double)c->profile.peak.live_bytes * PEAK_STEP)
 		copy(c);
 }

@@ -50,7 +50,7 @@ static struct profile_totals totals_of(const struct mp_stack *s)
 	};
 }
 
-void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
+static void take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 {
 	struct collector *c = ctx;
 	uint32_t at = profile_find_stack(&c->profile, hash);
@@ -63,6 +63,19 @@ void snapshot_take_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 		XGROW(c->unsent, c->n_unsent, c->unsent_cap);
 		c->unsent[c->n_unsent++] = (struct unsent_stack){ hash, *s };
 	}
+}
+
+int snapshot_read_stacks(struct collector *c)
+{
+	int err;
+
+	if (c->look == LOOK_HAS_STACKS)
+		return 0;
+	c->n_unsent = 0;
+	err = kern_read_stacks(c->kern, take_stack, c);
+	if (!err && c->look == LOOK_BEGUN)
+		c->look = LOOK_HAS_STACKS;
+	return err;
 }
 
 static uint64_t unsent_id(uint32_t gen)
@@ -130,8 +143,7 @@ static int read_stacks(struct collector *c)
 		if (at != UINT32_MAX)
 			c->profile.stacks[at].t = (struct profile_totals){ 0 };
 	}
-	c->n_unsent = 0;
-	err = kern_read_stacks(c->kern, snapshot_take_stack, c);
+	err = snapshot_read_stacks(c);
 	take_unsent(c);
 	return err;
 }
