@@ -2,8 +2,8 @@
 /*
  * V8 in node: names and lines of JavaScript frames from the heap's own metadata, without flags or perf maps.
  *
- * The line is that of the call in an interpreted frame and, with what was inlined, in the optimizing compiler's code of V8 11.3
- * (v8_inlined.h); in other compiled code that of the function's beginning. A build without the v8dbg_ symbols, or with
+ * The line is that of the call in an interpreted frame and, with what was inlined, in the optimizing compiler's code, from V8 11.3
+ * on (v8_inlined.h); in other compiled code that of the function's beginning. A build without the v8dbg_ symbols, or with
  * compressed pointers, has native stacks only.
  */
 #include <errno.h>

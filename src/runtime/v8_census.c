@@ -28,7 +28,7 @@ void v8_name_of_map(const struct v8_walk *w, const struct v8_map *m, struct buf 
 	}
 	for (i = 0; i < MOST_BACK; i++) {
 		up = runtime_word(w->p, up - 1 + (uint64_t)w->l->map_constructor);
-		if (!v8_is_object(up) || runtime_word(w->p, up - 1) != w->meta)
+		if (!v8_is_object(up) || !v8_walk_is_meta(w, runtime_word(w->p, up - 1)))
 			break;
 	}
 	if (v8_is_object(up) && v8_function_read(w->p, w->l, runtime_word(w->p, up - 1 + (uint64_t)w->l->function_shared),

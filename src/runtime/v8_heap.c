@@ -155,58 +155,91 @@ int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
 	return v8_position_raw(table, len, offset, &raw, &row) ? (raw >> 1 & 0x3fffffff) - 1 : -1;
 }
 
-/*
- * Not exported: the position table's place in a bytecode array whose data begin at 54 (V8 11.3), and where the bytes
- * of a byte array are (as a fixed array's).
- */
-#define BYTECODE_DATA_KNOWN 54
-#define BYTECODE_POSITIONS 32
+/* Not exported: the place of the position table in a bytecode array, by where its bytecodes begin (bytecode-array.tq, bytecode-array.h). */
+static const struct {
+	int32_t data, positions;
+} bytecode_arrays[] = {
+	{ 54, 32 }, /* V8 10.2, 11.3 */
+	{ 64, 24 }, /* V8 12.4, 13.6 */
+};
+
+#define N_BYTECODE_ARRAYS (sizeof(bytecode_arrays) / sizeof(bytecode_arrays[0]))
+#define LENGTH_AT 8
 #define MOST_POSITION_BYTES (256 << 10)
+
+bool v8_bytes(const struct runtime_process *p, const struct v8_layout *l, uint64_t array, size_t most, struct buf *out)
+{
+	int type = v8_type(p, l, array);
+	uint64_t n = v8_field(p, array, LENGTH_AT) >> 32;
+
+	if ((type != l->type_byte_array && type != l->type_trusted_bytes) || n > most)
+		return false;
+	buf_reserve(out, n);
+	if (!runtime_read(p, array - 1 + (uint64_t)l->fixed_array_data, out->data, n))
+		return false;
+	out->len = n;
+	return true;
+}
 
 static int64_t position_of_offset(const struct runtime_process *p, const struct v8_layout *l, uint64_t bytecode,
 				  uint32_t slot)
 {
 	uint32_t header = (uint32_t)l->bytecode_data - 1;
-	uint64_t table, length;
 	struct buf b = BUF_INIT;
 	int64_t position = -1;
+	size_t i;
 
-	if (l->bytecode_data != BYTECODE_DATA_KNOWN || slot < header)
+	for (i = 0; i < N_BYTECODE_ARRAYS && bytecode_arrays[i].data != l->bytecode_data; i++)
+		;
+	if (i == N_BYTECODE_ARRAYS || slot < header)
 		return -1;
-	table = v8_field(p, bytecode, BYTECODE_POSITIONS);
-	length = v8_field(p, table, 8);
-	if (!v8_is_object(table) || !v8_is_smi(length) || length >> 32 > MOST_POSITION_BYTES)
-		return -1;
-	buf_reserve(&b, length >> 32);
-	if (runtime_read(p, table - 1 + (uint64_t)l->fixed_array_data, b.data, length >> 32))
-		position = v8_position((uint8_t *)b.data, length >> 32, slot - header);
+	if (v8_bytes(p, l, v8_field(p, bytecode, bytecode_arrays[i].positions), MOST_POSITION_BYTES, &b))
+		position = v8_position((uint8_t *)b.data, b.len, slot - header);
 	buf_release(&b);
 	return position;
 }
 
 /* ---- functions ---- */
 
-#define SCOPE_FIRST 8	   /* flags, number of parameters, of context locals; then their names and infos */
-#define SCOPE_LOCALS 24
-#define SCOPE_NAMES 32
+#define HEADER 8     /* of a ScopeInfo: its map; then flags, number of parameters, of context locals; then their names and infos */
 #define SCOPE_TAIL 10 /* words after the locals that may hold the name and the position */
+
+/* Words of a ScopeInfo from its locals on: their names and infos, or the table of their names and infos. */
+static uint64_t local_words(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope)
+{
+	uint64_t n = v8_field(p, scope, HEADER + 8 * l->scope_locals);
+
+	if (!v8_is_smi(n) || n >> 32 >= 10000)
+		return 0;
+	return n >> 32 >= V8_MOST_INLINE_LOCALS ? (n >> 32) + 1 : 2 * (n >> 32);
+}
+
+/* Where the function begins stands before the locals (V8 13): the last two words. */
+static void position_before_locals(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
+				   struct v8_function *f)
+{
+	uint64_t start = v8_field(p, scope, HEADER + 8 * (l->scope_names - 2)),
+		 end = v8_field(p, scope, HEADER + 8 * (l->scope_names - 1));
+
+	if (f->position < 0 && v8_is_smi(start) && v8_is_smi(end) && start < end)
+		f->position = (int64_t)(start >> 32);
+}
 
 /*
  * A ScopeInfo's tail: which of its fields are there stands in flags that differ between versions, but their order does
- * not: a saved variable, the function's name and its slot, an inferred name, start and end. So the name is the
+ * not: a saved variable, the function's name and its slot, an inferred name, start and end (until V8 12). So the name is the
  * first string, and the position the last two small integers of the first run of two or more.
  */
 static bool read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
 		       struct v8_function *f)
 {
-	uint64_t n = v8_field(p, scope, SCOPE_LOCALS), w[SCOPE_TAIL];
+	uint64_t w[SCOPE_TAIL], tail = scope - 1 + HEADER + 8 * ((uint64_t)l->scope_names + local_words(p, l, scope));
+	bool is_first = l->scope_names == l->scope_locals + 3;
 	size_t i, run = 0;
 
-	if (!v8_is_smi(n) || n >> 32 >= 75) /* more: their names are in a table of their own, as one word */
-		n = v8_is_smi(n) && n >> 32 < 10000 ? (n >> 32) + 1 : 0;
-	else
-		n = 2 * (n >> 32);
-	if (!runtime_read(p, scope - 1 + SCOPE_NAMES + 8 * n, w, sizeof(w)))
+	if (is_first)
+		position_before_locals(p, l, scope, f);
+	if (!runtime_read(p, tail, w, sizeof(w)))
 		return true;
 	for (i = 0; i < SCOPE_TAIL; i++) {
 		if (v8_is_smi(w[i])) {
@@ -219,7 +252,7 @@ static bool read_scope(const struct runtime_process *p, const struct v8_layout *
 		if (!f->name.len && string_type(p, l, w[i]) >= 0 && !v8_text(p, l, w[i], 0, 120, &f->name))
 			return false;
 	}
-	if (run >= 2 && w[i - 2] < w[i - 1] && f->position < 0)
+	if (!is_first && run >= 2 && w[i - 2] < w[i - 1] && f->position < 0)
 		f->position = (int64_t)(w[i - 2] >> 32);
 	return true;
 }

@@ -12,7 +12,7 @@
 #include "runtime/runtime.h"
 
 struct v8_layout {
-	/* exported; their names are in v8_layout.c */
+	/* exported, or derived from what is; their names by version are in v8_layout.c */
 	int32_t fp_context, fp_function, fp_bytecode, fp_offset;
 	int32_t map_type, function_shared;
 	int32_t shared_data, shared_name, shared_script;
@@ -24,6 +24,8 @@ struct v8_layout {
 	int32_t first_nonstring, type_shared, type_script, type_scope_info, type_bytecode;
 	int32_t bytecode_data, uncompiled_start, type_uncompiled, type_uncompiled_preparse;
 	int32_t fixed_array_data, type_oddball, type_debug_info;
+	int32_t scope_locals, scope_names;	       /* words behind the header */
+	int32_t type_trusted_bytes, type_shared_wrapper; /* -2: this version has none */
 	/* if has_objects: */
 	int32_t map_constructor, map_words, map_first_property, map_descriptors, map_bits3;
 	int32_t bits3_descriptors_mask, bits3_descriptors_shift;
@@ -31,15 +33,18 @@ struct v8_layout {
 	int32_t property_index_mask, property_index_shift, property_location_mask, property_location_shift;
 	int32_t property_is_field;
 	int32_t object_properties, object_elements, function_context;
-	int32_t context_first, scope_locals, scope_names; /* words behind the header */
+	int32_t context_first;
 	int32_t type_map, type_free_space, type_fixed_array, type_byte_array, type_double_array;
 	int32_t type_property_array, type_property_cell, first_context, last_context;
 	int32_t type_js_object, type_js_function, type_js_map, type_js_set, type_js_weak_map, type_js_weak_set;
 	bool has_objects;
 	/* if has_code: */
 	int32_t code_positions, code_data, stream_start, data_inlined, data_literals, data_shared, type_code, type_stream;
+	int32_t code_wrapper;
 	bool has_code;
 };
+
+#define V8_MOST_INLINE_LOCALS 75 /* of a ScopeInfo, less one; more: their names are in a table (src/objects/scope-info.h) */
 
 /* How a function is known. */
 struct v8_function {
@@ -69,6 +74,8 @@ static inline bool v8_is_smi(uint64_t word)
 uint64_t v8_field(const struct runtime_process *p, uint64_t object, int32_t offset);
 /* Instance type of a tagged pointer; -1 when it is none. */
 int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object);
+/* The bytes of a byte array of at most so many, appended; false: it is none. */
+bool v8_bytes(const struct runtime_process *p, const struct v8_layout *l, uint64_t array, size_t most, struct buf *out);
 /* Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'. False: no string. */
 bool v8_text(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from, size_t max,
 	     struct buf *out);

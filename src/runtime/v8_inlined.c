@@ -4,7 +4,7 @@
  *
  * Instructions lie in an InstructionStream, whose header is found by going back from the address to a word that is the map of one; it
  * points at its Code, which has a table of source positions and the data for giving the code up: the function, a list of what was inlined
- * at which position, and the functions. V8 11.3 exports where all of these are. That the function is the one of the frame is
+ * at which position, and the functions. V8 exports where most of these are, from 11.3 on (v8_layout.c). That the function is the one of the frame is
  * the check: all of it must have been right. (objects/code.h, code/source-position.h, objects/deoptimization-data.h)
  */
 #include "runtime/v8_inlined.h"
@@ -25,6 +25,7 @@
  * row before it counts, as for V8's own profiler, unless that is farther away than this (seen: 45 of a call, 65 to 82 of allocations).
  */
 #define MOST_BEFORE_CALL 128
+#define WRAPPED_AT 8	  /* SharedFunctionInfoWrapper (objects/shared-function-info.h) */
 #define POSITION_BYTES 16 /* InliningPosition: the position, the function's index, padding */
 
 /* ---- tables of positions ---- */
@@ -101,18 +102,14 @@ static uint64_t item(const struct runtime_process *p, const struct v8_layout *l,
 	return v8_field(p, array, l->fixed_array_data + (int32_t)i * 8);
 }
 
-/* The bytes of a byte array, appended. */
-static bool read_bytes(const struct runtime_process *p, const struct v8_layout *l, uint64_t array, struct buf *out)
+/* A function in a fixed array; V8 13 has it wrapped: {map, function}. 0: none is there. */
+static uint64_t function_at(const struct runtime_process *p, const struct v8_layout *l, uint64_t array, int64_t i)
 {
-	uint64_t n = v8_type(p, l, array) == l->type_byte_array ? v8_field(p, array, LENGTH_AT) : 1;
+	uint64_t object = item(p, l, array, i) & ~2ull; /* a weak one */
 
-	if (!v8_is_smi(n) || n >> 32 > MOST_TABLE)
-		return false;
-	buf_reserve(out, n >> 32);
-	if (!runtime_read(p, array - 1 + (uint64_t)l->fixed_array_data, out->data, n >> 32))
-		return false;
-	out->len = n >> 32;
-	return true;
+	if (v8_type(p, l, object) == l->type_shared_wrapper)
+		object = v8_field(p, object, WRAPPED_AT);
+	return v8_type(p, l, object) == l->type_shared ? object : 0;
 }
 
 /* ---- calls ---- */
@@ -138,8 +135,8 @@ static size_t calls_from(const struct code *c, struct v8_place place, uint64_t s
 			return 0;
 		memcpy(&raw, at, sizeof(raw));
 		memcpy(&index, at + 8, sizeof(index));
-		function = index < 0 ? shared : item(c->p, c->l, c->literals, index) & ~2ull; /* a weak one */
-		if (v8_type(c->p, c->l, function) != c->l->type_shared)
+		function = index < 0 ? shared : function_at(c->p, c->l, c->literals, index);
+		if (!function)
 			return 0;
 		calls[n++] = (struct v8_call){ function, place.position };
 		place = v8_place_of(raw);
@@ -151,7 +148,7 @@ static size_t calls_from(const struct code *c, struct v8_place place, uint64_t s
 static bool place_at(const struct code *c, uint64_t code, uint32_t offset, struct v8_place *out)
 {
 	struct buf table = BUF_INIT;
-	bool ok = read_bytes(c->p, c->l, v8_field(c->p, code, c->l->code_positions), &table) &&
+	bool ok = v8_bytes(c->p, c->l, v8_field(c->p, code, c->l->code_positions), MOST_TABLE, &table) &&
 		  v8_place_in((const uint8_t *)table.data, table.len, offset, out) && offset - out->offset <= MOST_BEFORE_CALL;
 
 	buf_release(&table);
@@ -170,11 +167,11 @@ size_t v8_calls_at(const struct runtime_process *p, const struct v8_layout *l, u
 		return 0;
 	start = stream - 1 + (uint64_t)l->stream_start;
 	c.data = v8_field(p, code, l->code_data);
-	if (pc <= start || !begins_at(p, code, start) || !v8_is_object(c.data) || item(p, l, c.data, l->data_shared) != shared)
+	if (pc <= start || !begins_at(p, code, start) || !v8_is_object(c.data) || function_at(p, l, c.data, l->data_shared) != shared)
 		return 0;
 	c.literals = item(p, l, c.data, l->data_literals);
 	/* a return address is behind its call */
-	if (v8_is_object(c.literals) && read_bytes(p, l, item(p, l, c.data, l->data_inlined), &c.inlined) &&
+	if (v8_is_object(c.literals) && v8_bytes(p, l, item(p, l, c.data, l->data_inlined), MOST_TABLE, &c.inlined) &&
 	    place_at(&c, code, (uint32_t)(pc - 1 - start), &place))
 		n = calls_from(&c, place, shared, calls);
 	buf_release(&c.inlined);

@@ -16,7 +16,10 @@ struct constant {
 
 #define CONSTANT(field, name) { "v8dbg_" name, offsetof(struct v8_layout, field) }
 
-/* For the frames and what they are called. */
+/*
+ * For the frames and what they are called. What several rows in a row name is called differently by version: the types in the names are
+ * Tagged<> from V8 12 on, and some have become unions.
+ */
 static const struct constant frames[] = {
 	CONSTANT(fp_context, "off_fp_context_or_frame_type"),
 	CONSTANT(fp_function, "off_fp_function"),
@@ -24,9 +27,11 @@ static const struct constant frames[] = {
 	CONSTANT(fp_offset, "off_fp_bytecode_offset"),
 	CONSTANT(map_type, "class_Map__instance_type__uint16_t"),
 	CONSTANT(function_shared, "class_JSFunction__shared__SharedFunctionInfo"),
-	CONSTANT(shared_data, "class_SharedFunctionInfo__function_data__Object"),
 	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Object"),
+	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Tagged_Object_"),
+	CONSTANT(shared_name, "class_SharedFunctionInfo__name_or_scope_info__Tagged_NameOrScopeInfoT_"),
 	CONSTANT(shared_script, "class_SharedFunctionInfo__script_or_debug_info__HeapObject"),
+	CONSTANT(shared_script, "class_SharedFunctionInfo__script__Tagged_HeapObject_"),
 	CONSTANT(script_name, "class_Script__name__Object"),
 	CONSTANT(script_source, "class_Script__source__Object"),
 	CONSTANT(string_length, "class_String__length__int32_t"),
@@ -54,6 +59,9 @@ static const struct constant frames[] = {
 	CONSTANT(type_uncompiled, "type_UncompiledDataWithoutPreparseData__UNCOMPILED_DATA_WITHOUT_PREPARSE_DATA_TYPE"),
 	CONSTANT(type_uncompiled_preparse, "type_UncompiledDataWithPreparseData__UNCOMPILED_DATA_WITH_PREPARSE_DATA_TYPE"),
 	CONSTANT(fixed_array_data, "class_FixedArray__data__uintptr_t"),
+	CONSTANT(scope_locals, "scopeinfo_idx_ncontextlocals"),
+	CONSTANT(scope_names, "scopeinfo_idx_first_vars"),
+	CONSTANT(type_byte_array, "type_ByteArray__BYTE_ARRAY_TYPE"),
 	CONSTANT(type_oddball, "type_Oddball__ODDBALL_TYPE"),
 	CONSTANT(type_debug_info, "type_DebugInfo__DEBUG_INFO_TYPE"),
 };
@@ -61,9 +69,11 @@ static const struct constant frames[] = {
 /* For the census and the holders. */
 static const struct constant objects[] = {
 	CONSTANT(map_constructor, "class_Map__constructor_or_back_pointer__Object"),
+	CONSTANT(map_constructor, "class_Map__constructor_or_back_pointer__Tagged_Object_"),
 	CONSTANT(map_words, "class_Map__instance_size_in_words__char"),
 	CONSTANT(map_first_property, "class_Map__inobject_properties_start_or_constructor_function_index__char"),
 	CONSTANT(map_descriptors, "class_Map__instance_descriptors__DescriptorArray"),
+	CONSTANT(map_descriptors, "class_Map__instance_descriptors__Tagged_DescriptorArray_"),
 	CONSTANT(map_bits3, "class_Map__bit_field3__int"),
 	CONSTANT(bits3_descriptors_mask, "bit_field3_number_of_own_descriptors_mask"),
 	CONSTANT(bits3_descriptors_shift, "bit_field3_number_of_own_descriptors_shift"),
@@ -77,15 +87,13 @@ static const struct constant objects[] = {
 	CONSTANT(property_location_shift, "prop_location_shift"),
 	CONSTANT(property_is_field, "prop_location_Field"),
 	CONSTANT(object_properties, "class_JSReceiver__raw_properties_or_hash__Object"),
+	CONSTANT(object_properties, "class_JSReceiver__raw_properties_or_hash__Tagged_Object_"),
 	CONSTANT(object_elements, "class_JSObject__elements__Object"),
 	CONSTANT(function_context, "class_JSFunction__context__Context"),
 	CONSTANT(context_first, "context_min_slots"),
-	CONSTANT(scope_locals, "scopeinfo_idx_ncontextlocals"),
-	CONSTANT(scope_names, "scopeinfo_idx_first_vars"),
 	CONSTANT(type_map, "type_Map__MAP_TYPE"),
 	CONSTANT(type_free_space, "type_FreeSpace__FREE_SPACE_TYPE"),
 	CONSTANT(type_fixed_array, "type_FixedArray__FIXED_ARRAY_TYPE"),
-	CONSTANT(type_byte_array, "type_ByteArray__BYTE_ARRAY_TYPE"),
 	CONSTANT(type_double_array, "type_FixedDoubleArray__FIXED_DOUBLE_ARRAY_TYPE"),
 	CONSTANT(type_property_array, "type_PropertyArray__PROPERTY_ARRAY_TYPE"),
 	CONSTANT(type_property_cell, "type_PropertyCell__PROPERTY_CELL_TYPE"),
@@ -99,55 +107,106 @@ static const struct constant objects[] = {
 	CONSTANT(type_js_weak_set, "type_JSWeakSet__JS_WEAK_SET_TYPE"),
 };
 
-/* For what was inlined into compiled code; V8 11.3. */
+/* For what was inlined into compiled code. */
 static const struct constant code[] = {
-	CONSTANT(code_positions, "class_Code__source_position_table__ByteArray"),
-	CONSTANT(code_data, "class_Code__deoptimization_data__FixedArray"),
 	CONSTANT(stream_start, "class_InstructionStream__instruction_start__uintptr_t"),
 	CONSTANT(data_inlined, "DeoptimizationDataInliningPositionsIndex"),
 	CONSTANT(data_literals, "DeoptimizationDataLiteralArrayIndex"),
 	CONSTANT(data_shared, "DeoptimizationDataSharedFunctionInfoIndex"),
+	CONSTANT(data_shared, "DeoptimizationDataWrappedSharedFunctionInfoIndex"),
 	CONSTANT(type_code, "type_Code__CODE_TYPE"),
 	CONSTANT(type_stream, "type_InstructionStream__INSTRUCTION_STREAM_TYPE"),
 };
 
+/* And either these, in V8 11.3, */
+static const struct constant code_tables[] = {
+	CONSTANT(code_positions, "class_Code__source_position_table__ByteArray"),
+	CONSTANT(code_data, "class_Code__deoptimization_data__FixedArray"),
+};
+
+/* or the field behind both, and what is in trusted space, from V8 12 on. */
+static const struct constant code_trusted[] = {
+	CONSTANT(code_wrapper, "class_Code__wrapper__Tagged_CodeWrapper_"),
+	CONSTANT(type_trusted_bytes, "type_TrustedByteArray__TRUSTED_BYTE_ARRAY_TYPE"),
+};
+
+/* V8 13. */
+static const struct constant wrapped[] = {
+	CONSTANT(type_shared_wrapper, "type_SharedFunctionInfoWrapper__SHARED_FUNCTION_INFO_WRAPPER_TYPE"),
+};
+
 #undef CONSTANT
 
-#define N_FRAMES (sizeof(frames) / sizeof(frames[0]))
-#define N_OBJECTS (sizeof(objects) / sizeof(objects[0]))
-#define N_CODE (sizeof(code) / sizeof(code[0]))
-#define N_ALL (N_FRAMES + N_OBJECTS + N_CODE)
+enum group { FRAMES, OBJECTS, CODE, CODE_TABLES, CODE_TRUSTED, WRAPPED, N_GROUPS };
 
-/* NULL: all are there; else the first that is not. */
-static const char *read_all(struct v8_layout *l, struct runtime_process *p, const struct constant *c, const uint64_t *addrs,
-			    size_t n)
+#define GROUP(table) { table, sizeof(table) / sizeof((table)[0]) }
+
+static const struct {
+	const struct constant *c;
+	size_t n;
+} groups[N_GROUPS] = {
+	[FRAMES] = GROUP(frames),	    [OBJECTS] = GROUP(objects),		  [CODE] = GROUP(code),
+	[CODE_TABLES] = GROUP(code_tables), [CODE_TRUSTED] = GROUP(code_trusted), [WRAPPED] = GROUP(wrapped),
+};
+
+#undef GROUP
+
+#define MOST_CONSTANTS 128
+#define NO_TYPE (-2) /* of a version that has no such objects */
+
+/* Of a SharedFunctionInfo, the first field (shared-function-info.tq, V8 8 to 13); exported before V8 12 only. The kernel side knows it so, too. */
+#define SHARED_DATA 8
+
+/* NULL: all are there; else the first that is not. Of those that follow each other for one field, one is enough. */
+static const char *read_all(struct v8_layout *l, struct runtime_process *p, enum group group, const uint64_t *addrs)
 {
-	size_t i;
+	const struct constant *c = groups[group].c;
+	size_t i, first;
+	bool has;
 
-	for (i = 0; i < n; i++)
-		if (!addrs[i] || !runtime_read(p, addrs[i], (char *)l + c[i].at, sizeof(int32_t)))
-			return c[i].name;
+	for (i = 0; i < groups[group].n;) {
+		for (first = i, has = false; i < groups[group].n && c[i].at == c[first].at; i++)
+			has = has || (addrs[i] && runtime_read(p, addrs[i], (char *)l + c[i].at, sizeof(int32_t)));
+		if (!has)
+			return c[first].name;
+	}
 	return NULL;
+}
+
+/*
+ * Where a Code has its tables: data for giving it up, positions, wrapper are its first fields from V8 12 on (objects/code.h). That they are
+ * of the right kind is checked when they are read.
+ */
+static bool read_code(struct v8_layout *l, struct runtime_process *p, const uint64_t *const *addrs)
+{
+	if (read_all(l, p, CODE, addrs[CODE]))
+		return false;
+	if (!read_all(l, p, CODE_TABLES, addrs[CODE_TABLES]))
+		return true;
+	l->code_positions = l->code_wrapper - 8;
+	l->code_data = l->code_wrapper - 16;
+	return l->code_wrapper == 24;
 }
 
 const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o)
 {
-	const char *names[N_ALL], *missing;
-	uint64_t addrs[N_ALL];
-	size_t i, n = 0;
+	const char *names[MOST_CONSTANTS], *missing;
+	uint64_t addrs[MOST_CONSTANTS], *at[N_GROUPS];
+	size_t i, g, n = 0;
 
-	for (i = 0; i < N_FRAMES; i++)
-		names[n++] = frames[i].name;
-	for (i = 0; i < N_OBJECTS; i++)
-		names[n++] = objects[i].name;
-	for (i = 0; i < N_CODE; i++)
-		names[n++] = code[i].name;
-	runtime_symbols(p, o, names, N_ALL, addrs);
-	missing = read_all(l, p, frames, addrs, N_FRAMES);
+	for (g = 0; g < N_GROUPS; g++)
+		for (i = 0, at[g] = addrs + n; i < groups[g].n && n < MOST_CONSTANTS; i++)
+			names[n++] = groups[g].c[i].name;
+	runtime_symbols(p, o, names, n, addrs);
+	l->shared_data = SHARED_DATA;
+	l->type_trusted_bytes = l->type_shared_wrapper = NO_TYPE;
+	missing = read_all(l, p, FRAMES, at[FRAMES]);
 	if (missing)
 		return missing;
-	l->has_objects = !read_all(l, p, objects, addrs + N_FRAMES, N_OBJECTS);
-	l->has_code = l->has_objects && !read_all(l, p, code, addrs + N_FRAMES + N_OBJECTS, N_CODE);
+	read_all(l, p, CODE_TRUSTED, at[CODE_TRUSTED]);
+	read_all(l, p, WRAPPED, at[WRAPPED]);
+	l->has_objects = !read_all(l, p, OBJECTS, at[OBJECTS]);
+	l->has_code = l->has_objects && read_code(l, p, (const uint64_t *const *)at);
 	return NULL;
 }
 
@@ -190,7 +249,8 @@ static unsigned int known_in(const struct v8_layout *l, struct runtime_process *
 
 /*
  * Strings begin alike whatever their form (src/objects/string.tq), and fields of functions and scripts stand in one order
- * (shared-function-info.tq, script.tq; V8 8 to 11): an offset that is wrong by itself does not fit the others.
+ * (shared-function-info.tq, script.tq; V8 8 to 13): an offset that is wrong by itself does not fit the others. Between the
+ * function's data and its name V8 13 has a second word of data.
  */
 static bool fits_together(const struct v8_layout *l)
 {
@@ -198,8 +258,9 @@ static bool fits_together(const struct v8_layout *l)
 
 	return l->one_byte_chars == text && l->two_byte_chars == text && l->cons_first == text && l->cons_second == text + 8 &&
 	       l->sliced_parent == text && l->sliced_offset == text + 8 && l->thin_actual == text &&
-	       l->shared_name == l->shared_data + 8 && l->shared_script == l->shared_name + 16 &&
-	       l->script_name == l->script_source + 8;
+	       l->shared_data == SHARED_DATA && l->shared_script == l->shared_name + 16 &&
+	       (l->shared_name == SHARED_DATA + 8 || l->shared_name == SHARED_DATA + 16) &&
+	       l->script_name == l->script_source + 8 && (l->scope_names == l->scope_locals + 1 || l->scope_names == l->scope_locals + 3);
 }
 
 const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p)

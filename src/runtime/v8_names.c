@@ -7,7 +7,6 @@
 #define HEADER 8      /* of an object without more: its map */
 #define ARRAY_DATA 16 /* map, length */
 #define MOST_NAME 120
-#define MOST_INLINE_LOCALS 75 /* of a ScopeInfo; more: their names are in a table (src/objects/scope-info.h) */
 
 static uint64_t word_at(const struct v8_walk *w, uint64_t object, uint64_t offset)
 {
@@ -90,7 +89,7 @@ bool v8_variable_name(const struct v8_walk *w, uint64_t context, uint64_t offset
 		return false;
 	slot = (offset - ARRAY_DATA) / 8;
 	locals = word_at(w, scope, HEADER + (uint64_t)l->scope_locals * 8);
-	if (!v8_is_smi(length) || !v8_is_smi(locals) || locals >> 32 > MOST_INLINE_LOCALS ||
+	if (!v8_is_smi(length) || !v8_is_smi(locals) || locals >> 32 > V8_MOST_INLINE_LOCALS ||
 	    length >> 32 != (locals >> 32) + (uint64_t)l->context_first || slot < (uint64_t)l->context_first)
 		return false;
 	slot -= (uint64_t)l->context_first;

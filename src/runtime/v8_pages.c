@@ -12,10 +12,19 @@
 #define MOST_PAGE ((uint64_t)4 << 30)
 #define MOST_HEADER 16384 /* from a page's begin to its first object */
 
-/* src/heap/basic-memory-chunk.h: V8 9 to 12 */
 struct header {
 	uint64_t size, flags, heap, start, end;
 };
+
+/*
+ * What a page begins with (src/heap/basic-memory-chunk.h; memory-chunk.h, memory-chunk-metadata.h). None looks like another:
+ * flags are no multiple of a page, and where objects begin and end is within the page.
+ *	V8 9 to 11	size, flags, heap, begin of objects, end
+ *	V8 12.4		flags, the page, size, heap, begin of objects, end
+ *	V8 13.6		flags, the address of: ... size (48), end, heap, begin of objects
+ */
+#define FIRST_WORDS 6
+#define METADATA_WORDS 10
 
 #define FLAG_FROM (1u << 3) /* the half of the new generation that was emptied last */
 #define FLAG_TO (1u << 4)
@@ -32,6 +41,25 @@ static bool is_header(const struct header *h, uint64_t at, uint64_t page_bytes)
 	       !(h->heap & 7);
 }
 
+/* What is known of the page there; false: it is none. */
+static bool read_header(const struct runtime_process *p, uint64_t at, struct header *h)
+{
+	uint64_t w[FIRST_WORDS], m[METADATA_WORDS];
+
+	if (!runtime_read_resident(p, at, w, sizeof(w)))
+		return false;
+	*h = (struct header){ .size = w[0], .flags = w[1], .heap = w[2], .start = w[3], .end = w[4] };
+	if (is_header(h, at, p->memory.page_bytes))
+		return true;
+	if (w[1] == at)
+		*h = (struct header){ .flags = w[0], .size = w[2], .heap = w[3], .start = w[4], .end = w[5] };
+	else if (w[1] && !(w[1] & 7) && runtime_read(p, w[1], m, sizeof(m)))
+		*h = (struct header){ .flags = w[0], .size = m[6], .end = m[7], .heap = m[8], .start = m[9] };
+	else
+		return false;
+	return is_header(h, at, p->memory.page_bytes);
+}
+
 static void add_page(struct v8_pages *out, uint64_t start, uint64_t end, bool is_young)
 {
 	XGROW(out->v, out->n, out->cap);
@@ -44,7 +72,7 @@ static void look_into(struct v8_pages *out, const struct runtime_process *p, con
 	struct header h;
 
 	for (at = (m->start + CHUNK - 1) & ~(CHUNK - 1); at < m->end; at += CHUNK) {
-		if (!runtime_read_resident(p, at, &h, sizeof(h)) || !is_header(&h, at, p->memory.page_bytes))
+		if (!read_header(p, at, &h))
 			continue;
 		if (h.heap)
 			++*table_put(heaps, h.heap, 0);
@@ -124,7 +152,7 @@ bool v8_pages_changed(const struct v8_pages *pages, const struct runtime_process
 	for (i = 0; i < pages->n; i++) {
 		if (!pages->v[i].is_young)
 			continue;
-		if (!runtime_read(p, pages->v[i].start & ~(CHUNK - 1), &h, sizeof(h)) || !(h.flags & FLAG_TO))
+		if (!read_header(p, pages->v[i].start & ~(CHUNK - 1), &h) || !(h.flags & FLAG_TO))
 			return true;
 	}
 	return false;

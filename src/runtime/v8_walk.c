@@ -64,7 +64,22 @@ static bool read_pages(const struct v8_walk *w, int young, words_fn fn, void *ct
 
 /* ---- maps ---- */
 
-static bool find_meta(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
+static size_t near_bit(uint64_t word)
+{
+	return (word >> V8_PAGE_SHIFT) & (sizeof(((struct v8_walk *)0)->near) * 8 - 1);
+}
+
+static void set_near(uint8_t *near, uint64_t word)
+{
+	near[near_bit(word) >> 3] |= (uint8_t)(1 << (near_bit(word) & 7));
+}
+
+static bool is_near(const uint8_t *near, uint64_t word)
+{
+	return near[near_bit(word) >> 3] >> (near_bit(word) & 7) & 1;
+}
+
+static bool find_metas(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
 {
 	struct v8_walk *w = ctx;
 	size_t i;
@@ -72,15 +87,15 @@ static bool find_meta(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
 	for (i = 0; i < n; i++) {
 		if (words[i] != addr + 8 * i + 1 || v8_type(w->p, w->l, words[i]) != w->l->type_map)
 			continue;
-		w->meta = words[i];
-		return false;
+		*table_put(&w->metas, words[i], 0) = 1;
+		set_near(w->near_meta, words[i]);
 	}
 	return true;
 }
 
-static size_t near_bit(uint64_t word)
+bool v8_walk_is_meta(const struct v8_walk *w, uint64_t word)
 {
-	return (word >> V8_PAGE_SHIFT) & (sizeof(((struct v8_walk *)0)->near) * 8 - 1);
+	return is_near(w->near_meta, word) && table_get(&w->metas, word);
 }
 
 static bool find_maps(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
@@ -91,14 +106,14 @@ static bool find_maps(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
 	for (i = 0; i < n && w->n_maps < MOST_MAPS; i++) {
 		struct v8_map m = { .map = addr + 8 * i + 1 };
 
-		if (words[i] != w->meta || table_get(&w->by_map, m.map) ||
+		if (!v8_walk_is_meta(w, words[i]) || table_get(&w->by_map, m.map) ||
 		    !runtime_read(w->p, m.map - 1 + (uint64_t)w->l->map_type, &m.type, sizeof(m.type)) ||
 		    !runtime_read(w->p, m.map - 1 + (uint64_t)w->l->map_words, &m.words, 1))
 			continue;
 		*table_put(&w->by_map, m.map, 0) = w->n_maps;
 		XGROW(w->maps, w->n_maps, w->maps_cap);
 		w->maps[w->n_maps++] = m;
-		w->near[near_bit(m.map) >> 3] |= (uint8_t)(1 << (near_bit(m.map) & 7));
+		set_near(w->near, m.map);
 	}
 	return true;
 }
@@ -107,7 +122,7 @@ struct v8_map *v8_walk_map(const struct v8_walk *w, uint64_t word)
 {
 	const uint64_t *at;
 
-	if (!v8_is_object(word) || !(w->near[near_bit(word) >> 3] >> (near_bit(word) & 7) & 1))
+	if (!v8_is_object(word) || !is_near(w->near, word))
 		return NULL;
 	at = table_get(&w->by_map, word);
 	return at ? &w->maps[*at] : NULL;
@@ -119,12 +134,9 @@ static int find_pages(struct v8_walk *w)
 	size_t i;
 
 	memset(w->near_young, 0, sizeof(w->near_young));
-	for (i = 0; i < w->pages.n; i++) {
-		size_t bit = near_bit(w->pages.v[i].start);
-
+	for (i = 0; i < w->pages.n; i++)
 		if (w->pages.v[i].is_young)
-			w->near_young[bit >> 3] |= (uint8_t)(1 << (bit & 7));
-	}
+			set_near(w->near_young, w->pages.v[i].start);
 	return err;
 }
 
@@ -135,8 +147,8 @@ int v8_walk_open(struct v8_walk *w, struct runtime_process *p, const struct v8_l
 	*w = (struct v8_walk){ .p = p, .l = l };
 	err = find_pages(w);
 	if (!err)
-		read_pages(w, 0, find_meta, w, 0);
-	if (w->meta)
+		read_pages(w, 0, find_metas, w, 0);
+	if (w->metas.n)
 		read_pages(w, -1, find_maps, w, 0);
 	if (!err && !w->n_maps)
 		err = -ENOENT;
@@ -160,6 +172,7 @@ void v8_walk_close(struct v8_walk *w)
 {
 	v8_pages_release(&w->pages);
 	table_release(&w->by_map);
+	table_release(&w->metas);
 	free(w->maps);
 	w->maps = NULL;
 }
@@ -300,7 +313,7 @@ static void push(struct young *y, const uint64_t *words, size_t n)
 	for (i = 0; i < n; i++) {
 		uint64_t word = words[i];
 
-		if (!v8_is_object(word) || !(y->w->near_young[near_bit(word) >> 3] >> (near_bit(word) & 7) & 1) ||
+		if (!v8_is_object(word) || !is_near(y->w->near_young, word) ||
 		    table_get(&y->seen, word))
 			continue;
 		*table_put(&y->seen, word, 0) = 1;

@@ -2,8 +2,8 @@
 /*
  * A walk over the objects in V8's heap, read from outside without a stop. Part of the V8 runtime.
  *
- * The map of all maps is the object whose first word is its own address and whose instance type says map; maps are the
- * objects whose first word is that. Objects follow one another: each begins with its map and is as long as that
+ * A map of maps is an object whose first word is its own address and whose instance type says map; maps are the objects whose
+ * first word is such a one: until V8 11 there is one, later one more for each context's. Objects follow one another: each begins with its map and is as long as that
  * says; one whose length is not known here ends where the next word is a map's. Only pages in memory are read.
  *
  * Of the new generation only what can be reached from the old one is walked over (a scavenge's own question: the rest is
@@ -37,16 +37,19 @@ struct v8_walk {
 	struct runtime_process *p;
 	const struct v8_layout *l;
 	struct v8_pages pages;
-	uint64_t meta;
+	struct table metas; /* tagged maps of maps */
 	struct v8_map *maps;
 	size_t n_maps, maps_cap;
 	struct table by_map; /* tagged map -> index in maps */
-	uint8_t near[1 << 13], near_young[1 << 13]; /* a bit per 256 KiB (folded): may a map, a new object be there? */
+	uint8_t near[1 << 13], near_young[1 << 13], near_meta[1 << 13]; /* a bit per 256 KiB (folded): may a map, a new
+									object, a map of maps be there? */
 };
 
 /* 0, -ENOENT (no heap of V8's was found), -errno. */
 int v8_walk_open(struct v8_walk *w, struct runtime_process *p, const struct v8_layout *l);
 void v8_walk_close(struct v8_walk *w);
+/* Is it the map of maps? */
+bool v8_walk_is_meta(const struct v8_walk *w, uint64_t word);
 struct v8_map *v8_walk_map(const struct v8_walk *w, uint64_t word);
 /* Pages and maps anew, what the caller counted is kept. 0, -errno. */
 int v8_walk_refresh(struct v8_walk *w);

@@ -75,8 +75,8 @@ def inlined_functions(t):
         said = program.tell("stack")
         if not program.tell("status") & 16:
             raise Skip("this V8 gave the compiled function up")
-    if not snapshot["process"][0].get("runtime", "").startswith("V8 11.3."):
-        raise Skip("what is inlined is known of V8 11.3 only")
+    if not snapshot["process"][0].get("runtime", "").startswith(("V8 11.", "V8 12.", "V8 13.")):
+        raise Skip("what is inlined is known of V8 11 to 13")
     top = max(snapshot["stack"], key=lambda s: s["live_bytes"])
     ours = [(name, line) for name, file, line in managed(snapshot, top) if file == source]
     calls = [(m.group("name"), int(m.group("line"))) for m in map(SITE.search, said.split("\n")[1:]) if m and m.group("file") == source]
