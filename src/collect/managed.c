@@ -42,8 +42,9 @@ struct managed {
 	struct managed_process *procs;
 	size_t n_procs, procs_cap, n_waiting_looks;
 	struct table by_gen; /* gen -> index in procs */
-	struct waiting_frames *waiting; /* their stacks have not come yet; few */
+	struct waiting_frames *waiting; /* their stacks have not come yet */
 	size_t n_waiting, waiting_cap;
+	struct table waiting_at; /* hash -> index in waiting */
 };
 
 struct managed *managed_new(void)
@@ -65,6 +66,7 @@ void managed_free(struct managed *m)
 	for (i = 0; i < m->n_waiting; i++)
 		free(m->waiting[i].v);
 	free(m->waiting);
+	table_release(&m->waiting_at);
 	free(m->procs);
 	table_release(&m->by_gen);
 	free(m);
@@ -328,17 +330,19 @@ uint64_t managed_word(struct collector *c, uint32_t gen, uint64_t addr)
 bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct mp_rt_frame **v)
 {
 	struct managed *m = c->managed;
+	const uint64_t *at = table_get(&m->waiting_at, hash);
 	size_t i;
 
 	*v = NULL;
 	if (!n)
 		return true;
-	for (i = 0; i < m->n_waiting && m->waiting[i].hash != hash; i++)
-		;
-	if (i == m->n_waiting || m->waiting[i].n != n)
+	if (!at || m->waiting[*at].n != n)
 		return false;
+	i = *at;
 	*v = m->waiting[i].v;
 	m->waiting[i] = m->waiting[--m->n_waiting];
+	*table_put(&m->waiting_at, m->waiting[i].hash, 0) = i; /* which may be the one that goes */
+	table_remove(&m->waiting_at, hash);
 	return true;
 }
 
@@ -431,6 +435,7 @@ void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 	struct managed *m = c->managed;
 	struct managed_process *p = find_process(m, e->gen);
 	struct waiting_frames *w;
+	const uint64_t *at;
 	uint32_t names[1 + RUNTIME_MOST_INLINED];
 	size_t i;
 
@@ -438,13 +443,13 @@ void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 	for (i = 0; p && p->runtime && i < e->n && i < MP_RT_FRAMES; i++)
 		name_frames(c, p, &e->frames[i], true, names);
 
-	for (i = 0; i < m->n_waiting && m->waiting[i].hash != e->hash; i++)
-		;
-	if (i == m->n_waiting) {
+	at = table_get(&m->waiting_at, e->hash);
+	if (!at) {
 		XGROW(m->waiting, m->n_waiting, m->waiting_cap);
-		m->waiting[m->n_waiting++] = (struct waiting_frames){ .hash = e->hash };
+		m->waiting[m->n_waiting] = (struct waiting_frames){ .hash = e->hash };
+		at = table_put(&m->waiting_at, e->hash, m->n_waiting++);
 	}
-	w = &m->waiting[i];
+	w = &m->waiting[*at];
 	free(w->v);
 	w->n = e->n;
 	w->v = xmalloc((e->n + 1) * sizeof(*w->v));
