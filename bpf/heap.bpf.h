@@ -327,6 +327,14 @@ static __always_inline void heap_leave(__u64 sp, __u64 ret)
 	cost_end(th, begin, 0); /* the trap was counted at the entry */
 }
 
+static __always_inline void free_unknown(__u32 gen, const struct call *c, __u64 ptr)
+{
+	__u64 bytes = c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0;
+
+	if (!tcache_ends(gen, c, ptr, bytes))
+		ledger_old_free(gen, bytes);
+}
+
 static __always_inline void heap_free_thread(struct mp_thread *th, const struct call *c, __u64 ptr)
 {
 	struct mp_block b;
@@ -344,7 +352,7 @@ static __always_inline void heap_free_thread(struct mp_thread *th, const struct 
 	if (ledger_take(th->gen, ptr, &b))
 		ledger_subtract(&b);
 	else if (count_old_frees && (th->last_free_ptr != ptr || th->last_free_sp != c->sp))
-		ledger_old_free(th->gen, c->flags & MP_SITE_GLIBC ? glibc_usable(ptr) : 0);
+		free_unknown(th->gen, c, ptr);
 	/* else operator delete[] -> operator delete -> free, tail jumps: the first of them took it */
 	th->last_free_ptr = ptr;
 	th->last_free_sp = c->sp;

@@ -68,6 +68,7 @@ enum mp_site_flags {
 	MP_SITE_GLIBC = 1, /* glibc's own: a size word lies before each block */
 	MP_SITE_WIDE = 2,  /* of a link for every process that maps the object */
 	MP_SITE_STEPPED = 4, /* the kernel single-steps the instruction there */
+	MP_SITE_LIBC = 8, /* of glibc as a library: what lies near is its code, and not the program's */
 };
 
 #define MP_COOKIE(row, pushes, flags) ((__u64)(row) | (__u64)(pushes) << 16 | (__u64)(flags) << 24)

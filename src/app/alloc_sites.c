@@ -205,6 +205,15 @@ static void find_shown(struct scan *s)
 
 /* ---- sites ---- */
 
+/* libc.so.6, libc-2.31.so: then nothing else's code is between its own. */
+static bool is_library_of_c(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	return !strncmp(name, "libc.so", 7) || !strncmp(name, "libc-", 5);
+}
+
 static void find_point(const struct scan *s, const struct entry *e, bool need_return, struct probe_point *pp)
 {
 	const struct mp_shape *shape = &function_of(e->row)->shape;
@@ -232,6 +241,7 @@ static void place_probe(const struct scan *s, const struct entry *e, struct prob
 		  pp->offset, pp->why);
 	cookie = MP_COOKIE(e->row, pp->pushes,
 			   (s->is_glibc ? MP_SITE_GLIBC : 0) |
+				   (s->is_glibc && is_library_of_c(s->path) ? MP_SITE_LIBC : 0) |
 				   (pp->cost == PROBE_STEPPED ? MP_SITE_STEPPED : 0));
 	*site = (struct probe_site){
 		.offset = e->offset + pp->offset,

@@ -20,6 +20,7 @@
 #include "runtime.bpf.h"
 #include "stack.bpf.h"
 #include "ledger.bpf.h"
+#include "tcache.bpf.h"
 #include "sample.bpf.h"
 #include "heap.bpf.h"
 

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Threads: arenas, frees in other threads, eight of them at full speed."""
-from harness import main, measure, sum_of, test
+import json
+
+from harness import Memprobe, Target, main, measure, sum_of, test
 
 
 @test
@@ -41,6 +43,24 @@ def pingpong(t):
                truth[metric].values["same_address"] > 500, f"{truth[metric].values}")
     for run in runs:
         t.no_loss("a_thread_that_only_frees__misses_no_free", run)
+
+
+@test
+def thread_ends(t):
+    with Target("thread_ends") as target, \
+            Memprobe("-d", 0, "-p", target.pid, "-f", "json", "--sample", "off") as m:
+        m.armed()
+        truth = target.ask("go")
+        m.stop()
+        target.exit()
+        lines = [json.loads(line) for line in m.stdout.splitlines()]
+    process = next(p for p in lines if "old_free_blocks" in p)
+    print(f"   {process['old_free_blocks']} blocks, {process['old_free_bytes']} bytes freed of those from before the attach")
+    t.between("what_glibc_frees_once_more_when_a_thread_ends__is_not_from_before_the_attach",
+              process["old_free_blocks"], 11, 11 + 4)
+    kept = sum(s["live_blocks"] for s in lines if s.get("type") == "stack" and s.get("live_blocks")
+               and "s_thread_kept" in json.dumps(s))
+    t.equal("what_such_threads_keep__is_live", kept, truth.of("s_thread_kept", "live-blocks"))
 
 
 if __name__ == "__main__":
