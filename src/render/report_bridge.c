@@ -18,6 +18,7 @@
 
 #include "base/units.h"
 #include "render/report_internal.h"
+#include "render/verdict_text.h"
 
 #define LABEL_COLUMNS 36u
 #define LEAST_SHARE_OF_SIZES 1 /* percent: smaller sizes are summed up */
@@ -59,7 +60,7 @@ void report_limit(struct buf *out, const struct profile *p, const struct profile
 	if (f->limit_kind != LIMIT_NONE)
 		buf_addf(out, ", %s used", units_format_size(used, f->limit_used_bytes));
 	buf_addf(out, ", %llu OOM kill%s\n", (unsigned long long)f->oom_kills, f->oom_kills == 1 ? "" : "s");
-	if (f->limit_end == LIMIT_ENDS_NOT)
+	if (f->limit_end == LIMIT_ENDS_NOT || (verdict_tells_end(p) && !f->limit_swap_bytes && !f->limit_slowed_bytes))
 		return;
 	buf_adds(out, "        there ");
 	if (f->limit_swap_bytes && f->limit_swap_bytes != UINT64_MAX && f->limit_end != LIMIT_ENDS_MALLOC_FAILS)

@@ -50,14 +50,34 @@ unsigned int text_lines(const char *s)
 	return n;
 }
 
+/* Does the word that ends before `end` belong to the next one: a number to its unit, an option to its value? */
+static bool is_bound(const char *line, size_t end)
+{
+	size_t begin = end, i;
+
+	while (begin && line[begin - 1] != ' ')
+		begin--;
+	if (end - begin == 2 && line[begin] == '-' && line[begin + 1] >= 'a' && line[begin + 1] <= 'z')
+		return true;
+	for (i = begin; i < end; i++)
+		if (!strchr("0123456789.(+-", line[i]))
+			return false;
+	return end - begin > 1 || (end > begin && line[begin] >= '0' && line[begin] <= '9');
+}
+
 /* Where a line is best broken: behind its last blank that leaves `width` characters at most; 0: nowhere. */
 static size_t break_at(const char *line, size_t len, size_t width, size_t hang)
 {
-	size_t at = text_cut(line, len, width + 1);
+	size_t at = text_cut(line, len, width + 1), any = 0;
 
-	while (at > hang && line[at - 1] != ' ')
-		at--;
-	return at > hang ? at : 0;
+	for (; at > hang; at--) {
+		if (line[at - 1] != ' ')
+			continue;
+		any = any ? any : at;
+		if (!is_bound(line, at - 1))
+			return at;
+	}
+	return any;
 }
 
 static void add_cut(struct buf *out, const char *line, size_t len, size_t width)

@@ -27,6 +27,7 @@
 #define MAX_ROWS 10
 #define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
 #define NARROWEST 60u /* below: no KIND either */
+#define LEAST_WHERE 24u /* where it would be narrower, AGE goes, and then BLOCKS */
 
 enum row_kind { ROW_STACK, ROW_SMALLER, ROW_OLD, ROW_LOST, ROW_NET };
 
@@ -249,6 +250,15 @@ static void row_below(const struct stack_table *t, const struct table_row *row, 
 	buf_release(&text);
 }
 
+/* A name that is cut to a few letters says less than an age. */
+static void make_room_for_where(struct stack_table *t)
+{
+	size_t before = 2 + 10 + (t->has_error ? ERROR_COLUMNS : 0) + 10 + (t->has_alive ? 6 : 0) + (t->has_kind ? 10 : 2);
+
+	t->has_age = t->has_age && before + 10 + 7 + LEAST_WHERE <= t->r->columns;
+	t->has_blocks = t->has_blocks && before + 10 + (t->has_age ? 7 : 0) + LEAST_WHERE <= t->r->columns;
+}
+
 static void print_heading(const struct stack_table *t)
 {
 	static const char *const texts[] = { "WHERE (your code first; all frames: -v)", "WHERE (all frames: -v)", "WHERE" };
@@ -352,6 +362,7 @@ void report_table(struct buf *out, const struct report *r)
 	n = n < t.n_stacks ? n : t.n_stacks;
 	take_rows(&t, n);
 	round_rows(&t);
+	make_room_for_where(&t);
 	print_heading(&t);
 	spare = r->lines > 2 + t.n_rows ? r->lines - 2 - t.n_rows : 0;
 	for (i = 0; i < t.n_rows; i++) {

@@ -273,26 +273,45 @@ static void add_clock(struct buf *out, const struct profile *p, double seconds)
 	buf_addf(out, "near %02d:%02d UTC, ", tm.tm_hour, tm.tm_min);
 }
 
-/* When the limit is reached at this rate: of the process that has least room. */
-static void add_end(struct buf *out, const struct profile *p)
+/* The process that has least room; NULL when none has a limit. */
+static const struct profile_facts *least_room(const struct profile *p, double *room)
 {
-	const struct verdict *v = &p->verdict;
 	const struct profile_facts *tight = NULL;
-	double room = 0;
-	struct buf when = BUF_INIT;
 	size_t i;
 
+	*room = 0;
 	for (i = 0; i < p->n_procs; i++) {
 		const struct profile_facts *f = &p->procs[i].now;
 		double left = (double)f->limit_bytes - (double)f->limit_used_bytes;
 
-		if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= room))
+		if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= *room))
 			continue;
 		tight = f;
-		room = left > 0 ? left : 0;
+		*room = left > 0 ? left : 0;
 	}
-	if (!tight || v->rate <= 0 || room / v->rate > FAR_S)
+	return tight;
+}
+
+bool verdict_tells_end(const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	double room;
+
+	return p->has_verdict && (v->word == TREND_GROWING || v->word == TREND_LEAK) && least_room(p, &room) && v->rate > 0 &&
+	       room / v->rate <= FAR_S;
+}
+
+/* When the limit is reached at this rate. */
+static void add_end(struct buf *out, const struct profile *p)
+{
+	const struct verdict *v = &p->verdict;
+	struct buf when = BUF_INIT;
+	const struct profile_facts *tight;
+	double room;
+
+	if (!verdict_tells_end(p))
 		return;
+	tight = least_room(p, &room);
 	buf_adds(&when, "Runs out in ");
 	add_time(&when, room / v->rate);
 	add_head(out, when.data);
@@ -381,7 +400,7 @@ static void add_cohort(struct reasons *r, const struct profile *p, const struct 
 	buf_addf(reason(r), "of the %s blocks of %s that lived early in the window %.0f %% still do",
 		 units_format_count(blocks, early), sites_name(name, sites, n), early_share(early_alive, early));
 	if (others)
-		buf_addf(r->out, "; of all others since %.3g %%", early_share(alive, others));
+		buf_addf(r->out, "; of the blocks made elsewhere %.2g %%", early_share(alive, others));
 	buf_addc(r->out, '\n');
 }
 

@@ -15,6 +15,8 @@
 #include "render/renderer.h"
 
 void verdict_add(struct buf *out, const struct profile *p, const struct render_opts *o);
+/* Do its lines tell when the limit is met, and what happens there? */
+bool verdict_tells_end(const struct profile *p);
 /* "why" and "but", nothing when there is no growth to explain; no more than so many reasons of each, the best first. */
 void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but);
 
