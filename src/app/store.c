@@ -71,8 +71,9 @@ static char *find_state_home(struct store_user *u)
 /*
  * Files are touched with the user's rights: root's would follow where he must not go. The kernel takes the rights of a
  * user id that is not 0 from the file system id alone, and the capabilities that pass over them away.
+ * 0 or -errno; leave in both cases.
  */
-int store_enter(const struct store_user *u)
+static int enter(const struct store_user *u)
 {
 	if (!u->is_other)
 		return 0;
@@ -81,7 +82,7 @@ int store_enter(const struct store_user *u)
 	return setfsuid((uid_t)-1) == (int)u->uid ? 0 : -EPERM;
 }
 
-void store_leave(const struct store_user *u)
+static void leave(const struct store_user *u)
 {
 	if (!u->is_other)
 		return;
@@ -203,7 +204,7 @@ struct store *store_create(const char *label)
 {
 	struct store *s = xcalloc(1, sizeof(*s));
 	char *home = find_state_home(&s->user);
-	int err = home ? store_enter(&s->user) : -ENOENT;
+	int err = home ? enter(&s->user) : -ENOENT;
 
 	s->dir_fd = s->fd = -1;
 	s->dir = xasprintf("%s/memprobe", home ? home : "~/.local/state");
@@ -211,7 +212,7 @@ struct store *store_create(const char *label)
 		err = open_directory(s, home);
 	if (!err)
 		err = open_file(s, label);
-	store_leave(&s->user);
+	leave(&s->user);
 	free(home);
 	if (!err)
 		return s;
@@ -258,7 +259,7 @@ static int give_name(struct store *s)
 
 char *store_commit(struct store *s)
 {
-	int err = store_enter(&s->user);
+	int err = enter(&s->user);
 	char *path = NULL;
 
 	if (!err)
@@ -271,7 +272,7 @@ char *store_commit(struct store *s)
 		s->fd = -1;
 		store_prune(s->dir_fd, strrchr(path, '/') + 1, STORE_MAX_FILES, STORE_MAX_BYTES);
 	}
-	store_leave(&s->user);
+	leave(&s->user);
 	return path;
 }
 
@@ -281,12 +282,12 @@ void store_close(struct store *s)
 
 	if (!s)
 		return;
-	if (s->fd >= 0 && !store_enter(&s->user)) {
+	if (s->fd >= 0 && !enter(&s->user)) {
 		part = xasprintf("%s" STORE_PART, s->name);
 		unlinkat(s->dir_fd, part, 0);
 		free(part);
 	}
-	store_leave(&s->user);
+	leave(&s->user);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->dir_fd >= 0)

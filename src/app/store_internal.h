@@ -18,9 +18,6 @@ struct store_user {
 	bool is_other; /* not the one that we are: his rights are taken for each step */
 };
 
-int store_enter(const struct store_user *u); /* 0 or -errno; leave in both cases */
-void store_leave(const struct store_user *u);
-
 /* Keeps `own`, and the newest of the others: so many, of so many bytes, all together. */
 void store_prune(int dir_fd, const char *own, size_t max_files, uint64_t max_bytes);
 

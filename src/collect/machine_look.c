@@ -71,7 +71,7 @@ static void take_memory(struct machine_look *l, double t_s)
 		.hugetlb_bytes = m.hugetlb_bytes,
 		.kept_free_bytes = m.kept_free_bytes,
 		.oom_kills = m.oom_kills,
-		.stall_10s = m.has_pressure ? m.stall_10s : -1,
+		.stall_10s = m.stall_10s,
 	});
 }
 

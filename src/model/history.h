@@ -107,7 +107,5 @@ void history_add_machine(struct history *h, const struct profile *p);
 void history_release_machine(struct history *h);
 /* The processes of the tree with that root, with their own figures; after history_add. */
 void history_add_members(struct history *h, const struct machine_watch *w, int32_t pid);
-uint32_t history_tree_id(const struct machine_row *r);
-const struct history_tree *history_tree(const struct history *h, uint32_t id);
 
 #endif

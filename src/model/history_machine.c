@@ -11,12 +11,12 @@
 #include "base/xalloc.h"
 #include "model/history.h"
 
-uint32_t history_tree_id(const struct machine_row *r)
+static uint32_t id_of(const struct machine_row *r)
 {
 	return r->kind == MACHINE_TREE ? (uint32_t)r->pid : HISTORY_KIND | (uint32_t)r->kind;
 }
 
-const struct history_tree *history_tree(const struct history *h, uint32_t id)
+static struct history_tree *find_tree(const struct history *h, uint32_t id)
 {
 	size_t i;
 
@@ -33,7 +33,7 @@ static struct history_tree *begin_tree(struct history *h, const struct machine_r
 
 	XGROW(h->trees, h->n_trees, h->trees_cap);
 	t = &h->trees[h->n_trees++];
-	*t = (struct history_tree){ .id = history_tree_id(r), .first_bytes = (double)(r->bytes - r->growth_bytes) };
+	*t = (struct history_tree){ .id = id_of(r), .first_bytes = (double)(r->bytes - r->growth_bytes) };
 	series_add(&t->bytes, 0, t->first_bytes);
 	return t;
 }
@@ -61,7 +61,7 @@ void history_add_machine(struct history *h, const struct profile *p)
 		h->trees[i].is_there = false;
 	for (i = 0; i < p->machine.n_rows; i++) {
 		const struct machine_row *r = &p->machine.rows[i];
-		struct history_tree *t = (struct history_tree *)history_tree(h, history_tree_id(r));
+		struct history_tree *t = find_tree(h, id_of(r));
 
 		if (!t)
 			t = begin_tree(h, r);

@@ -2,7 +2,7 @@
 /*
  * The whole machine: who grows, and where all of its memory is. Pure: figures in, rows out.
  *
- * struct machine_watch is what is collected while a run looks (app/machine_look.c feeds it), struct machine what it
+ * struct machine_watch is what is collected while a run looks (collect/machine_look.c feeds it), struct machine what it
  * comes to at one moment: the part of a profile that recordings keep and renderers draw.
  *
  * Processes of one program in one control group, of which one started the others, are a tree, and one row. Pages
@@ -60,7 +60,7 @@ struct machine_proc {
 	double age_s; /* when first seen */
 	double first_s, end_s; /* in the window; end_s: when it was found gone */
 	bool came, has_ended;  /* after the first look */
-	/* Points where it changed: ask machine_series. Anonymous + shared memory + swapped; and its shared memory. */
+	/* Points where it changed. Anonymous + shared memory + swapped; and its shared memory. */
 	struct series memory, shmem;
 	/* from the page tables, at its first and at its last look of that kind */
 	bool has_pss;
@@ -114,8 +114,6 @@ void machine_watch_end(struct machine_watch *w, uint64_t id, double t_s);
 void machine_watch_tidy(struct machine_watch *w);
 /* Index of the group of that id, added when new. */
 size_t machine_watch_group(struct machine_watch *w, uint64_t id);
-/* One process's series, at the times of the looks; *out is replaced, to be released. */
-void machine_series(const struct machine_watch *w, const struct machine_proc *p, struct series *out);
 /* Bytes that it has now, and has grown by since it was first seen (a later one: since its start, from 0). */
 double machine_proc_bytes(const struct machine_proc *p);
 double machine_proc_growth(const struct machine_proc *p);

@@ -202,22 +202,6 @@ double machine_proc_growth(const struct machine_proc *p)
 	return machine_proc_bytes(p) - first;
 }
 
-void machine_series(const struct machine_watch *w, const struct machine_proc *p, struct series *out)
-{
-	size_t i, k = 0;
-
-	series_release(out);
-	for (i = 0; i < w->used.n; i++) {
-		double t = w->used.v[i].t_s;
-
-		if (!p->memory.n || t < p->first_s || (p->has_ended && t >= p->end_s))
-			continue;
-		while (k + 1 < p->memory.n && p->memory.v[k + 1].t_s <= t)
-			k++;
-		series_add(out, t, p->memory.v[k].bytes);
-	}
-}
-
 /* ---- trees ---- */
 
 /* Of one program and one control group: its workers. */

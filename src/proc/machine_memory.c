@@ -32,14 +32,12 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* "some avg10=11.20 avg60=4.00 avg300=1.00 total=8450" */
 static void read_pressure(struct proc_machine *m, struct buf *text, const char *proc_root)
 {
-	double ten, sixty;
+	double ten;
 
 	if (proc_read_text(text, proc_root, 0, "pressure/memory") ||
-	    sscanf(text->data, "some avg10=%lf avg60=%lf", &ten, &sixty) != 2)
-		return;
-	m->has_pressure = true;
+	    sscanf(text->data, "some avg10=%lf", &ten) != 1)
+		ten = -100;
 	m->stall_10s = ten / 100;
-	m->stall_60s = sixty / 100;
 }
 
 struct reserve {

@@ -9,7 +9,6 @@
 #ifndef MEMPROBE_PROC_MACHINE_MEMORY_H
 #define MEMPROBE_PROC_MACHINE_MEMORY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,8 +23,7 @@ struct proc_machine {
 	uint64_t hugetlb_bytes;	    /* set aside, used or not */
 	uint64_t kept_free_bytes;   /* watermarks and reserves: never available to programs */
 	uint64_t oom_kills;	    /* since boot */
-	bool has_pressure;
-	double stall_10s, stall_60s; /* share of the time in which some task waited for memory, 0.11: 11 % */
+	double stall_10s; /* share of the time in which some task waited for memory, 0.11: 11 %; -1: not told */
 };
 
 int proc_machine_read(struct proc_machine *m, const char *proc_root);

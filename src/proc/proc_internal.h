@@ -19,11 +19,6 @@
  */
 int proc_read_text(struct buf *text, const char *proc_root, pid_t pid, const char *name);
 
-/*
- * The rest of the first line that begins with key ("VmRSS:"), blanks skipped; NULL when there is
- * none. It ends at '\n' or NUL.
- */
-const char *text_value(const char *text, const char *key);
 /* The decimal number after key; false when the key is absent or no number follows. */
 bool text_number(const char *text, const char *key, uint64_t *out);
 

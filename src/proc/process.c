@@ -33,7 +33,11 @@ int proc_read_text(struct buf *text, const char *proc_root, pid_t pid, const cha
 	return err == -ENOENT || err == -ENOTDIR ? -ESRCH : err;
 }
 
-const char *text_value(const char *text, const char *key)
+/*
+ * The rest of the first line that begins with key ("VmRSS:"), blanks skipped; NULL when there is
+ * none. It ends at '\n' or NUL.
+ */
+static const char *text_value(const char *text, const char *key)
 {
 	size_t len = strlen(key);
 

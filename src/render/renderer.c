@@ -7,22 +7,19 @@
 
 #include "render/formats.h"
 
-const struct renderer renderers[] = {
-	{ .name = "report", .suffixes = "txt", .help = "who holds the memory, for people", .render = render_report,
-	  .machine = true,
-	  .diff = render_diff_report },
-	{ .name = "folded", .suffixes = "folded collapsed", .help = "one line per stack", .by_metric = true, .render = render_folded,
+static const struct renderer renderers[] = {
+	{ .name = "report", .suffixes = "txt", .machine = true, .render = render_report, .diff = render_diff_report },
+	{ .name = "folded", .suffixes = "folded collapsed", .by_metric = true, .render = render_folded,
 	  .diff = render_diff_folded },
-	{ .name = "flamegraph", .suffixes = "svg", .help = "interactive picture, one SVG file", .binary = true,
-	  .single = true, .by_metric = true, .render = render_flamegraph, .diff = render_diff_flamegraph },
-	{ .name = "pprof", .suffixes = "pb.gz pprof", .help = "profile.proto, for go tool pprof and profile stores",
-	  .binary = true, .single = true, .by_metric = true, .render = render_pprof },
-	{ .name = "json", .suffixes = "jsonl ndjson", .help = "JSON lines, for programs", .lines = true,
-	  .machine = true, .render = render_json_lines },
-	{ .name = "heapprofile", .suffixes = "heapprofile", .help = "call tree for Chrome's DevTools", .binary = true,
-	  .single = true, .by_metric = true, .render = render_heapprofile },
-	{ .name = "memprobe", .suffixes = "memprobe", .help = "recording: memprobe report and diff read it", .binary = true,
-	  .single = true, .recording = true, .machine = true, .render = render_recording },
+	{ .name = "flamegraph", .suffixes = "svg", .binary = true, .single = true, .by_metric = true,
+	  .render = render_flamegraph, .diff = render_diff_flamegraph },
+	{ .name = "pprof", .suffixes = "pb.gz pprof", .binary = true, .single = true, .by_metric = true,
+	  .render = render_pprof },
+	{ .name = "json", .suffixes = "jsonl ndjson", .lines = true, .machine = true, .render = render_json_lines },
+	{ .name = "heapprofile", .suffixes = "heapprofile", .binary = true, .single = true, .by_metric = true,
+	  .render = render_heapprofile },
+	{ .name = "memprobe", .suffixes = "memprobe", .binary = true, .single = true, .recording = true,
+	  .machine = true, .render = render_recording },
 	{ .name = NULL },
 };
 

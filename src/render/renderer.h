@@ -39,7 +39,6 @@ static inline void render_drain(const struct render_opts *o, struct buf *b)
 struct renderer {
 	const char *name;     /* -f NAME */
 	const char *suffixes; /* blank-separated, for -o: "folded collapsed"; may have dots: "pb.gz" */
-	const char *help;
 	bool binary; /* for no person to read: refuse to write to a terminal */
 	bool lines;  /* every line says what it is: no empty line between snapshots */
 	bool recording; /* a run appends to it as it goes on */
@@ -53,8 +52,6 @@ struct renderer {
 /* r->render with what o->metric asks for. */
 void renderer_run(const struct renderer *r, struct buf *out, const struct profile *p, const struct render_opts *o);
 
-/* The table; ends with a row whose name is NULL. */
-extern const struct renderer renderers[];
 /* By name, or by the suffix of a file name; NULL when there is none. */
 const struct renderer *renderer_by_name(const char *name);
 const struct renderer *renderer_by_file(const char *path);

@@ -325,7 +325,8 @@ static void add_sizes(struct buf *out, const struct profile *p, const struct bri
 			 units_format_size(top, largest));
 }
 
-bool report_history(struct buf *out, const struct profile *p, const struct bridge *b)
+/* "#1's rate times the uptime (...) is ...; in use of its size: ..."; false: it cannot be said. */
+static bool add_history(struct buf *out, const struct profile *p, const struct bridge *b)
 {
 	const struct profile_stack *s = site_of(p, b);
 	const struct profile_proc *proc = b->proc < p->n_procs ? &p->procs[b->proc] : NULL;
@@ -419,7 +420,7 @@ void report_bridge(struct buf *out, const struct report *r)
 		return;
 	at = out->len;
 	buf_adds(out, "  ");
-	if (report_history(out, r->p, b))
+	if (add_history(out, r->p, b))
 		buf_addc(out, '\n');
 	else
 		out->data[out->len = at] = '\0';

@@ -52,8 +52,6 @@ int64_t per_minute(const struct profile *p, int64_t bytes);
 const struct bridge *report_main_bridge(const struct profile *p);
 /* The block on where that process's memory is, with an empty line before; nothing when it is not known. */
 void report_bridge(struct buf *out, const struct report *r);
-/* "#1's rate times the uptime (...) is ...; in use of its size: ..."; false: it cannot be said. */
-bool report_history(struct buf *out, const struct profile *p, const struct bridge *b);
 /* json_bridge.c: the lines on bridges; the limit's members of a line. */
 void json_add_bridges(struct buf *out, const struct profile *p);
 void json_add_verdict(struct buf *out, const struct profile *p);

@@ -35,8 +35,6 @@ void top_column_bytes(struct buf *out, const struct top_data *d, const struct to
 
 /* The caller's own frame: neither allocator, libc nor C++ library, and of a mapping not the note on its kind. */
 uint32_t top_own_frame(const struct profile *p, const struct profile_stack *s);
-/* "SessionCache::insert session_cache.cc:118 < Gateway::on_accept": the caller's code first. */
-void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s);
 /* "+86.0", in MiB per minute */
 void top_add_rate(struct buf *out, double bytes_per_s);
 /* "41.6 MiB"; with a sign: "+41.6 MiB" */
@@ -45,7 +43,6 @@ void top_add_size(struct buf *out, double bytes, bool with_sign);
 void top_add_time(struct buf *out, double seconds);
 /* Until a process meets its limit, seconds; negative: not so. */
 double top_full_in(const struct history *h, uint32_t proc);
-struct growth top_growth(const struct history *h, const struct series *s);
 
 /* top_machine.c: the heading of a whole machine; what is said of a row without heap probes */
 void top_machine_title(struct buf *b, const struct history *h);

@@ -16,7 +16,8 @@ static enum history_base base_of(const struct top_state *st)
 
 /* ---- filter ---- */
 
-bool top_stack_matches(const struct profile *p, const struct profile_stack *s, const char *filter)
+/* Has a stack, or its process, a name that the filter is part of? Case does not count. */
+static bool stack_matches(const struct profile *p, const struct profile_stack *s, const char *filter)
 {
 	const uint32_t *frames = &p->stack_frames[s->first_frame];
 	uint32_t i;
@@ -205,7 +206,7 @@ static bool matches(const struct profile *p, uint32_t proc, uint32_t site, const
 	if (!*filter || strcasestr(profile_str(p, p->procs[proc].comm), filter))
 		return true;
 	snprintf(pid, sizeof(pid), "%d", p->procs[proc].tgid);
-	return strstr(pid, filter) || (site != TOP_NONE && top_stack_matches(p, &p->stacks[site], filter));
+	return strstr(pid, filter) || (site != TOP_NONE && stack_matches(p, &p->stacks[site], filter));
 }
 
 static void rows_of_run(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st)

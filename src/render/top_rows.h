@@ -13,7 +13,7 @@
 #include "render/top_state.h"
 
 struct top_row {
-	uint32_t id;	 /* index in the profile; of a machine's row history_tree_id, with TOP_MEMBER that of a member */
+	uint32_t id;	 /* index in the profile; of a machine's row its tree's id (history.h), with TOP_MEMBER that of a member */
 	uint32_t proc;	 /* of a process: index in the profile; TOP_NONE: it has no heap probes */
 	int32_t pid;	 /* whose probes h puts there; 0: nobody's */
 	const struct history_tree *tree;     /* a row of a whole machine */
@@ -46,8 +46,5 @@ void top_rows_stacks(struct top_rows *r, const struct profile *p, const struct h
 /* Processes that run; all that ran when none does. Of a whole machine its trees, then the other kinds of memory. */
 void top_rows_procs(struct top_rows *r, const struct profile *p, const struct history *h, const struct top_state *st);
 void top_rows_release(struct top_rows *r);
-
-/* Has a stack, or its process, a name that the filter is part of? Case does not count. */
-bool top_stack_matches(const struct profile *p, const struct profile_stack *s, const char *filter);
 
 #endif

@@ -49,7 +49,7 @@ void top_add_time(struct buf *out, double seconds)
 		buf_adds(out, "> 999 d");
 }
 
-struct growth top_growth(const struct history *h, const struct series *s)
+static struct growth growth_now(const struct history *h, const struct series *s)
 {
 	struct growth g;
 
@@ -60,7 +60,7 @@ struct growth top_growth(const struct history *h, const struct series *s)
 double top_full_in(const struct history *h, uint32_t proc)
 {
 	const struct profile_facts *f = &h->procs[proc].facts;
-	struct growth g = top_growth(h, &h->procs[proc].memory);
+	struct growth g = growth_now(h, &h->procs[proc].memory);
 	double room = (double)f->limit_bytes - (double)f->limit_used_bytes + (double)f->limit_swap_bytes;
 
 	if (h->procs[proc].state != PROC_RUNNING || !f->limit_bytes || f->limit_bytes == UINT64_MAX ||
@@ -93,7 +93,8 @@ uint32_t top_own_frame(const struct profile *p, const struct profile_stack *s)
 	return 0;
 }
 
-void top_add_where(struct buf *out, const struct profile *p, const struct profile_stack *s)
+/* "SessionCache::insert session_cache.cc:118 < Gateway::on_accept": the caller's code first. */
+static void add_callers(struct buf *out, const struct profile *p, const struct profile_stack *s)
 {
 	struct buf mark = BUF_INIT;
 	uint32_t i = top_own_frame(p, s);
@@ -179,7 +180,7 @@ static void add_where(struct buf *out, const struct top_data *d, const struct to
 			add_short_name(out, profile_str(d->p, d->p->frames[d->p->stack_frames[s->first_frame + top_own_frame(d->p, s)]].name));
 		return;
 	}
-	top_add_where(out, d->p, s);
+	add_callers(out, d->p, s);
 }
 
 const struct top_column top_stack_columns[] = {
@@ -238,7 +239,7 @@ static void add_trend(struct buf *out, const struct top_data *d, const struct to
 	if (d->h->procs[r->id].state != PROC_RUNNING)
 		buf_adds(out, "ended");
 	else
-		buf_adds(out, trend_name(top_growth(d->h, &d->h->procs[r->id].memory).word));
+		buf_adds(out, trend_name(growth_now(d->h, &d->h->procs[r->id].memory).word));
 }
 
 const struct top_column top_process_columns[] = {

@@ -65,9 +65,7 @@ struct beam_process {
 	uint16_t gen_gcs, most_gcs; /* minor collections since the last full one; how many it makes */
 };
 
-/* beam_processes.c. False: it is none, or changes at this moment. */
-bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p);
-/* Calls back for each; how many there were. */
+/* beam_processes.c. Calls back for each; how many there were. */
 size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
 bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
 /* Its registered name, else the function that it was started for (by proc_lib, or spawned with). False: none can be read. */

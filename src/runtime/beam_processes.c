@@ -11,7 +11,8 @@
 
 #define PID_TAG 3 /* low four bits of the id of a process */
 
-bool beam_process_read(const struct runtime *r, uint64_t addr, struct beam_process *p)
+/* False: it is none, or changes at this moment. */
+static bool read_process(const struct runtime *r, uint64_t addr, struct beam_process *p)
 {
 	const struct beam *b = r->state;
 	const struct beam_layout *l = b->layout;
@@ -51,7 +52,7 @@ static size_t each_in_part(const struct runtime *r, uint64_t from, uint64_t to, 
 		if (!n || !runtime_read(&r->process, from, part, 8 * n))
 			break;
 		for (i = 0; i < n; i++) {
-			if (!part[i] || !beam_process_read(r, part[i], &p))
+			if (!part[i] || !read_process(r, part[i], &p))
 				continue;
 			found++;
 			f(ctx, &p);
