@@ -52,6 +52,7 @@ test  cmd:rustc                rustc
 test  cmd:xmllint              libxml2-utils
 test  cmd:rsvg-convert         librsvg2-bin
 test  cmd:tmux                 tmux
+extra lib:libpython3.11.so.1.0 libpython3.11
 extra py:google.protobuf       python3-protobuf
 extra cmd:jq                   jq
 extra cmd:go                   golang-go

@@ -26,8 +26,13 @@
 #define MOST_OBJECTS 50000000u
 #define MOST_INTERPRETERS 1000
 
-/* struct _gc_runtime_state: three of 24 bytes, a pointer, the frozen one */
+/*
+ * struct _gc_runtime_state: three of 24 bytes, a pointer to the first, the frozen one. Debian's 3.13 aligns the links to four
+ * bytes (for m68k), and so the three begin four bytes before the place where they would be.
+ */
 static const uint64_t generation_at[GENERATIONS] = { 0, 24, 48, 80 };
+#define YOUNGEST_AT 72
+#define MOST_SHIFT 4
 #define OLDEST 2 /* has what a full collection has left, and what came since */
 
 struct py_type {
@@ -262,28 +267,37 @@ static bool is_head(struct runtime *r, uint64_t head)
 {
 	uint64_t v[2];
 
-	return runtime_read(&r->process, head, v, sizeof(v)) && v[0] && v[1] && !(v[0] & 7) && !(v[1] & 7) &&
+	return runtime_read(&r->process, head, v, sizeof(v)) && v[0] && v[1] && !(v[0] & 3) && !(v[1] & 3) &&
 	       (runtime_word(&r->process, v[0] + 8) & LINK) == head && (runtime_word(&r->process, v[1]) & LINK) == head;
 }
 
-static bool are_heads(struct runtime *r, uint64_t generations)
+/* Where the three begin, or 0. */
+static uint64_t youngest(struct runtime *r, uint64_t lists)
 {
+	uint64_t at = runtime_word(&r->process, lists + YOUNGEST_AT);
+
+	return at == lists || at == lists - MOST_SHIFT ? at : 0;
+}
+
+static bool find_heads(struct runtime *r, uint64_t lists, uint64_t heads[GENERATIONS])
+{
+	uint64_t first = youngest(r, lists);
 	int i, t;
 
-	for (i = 0; i < GENERATIONS; i++) {
-		for (t = 0; t < 20 && !is_head(r, generations + generation_at[i]); t++)
+	for (i = 0; i < GENERATIONS && first; i++) {
+		heads[i] = (i <= OLDEST ? first : lists) + generation_at[i];
+		for (t = 0; t < 20 && !is_head(r, heads[i]); t++)
 			;
 		if (t == 20)
 			return false;
 	}
-	return true;
+	return first;
 }
 
 /*
  * Behind the generations: a pointer to the youngest, the frozen one, for each generation {collections, collected,
  * uncollectable}, and whether it collects now, 3.11 to 3.13 (struct _gc_runtime_state).
  */
-#define YOUNGEST_AT 72
 #define STATS_AT 104
 #define STATS_BYTES 24
 #define OLDEST_STATS_AT (STATS_AT + 2 * STATS_BYTES)
@@ -301,8 +315,7 @@ int cpython_collections(struct runtime *r, uint64_t *full)
 	for (; interp && left; interp = runtime_word(&r->process, interp + c->layout.interp_next), left--) {
 		uint64_t lists = interp + c->layout.interp_generations;
 
-		if (runtime_word(&r->process, lists + YOUNGEST_AT) != lists ||
-		    !runtime_read(&r->process, lists + OLDEST_STATS_AT, &n, sizeof(n)) || n >> 40)
+		if (!youngest(r, lists) || !runtime_read(&r->process, lists + OLDEST_STATS_AT, &n, sizeof(n)) || n >> 40)
 			return -ESTALE;
 		*full += n;
 	}
@@ -314,8 +327,7 @@ static uint64_t moment(struct runtime *r, uint64_t lists)
 {
 	uint64_t n = 1, i;
 
-	if (runtime_word(&r->process, lists + YOUNGEST_AT) != lists ||
-	    (uint32_t)runtime_word(&r->process, lists + COLLECTING_AT))
+	if (!youngest(r, lists) || (uint32_t)runtime_word(&r->process, lists + COLLECTING_AT))
 		return 0;
 	for (i = 0; i < 3; i++)
 		n += runtime_word(&r->process, lists + STATS_AT + i * STATS_BYTES);
@@ -323,7 +335,7 @@ static uint64_t moment(struct runtime *r, uint64_t lists)
 }
 
 /* A collection moves objects to an older generation: they would be counted twice, or not at all. */
-static void walk_interpreter(struct py_walk *w, uint64_t lists, struct py_sum *sum)
+static void walk_interpreter(struct py_walk *w, uint64_t lists, const uint64_t heads[GENERATIONS], struct py_sum *sum)
 {
 	struct py_sum part = { 0 };
 	bool whole = false;
@@ -335,7 +347,7 @@ static void walk_interpreter(struct py_walk *w, uint64_t lists, struct py_sum *s
 		free(part.v);
 		part = (struct py_sum){ 0 };
 		for (i = 0; i < GENERATIONS; i++)
-			walk_generation(w, lists + generation_at[i], i == OLDEST, &part);
+			walk_generation(w, heads[i], i == OLDEST, &part);
 		whole = begin && moment(w->r, lists) == begin && !part.is_partial;
 	}
 	sum_add(sum, part.v, w->n_types < part.cap ? w->n_types : part.cap, w->counts_cap, false);
@@ -360,7 +372,7 @@ static void walk_release(struct py_walk *w)
 int cpython_census(struct runtime *r, struct runtime_census *out)
 {
 	struct cpython *c = r->state;
-	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists;
+	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists, heads[GENERATIONS];
 	struct py_walk w = { .r = r, .c = c };
 	struct py_sum sum = { 0 };
 	size_t i;
@@ -370,10 +382,10 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 	w.pages = xmalloc((size_t)PAGES * PAGE);
 	for (; interp; interp = runtime_word(&r->process, interp + c->layout.interp_next)) {
 		lists = interp + c->layout.interp_generations;
-		if (!are_heads(r, lists))
+		if (!find_heads(r, lists, heads))
 			break;
 		type_of(&w, c->type_type); /* so that there are counts */
-		walk_interpreter(&w, lists, &sum);
+		walk_interpreter(&w, lists, heads, &sum);
 	}
 	out->is_partial = sum.is_partial;
 	out->has_old = !sum.is_partial;

@@ -117,8 +117,39 @@ def node_of(suite):
         NODE_ROOTS.pop()
 
 
+def in_root(root, program):
+    """A script that runs a program in there, on scripts of targets/ by the same name inside."""
+    os.makedirs(root + TARGETS, exist_ok=True)
+    for name in os.listdir(TARGETS):
+        if name.endswith((".rb", ".py")):
+            shutil.copy(os.path.join(TARGETS, name), root + TARGETS)
+    command = os.path.join(root, "run-" + os.path.basename(program))
+    with open(command + f".{os.getpid()}", "w") as f: # interpreters read /proc/self; there are no locales
+        f.write("#!/bin/sh\nexport LC_ALL=C\n"
+                f"exec unshare -m sh -c 'mount --bind /proc \"$0/proc\" && exec chroot \"$0\" {program} \"$@\"' {root} \"$@\"\n")
+    os.chmod(f.name, 0o755)
+    os.rename(f.name, command)
+    return command
+
+
+PYTHONS = [] # the last one is what pythons() tells, if any
+
+
+@contextlib.contextmanager
+def pythons_of(suite, *programs):
+    """Within it, pythons are these of a Debian release, in a root of its own."""
+    root = fetched("python-fetch.sh", suite)
+    PYTHONS.append({os.path.basename(program): in_root(root, program) for program in programs})
+    try:
+        yield
+    finally:
+        PYTHONS.pop()
+
+
 def pythons():
     """name -> interpreter: those of the system, by version, and $PYTHONS."""
+    if PYTHONS:
+        return PYTHONS[-1]
     found = {}
     named = [shutil.which(f"python3.{n}", path="/usr/bin:/usr/local/bin") for n in (11, 12, 13)]
     for path in [*filter(None, named), *filter(None, os.environ.get("PYTHONS", "").split(":"))]:
@@ -136,27 +167,12 @@ RUBY_ROOTS = [] # the last one is where ruby is started, if any
 def ruby():
     """A command that runs a script of targets/ with Ruby."""
     if RUBY_ROOTS:
-        return ruby_in(RUBY_ROOTS[-1])
+        return in_root(RUBY_ROOTS[-1], "/usr/bin/ruby")
     path = shutil.which("ruby", path="/usr/bin")
     found = path and subprocess.run([path, "-e", "print RUBY_VERSION"], capture_output=True, text=True).stdout
     if not found or not found.startswith("3.1."):
         raise Skip("needs ruby 3.1")
     return path
-
-
-def ruby_in(root):
-    """A script that runs ruby in there: programs by the same name inside."""
-    os.makedirs(root + TARGETS, exist_ok=True)
-    for name in os.listdir(TARGETS):
-        if name.endswith(".rb"):
-            shutil.copy(os.path.join(TARGETS, name), root + TARGETS)
-    command = os.path.join(root, "run-ruby")
-    with open(command + f".{os.getpid()}", "w") as f: # ruby reads /proc/self
-        f.write("#!/bin/sh\nexec unshare -m sh -c 'mount --bind /proc \"$0/proc\" && exec chroot \"$0\" /usr/bin/ruby \"$@\"' "
-                f"{root} \"$@\"\n")
-    os.chmod(f.name, 0o755)
-    os.rename(f.name, command)
-    return command
 
 
 @contextlib.contextmanager
