@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "alloc/glibc_internal.h"
+#include "base/search.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 
@@ -50,20 +51,10 @@ void reader_add_extent(struct heap_reader *r, uint64_t start, uint64_t end, enum
 const struct memory_range *reader_range(const struct heap_reader *r, uint64_t addr,
 					enum memory_kind kind)
 {
-	size_t lo = 0, hi = r->o->n_ranges;
+	size_t i = FIRST_ABOVE(r->o->ranges, r->o->n_ranges, start, addr);
+	const struct memory_range *m = i ? &r->o->ranges[i - 1] : NULL;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct memory_range *m = &r->o->ranges[mid];
-
-		if (addr >= m->start && addr < m->end)
-			return m->kind == kind ? m : NULL;
-		if (addr < m->start)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
+	return m && addr < m->end && m->kind == kind ? m : NULL;
 }
 
 /* The ring of arenas, from the main one on. */

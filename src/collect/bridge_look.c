@@ -10,6 +10,7 @@
 
 #include "alloc/allocator.h"
 #include "base/log.h"
+#include "base/search.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/bridge_internal.h"
@@ -218,19 +219,9 @@ static void add_heap(struct bridge_look *l)
 
 static bool is_claimed(const struct bridge_look *l, uint64_t addr)
 {
-	size_t lo = 0, hi = l->n_claims;
+	size_t i = FIRST_ABOVE(l->claims, l->n_claims, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (addr < l->claims[mid].start)
-			hi = mid;
-		else if (addr >= l->claims[mid].end)
-			lo = mid + 1;
-		else
-			return true;
-	}
-	return false;
+	return i && addr < l->claims[i - 1].end;
 }
 
 static int by_addr(const void *a, const void *b)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "base/xalloc.h"
 
 /* ---- the ledger ---- */
@@ -71,16 +72,7 @@ void vm_space_fork(struct vm_space *s, const struct vm_space *parent)
 /* Index of the first interval that ends behind addr. */
 static size_t index_at(const struct vm_space *s, uint64_t addr)
 {
-	size_t lo = 0, hi = s->n, mid;
-
-	while (lo < hi) {
-		mid = (lo + hi) / 2;
-		if (s->v[mid].end > addr)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
+	return FIRST_ABOVE(s->v, s->n, end, addr);
 }
 
 static void insert(struct vm_space *s, size_t at, const struct vm_interval *i)

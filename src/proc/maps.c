@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/search.h"
 #include "base/xalloc.h"
 #include "proc/proc_internal.h"
 
@@ -222,25 +223,9 @@ int proc_maps_read(struct proc_maps *maps, const char *proc_root, pid_t pid)
 	return err;
 }
 
-/* Index of the first mapping whose start is above addr. */
-static size_t upper_bound(const struct proc_maps *maps, uint64_t addr)
-{
-	size_t lo = 0, hi = maps->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (maps->v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 const struct proc_map *proc_maps_find(const struct proc_maps *maps, uint64_t addr)
 {
-	size_t i = upper_bound(maps, addr);
+	size_t i = FIRST_ABOVE(maps->v, maps->n, start, addr);
 
 	return i && addr < maps->v[i - 1].end ? &maps->v[i - 1] : NULL;
 }
@@ -289,7 +274,7 @@ void proc_maps_add(struct proc_maps *maps, const struct proc_map *m)
 	if (m->end <= m->start)
 		return;
 	new = copy_map(m); /* m may lie in maps */
-	i = upper_bound(maps, new.start);
+	i = FIRST_ABOVE(maps->v, maps->n, start, new.start);
 	/* The neighbour on the left may reach into the new one, or past it: then it is split in
 	 * three. */
 	if (i && maps->v[i - 1].end > new.start) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/search.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -154,17 +155,9 @@ bool beam_read_ranges(struct runtime *r)
 
 static const struct beam_range *find_range(const struct beam *b, uint64_t pc)
 {
-	size_t low = 0, high = b->n_ranges;
+	size_t i = FIRST_ABOVE(b->ranges, b->n_ranges, start, pc);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (b->ranges[middle].start <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low && pc < b->ranges[low - 1].end ? &b->ranges[low - 1] : NULL;
+	return i && pc < b->ranges[i - 1].end ? &b->ranges[i - 1] : NULL;
 }
 
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/search.h"
 #include "base/xalloc.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_internal.h"
@@ -126,15 +127,7 @@ static int by_rank(const void *a, const void *b)
 /* First index in [lo, hi) of v, sorted by start there, whose start is above addr. */
 static size_t above(const struct candidate *v, size_t lo, size_t hi, uint64_t addr)
 {
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return lo + FIRST_ABOVE(v + lo, hi - lo, start, addr);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

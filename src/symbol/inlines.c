@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "base/xalloc.h"
 
 #define MAX_ENTRIES 2000000 /* of a unit that are looked at: half a second */
@@ -117,19 +118,11 @@ uint64_t inlines_bytes(const struct inlines *in)
 /* The latest that begins before vaddr and ends behind it: parts of a function may lie within another. */
 static const struct function *find_function(const struct inlines *in, uint64_t vaddr)
 {
-	size_t lo = 0, hi = in->n;
+	size_t i = FIRST_ABOVE(in->v, in->n, start, vaddr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (in->v[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo && in->v[lo - 1].max_end > vaddr; lo--)
-		if (in->v[lo - 1].end > vaddr)
-			return &in->v[lo - 1];
+	for (; i && in->v[i - 1].max_end > vaddr; i--)
+		if (in->v[i - 1].end > vaddr)
+			return &in->v[i - 1];
 	return NULL;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/search.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -269,24 +270,17 @@ static size_t find_in_unit(struct lines *l, Dwarf_Off cu, uint64_t vaddr, struct
 
 size_t lines_find(struct lines *l, uint64_t vaddr, struct line_frame out[LINES_MAX_FRAMES])
 {
-	size_t lo = 0, hi = l->n;
+	size_t i;
 
 	if (l->kept_bytes > MAX_KEPT_BYTES) {
 		forget_units(l);
 		dwarf_end(l->dwarf);
 		l->dwarf = dwarf_begin(l->fd, DWARF_C_READ);
 	}
-	while (l->dwarf && lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (l->v[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	i = l->dwarf ? FIRST_ABOVE(l->v, l->n, start, vaddr) : 0;
 	/* Ranges of units may overlap: back to where no earlier one reaches this far. */
-	for (; lo && l->v[lo - 1].max_end > vaddr; lo--)
-		if (l->v[lo - 1].end > vaddr)
-			return find_in_unit(l, l->v[lo - 1].cu, vaddr, out);
+	for (; i && l->v[i - 1].max_end > vaddr; i--)
+		if (l->v[i - 1].end > vaddr)
+			return find_in_unit(l, l->v[i - 1].cu, vaddr, out);
 	return 0;
 }

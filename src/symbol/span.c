@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "base/xalloc.h"
 
 /* Indices of open ranges; those that ended stay until they come to the top. */
@@ -124,17 +125,9 @@ size_t spans_paint(struct span **out, struct range *ranges, size_t n)
 
 const struct span *spans_find(const struct span *v, size_t n, uint64_t addr)
 {
-	size_t lo = 0, hi = n;
+	size_t i = FIRST_ABOVE(v, n, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (!lo || addr - v[lo - 1].start >= v[lo - 1].size_bytes)
+	if (!i || addr - v[i - 1].start >= v[i - 1].size_bytes)
 		return NULL;
-	return &v[lo - 1];
+	return &v[i - 1];
 }

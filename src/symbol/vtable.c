@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/search.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "symbol/debug_file.h"
@@ -144,23 +145,14 @@ static struct vtable_file *file_of(struct vtables *v, const struct proc_map *m)
 
 static const struct vtable *find(const struct vtable_file *file, uint64_t offset)
 {
-	size_t i, lo = 0, hi = file->n;
 	uint64_t vaddr = 0;
+	size_t i;
 
 	for (i = 0; i < file->n_segments; i++)
 		if (offset - file->segments[i].offset < file->segments[i].file_bytes)
 			vaddr = offset - file->segments[i].offset + file->segments[i].vaddr;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (vaddr < file->v[mid].vaddr)
-			hi = mid;
-		else if (vaddr - file->v[mid].vaddr >= file->v[mid].size_bytes)
-			lo = mid + 1;
-		else
-			return &file->v[mid];
-	}
-	return NULL;
+	i = FIRST_ABOVE(file->v, file->n, vaddr, vaddr);
+	return i && vaddr - file->v[i - 1].vaddr < file->v[i - 1].size_bytes ? &file->v[i - 1] : NULL;
 }
 
 /* "vtable for shop::Order" without its first words */
