@@ -116,8 +116,9 @@ static int attach_members(struct session *s, const struct members *m)
 	for (i = 0; i < m->n; i++) {
 		err = attacher_add_process(s->attacher, m->v[i]);
 		if (err == -EACCES) {
-			log_error("process %d: cannot read its mappings: run with sudo, or add CAP_SYS_PTRACE",
-				  (int)m->v[i]);
+			log_error("process %d: cannot read its mappings: %s", (int)m->v[i],
+				  geteuid() ? "run with sudo, or add CAP_SYS_PTRACE" :
+					      "not even as root: it is protected, or this root is a container's");
 			return STATUS_PRIVILEGE;
 		}
 	}

@@ -44,6 +44,18 @@ static enum options_result fail(struct parser *p, const char *fmt, ...)
 
 /* ---- one function per kind of argument ---- */
 
+/* Once, however often it is named. */
+static void add_pid(struct options *o, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < o->n_pids; i++)
+		if (o->pids[i] == pid)
+			return;
+	o->pids = xreallocarray(o->pids, o->n_pids + 1, sizeof(*o->pids));
+	o->pids[o->n_pids++] = pid;
+}
+
 static enum options_result take_pids(struct parser *p, const char *arg)
 {
 	const char *s = arg;
@@ -56,8 +68,7 @@ static enum options_result take_pids(struct parser *p, const char *arg)
 		if (end == s || *s < '0' || *s > '9' || (*end && *end != ',') || errno || pid <= 0 ||
 		    pid > INT_MAX)
 			return fail(p, "%s: not a process id: '%s'", p->given, arg);
-		p->o->pids = xreallocarray(p->o->pids, p->o->n_pids + 1, sizeof(*p->o->pids));
-		p->o->pids[p->o->n_pids++] = (pid_t)pid;
+		add_pid(p->o, (pid_t)pid);
 		s = end + 1;
 	} while (*end);
 	return OPTIONS_RUN;

@@ -25,6 +25,7 @@
 #define HEAD_COLUMN 10
 /* "the 16 sites" */
 #define SITES_NAME 32
+#define MOST_NAME 72 /* characters */
 
 /* ---- parts ---- */
 
@@ -73,6 +74,19 @@ static size_t add_head(struct buf *out, const char *word)
 	return width;
 }
 
+/* A name in a sentence: some of C++ have five thousand letters. The table and the formats have all of it. */
+static void add_site_name(struct buf *out, const char *name)
+{
+	struct buf b = BUF_INIT;
+	size_t keep;
+
+	add_short_name(&b, name);
+	keep = text_cut(b.data, b.len, MOST_NAME);
+	buf_add(out, b.data, keep);
+	buf_adds(out, keep < b.len ? "..." : "");
+	buf_release(&b);
+}
+
 /* ---- without a verdict ---- */
 
 static const char *growth_word(const struct heap_net *h)
@@ -89,14 +103,20 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	struct heap_net h = heap_net_of(p, UINT32_MAX);
 	struct render_opts live = *o;
 	const struct profile_stack **s;
+	char length[24];
 	uint64_t least;
 	size_t n;
 
 	add_head(out, growth_word(&h));
 	add_who(out, p);
 	buf_addf(out, ": live heap %s", h.bytes > 0 ? "+" : "");
-	add_size(out, (double)per_minute(p, h.bytes));
-	buf_adds(out, "/min");
+	if (h.bytes && !strcmp(growth_word(&h), "FLAT")) { /* times sixty it would not look flat */
+		add_size(out, (double)h.bytes);
+		buf_addf(out, " in %s", units_format_duration(length, p->window_ns));
+	} else {
+		add_size(out, (double)per_minute(p, h.bytes));
+		buf_adds(out, "/min");
+	}
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
 	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
@@ -104,7 +124,7 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT && strcmp(growth_word(&h), "FLAT")) {
 		buf_addf(out, "; %s%llu %% is one call site:\n%*s#1 ", h.old_bytes ? "at least " : "",
 			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), HEAD_COLUMN, "");
-		add_short_name(out, own_frame_name(p, s[0]));
+		add_site_name(out, own_frame_name(p, s[0]));
 	}
 	buf_addc(out, '\n');
 	free(s);
@@ -120,7 +140,7 @@ static void add_sites(struct buf *out, const struct profile *p, size_t column, c
 		buf_adds(out, "one call site: #1 ");
 	else
 		buf_addf(out, "%zu call sites: ", n);
-	add_short_name(out, own_frame_name(p, first));
+	add_site_name(out, own_frame_name(p, first));
 	buf_adds(out, n == 1 ? "\n" : "...\n");
 }
 
@@ -164,7 +184,7 @@ static void add_not_heap(struct buf *out, const struct profile *p, size_t column
 	buf_addf(out, "%*snot in the heap that was watched", (int)column, "");
 	if (s) {
 		buf_adds(out, ": mapped by ");
-		add_short_name(out, own_frame_name(p, s));
+		add_site_name(out, own_frame_name(p, s));
 		buf_adds(out, ", ");
 		add_size(out, (double)per_minute(p, (int64_t)s->live_bytes));
 		buf_adds(out, "/min");

@@ -36,7 +36,7 @@ static void accepted_forms__set_what_they_say(void **state)
 	struct options o;
 
 	(void)state;
-	assert_int_equal(parse(&o, &out, "-p 42,43 -p7 -d 5m -i500ms --metric=alloc-bytes -v --strict"), OPTIONS_RUN);
+	assert_int_equal(parse(&o, &out, "-p 42,43,42 -p7 -p 43 -d 5m -i500ms --metric=alloc-bytes -v --strict"), OPTIONS_RUN);
 	assert_int_equal(o.n_pids, 3);
 	assert_int_equal(o.pids[1], 43);
 	assert_int_equal(o.pids[2], 7);

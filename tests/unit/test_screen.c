@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -11,6 +12,7 @@
 #include "model/profile.h"
 #include "render/renderer.h"
 #include "render/report_internal.h"
+#include "render/verdict_text.h"
 
 static void assert_fits(const char *text, size_t width, size_t hang, const char *expected)
 {
@@ -46,6 +48,46 @@ static void numbers_only__are_broken_all_the_same(void **state)
 	assert_fits("12 34 56 78\n", 8, 1, "12 34 56\n 78\n");
 }
 
+/* Two seconds, in which one site allocated 40 KiB, and freed nothing. */
+static void head_of(struct buf *out, const char *name, uint64_t bytes)
+{
+	uint32_t frames[] = { 0 };
+	struct profile_frame frame = { 0 };
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stack = { .n_frames = 1, .live_bytes = bytes, .live_blocks = 1,
+				       .t = { .alloc_bytes = bytes, .alloc_blocks = 1 } };
+	struct profile p = { .window_ns = 2000000000, .n_procs = 1, .procs = &proc, .n_stacks = 1, .stacks = &stack,
+			     .stack_frames = frames, .frames = &frame, .n_frames = 1 };
+
+	frame.name = intern_id(&p.strings, name);
+	proc.comm = intern_id(&p.strings, "demo");
+	verdict_add(out, &p, &(struct render_opts){ 0 });
+	intern_release(&p.strings);
+}
+
+static void what_is_flat__is_told_as_it_is_and_not_per_minute(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	head_of(&b, "keep", 40960);
+	assert_string_equal(b.data, "FLAT      demo (pid 42): live heap +40.0 KiB in 2.0 s\n");
+	buf_release(&b);
+}
+
+static void a_name_of_five_thousand_letters__is_cut_in_a_sentence(void **state)
+{
+	struct buf name = BUF_INIT, b = BUF_INIT;
+
+	(void)state;
+	buf_pad(&name, 'x', 5000);
+	head_of(&b, name.data, 1 << 20);
+	assert_non_null(strstr(b.data, "xxx...\n"));
+	assert_true(b.len < 200);
+	buf_release(&name);
+	buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -53,6 +95,8 @@ int main(void)
 		cmocka_unit_test(a_number__stays_with_its_unit),
 		cmocka_unit_test(an_option__stays_with_its_value),
 		cmocka_unit_test(numbers_only__are_broken_all_the_same),
+		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
+		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
