@@ -65,7 +65,7 @@ static __always_inline void bump_thread(void *ctx, struct call *c, struct mp_thr
 	bump_add(walker == WALK_TABLES ? stack_capture_at(c, th) : stack_capture_user(ctx, th->gen), th->gen, bytes);
 }
 
-/* At once: cost_end() would time the allocator's next call each time, for 16. */
+/* At once: it is long and seldom. */
 static __always_inline void bump_cost(__u32 gen, __u64 ns)
 {
 	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);

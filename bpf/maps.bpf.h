@@ -133,7 +133,8 @@ struct mp_thread {
 	__u32 gate;	 /* of gate_epoch, when pending was last looked at */
 	__u64 ip;	 /* of the pending call's probe */
 	__u32 alloc_calls, free_calls; /* not yet in the totals, as the next ones */
-	__u32 spent_ns, pad_2;
+	__u32 spent_ns;
+	__u32 until_timed; /* hits; 0: not drawn yet */
 	__u64 rss_waiting[MP_RSS_MEMBERS]; /* pages without a stack yet (rss_draw) */
 	__u64 capped_bytes;
 	__u64 fault_page, fault_ip; /* the page fault that it is in, or was; 0: none that is of use (rss_fault) */

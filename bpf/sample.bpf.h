@@ -18,7 +18,10 @@
 
 /* Per-thread sums go to the process's totals in parts of this size. */
 #define SPENT_PART_NS 50000
-/* One hit in so many is timed, for all of them. */
+/*
+ * One hit in so many is timed, for all of them: in the mean, so that no rhythm of the program's is met (every second call
+ * a free), and whatever else is counted meanwhile.
+ */
 #define TIMED_EVERY 16
 /* Between the trap and the clock: the per-thread record's look-up. */
 #define UNTIMED_NS 60
@@ -82,9 +85,11 @@ static __always_inline bool may_skip(const volatile struct mp_shape *shape, cons
 
 /* ---- cost ---- */
 
-static __always_inline __u64 cost_begin(const struct mp_thread *th)
+static __always_inline __u64 cost_begin(struct mp_thread *th)
 {
-	return (th->alloc_calls + th->free_calls) % TIMED_EVERY ? 0 : bpf_ktime_get_ns();
+	if (!th->until_timed)
+		th->until_timed = 1 + bpf_get_prandom_u32() % (2 * TIMED_EVERY - 1);
+	return --th->until_timed ? 0 : bpf_ktime_get_ns();
 }
 
 static __always_inline void cost_end(struct mp_thread *th, __u64 begin, __u32 trap_ns)

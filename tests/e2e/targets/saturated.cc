@@ -3,7 +3,7 @@
  * A program that does little but allocate: requests that build and drop a few objects, a cache of the last
  * ones, and a site that keeps one allocation in a hundred for ever.
  *
- *	saturated COUNTER [REST_US]     rests so long before each request
+ *	saturated COUNTER [REST_US [DEPTH]]     rests so long before each request, which so many calls lead to
  *
  * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked.
  * Words on stdin: `fast` (no rests from now on), `slow`, `exit`.
@@ -73,6 +73,15 @@ SITE void s_serve(struct progress *p)
 	p->requests = n + 1;
 }
 
+SITE void s_deep(struct progress *p, int depth)
+{
+	if (depth > 0)
+		s_deep(p, depth - 1);
+	else
+		s_serve(p);
+	NO_TAIL();
+}
+
 static bool hear_word(char *word)
 {
 	struct pollfd in = { .fd = 0, .events = POLLIN, .revents = 0 };
@@ -89,8 +98,8 @@ int main(int argc, char **argv)
 {
 	char word[64] = "";
 	long rest_us = argc > 2 ? atol(argv[2]) : 0, rest = rest_us;
+	int depth = argc > 3 ? atoi(argv[3]) : 0, fd;
 	struct progress *p;
-	int fd;
 
 	CHECK(argc > 1);
 	fd = open(argv[1], O_RDWR);
@@ -104,7 +113,7 @@ int main(int argc, char **argv)
 
 			nanosleep(&t, NULL);
 		}
-		s_serve(p);
+		s_deep(p, depth);
 		if ((!rest && i % 4096) || !hear_word(word))
 			continue;
 		if (!strncmp(word, "fast", 4))
