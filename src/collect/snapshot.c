@@ -98,17 +98,6 @@ uint32_t unsent_of(struct collector *c, uint32_t gen)
 	return profile_add_stack(&c->profile, id, profile_proc(&c->profile, gen), &frame, 1, MP_END_COMPLETE);
 }
 
-static void add_totals(struct profile_totals *sum, const struct profile_totals *t)
-{
-	sum->alloc_bytes += t->alloc_bytes;
-	sum->alloc_blocks += t->alloc_blocks;
-	sum->free_bytes += t->free_bytes;
-	sum->free_blocks += t->free_blocks;
-	sum->birth_sum_ms += t->birth_sum_ms;
-	sum->alloc_var += t->alloc_var;
-	sum->free_var += t->free_var;
-}
-
 /* Most of them have only been met since the last look at the event buffer: another look. */
 static void take_unsent(struct collector *c)
 {
@@ -128,7 +117,7 @@ static void take_unsent(struct collector *c)
 		}
 		at = unsent_of(c, c->unsent[i].s.gen);
 		table_put(&c->unsent_at, c->unsent[i].hash, at);
-		add_totals(&c->profile.stacks[at].t, &t);
+		totals_add(&c->profile.stacks[at].t, &t);
 	}
 }
 

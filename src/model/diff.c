@@ -128,13 +128,7 @@ static void add_figures(struct diff_figures *f, const struct profile_stack *s)
 	f->live_bytes += s->live_bytes;
 	f->touched_bytes += s->touched_bytes;
 	f->live_blocks += s->live_blocks;
-	f->t.alloc_bytes += s->t.alloc_bytes;
-	f->t.alloc_blocks += s->t.alloc_blocks;
-	f->t.free_bytes += s->t.free_bytes;
-	f->t.free_blocks += s->t.free_blocks;
-	f->t.birth_sum_ms += s->t.birth_sum_ms;
-	f->t.alloc_var += s->t.alloc_var;
-	f->t.free_var += s->t.free_var;
+	totals_add(&f->t, &s->t);
 }
 
 static void take_stacks(struct merger *m)

@@ -377,6 +377,17 @@ static inline uint64_t totals_live_blocks(const struct profile_totals *t)
 	return t->alloc_blocks > t->free_blocks ? t->alloc_blocks - t->free_blocks : 0;
 }
 
+static inline void totals_add(struct profile_totals *sum, const struct profile_totals *t)
+{
+	sum->alloc_bytes += t->alloc_bytes;
+	sum->alloc_blocks += t->alloc_blocks;
+	sum->free_bytes += t->free_bytes;
+	sum->free_blocks += t->free_blocks;
+	sum->birth_sum_ms += t->birth_sum_ms;
+	sum->alloc_var += t->alloc_var;
+	sum->free_var += t->free_var;
+}
+
 /* Name and meaning of a loss kind (bpf/losses.h); how a stack end reads, "" for a complete one. */
 const char *loss_name(enum mp_loss kind);
 const char *loss_text(enum mp_loss kind);

@@ -157,13 +157,7 @@ void ordered_stack_add(struct ordered_stack *sum, const struct ordered_stack *s)
 		sum->id = s->id;
 	sum->live_bytes += s->live_bytes;
 	sum->live_blocks += s->live_blocks;
-	sum->t.alloc_bytes += s->t.alloc_bytes;
-	sum->t.alloc_blocks += s->t.alloc_blocks;
-	sum->t.free_bytes += s->t.free_bytes;
-	sum->t.free_blocks += s->t.free_blocks;
-	sum->t.birth_sum_ms += s->t.birth_sum_ms;
-	sum->t.alloc_var += s->t.alloc_var;
-	sum->t.free_var += s->t.free_var;
+	totals_add(&sum->t, &s->t);
 	sum->touched_bytes += s->touched_bytes;
 	sum->peak_bytes += s->peak_bytes;
 	sum->touched_file_bytes += s->touched_file_bytes;
