@@ -2,7 +2,7 @@
 /*
  * pprof, JSON lines and .heapprofile: bytes of small profiles (pprof before its compression, which is
  * zlib's and may change with it), order, bounds, encodings. What the bytes mean is read back in
- * test_formats.py. With GOLDEN_WRITE=1 the files are written: read the difference before committing it.
+ * test_formats.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -21,64 +20,10 @@
 #include "render/json_text.h"
 #include "render/protobuf.h"
 #include "render/renderer.h"
+#include "tests/golden/golden.h"
 #include "tests/golden/profiles.h"
 
 #define MAX_RSS_BYTES (150 * MIB)
-
-static void unpack(struct buf *out, const struct buf *packed)
-{
-	z_stream z = { .next_in = (unsigned char *)packed->data, .avail_in = (unsigned int)packed->len };
-	int status;
-
-	assert_int_equal(inflateInit2(&z, 31), Z_OK);
-	do {
-		buf_reserve(out, 4096);
-		z.next_out = (unsigned char *)out->data + out->len;
-		z.avail_out = 4096;
-		status = inflate(&z, Z_NO_FLUSH);
-		out->len += 4096 - z.avail_out;
-	} while (status == Z_OK);
-	assert_int_equal(status, Z_STREAM_END);
-	assert_int_equal(z.avail_in, 0);
-	inflateEnd(&z);
-}
-
-/* As the renderer writes it; pprof without compression. */
-static void rendered(struct buf *out, const struct profile *p, const char *format, const struct render_opts *o)
-{
-	struct buf packed = BUF_INIT;
-	bool is_packed = !strcmp(format, "pprof");
-
-	renderer_by_name(format)->render(is_packed ? &packed : out, p, o);
-	if (is_packed)
-		unpack(out, &packed);
-	buf_release(&packed);
-}
-
-static void compare(const char *name, void (*make)(struct profile *p), const char *format, const char *suffix)
-{
-	struct render_opts o = { .metric = METRIC_LIVE_BYTES };
-	struct buf got = BUF_INIT, want = BUF_INIT;
-	struct profile p;
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "tests/golden/%s.%s", name, suffix);
-	make(&p);
-	rendered(&got, &p, format, &o);
-	if (getenv("GOLDEN_WRITE")) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fwrite(got.data, 1, got.len, f);
-		fclose(f);
-	}
-	assert_int_equal(buf_read_file(&want, path, 1 << 20), 0);
-	if (got.len != want.len || memcmp(got.data, want.data, got.len) != 0)
-		fail_msg("%s differs, %zu bytes instead of %zu", path, got.len, want.len);
-	buf_release(&got);
-	buf_release(&want);
-	profile_release(&p);
-}
 
 static void small_profiles__are_these_bytes(void **state)
 {
@@ -90,9 +35,9 @@ static void small_profiles__are_these_bytes(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
-		compare(v[i].name, v[i].make, "pprof", "pb");
-		compare(v[i].name, v[i].make, "json", "jsonl");
-		compare(v[i].name, v[i].make, "heapprofile", "heapprofile");
+		golden_compare(v[i].name, v[i].make, "pprof", "pb");
+		golden_compare(v[i].name, v[i].make, "json", "jsonl");
+		golden_compare(v[i].name, v[i].make, "heapprofile", "heapprofile");
 	}
 }
 
@@ -144,8 +89,8 @@ static void the_order_of_stacks_and_processes_in_memory__is_not_in_the_bytes(voi
 			struct render_opts o = { .metric = (enum profile_metric)k };
 			struct buf a = BUF_INIT, b = BUF_INIT;
 
-			rendered(&a, &once, formats[i], &o);
-			rendered(&b, &twice, formats[i], &o);
+			golden_render(&a, &once, formats[i], &o);
+			golden_render(&b, &twice, formats[i], &o);
 			if (a.len != b.len || memcmp(a.data, b.data, a.len) != 0)
 				fail_msg("%s by %s differs", formats[i], metric_name(o.metric));
 			buf_release(&a);
@@ -205,7 +150,7 @@ static void stacks_below_min_bytes__are_left_out_and_counted(void **state)
 	for (i = 0; i < 3; i++) {
 		struct buf b = BUF_INIT;
 
-		rendered(&b, &p, formats[i], &o);
+		golden_render(&b, &p, formats[i], &o);
 		if (!memmem(b.data, b.len, i == 1 ? "\"left_out_stacks\":1,\"left_out_bytes\":128," :
 						 "left out: 1 stacks below --min-bytes (128 B)", 40))
 			fail_msg("%s: %s", formats[i], b.data);
@@ -295,7 +240,7 @@ static void a_gzip_member__unpacks_to_its_pieces_and_has_no_time(void **state)
 	gzip_add(&g, plain.data, 1001);
 	gzip_end(&g);
 	assert_memory_equal(packed.data, "\x1f\x8b\x08\0\0\0\0\0", 8);
-	unpack(&got, &packed);
+	golden_inflate(&got, &packed);
 	assert_int_equal(got.len, plain.len + 1001);
 	assert_memory_equal(got.data, plain.data, plain.len);
 	assert_memory_equal(got.data + plain.len, plain.data, 1001);

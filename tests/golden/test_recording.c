@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cmocka.h>
 
 #include "base/units.h"
 #include "model/codec.h"
 #include "render/renderer.h"
+#include "tests/golden/golden.h"
 #include "tests/golden/profiles.h"
 
 #define RUN_ID 0x5245434f5244ULL
@@ -29,15 +29,6 @@ static const struct {
 } profiles[] = { { "growing", make_growing }, { "empty", make_empty }, { "many", make_many }, { "rich", make_rich } };
 
 #define N_PROFILES (sizeof(profiles) / sizeof(profiles[0]))
-
-static void write_file(const char *path, const struct buf *b)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fwrite(b->data, 1, b->len, f);
-	fclose(f);
-}
 
 static void write_missing(const char *path, size_t i)
 {
@@ -50,7 +41,7 @@ static void write_missing(const char *path, size_t i)
 	profiles[i].make(&p);
 	p.run_id = RUN_ID + i;
 	renderer_by_name("memprobe")->render(&b, &p, &o);
-	write_file(path, &b);
+	golden_write(&b, path);
 	buf_release(&b);
 	profile_release(&p);
 }
@@ -72,22 +63,6 @@ static void load(size_t i, struct profile *p)
 	assert_int_equal(p->run_id, RUN_ID + i);
 	codec_close(&r);
 	buf_release(&file);
-}
-
-static void unpack(struct buf *b)
-{
-	z_stream z = { .next_in = (unsigned char *)b->data, .avail_in = (unsigned int)b->len };
-	struct buf out = BUF_INIT;
-
-	buf_reserve(&out, 1 << 20);
-	z.next_out = (unsigned char *)out.data;
-	z.avail_out = 1 << 20;
-	assert_int_equal(inflateInit2(&z, 31), Z_OK);
-	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
-	out.len = (1 << 20) - z.avail_out;
-	inflateEnd(&z);
-	buf_release(b);
-	*b = out;
 }
 
 static void every_format_of_a_recording_in_the_tree__is_the_golden_file(void **state)
@@ -112,9 +87,7 @@ static void every_format_of_a_recording_in_the_tree__is_the_golden_file(void **s
 			snprintf(path, sizeof(path), "tests/golden/%s.%s", profiles[i].name, v[k].suffix);
 			if (buf_read_file(&want, path, 1 << 20))
 				continue; /* not each profile is there in each format */
-			renderer_by_name(v[k].format)->render(&got, &p, &o);
-			if (!strcmp(v[k].format, "pprof"))
-				unpack(&got);
+			golden_render(&got, &p, v[k].format, &o);
 			if (got.len != want.len || memcmp(got.data, want.data, got.len) != 0)
 				fail_msg("%s differs from the recording's: has profiles.c changed? See above", path);
 			n++;
@@ -129,16 +102,11 @@ static void every_format_of_a_recording_in_the_tree__is_the_golden_file(void **s
 static void compare_text(const struct diff *d, const char *format, const char *path)
 {
 	struct render_opts o = { .metric = METRIC_LIVE_BYTES };
-	struct buf got = BUF_INIT, want = BUF_INIT;
+	struct buf got = BUF_INIT;
 
 	renderer_by_name(format)->diff(&got, d, &o);
-	if (getenv("GOLDEN_WRITE"))
-		write_file(path, &got);
-	assert_int_equal(buf_read_file(&want, path, 1 << 20), 0);
-	if (got.len != want.len || memcmp(got.data, want.data, got.len) != 0)
-		fail_msg("%s differs; now:\n%s", path, got.data);
+	golden_check(&got, path);
 	buf_release(&got);
-	buf_release(&want);
 }
 
 static void a_comparison__is_these_bytes(void **state)

@@ -15,52 +15,28 @@
 
 #include "base/units.h"
 #include "render/renderer.h"
+#include "tests/golden/golden.h"
 #include "tests/golden/profiles.h"
-
-static void compare(const char *name, void (*make)(struct profile *p), const char *format, const char *suffix)
-{
-	struct render_opts o = { .metric = METRIC_LIVE_BYTES };
-	struct buf got = BUF_INIT, want = BUF_INIT;
-	struct profile p;
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "tests/golden/%s.%s", name, suffix);
-	make(&p);
-	renderer_by_name(format)->render(&got, &p, &o);
-	if (getenv("GOLDEN_WRITE")) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fwrite(got.data, 1, got.len, f);
-		fclose(f);
-	}
-	assert_int_equal(buf_read_file(&want, path, 1 << 20), 0);
-	if (got.len != want.len || memcmp(got.data, want.data, got.len) != 0)
-		fail_msg("%s differs; now:\n%s", path, got.data);
-	buf_release(&got);
-	buf_release(&want);
-	profile_release(&p);
-}
 
 static void a_growing_process(void **state)
 {
 	(void)state;
-	compare("growing", make_growing, "report", "txt");
-	compare("growing", make_growing, "folded", "folded");
+	golden_compare("growing", make_growing, "report", "txt");
+	golden_compare("growing", make_growing, "folded", "folded");
 }
 
 static void nothing_kept(void **state)
 {
 	(void)state;
-	compare("empty", make_empty, "report", "txt");
-	compare("empty", make_empty, "folded", "folded");
+	golden_compare("empty", make_empty, "report", "txt");
+	golden_compare("empty", make_empty, "folded", "folded");
 }
 
 static void several_processes_and_a_loss(void **state)
 {
 	(void)state;
-	compare("many", make_many, "report", "txt");
-	compare("many", make_many, "folded", "folded");
+	golden_compare("many", make_many, "report", "txt");
+	golden_compare("many", make_many, "folded", "folded");
 }
 
 /* Sum of the three number columns of the table's rows, in tenths and blocks; the last row is the total. */
