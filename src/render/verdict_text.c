@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/units.h"
+#include "model/blind.h"
 #include "model/windows.h"
 #include "render/report_internal.h"
 
@@ -498,12 +499,29 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later; -d 5m\n");
 }
 
+/* What growth that ends does not rule out. */
+static void add_hidden(struct buf *out, const struct profile *p)
+{
+	double longer = blind_longer((double)p->window_ns / NS_PER_S);
+	struct reasons r = { out, "but", '-' };
+	uint64_t n;
+
+	buf_addc(out, '\n');
+	if (profile_collections(p, &n) && n < 3)
+		buf_addf(reason(&r), "%u full collection%s seen, 3 are needed to tell what stays: a leak may fill what is "
+				     "resident already\n", (unsigned int)n, n == 1 ? "" : "s");
+	buf_addf(reason(&r), "a slower leak would hide under this curve; to look for it: -d %.0f%s\n",
+		 longer < 3600 ? longer / 60 : longer / 3600, longer < 3600 ? "m" : "h");
+}
+
 void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but)
 {
 	const struct verdict *v = &p->verdict;
 	struct buf why = BUF_INIT, but = BUF_INIT;
 	struct reasons r = { &why, "why", '+' };
 
+	if (p->has_verdict && v->word == TREND_LEVELS_OFF)
+		add_hidden(out, p);
 	if (!p->has_verdict || (v->word != TREND_GROWING && v->word != TREND_LEAK))
 		return;
 	add_evidence(&r, p);

@@ -17,7 +17,7 @@
 void verdict_add(struct buf *out, const struct profile *p, const struct render_opts *o);
 /* Do its lines tell when the limit is met, and what happens there? */
 bool verdict_tells_end(const struct profile *p);
-/* "why" and "but", nothing when there is no growth to explain; no more than so many reasons of each, the best first. */
+/* "why" and "but" of growth, "but" of growth that ends, else nothing; no more than so many reasons of each, the best first. */
 void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but);
 
 /* How a stack's blocks live: "leak", "churn", "bounded", "open". "" without a verdict. */

@@ -88,6 +88,25 @@ static void a_name_of_five_thousand_letters__is_cut_in_a_sentence(void **state)
 	buf_release(&b);
 }
 
+/* A Java heap that is all resident may fill with what leaks. */
+static void growth_that_has_ended__is_told_with_what_it_may_hide(void **state)
+{
+	struct profile_proc proc = { .tgid = 42, .has_collections = true, .collections = 1 };
+	struct profile p = { .window_ns = 30000000000, .n_procs = 1, .procs = &proc, .has_verdict = true,
+			     .verdict = { .word = TREND_LEVELS_OFF } };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	verdict_add_why(&b, &p, 3, 3);
+	assert_non_null(strstr(b.data, "but  - 1 full collection seen, 3 are needed"));
+	assert_non_null(strstr(b.data, "     - a slower leak would hide under this curve; to look for it: -d 5m\n"));
+	buf_reset(&b);
+	proc.has_collections = false;
+	verdict_add_why(&b, &p, 3, 3);
+	assert_string_equal(b.data, "\nbut  - a slower leak would hide under this curve; to look for it: -d 5m\n");
+	buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +114,7 @@ int main(void)
 		cmocka_unit_test(a_number__stays_with_its_unit),
 		cmocka_unit_test(an_option__stays_with_its_value),
 		cmocka_unit_test(numbers_only__are_broken_all_the_same),
+		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),
 	};
