@@ -29,20 +29,7 @@
 								X(s_freer) X(s_reallocarray_fail) \
 									X(s_vector)
 
-enum site_index {
-#define X(name) I_##name,
-	SITES(X)
-#undef X
-		N_SITES
-};
-
-static struct site sites[] = {
-#define X(name) { #name, 0, 0, 0, 0 },
-	SITES(X)
-#undef X
-};
-
-#define S(name) (&sites[I_##name])
+DEFINE_SITES();
 
 static void *before_attach[7];
 /* else the compiler calls malloc for realloc(NULL, n) */

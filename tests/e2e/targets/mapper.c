@@ -28,20 +28,7 @@
 	X(s_reserved) X(s_decommitted) X(s_old_remap) X(s_brk) X(s_shm) X(s_shm_detached) X(s_shared)     \
 	X(s_memfd) X(s_file) X(s_malloc) X(s_worker) X(s_two_over) X(s_two_a) X(s_two_b)
 
-enum site_index {
-#define X(name) I_##name,
-	SITES(X)
-#undef X
-		N_SITES
-};
-
-static struct site sites[] = {
-#define X(name) { #name, 0, 0, 0, 0 },
-	SITES(X)
-#undef X
-};
-
-#define S(name) (&sites[I_##name])
+DEFINE_SITES();
 
 static char *before_attach, *old_to_grow, *brk_at_start;
 

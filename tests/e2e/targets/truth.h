@@ -41,6 +41,14 @@ struct site {
 	long live_bytes, live_blocks, alloc_bytes, alloc_blocks;
 };
 
+/* Many of them: after `#define SITES(X) X(s_one) X(s_two)` the array sites[N_SITES], and S(s_one) for one. */
+#define SITE_INDEX(name) I_##name,
+#define SITE_ROW(name) { #name, 0, 0, 0, 0 },
+#define DEFINE_SITES()                              \
+	enum site_index { SITES(SITE_INDEX) N_SITES }; \
+	static struct site sites[] = { SITES(SITE_ROW) }
+#define S(name) (&sites[I_##name])
+
 static inline void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static inline void say(const char *fmt, ...)
 {
