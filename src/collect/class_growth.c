@@ -39,6 +39,22 @@ static bool is_wanted(const struct collector *c, const struct runtime *r)
 	       st.rss_anon_bytes <= MOST_HEAP_BYTES;
 }
 
+static bool is_part(const char *name)
+{
+	return *name == '(';
+}
+
+/* They are the first names. */
+static void note_parts(struct class_growth *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->first.n; i++)
+		if (is_part(g->first.v[i].name))
+			intern_id(&g->names, g->first.v[i].name);
+	g->looks.n_parts = g->names.n;
+}
+
 struct class_growth *class_growth_begin(const struct collector *c, struct runtime *r)
 {
 	struct class_growth *g;
@@ -46,8 +62,10 @@ struct class_growth *class_growth_begin(const struct collector *c, struct runtim
 	if (!is_wanted(c, r))
 		return NULL;
 	g = xcalloc(1, sizeof(*g));
-	if (!r->ops->census(r, &g->first))
+	if (!r->ops->census(r, &g->first)) {
+		note_parts(g);
 		return g;
+	}
 	class_growth_free(g);
 	return NULL;
 }
@@ -109,12 +127,12 @@ static uint64_t objects_of(const struct runtime_census *k, const char *name)
 	return 0;
 }
 
-/* Among those that grew most so far. */
-static void take(struct profile_grown *v, uint32_t name, uint64_t grown, uint64_t now)
+/* Among those that grew most so far, behind the first ones, which stay. */
+static void take(struct profile_grown *v, size_t first, uint32_t name, uint64_t grown, uint64_t now)
 {
 	size_t at = PROFILE_GROWN;
 
-	while (at && v[at - 1].objects < grown)
+	while (at > first && v[at - 1].objects < grown)
 		at--;
 	if (at == PROFILE_GROWN)
 		return;
@@ -133,20 +151,32 @@ static void note_steady(struct collector *c, struct profile_proc *proc, const st
 		};
 }
 
+/* Classes, or what they are made of. */
+static void take_grown(struct collector *c, struct profile_grown *v, const struct class_growth *g, const struct runtime_census *now,
+		       bool parts)
+{
+	size_t i, first;
+
+	for (first = 0; first < PROFILE_GROWN && v[first].objects;)
+		first++;
+	for (i = 0; i < now->n; i++) {
+		const struct runtime_type *t = &now->v[i];
+		uint64_t before = objects_of(&g->first, t->name);
+
+		if (is_part(t->name) == parts && t->objects >= before + LEAST_GROWTH)
+			take(v, first, profile_string(&c->profile, t->name), t->objects - before, t->objects);
+	}
+}
+
 void class_growth_end(struct collector *c, struct profile_proc *proc, struct runtime *r, const struct class_growth *g)
 {
 	struct runtime_census now = { 0 };
-	uint64_t before;
-	size_t i;
 
 	if (!g || r->ops->census(r, &now))
 		return;
 	memset(proc->grown, 0, sizeof(proc->grown));
-	for (i = 0; i < now.n; i++) {
-		before = objects_of(&g->first, now.v[i].name);
-		if (now.v[i].objects >= before + LEAST_GROWTH)
-			take(proc->grown, profile_string(&c->profile, now.v[i].name), now.v[i].objects - before, now.v[i].objects);
-	}
+	take_grown(c, proc->grown, g, &now, false);
+	take_grown(c, proc->grown, g, &now, true);
 	runtime_census_release(&now);
 	note_steady(c, proc, g);
 }

@@ -78,8 +78,8 @@ static double objects_at(const struct class_look *look, size_t class)
 	return class < look->n ? (double)look->objects[class] : 0;
 }
 
-/* The class with the most growth of those that rise straight; *grown 0: none. */
-static size_t find_class(const struct class_look *looks, size_t n, double *grown)
+/* The class with the most growth of those from..to-1 that rise straight; *grown 0: none. */
+static size_t find_class(const struct class_look *looks, size_t n, size_t from, size_t to, double *grown)
 {
 	struct series_point points[CLASS_LOOKS];
 	size_t class, best = 0, i;
@@ -87,7 +87,7 @@ static size_t find_class(const struct class_look *looks, size_t n, double *grown
 	double ratio;
 
 	*grown = 0;
-	for (class = 0; class < looks[n - 1].n; class++) {
+	for (class = from; class < to && class < looks[n - 1].n; class++) {
 		double more = objects_at(&looks[n - 1], class) - objects_at(&looks[0], class);
 
 		if (more < LEAST_OBJECTS || more <= *grown)
@@ -122,7 +122,9 @@ bool class_looks_rise(const struct class_looks *l, double window_s, struct class
 		bytes[i] = (struct series_point){ looks[i].t_s, looks[i].bytes };
 	if (!is_straight(bytes, n, &t, &out->ratio))
 		return false;
-	out->class = find_class(looks, n, &grown);
+	out->class = find_class(looks, n, l->n_parts, last->n, &grown);
+	if (!(grown > 0))
+		out->class = find_class(looks, n, 0, l->n_parts, &grown);
 	out->objects = (uint64_t)grown;
 	out->full = last->full - looks->full;
 	out->looks = (uint32_t)n;

@@ -35,6 +35,7 @@ struct class_looks {
 	struct class_look v[CLASS_LOOKS];
 	size_t n;
 	double every_s;
+	size_t n_parts; /* the first so many classes are what others are made of, as strings: told where no other grows */
 };
 
 /* The class that grew most, if one grew for certain and straight; objects 0: none did. */

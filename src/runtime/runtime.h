@@ -34,7 +34,7 @@ struct runtime_name {
 };
 
 struct runtime_type {
-	char *name; /* "dict", "String", "binary" */
+	char *name; /* "dict", "String", "binary"; "(array)": no class, what the objects of others are made of */
 	uint64_t objects, bytes; /* bytes 0: not told */
 	uint64_t old, old_bytes; /* of these, what has outlived collections: see has_old */
 };

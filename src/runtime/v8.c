@@ -332,6 +332,7 @@ const struct runtime_ops v8_runtime = {
 	.inlined = v8_inlined,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
+	.census_is_quick = true,
 	.held_by = v8_held_by,
 	.collections = v8_collections,
 	.heap_ranges = v8_heap_ranges,

@@ -11,6 +11,8 @@
 
 #include "runtime/runtime.h"
 
+#define V8_NO_TYPE (-2) /* of a version that has no such objects */
+
 struct v8_layout {
 	/* exported, or derived from what is; their names by version are in v8_layout.c */
 	int32_t fp_context, fp_function, fp_bytecode, fp_offset;
@@ -25,7 +27,7 @@ struct v8_layout {
 	int32_t bytecode_data, uncompiled_start, type_uncompiled, type_uncompiled_preparse;
 	int32_t fixed_array_data, type_oddball, type_debug_info;
 	int32_t scope_locals, scope_names;	       /* words behind the header */
-	int32_t type_trusted_bytes, type_shared_wrapper; /* -2: this version has none */
+	int32_t type_trusted_bytes, type_shared_wrapper; /* or V8_NO_TYPE */
 	/* if has_objects: */
 	int32_t map_constructor, map_words, map_first_property, map_descriptors, map_bits3;
 	int32_t bits3_descriptors_mask, bits3_descriptors_shift;

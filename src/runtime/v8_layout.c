@@ -152,7 +152,6 @@ static const struct {
 #undef GROUP
 
 #define MOST_CONSTANTS 128
-#define NO_TYPE (-2) /* of a version that has no such objects */
 
 /* Of a SharedFunctionInfo, the first field (shared-function-info.tq, V8 8 to 13); exported before V8 12 only. The kernel side knows it so, too. */
 #define SHARED_DATA 8
@@ -199,7 +198,7 @@ const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struc
 			names[n++] = groups[g].c[i].name;
 	runtime_symbols(p, o, names, n, addrs);
 	l->shared_data = SHARED_DATA;
-	l->type_trusted_bytes = l->type_shared_wrapper = NO_TYPE;
+	l->type_trusted_bytes = l->type_shared_wrapper = V8_NO_TYPE;
 	missing = read_all(l, p, FRAMES, at[FRAMES]);
 	if (missing)
 		return missing;

@@ -89,6 +89,8 @@ static bool find_metas(void *ctx, uint64_t addr, const uint64_t *words, size_t n
 			continue;
 		*table_put(&w->metas, words[i], 0) = 1;
 		set_near(w->near_meta, words[i]);
+		if (w->l->type_trusted_bytes == V8_NO_TYPE)
+			return false; /* until V8 11 it is the only one */
 	}
 	return true;
 }
@@ -96,6 +98,26 @@ static bool find_metas(void *ctx, uint64_t addr, const uint64_t *words, size_t n
 bool v8_walk_is_meta(const struct v8_walk *w, uint64_t word)
 {
 	return is_near(w->near_meta, word) && table_get(&w->metas, word);
+}
+
+#define MAP_WORDS 2 /* all that is asked of a map here lies in them */
+
+/* Of the map at `words`, or, where the piece ends before it does, of what is there in its place. */
+static bool read_map(const struct v8_walk *w, struct v8_map *m, const uint64_t *words, size_t n)
+{
+	const struct v8_layout *l = w->l;
+	uint64_t copy[MAP_WORDS];
+
+	if (l->map_type + 2 > (int32_t)sizeof(copy) || l->map_words + 1 > (int32_t)sizeof(copy))
+		return false;
+	if (n < MAP_WORDS) {
+		if (!runtime_read(w->p, m->map - 1, copy, sizeof(copy)))
+			return false;
+		words = copy;
+	}
+	memcpy(&m->type, (const char *)words + l->map_type, sizeof(m->type));
+	memcpy(&m->words, (const char *)words + l->map_words, sizeof(m->words));
+	return true;
 }
 
 static bool find_maps(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
@@ -106,9 +128,7 @@ static bool find_maps(void *ctx, uint64_t addr, const uint64_t *words, size_t n)
 	for (i = 0; i < n && w->n_maps < MOST_MAPS; i++) {
 		struct v8_map m = { .map = addr + 8 * i + 1 };
 
-		if (!v8_walk_is_meta(w, words[i]) || table_get(&w->by_map, m.map) ||
-		    !runtime_read(w->p, m.map - 1 + (uint64_t)w->l->map_type, &m.type, sizeof(m.type)) ||
-		    !runtime_read(w->p, m.map - 1 + (uint64_t)w->l->map_words, &m.words, 1))
+		if (!v8_walk_is_meta(w, words[i]) || table_get(&w->by_map, m.map) || !read_map(w, &m, words + i, n - i))
 			continue;
 		*table_put(&w->by_map, m.map, 0) = w->n_maps;
 		XGROW(w->maps, w->n_maps, w->maps_cap);
@@ -334,7 +354,7 @@ static void young_object(struct young *y, uint64_t object)
 {
 	const struct v8_page *page = v8_page_at(&y->w->pages, object - 1);
 	const uint64_t *copy = page && page->is_young ? y->copies[page - y->w->pages.v] : NULL;
-	struct v8_part part = { .object = object - 1 };
+	struct v8_part part = { .object = object - 1, .is_young = true };
 	struct cursor c = { .w = y->w };
 	size_t left;
 

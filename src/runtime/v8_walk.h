@@ -18,8 +18,8 @@
 struct v8_map {
 	uint64_t map; /* tagged */
 	uint16_t type;
-	uint8_t words;	       /* of an instance; 0: as its length says */
-	uint64_t objects, bytes; /* for the caller of the walk */
+	uint8_t words;			    /* of an instance; 0: as its length says */
+	uint64_t objects, bytes, old, old_bytes; /* for the caller of the walk */
 };
 
 /* A part of an object: all of it, or as much as was read at once. */
@@ -29,6 +29,7 @@ struct v8_part {
 	uint64_t at; /* bytes from its begin */
 	const uint64_t *words;
 	size_t n;
+	bool is_young; /* of the new generation */
 };
 
 typedef void (*v8_part_fn)(void *ctx, const struct v8_part *part);

@@ -177,6 +177,23 @@ static void a_rise_that_ends_before_the_window_or_of_few_looks__does_not_decide(
 	class_looks_release(&l);
 }
 
+static void what_objects_are_made_of__is_named_only_where_no_class_rises(void **state)
+{
+	struct class_looks l = { .n_parts = LEAKED + 1 };
+	struct class_rise r;
+	size_t i;
+
+	(void)state;
+	watch(&l, leaks, LEAKED, 4, 1);
+	assert_true(class_looks_rise(&l, WINDOW_S, &r));
+	assert_int_equal(r.class, LEAKED);
+	for (i = 0; i < l.n; i++)
+		l.v[i].objects[CACHED] = l.v[i].objects[LEAKED] / 3;
+	assert_true(class_looks_rise(&l, WINDOW_S, &r));
+	assert_int_equal(r.class, CACHED);
+	class_looks_release(&l);
+}
+
 static void more_classes_than_are_kept__empty_it(void **state)
 {
 	struct class_look look = { .t_s = 10, .full = 3, .n = CLASS_LOOKS_MOST + 1 };
@@ -197,6 +214,7 @@ int main(void)
 		cmocka_unit_test(what_fills_up_comes_and_goes_or_stands__is_no_rise),
 		cmocka_unit_test(a_look_without_a_collection_since__is_not_due),
 		cmocka_unit_test(less_than_three_collections_or_half_a_window__tell_nothing),
+		cmocka_unit_test(what_objects_are_made_of__is_named_only_where_no_class_rises),
 		cmocka_unit_test(a_rise_that_ends_before_the_window_or_of_few_looks__does_not_decide),
 		cmocka_unit_test(more_classes_than_are_kept__empty_it),
 	};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 // A mail renderer's shape in node: each request makes a context with a table and much garbage. node contexts.js MODE RATE
 // COLLECT_MS. MODE map: contexts stay in a Map keyed by the request, which nothing deletes; weakmap: the same in a WeakMap;
-// buffer: a Buffer of each request stays; array: contexts stay in a list of an object. Answers on stdout: "count",
-// "collect". Collects all garbage each COLLECT_MS too (0: does not).
+// buffer: a Buffer of each request stays; array: contexts stay in a list of an object; cache: in a Map that drops the oldest
+// of more than 1000. Answers on stdout: "count", "collect". Collects all garbage each COLLECT_MS too (0: does not).
 'use strict';
 const { PerformanceObserver, constants } = require('node:perf_hooks');
 const v8 = require('node:v8');
@@ -49,11 +49,19 @@ const perTick = Number(process.argv[3] || 200) * interval / 1000;
 let requests = 0;
 let kept = 0;
 
+function remember(request, context) {
+  openContexts.set(request, context);
+  if (openContexts.size > 1000)
+    openContexts.delete(openContexts.keys().next().value);
+}
+
 function keep(request, n) {
   if (mode === 'map')
     openContexts.set(request, new RenderContext(n)); // line of the leak
   else if (mode === 'weakmap')
     weakContexts.set(request, new RenderContext(n));
+  else if (mode === 'cache')
+    remember(request, new RenderContext(n));
   else if (mode === 'array')
     registry.retainedContexts.push(new RenderContext(n));
   else
