@@ -73,6 +73,7 @@ struct collector {
 	struct profile profile;
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	struct windows windows;
+	uint64_t next_sweep_ns; /* for what has ended between bursts */
 	double brief_weight; /* of the last brief bursts; 0: there were none */
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
@@ -145,7 +146,7 @@ int survival_correct(struct collector *c);
 struct overlap_block;
 void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
-void survival_sweep(struct collector *c);
+void survival_look(struct collector *c);
 /* evidence.c: of this moment, from the kernel's tables; 0 or -errno */
 int checkpoint_take(struct collector *c, struct checkpoint *out);
 /* lifetimes_look.c */

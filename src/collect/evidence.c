@@ -143,7 +143,10 @@ void collector_look(struct collector *c)
 	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns(), armed = kern_armed_ns(c->kern), least = LOOK_NS;
 	double t_s = (double)(begin - armed) * 1e-9;
 
-	if (!armed || begin < c->next_look_ns)
+	if (!armed)
+		return;
+	survival_look(c);
+	if (begin < c->next_look_ns)
 		return;
 	if (c->profile.watch.rung >= RUNG_BRIEF)
 		c->brief_weight = kern_burst_weight(c->kern);

@@ -326,7 +326,6 @@ void collector_sweep(struct collector *c)
 	const struct options *o = c->options;
 
 	collector_forget_recent(c);
-	survival_sweep(c);
 	if (snapshot_is_filtered(o) || c->n_ended == c->n_swept)
 		return;
 	c->n_swept = c->n_ended;

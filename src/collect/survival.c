@@ -16,8 +16,10 @@
  * another block has taken for good (model/ghosts.h). Still too high where memory is seldom used again. That younger
  * blocks end older ones holds for allocators that take their memory from the kernel, not from one another.
  */
+#include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/collector_internal.h"
@@ -26,6 +28,9 @@
 #include "model/watched.h"
 #include "proc/process.h"
 
+/* Looking for what has ended takes one part in so many of a CPU; and no more often than this. */
+#define SWEEP_SHARE 20
+#define LEAST_SWEEP_NS (NS_PER_S / 2)
 /* With fewer blocks born before the checkpoint their part says little. */
 #define LEAST_BLOCKS 50
 
@@ -60,16 +65,17 @@ static int read_blocks(struct block_list *l)
 	return err;
 }
 
-void survival_sweep(struct collector *c)
+/* Those that have ended unseen leave the table. */
+static void sweep(struct collector *c)
 {
 	struct block_list l = { .c = c };
 	struct mp_block_key *keys;
 	size_t i, n = 0;
 	int err;
 
-	if (c->profile.watch.rung < RUNG_BRIEF || !kern_gate_is_shut(c->kern))
-		return;
 	err = read_blocks(&l);
+	if (!err)
+		survival_look_at_heap(c, l.v, l.n);
 	keys = xcalloc(l.n + 1, sizeof(*keys));
 	for (i = 0; i < l.n; i++)
 		if (l.v[i].has_ended)
@@ -78,6 +84,18 @@ void survival_sweep(struct collector *c)
 		kern_end_blocks(c->kern, keys, n);
 	free(keys);
 	free(l.v);
+}
+
+/* While the gate is shut nothing is written to the table. */
+void survival_look(struct collector *c)
+{
+	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns();
+
+	if (c->profile.watch.rung < RUNG_BRIEF || begin < c->next_sweep_ns || !kern_gate_is_shut(c->kern))
+		return;
+	sweep(c);
+	ran = (clock_thread_ns() - ran) * SWEEP_SHARE;
+	c->next_sweep_ns = begin + (ran > LEAST_SWEEP_NS ? ran : LEAST_SWEEP_NS);
 }
 
 static uint64_t part_of(uint64_t all, uint64_t part, uint64_t of)
@@ -156,27 +174,70 @@ static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struc
 	};
 }
 
+/* Stacks whose blocks take the same places: allocators keep sizes apart. */
+struct likely {
+	size_t stack;
+	unsigned int size_class;
+	struct ghosts_stack g;
+};
+
+/* Four to each doubling. */
+static unsigned int size_class_of(double bytes)
+{
+	return bytes > 1 ? (unsigned int)(4 * log2(bytes)) : 0;
+}
+
+static int by_size_class(const void *a, const void *b)
+{
+	const struct likely *x = a, *y = b;
+
+	if (x->size_class != y->size_class)
+		return x->size_class < y->size_class ? -1 : 1;
+	return x->stack < y->stack ? -1 : x->stack > y->stack;
+}
+
+static struct likely *read_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at, size_t *n)
+{
+	struct likely *v = xcalloc(at->n + 1, sizeof(*v));
+	size_t i;
+
+	*n = 0;
+	for (i = 0; i < at->n; i++) {
+		struct ghosts_stack g = ghosts_of(c, i, &at->v[i], &tales[i]);
+
+		if (stack_is_heap(&c->profile.stacks[i]) && g.born > 0 && at->v[i].blocks)
+			v[(*n)++] = (struct likely){ i, size_class_of(g.born / (double)at->v[i].blocks), g };
+	}
+	qsort(v, *n, sizeof(*v), by_size_class);
+	return v;
+}
+
+static void limit_one(struct profile_totals *t, const struct stack_tale *tale, const struct checkpoint_stack *early, double stays)
+{
+	double part = tale->old_bytes ? stays / (double)tale->old_bytes : 1;
+
+	limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tale->old_bytes * part), early->bytes),
+		   part_of(t->alloc_blocks, (uint64_t)((double)tale->old_blocks * part), early->blocks));
+}
+
 /* No more than the older blocks of each stack make likely. */
 static void limit_to_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at)
 {
-	struct ghosts_stack *v = xcalloc(at->n + 1, sizeof(*v));
-	double weight = c->brief_weight, ratio, stay;
-	size_t i;
+	size_t n, n_of = 0, i, end;
+	struct likely *v = read_likely(c, tales, at, &n);
+	struct ghosts_stack *of = xcalloc(n + 1, sizeof(*of));
+	double ratio;
 
-	for (i = 0; i < at->n; i++)
-		v[i] = ghosts_of(c, i, &at->v[i], &tales[i]);
-	ratio = ghosts_ratio(v, at->n, 1 / weight);
-	for (i = 0; i < at->n; i++) {
-		struct profile_totals *t = &c->profile.stacks[i].t;
-
-		if (!stack_is_heap(&c->profile.stacks[i]))
-			continue;
-		if ((double)at->v[i].blocks < LEAST_BLOCKS * weight || v[i].born <= 0)
-			continue;
-		stay = tales[i].old_bytes ? ghosts_stay(&v[i], ratio) / (double)tales[i].old_bytes : 1;
-		limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tales[i].old_bytes * stay), at->v[i].bytes),
-			   part_of(t->alloc_blocks, (uint64_t)((double)tales[i].old_blocks * stay), at->v[i].blocks));
+	for (i = 0; i < n; i = end, n_of = 0) {
+		for (end = i; end < n && v[end].size_class == v[i].size_class; end++)
+			of[n_of++] = v[end].g;
+		ratio = ghosts_ratio(of, n_of, 1 / c->brief_weight);
+		for (; i < end; i++)
+			if ((double)at->v[v[i].stack].blocks >= LEAST_BLOCKS * c->brief_weight)
+				limit_one(&c->profile.stacks[v[i].stack].t, &tales[v[i].stack], &at->v[v[i].stack],
+					  ghosts_stay(&v[i].g, ratio));
 	}
+	free(of);
 	free(v);
 }
 

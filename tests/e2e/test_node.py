@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, HERE, Skip, main, test
+from harness import BUILD, HERE, Skip, main, run, test
 from interpreters import Program, blocks_through, node, profile_until
 
 PROGRAM = os.path.join(HERE, "targets", "keeps.js")
@@ -62,6 +62,17 @@ def lines_of_javascript(t):
     through = sum(s["alloc_blocks"] for s in snapshot["stack"] if passes_javascript(snapshot, s))
     t.true("of_the_allocations_below_javascript__99_in_100_have_a_frame_with_a_name", share >= 0.99 * through > 0,
            f"{share} of {through}")
+
+
+@test
+def saturated(t):
+    """One Buffer of a hundred is kept, the others live until a collection; at default options."""
+    for threads in (1, 2):
+        with Program(*node(os.path.join(HERE, "targets", "buffers.js")), str(threads)) as program:
+            text = run("-d", 30, "-p", program.process.pid, "--report", "--no-save", auto=True).stdout
+        what = f"{threads}_busy_thread{'s' if threads > 1 else ''}"
+        t.measured(f"{what}__the_function_that_keeps_is_first", re.search(r"^ *1 .* keepBuffer buffers.js:\d+$", text, re.M), text)
+        t.true(f"{what}__the_rung_is_told", re.search(r"^window .*(bursts|sampled|every malloc)", text, re.M), text)
 
 
 @test

@@ -44,7 +44,7 @@ static void the_example_of_the_header__holds(void **state)
 	assert_true(ghosts_stay(&v[1], ratio) == 1000);
 }
 
-static void an_allocator_that_keeps_sizes_apart__hides_no_leak_in_a_busy_site(void **state)
+static void sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has(void **state)
 {
 	/* the first two sites show that blocks are met again: the third one's unmet blocks have stayed */
 	struct ghosts_stack v[] = { { 100000, 80000, 8 }, { 50000, 40000, 10 }, { 100000, 70000, 10000 } };
@@ -116,7 +116,7 @@ int main(void)
 		cmocka_unit_test(without_met_blocks__all_that_is_unmet_stays),
 		cmocka_unit_test(one_that_sees_everything__has_no_ghosts),
 		cmocka_unit_test(the_example_of_the_header__holds),
-		cmocka_unit_test(an_allocator_that_keeps_sizes_apart__hides_no_leak_in_a_busy_site),
+		cmocka_unit_test(sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has),
 		cmocka_unit_test(a_heap_played_through__has_its_leak_on_top),
 	};
 
