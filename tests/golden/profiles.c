@@ -270,6 +270,10 @@ static void add_rich_planes(struct profile *p)
 	s->touched_bytes = 8192;
 	s->touched_file_bytes = 4096;
 	s->untouched_bytes = 100;
+	s->given_back_bytes = 2048;
+	s->resident_bytes = 700;
+	s->toucher = 50;
+	s->toucher_bytes = 600;
 	s->peak_bytes = 900;
 	s->peak_blocks = 3;
 	s->bump_bytes = 3 << 20;
@@ -277,6 +281,12 @@ static void add_rich_planes(struct profile *p)
 	s->bump_var = 3ull << 30;
 	p->procs[0].managed_heap = (struct profile_managed_heap){
 		.name = profile_string(p, "Java heap"), .used_bytes = 5000, .committed_bytes = 6000, .most_bytes = 7000, .young = 4,
+	};
+	p->planes |= PLANE_RSS;
+	p->procs[0].now.lazy_free_bytes = 12288;
+	p->procs[0].rss = (struct profile_rss){
+		.touched_bytes = 81920, .touched_file_bytes = 4096, .read_back_bytes = 16384, .released_file_bytes = 40960,
+		.released_bytes = { 1024, 2048, 3072, 4096, 5120, 6144, 7168, 8192 },
 	};
 	p->peak = (struct profile_peak){ .time_ns = 7500 * NS_PER_MS, .live_bytes = 900, .live_blocks = 3 };
 	s = &p->stacks[profile_find_stack(p, 50)];
