@@ -76,24 +76,25 @@ static const struct renderer *stdout_renderer(const struct options *o)
 int output_open(struct output **res, const struct options *o)
 {
 	struct output *out = xcalloc(1, sizeof(*out));
+	bool wants_stdout = !o->n_outputs || (o->renderer && !(o->interval_ns && o->renderer->single));
 	size_t i;
 	int err = 0;
 
 	out->is_run = o->verb == VERB_PROFILE || o->verb == VERB_TOP;
-	out->n = o->n_outputs ? o->n_outputs : 1;
+	out->n = o->n_outputs + wants_stdout;
 	out->sinks = xcalloc(out->n, sizeof(*out->sinks));
 	for (i = 0; i < out->n; i++)
 		out->sinks[i].fd = -1;
-	if (!o->n_outputs)
-		out->sinks[0] = (struct sink){ .fd = STDOUT_FILENO, .renderer = stdout_renderer(o) };
+	if (wants_stdout)
+		out->sinks[o->n_outputs] = (struct sink){ .fd = STDOUT_FILENO, .renderer = stdout_renderer(o) };
 	for (i = 0; i < o->n_outputs && !err; i++) {
 		out->sinks[i].renderer = o->outputs[i].renderer;
 		err = open_file(&out->sinks[i], o->outputs[i].path,
 				o->interval_ns != 0 && !o->outputs[i].renderer->single);
 	}
-	if (!o->n_outputs && out->sinks[0].renderer->binary && isatty(STDOUT_FILENO)) {
+	if (!err && wants_stdout && out->sinks[o->n_outputs].renderer->binary && isatty(STDOUT_FILENO)) {
 		log_error("format %s is not for a terminal: use -o FILE, or redirect standard output",
-			  out->sinks[0].renderer->name);
+			  out->sinks[o->n_outputs].renderer->name);
 		err = -ENOTTY;
 	}
 	if (err) {

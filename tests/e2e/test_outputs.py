@@ -80,6 +80,16 @@ def full_disk(t):
 
 
 @test
+def both(t):
+    with Target("server") as target, tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "out.svg")
+        ended = run("-d", "0.2", "--sample", "off", "--no-save", "-p", target.pid, "-f", "report", "-o", path)
+        t.true("a_format_that_is_asked_for__is_printed_beside_a_file", "\ntrust " in ended.stdout, ended.stdout)
+        t.true("a_file__is_written_beside_what_is_printed", os.path.getsize(path) > 1000)
+        target.exit()
+
+
+@test
 def no_such_place(t):
     with tempfile.TemporaryDirectory() as d, Target("server") as target:
         for name, suffix in FORMATS.items():
