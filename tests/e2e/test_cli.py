@@ -153,7 +153,8 @@ def streams(t):
 @test
 def broken_streams(t):
     with Target("server") as target:
-        base = [MEMPROBE, "-d", "0.5", "-p", str(target.pid)]
+        # exact: so short a run within the budget may see nothing, and of nothing there is no byte
+        base = [MEMPROBE, "-d", "0.5", "--sample", "off", "-p", str(target.pid)]
         shell = lambda text: subprocess.run( # noqa: E731
             ["bash", "-c", text, "bash", *base], capture_output=True, text=True, timeout=60,
             check=False)
@@ -217,7 +218,10 @@ def snapshot_on_signal(t):
         m.armed()
         truth = target.ask("go")
         m.process.send_signal(signal.SIGUSR1)
-        time.sleep(1)
+        end = time.monotonic() + 30
+        while not m.stdout.endswith("\n") and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(0.2)
         early = m.stdout
         m.stop()
         t.equal("SIGUSR1__is_a_snapshot_now", sum_of(parse_folded(early), "s_parent"),
