@@ -171,6 +171,7 @@ struct step {
 	uint64_t now_ns;
 	double dt;
 	struct ladder_step all;
+	double allocs;
 };
 
 /* The work may be below 0: the clock of a running process lags by up to a tick. */
@@ -193,6 +194,7 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 	s->all.cpu += cpu;
 	s->all.spent += spent;
 	s->all.calls += allocs + frees;
+	s->allocs += allocs;
 	s->all.waiting += w->purse.waiting * s->dt;
 	s->all.taken += w->purse.taken * s->dt;
 	s->all.busy += (cpu + w->purse.waiting * s->dt) * (w->purse.busiest > 0 ? w->purse.busiest : 1);
@@ -240,7 +242,7 @@ static void measure(struct budget *b, uint64_t now_ns)
 	b->work_s += s.all.cpu - s.all.spent;
 	b->cost_s += s.all.spent;
 	b->taken_s += s.all.taken;
-	kern_watched_note(b->kern, s.all.calls);
+	kern_watched_note(b->kern, s.allocs);
 	s.all.dt = s.dt;
 	if (b->first_burst_ns)
 		ladder_share_step(&b->share, !b->is_shut, &s.all);

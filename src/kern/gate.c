@@ -230,10 +230,10 @@ const struct watched_spans *kern_watched(const struct kern *k)
 	return &k->watched;
 }
 
-void kern_watched_note(struct kern *k, double calls)
+void kern_watched_note(struct kern *k, double allocs)
 {
 	if (k->skel->bss->start_ns)
-		watched_note(&k->watched, now_ms(k), calls);
+		watched_note(&k->watched, now_ms(k), allocs);
 }
 
 void gate_release(struct kern *k)

@@ -156,7 +156,7 @@ int kern_gate_shut(struct kern *k, bool frees_too); /* else frees stay, and end 
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
 const struct watched_spans *kern_watched(const struct kern *k); /* when frees were, in ms of the window */
-void kern_watched_note(struct kern *k, double calls); /* the targets made so many more until now */
+void kern_watched_note(struct kern *k, double allocs); /* the targets made so many more allocations until now */
 /*
  * memprobe itself is about to stand still (Ctrl-Z): nothing of it is in the targets' way until kern_resume(). What they
  * allocate, free and touch meanwhile is not seen.

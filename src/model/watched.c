@@ -30,36 +30,36 @@ static void thin_out(struct watched_spans *w)
 	w->pace_ms = w->pace_ms ? 2 * w->pace_ms : 2 * (w->pace[w->n_pace - 1].at_ms - w->begin_ms) / MOST_PACE;
 }
 
-void watched_note(struct watched_spans *w, uint32_t at_ms, double calls)
+void watched_note(struct watched_spans *w, uint32_t at_ms, double allocs)
 {
 	struct watched_pace *last = w->n_pace ? &w->pace[w->n_pace - 1] : NULL;
 	uint32_t before_ms = w->n_pace > 1 ? last[-1].at_ms : w->begin_ms;
 
-	if (!w->is_open || calls <= 0)
+	if (!w->is_open || allocs <= 0)
 		return;
 	if (last && at_ms - before_ms < w->pace_ms) {
-		*last = (struct watched_pace){ at_ms, last->calls + calls };
+		*last = (struct watched_pace){ at_ms, last->allocs + allocs };
 		return;
 	}
-	calls += last ? last->calls : 0;
+	allocs += last ? last->allocs : 0;
 	if (w->n_pace == MOST_PACE)
 		thin_out(w);
 	XGROW(w->pace, w->n_pace, w->pace_cap);
-	w->pace[w->n_pace++] = (struct watched_pace){ at_ms, calls };
+	w->pace[w->n_pace++] = (struct watched_pace){ at_ms, allocs };
 }
 
-/* When half of the calls had been made; of the time where none are known. */
+/* When half of the allocs had been made; of the time where none are known. */
 static uint32_t middle_of(const struct watched_spans *w, uint32_t end_ms)
 {
 	struct watched_pace before = { w->begin_ms, 0 }, p = { end_ms, 0 };
-	double half = w->n_pace ? w->pace[w->n_pace - 1].calls / 2 : 0;
+	double half = w->n_pace ? w->pace[w->n_pace - 1].allocs / 2 : 0;
 	size_t i;
 
 	if (half <= 0)
 		return w->begin_ms + (end_ms - w->begin_ms) / 2;
 	for (i = 0; i < w->n_pace; i++, before = p) {
 		p = w->pace[i];
-		if (p.calls >= half)
+		if (p.allocs >= half)
 			break;
 	}
 	if (p.at_ms > end_ms)
@@ -67,7 +67,7 @@ static uint32_t middle_of(const struct watched_spans *w, uint32_t end_ms)
 	if (p.at_ms <= before.at_ms)
 		return p.at_ms;
 	return before.at_ms +
-	       (uint32_t)((double)(p.at_ms - before.at_ms) * (half - before.calls) / (p.calls - before.calls) + 0.5);
+	       (uint32_t)((double)(p.at_ms - before.at_ms) * (half - before.allocs) / (p.allocs - before.allocs) + 0.5);
 }
 
 void watched_end(struct watched_spans *w, uint32_t end_ms)

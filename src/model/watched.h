@@ -5,10 +5,11 @@
  * A block that is born shortly before probes are taken away ends unseen, however short it lives; of those blocks a busy
  * site has many. One that is born in the first half of a burst was watched for the other half at least: had it been
  * garbage, its end would have been seen. So what stays of a stack is told by the first halves, where about half of
- * its blocks are born. A program's clock is its calls, so those are halved, not the time: one that sleeps for most of it makes the
- * probes' purse last until its next request, and ends the burst with that.
+ * its blocks are born. A program's clock is its allocations, so those are halved, not the time: one that sleeps for
+ * most of it makes the probes' purse last until its next request, and ends the burst with that. Not its frees: a
+ * collector makes them all at once.
  *
- *	burst 0-90 ms, calls at 70-90 ms: the middle is 80, not 45
+ *	burst 0-90 ms, allocs at 70-90 ms: the middle is 80, not 45
  *
  *	bursts 0-60, 400-480 ms; seen blocks	born	unmet	of them in first halves	may stay
  *	garbage that lives 2 ms			30 000	   290	0			     6
@@ -31,7 +32,7 @@ struct watched_span {
 /* Calls until then, since the span's begin. */
 struct watched_pace {
 	uint32_t at_ms;
-	double calls;
+	double allocs;
 };
 
 struct watched_spans {
@@ -47,11 +48,11 @@ struct watched_spans {
 
 /* A span begins; one that goes on ends without being told. */
 void watched_begin(struct watched_spans *w, uint32_t begin_ms);
-/* So many more calls until now; ignored between spans. */
-void watched_note(struct watched_spans *w, uint32_t at_ms, double calls);
+/* So many more allocs until now; ignored between spans. */
+void watched_note(struct watched_spans *w, uint32_t at_ms, double allocs);
 /* It ends. Ignored if none goes on, if it began before the last one had ended, or if it is empty. */
 void watched_end(struct watched_spans *w, uint32_t end_ms);
-/* Was a block of this birth watched for at least as many calls as from the middle of a span to its end? */
+/* Was a block of this birth watched for at least as many allocs as from the middle of a span to its end? */
 bool watched_long(const struct watched_spans *w, uint32_t birth_ms);
 void watched_release(struct watched_spans *w);
 

@@ -61,7 +61,7 @@ static void a_span_that_is_empty_or_begins_too_early__is_none(void **state)
 	watched_release(&w);
 }
 
-static void the_middle__is_where_half_of_the_calls_are(void **state)
+static void the_middle__is_where_half_of_the_allocations_are(void **state)
 {
 	struct watched_spans w = { 0 };
 	uint32_t t;
@@ -178,7 +178,7 @@ int main(void)
 		cmocka_unit_test(a_block_of_the_first_half__was_watched_long),
 		cmocka_unit_test(a_block_of_no_span__is_watched_still),
 		cmocka_unit_test(a_span_that_is_empty_or_begins_too_early__is_none),
-		cmocka_unit_test(the_middle__is_where_half_of_the_calls_are),
+		cmocka_unit_test(the_middle__is_where_half_of_the_allocations_are),
 		cmocka_unit_test(a_long_span__keeps_its_middle_in_little_room),
 		cmocka_unit_test(a_program_that_mostly_sleeps__tells_its_leak_as_one_that_does_not),
 		cmocka_unit_test(what_may_stay__is_never_more_than_was_born),
