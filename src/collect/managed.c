@@ -265,6 +265,15 @@ static void count_collections(struct managed_process *p, struct profile_proc *pr
 		proc->all_collections = now - p->all_then;
 }
 
+/* Its objects would be counted as its heap hands them out, but the program for it is refused: it is tried when it is first wanted. */
+static void note_bumps(struct collector *c, const struct managed_process *p, struct profile_proc *proc)
+{
+	int err = kern_bumps_error(c->kern);
+
+	if (err && p->runtime->ops->kind == MP_RT_V8)
+		proc->runtime_heap_reason = profile_string(&c->profile, strerror(-err));
+}
+
 void managed_count_collections(struct collector *c)
 {
 	struct managed *m = c->managed;
@@ -281,6 +290,7 @@ void managed_count_collections(struct collector *c)
 			continue;
 		count_heap(c, p, proc);
 		count_collections(p, proc);
+		note_bumps(c, p, proc);
 	}
 }
 

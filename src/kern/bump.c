@@ -46,15 +46,20 @@ static int load(struct kern *k)
 
 struct bpf_program *bump_program(struct kern *k)
 {
-	int err = k->bumps || k->no_bumps ? 0 : load(k);
+	int err = k->bumps || k->bumps_err ? 0 : load(k);
 
 	if (err) {
 		log_warn("what V8 takes from its own heap is not counted: %s", strerror(-err));
 		memprobe_bpf__destroy(k->bumps);
 		k->bumps = NULL;
-		k->no_bumps = true;
+		k->bumps_err = err;
 	}
-	if (k->no_bumps)
+	if (k->bumps_err)
 		return NULL;
 	return k->tables ? k->bumps->progs.heap_bump : k->bumps->progs.heap_bump_fp;
+}
+
+int kern_bumps_error(const struct kern *k)
+{
+	return k->bumps_err;
 }

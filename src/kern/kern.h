@@ -307,6 +307,8 @@ void kern_watch_touches(struct kern *k, enum first_touches level);
 uint64_t kern_ended_faults(const struct kern *k);
 /* Why it is not, though it was asked for; NULL: it is. */
 const char *kern_rss_missing(const struct kern *k);
+/* Why what a runtime's own heap hands out is not counted: -errno; 0: it is, or there is no such heap. */
+int kern_bumps_error(const struct kern *k);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);

@@ -37,7 +37,7 @@ struct probe_set {
 struct kern {
 	struct memprobe_bpf *skel;
 	struct memprobe_bpf *bumps; /* the object once more, for one program; NULL: nobody wanted it (bump.c) */
-	bool no_bumps; /* it cannot be loaded */
+	int bumps_err; /* why it cannot be loaded: -errno; 0: it can, or nobody wanted it */
 	struct ring_buffer *ring;
 	enum attach_kind kind;
 	enum kern_verify verify;

@@ -98,6 +98,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(steady.rise.looks, FIELD_NUMBER, 0), PROC(steady.rise.until_s, FIELD_FLOAT, 0),
 	PROC(steady.rise.rate, FIELD_FLOAT, 0), PROC(steady.rise.low, FIELD_FLOAT, 0), PROC(steady.rise.high, FIELD_FLOAT, 0),
 	PROC(steady.rise.ratio, FIELD_FLOAT, 0),
+	PROC(runtime_heap_reason, FIELD_STRING, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -109,7 +110,7 @@ _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
 IS_AS_LISTED(struct profile_managed_heap, 56);
 IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_steady, 80);
-IS_AS_LISTED(struct profile_proc, 424 + sizeof(struct profile_steady) + sizeof(struct profile_rss) + sizeof(struct profile_death) +
+IS_AS_LISTED(struct profile_proc, 432 + sizeof(struct profile_steady) + sizeof(struct profile_rss) + sizeof(struct profile_death) +
 				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct profile_stack, member, kind, 0)

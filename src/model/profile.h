@@ -216,6 +216,7 @@ struct profile_proc {
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */
 	struct profile_managed_heap managed_heap;
 	struct profile_steady steady; /* at the end of a run only */
+	uint32_t runtime_heap_reason; /* why what its own heap hands out is not counted, "" if it is, or it has none; string id */
 };
 
 struct profile_loss {

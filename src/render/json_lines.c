@@ -334,6 +334,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	json_add_text(out, "comm", profile_str(p, proc->comm));
 	json_add_some_text(out, "runtime", profile_str(p, proc->runtime));
 	json_add_some_text(out, "runtime_reason", profile_str(p, proc->runtime_reason));
+	json_add_some_text(out, "runtime_heap_reason", profile_str(p, proc->runtime_heap_reason));
 	json_add_some_text(out, "runtime_hint", profile_str(p, proc->runtime_hint));
 	if (proc->has_collections)
 		json_add_uint(out, "collections", proc->collections);

@@ -86,6 +86,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 			const struct shares *s)
 {
 	const char *reason = profile_str(p, proc->runtime_reason), *hint = profile_str(p, proc->runtime_hint);
+	const char *heap_reason = profile_str(p, proc->runtime_heap_reason);
 
 	buf_adds(out, "runtime ");
 	buf_add_plain(out, profile_str(p, proc->runtime));
@@ -102,6 +103,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		buf_addf(out, ", %llu young", (unsigned long long)proc->managed_heap.young);
 	buf_addc(out, '\n');
 	add_grown(out, p, proc);
+	if (*heap_reason)
+		buf_addf(out, "        what it takes from its own heap is not counted: %s\n", heap_reason);
 	if (*hint)
 		buf_addf(out, "        => %s\n", hint);
 	add_heap(out, p, &proc->managed_heap);

@@ -320,6 +320,7 @@ void make_rich(struct profile *p)
 	make_process(p, 7, 4242, "gatewayd");
 	make_process(p, 8, 4243, "gate \"worker\"")->state = PROC_EXITED;
 	p->procs[0].runtime = profile_string(p, "V8 11.3.244");
+	p->procs[0].runtime_heap_reason = profile_string(p, "Cannot allocate memory");
 	p->procs[1].runtime = profile_string(p, "CPython 3.11.2");
 	p->procs[1].runtime_reason = profile_string(p, "a build of another layout");
 	p->procs[1].grown[0] = (struct profile_grown){ .type = profile_string(p, "Shop::Order"), .objects = 1200, .now = 4000 };
