@@ -74,6 +74,8 @@ struct collector {
 	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
 	struct windows windows;
 	uint64_t next_sweep_ns; /* for what has ended between bursts */
+	size_t sweep_most; /* blocks that such a look has time for */
+	unsigned int n_heap_looks;
 	double brief_weight; /* of the last brief bursts; 0: there were none */
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
@@ -142,9 +144,9 @@ bool snapshot_is_filtered(const struct options *o);
 bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
-/* survival_heap.c: marks those blocks that the heap of their process shows to have ended */
+/* survival_heap.c: marks those blocks that the heap of their process shows to have ended; looks at so many at most, 0: at all */
 struct overlap_block;
-void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n);
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, size_t most);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
 void survival_look(struct collector *c);
 /* evidence.c: of this moment, from the kernel's tables; 0 or -errno */

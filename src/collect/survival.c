@@ -31,6 +31,11 @@
 /* Looking for what has ended takes one part in so many of a CPU; and no more often than this. */
 #define SWEEP_SHARE 20
 #define LEAST_SWEEP_NS (NS_PER_S / 2)
+/* Nothing else is done meanwhile: of many blocks, or of few that lie far apart, a part is looked at each time. */
+#define MOST_SWEEP_NS (200 * NS_PER_MS)
+#define FIRST_SWEEP 16384
+#define LEAST_SWEEP 256
+#define MOST_SWEEP (1u << 22)
 /* With fewer blocks born before the checkpoint their part says little. */
 #define LEAST_BLOCKS 50
 
@@ -75,7 +80,7 @@ static void sweep(struct collector *c)
 
 	err = read_blocks(&l);
 	if (!err)
-		survival_look_at_heap(c, l.v, l.n);
+		survival_look_at_heap(c, l.v, l.n, c->sweep_most);
 	keys = xcalloc(l.n + 1, sizeof(*keys));
 	for (i = 0; i < l.n; i++)
 		if (l.v[i].has_ended)
@@ -93,8 +98,15 @@ void survival_look(struct collector *c)
 
 	if (c->profile.watch.rung < RUNG_BRIEF || begin < c->next_sweep_ns || !kern_gate_is_shut(c->kern))
 		return;
+	if (!c->sweep_most)
+		c->sweep_most = FIRST_SWEEP;
 	sweep(c);
-	ran = (clock_thread_ns() - ran) * SWEEP_SHARE;
+	ran = clock_thread_ns() - ran;
+	if (ran > MOST_SWEEP_NS && c->sweep_most > LEAST_SWEEP)
+		c->sweep_most /= 2;
+	else if (ran < MOST_SWEEP_NS / 4 && c->sweep_most < MOST_SWEEP)
+		c->sweep_most *= 2;
+	ran *= SWEEP_SHARE;
 	c->next_sweep_ns = begin + (ran > LEAST_SWEEP_NS ? ran : LEAST_SWEEP_NS);
 }
 
@@ -285,7 +297,7 @@ int survival_correct(struct collector *c)
 		return 0;
 	err = read_blocks(&l);
 	if (!err)
-		survival_look_at_heap(c, l.v, l.n);
+		survival_look_at_heap(c, l.v, l.n, 0);
 	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));
 	if (!err) {
 		read_tales(tales, p->n_stacks, &l, at->window_ns / NS_PER_MS);

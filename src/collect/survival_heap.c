@@ -99,12 +99,12 @@ static int by_process(const void *a, const void *b, void *ctx)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n)
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, size_t most)
 {
 	struct glibc_block *of = xcalloc(n + 1, sizeof(*of));
-	size_t i, end, n_of = 0;
+	size_t every = most && n > most ? (n + most - 1) / most : 1, i, end, n_of = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = (size_t)c->n_heap_looks++ % every; i < n; i += every)
 		if (!v[i].has_ended)
 			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
 	qsort_r(of, n_of, sizeof(*of), by_process, v);
