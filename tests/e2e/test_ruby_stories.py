@@ -9,10 +9,11 @@ import collections
 import os
 import re
 import signal
+import subprocess
 import tempfile
 import time
 
-from harness import Memprobe, main, test
+from harness import MEMPROBE, Memprobe, main, test
 from interpreters import TARGETS, Program, last_snapshot, line_with, ruby
 
 FILE = os.path.join(TARGETS, "stories.rb")
@@ -151,7 +152,8 @@ def minute(d):
         time.sleep(BEFORE_S)
         for kind, program in programs.items():
             base = os.path.join(d, kind)
-            runs[kind] = Memprobe("-d", WINDOW_S, "-p", program.process.pid, "-o", base + ".jsonl", "-o", base + ".txt", auto=True)
+            runs[kind] = Memprobe("-d", WINDOW_S, "-p", program.process.pid, "-o", base + ".jsonl", "-o", base + ".txt", "-o", base + ".memprobe",
+                                  auto=True)
         for program in programs.values():
             program.before, program.full_s, program.served = program.tell("count"), 0, []
         collect_until(programs, runs, WINDOW_S + 60)
@@ -162,6 +164,8 @@ def minute(d):
             with open(os.path.join(d, kind + ".txt")) as f:
                 program.text = f.read()
             program.snapshot = last_snapshot(os.path.join(d, kind + ".jsonl"))
+            program.whole = subprocess.run([MEMPROBE, "report", "-v", "-f", "report", os.path.join(d, kind + ".memprobe")], capture_output=True,
+                                           text=True, timeout=60).stdout
     finally:
         for m in runs.values():
             m.__exit__()
@@ -183,8 +187,8 @@ def check_class(t, process, verdict, program):
     t.between("leak__over_full_collections_that_the_program_made", process.get("steady_collections", 0), 3,
               program.counts["full"] - program.before["full"])
     t.true("leak__that_is_evidence", "classes" in verdict["why"], program.text)
-    t.true("leak__the_report_says_so", re.search(r"[+] String \+[\d ]+ over \d+ full collections that left them", program.text),
-           program.text)
+    t.true("leak__the_report_says_so", re.search(r"[+] String \+[\d ]+ over \d+ full collections that left them", " ".join(program.whole.split())),
+           program.whole) # with -v: on one page not all that speaks for it may have room
 
 
 @test
@@ -196,20 +200,26 @@ def leak_or_bloat(t):
         process = program.snapshot["process"][0]
         t.true(f"{kind}__served_its_requests", program.counts["served"] > RATE * WINDOW_S / 2, program.counts)
         if kind != "leak":
-            t.true(f"{kind}__is_called_no_leak", verdict["word"] != "LEAK", program.text)
-            name = f"{kind}__no_class_outlives_collections_in_ever_greater_number"
-            if kind == "bloat" and program.full_s > WINDOW_S / 2:
-                t.skip(name, f"on this machine the cache was full after {program.full_s:.0f} s only")
-            else:
-                t.equal(name, process.get("steady_class"), None)
+            # until it is full the cache grows as a leak does, and keeps what it has
+            for name, ok, until_s in ((f"{kind}__is_called_no_leak", verdict["word"] != "LEAK", 0.7 * WINDOW_S),
+                                      (f"{kind}__no_class_outlives_collections_in_ever_greater_number",
+                                       process.get("steady_class") is None, WINDOW_S / 2)):
+                if kind == "bloat" and program.full_s > until_s:
+                    t.skip(name, f"on this machine the cache was full after {program.full_s:.0f} s only")
+                else:
+                    t.true(name, ok, program.text)
             continue
         check_class(t, process, verdict, program)
         made = lines.get(OTHER_LEAK, Sum(0, 0, 0)).alloc_bytes
         if made < 0.2 * 6060 * program.counts["served"]:
             t.skip("leak__of_lines_that_keep_what_they_make_its_own_are_first", "the budget left the heap hardly watched on this machine")
             continue
+        # What its own lines made is all kept. Of that 0.97 and more was told where frees were seen all the time; after brief bursts, from
+        # which what may have ended between two of them is taken off (survival.c), 0.9 at three times these requests, 0.17 at seven
+        # times. Of garbage 0.05, or of few bytes.
+        least = 0.1 if "brief bursts" in " ".join(program.text.split()) else 0.25
         kept = [k for k in sorted(lines, key=lambda k: -lines[k].live_bytes)
-                if lines[k].live_bytes > 0.25 * lines[k].alloc_bytes and isinstance(k, int)] # in bursts an estimate; of garbage 0.05
+                if lines[k].live_bytes > least * lines[k].alloc_bytes and isinstance(k, int)]
         t.true("leak__of_lines_that_keep_what_they_make_its_own_are_first", set(kept[:2]) == {LEAK, OTHER_LEAK},
                {k: tuple(v) for k, v in lines.items()})
     cache = [s for s in programs["bloat"].snapshot["stack"] if place(programs["bloat"].snapshot, s) == CACHE]
