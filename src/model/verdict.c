@@ -465,13 +465,17 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 	v->is_strong = n_bits(v->why) >= 3;
 }
 
-/* What outlives full collections decides, where neither heap nor memory did. */
+/*
+ * What outlives full collections decides, where neither heap nor memory did. Where these level off and the objects
+ * do not, as in a runtime that has just begun and still reads its files, it grows, but no more is said.
+ */
 static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 {
 	const struct class_rise *r = &in->classes;
 	struct verdict other = { .uptime_s = v->uptime_s, .heap = v->heap, .memory = v->memory };
+	bool levels_off = v->word == TREND_LEVELS_OFF;
 
-	if (v->word == TREND_LEAK || v->word == TREND_LEVELS_OFF || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
+	if (v->word == TREND_LEAK || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
 	    v->but & BUT_SLOWS || !class_rise_decides(r, in->window_s))
 		return;
 	other.word = TREND_GROWING;
@@ -481,6 +485,13 @@ static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 	other.high = r->high;
 	other.ratio = r->ratio;
 	weigh(in, &other);
+	if (levels_off && other.word != TREND_LEAK && other.word != TREND_GROWING)
+		return;
+	if (levels_off) {
+		other.word = TREND_GROWING;
+		other.but |= BUT_SLOWS;
+		other.ratio = v->ratio;
+	}
 	if (other.word == TREND_LEAK || v->word != TREND_GROWING)
 		*v = other;
 }
