@@ -4,6 +4,8 @@
 
 /* A stack whose met bytes are less than this part of all says nothing about the ratio. */
 #define TELLING_PART 0.01
+/* Stacks of one size differ by so much: one's blocks have had more time to be met than another's. */
+#define SPREAD 3
 #define STEPS 50
 
 double ghosts_stay(const struct ghosts_stack *s, double ratio)
@@ -41,7 +43,7 @@ static double least_seen(const struct ghosts_stack *v, size_t n)
 
 double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen)
 {
-	double low = 0, high = least_seen(v, n), mid;
+	double low = 0, high = SPREAD * least_seen(v, n), mid;
 	int i;
 
 	if (seen <= 0 || seen >= 1 || ratio_after(v, n, seen, high) >= high)

@@ -53,6 +53,17 @@ static void sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has(void **st
 	assert_true(ghosts_stay(&v[2], ghosts_ratio(v, 3, 0.05)) > 9900);
 }
 
+/* Of one that was busy early and one that was late: neither stays, though one shows twice the ghosts of the other. */
+static void busy_sites_that_differ_by_twice__do_not_stand_above_a_leak(void **state)
+{
+	struct ghosts_stack v[] = { { 1000000, 900000, 45000 }, { 1000000, 850000, 76000 }, { 20000, 0, 20000 } };
+	double ratio = ghosts_ratio(v, 3, 1.0 / 30);
+
+	(void)state;
+	assert_true(ghosts_stay(&v[0], ratio) + ghosts_stay(&v[1], ratio) < 2000);
+	assert_true(ghosts_stay(&v[2], ratio) == 20000);
+}
+
 #define PLACES 20000
 #define BIRTHS 1000000
 enum { BUSY, LEAK, N_SITES };
@@ -117,6 +128,7 @@ int main(void)
 		cmocka_unit_test(one_that_sees_everything__has_no_ghosts),
 		cmocka_unit_test(the_example_of_the_header__holds),
 		cmocka_unit_test(sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has),
+		cmocka_unit_test(busy_sites_that_differ_by_twice__do_not_stand_above_a_leak),
 		cmocka_unit_test(a_heap_played_through__has_its_leak_on_top),
 	};
 
