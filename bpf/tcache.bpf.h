@@ -33,7 +33,7 @@ struct mp_tcache {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 65536); /* as proc_totals; where it is full, they are counted as before */
 	__type(key, __u32);
 	__type(value, struct mp_tcache);
 } tcaches SEC(".maps");
