@@ -16,7 +16,8 @@ PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec # virtiofsd
 
 # KIND: `build`, `test`, `vm`: for virtual machines, or `extra`: for tests, installed where there is a
 # package, else not missed (Ubuntu has Chromium as a snap only); NEED: cmd:, hdr:, lib:, py: (a module of
-# python3) or npm: (installed for all users by npm, where that works) and its name; PACKAGE|OTHER-NAME...
+# python3) or npm: (installed for all users by npm, where that works) and its name; PACKAGE|OTHER-NAME...,
+# or - where it is not a package's
 table='
 build cmd:gcc                  gcc
 build cmd:make                 make
@@ -64,7 +65,8 @@ extra cmd:node                 nodejs
 extra cmd:erl                  erlang-base
 extra cmd:elixir               elixir
 extra cmd:javac                openjdk-17-jdk-headless|default-jdk-headless
-extra npm:speedscope           npm
+extra cmd:npm                  npm
+extra npm:speedscope           -
 extra cmd:pgbench              postgresql
 extra cmd:nginx                nginx-light
 extra cmd:bpftrace             bpftrace
@@ -101,7 +103,7 @@ missing() {
 		[ -n "$kind" ] || continue
 		case " $* " in *" $kind "*) ;; *) continue ;; esac
 		has "$need" && continue
-		[ "$kind" != extra ] || [ -n "$(candidate "$packages")" ] || continue
+		[ "$kind" != extra ] || [ "$packages" = - ] || [ -n "$(candidate "$packages")" ] || continue
 		echo "$kind $need $packages"
 	done <<<"$table"
 }
@@ -126,25 +128,46 @@ keep_services_down() {
 }
 
 install_missing() { # KIND...
-	local kind need packages name log names=()
+	local kind need packages name names=() extras=()
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q update >/dev/null || echo "deps: apt-get update failed: going on with old lists" >&2
 	while read -r kind need packages; do
+		[ "$packages" != - ] || continue
 		name=$(candidate "$packages")
-		if [ -n "$name" ]; then
+		if [ -n "$name" ] && [ "$kind" = extra ]; then
+			extras+=("$name")
+		elif [ -n "$name" ]; then
 			names+=("$name")
 		else
 			echo "deps: $need: no package $packages here" >&2
 		fi
 	done < <(missing "$@")
-	[ ${#names[@]} -gt 0 ] || return 0
-	echo "deps: installing ${names[*]}"
-	keep_services_down
-	log=$(mktemp)
-	apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${names[@]}" >"$log" 2>&1 ||
-		tail -n 20 "$log" >&2
-	rm -f "$log"
+	if [ ${#names[@]} -gt 0 ] || [ ${#extras[@]} -gt 0 ]; then
+		echo "deps: installing" "${names[@]}" "${extras[@]}"
+		keep_services_down
+		apt_install "${names[@]}" "${extras[@]}" || one_by_one
+	fi
 	install_npm
+}
+
+# Debian's packages conflict with some from elsewhere (npm with NodeSource's nodejs): that may cost its own test only.
+one_by_one() {
+	local name
+	[ ${#names[@]} -eq 0 ] || apt_install "${names[@]}" || for name in "${names[@]}"; do apt_install "$name"; done
+	for name in "${extras[@]}"; do
+		apt_install "$name"
+	done
+}
+
+apt_install() { # PACKAGE...
+	local log
+	log=$(mktemp)
+	apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		return 1
+	}
+	rm -f "$log"
 }
 
 # Tests are skipped without; a registry that cannot be reached is no error.
@@ -157,7 +180,8 @@ install_npm() {
 report() {
 	local kind need packages
 	while read -r kind need packages; do
-		echo "deps: missing for the $kind: ${need/bpftool:/cmd:bpftool} (Debian: ${packages//|/ or })"
+		[ "$packages" = - ] && packages="npm install" || packages="Debian: ${packages//|/ or }"
+		echo "deps: missing for the $kind: ${need/bpftool:/cmd:bpftool} ($packages)"
 	done
 }
 
