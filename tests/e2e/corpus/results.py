@@ -1,8 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
-From the results of the corpus to its table, and the bounds that they must keep. Pure: lists in, text out.
+From the results of the corpus to its table, and the bounds that they must keep.
 """
 import collections
+import csv
+
+from table import true_rate
+
+# Of one run: its program, the seed, the load in percent of one CPU and the window; the commit that was built; the word
+# of the verdict, how the heap was seen, what the rate is of (heap, memory, objects), bytes per second, the share that
+# one site makes; seconds until memprobe armed and, after its window, until it ended; why it failed
+COLUMNS = ("program", "seed", "load", "seconds", "commit", "word", "rung", "by", "rate", "rate_low", "rate_high",
+           "site_share", "start_s", "end_s", "error")
+NUMBERS = dict.fromkeys(("seed", "load", "seconds", "rate", "rate_low", "rate_high"), int) | \
+    dict.fromkeys(("site_share", "start_s", "end_s"), float)
 
 LOADS = (10, 50, 100)
 WORDS = ("LEAK", "GROWING", "LEVELS OFF", "SAW-TOOTH", "FLAT", "SHRINKING", "UNDECIDED", "FAILED")
@@ -11,6 +22,15 @@ FOUND = ("LEAK", "GROWING") # the second: its growth and rate are told, but not 
 STEADY_RUNS = 240
 # Programs that may stay UNDECIDED (most of their runs): of twenty leaks, of twenty others
 UNDECIDED = {60: (4, 6), 300: (1, 2)}
+
+
+def read_results(path):
+    """A list of {column: value}, without what a run does not have; none if there is no such file."""
+    try:
+        with open(path, newline="") as f:
+            return [{k: NUMBERS.get(k, str)(v) for k, v in row.items() if v != ""} for row in csv.DictReader(f)]
+    except FileNotFoundError:
+        return []
 
 
 def by_program(results, seconds):
@@ -65,6 +85,26 @@ def broken_bounds(programs, results):
     return bad
 
 
+def rate_lines(programs, results):
+    """
+    How often the range that was printed had the true rate in it, by how the heap was seen. Not at full load: a program
+    that does not get its CPU then loses less than it should.
+    """
+    rates = {p.name: p for p in programs if p.has_rate}
+    lines = []
+    for rung in sorted({r["rung"] for r in results if "rung" in r}):
+        told = [(true_rate(rates[r["program"]], r["seed"]), r) for r in results
+                if r["program"] in rates and r.get("rung") == rung and r["word"] in FOUND and r["load"] < 100]
+        if not told:
+            continue
+        within = sum(r["rate_low"] <= truth <= r["rate_high"] for truth, r in told)
+        off = sorted(abs(r["rate"] / truth - 1) for truth, r in told)
+        lines.append(f"Heap seen {rung}: the true rate was within the printed range in {within} of {len(told)} runs; the "
+                     f"rate was off by {100 * off[len(off) // 2]:.1f} % (median; {100 * off[9 * len(off) // 10]:.0f} % "
+                     "in one of ten).")
+    return lines
+
+
 def row(cells):
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -93,9 +133,11 @@ def summary(programs, results, seconds):
     undecided = [undecided_programs(programs, words, is_leak) for is_leak in (True, False)]
     most = UNDECIDED.get(seconds, ("-", "-"))
     steady = steady_runs(programs, some)
+    commits = collections.Counter(r.get("commit", "unknown") for r in some)
     start, end = (sorted(r[k] for r in some if k in r) or [0] for k in ("start_s", "end_s"))
     return [
-        f"Runs: {len(some)} (" + ", ".join(f"{n} at {load} % load" for load, n in sorted(loads.items())) + ").",
+        f"Runs: {len(some)} (" + ", ".join(f"{n} at {load} % load" for load, n in sorted(loads.items())) +
+        "); built from " + ", ".join(f"{c} ({n})" for c, n in commits.most_common()) + ".",
         f"Wrong LEAK: {len(wrong_leaks(programs, some))} of {steady} runs of programs that do not leak.",
         f"Leaks of 20 kB/s and more: of {sum(sum(words[p.name].values()) for p in fast)} runs {found} called LEAK, "
         f"{grown} GROWING (with its rate, but without evidence enough for the word); the others were missed.",
@@ -104,6 +146,7 @@ def summary(programs, results, seconds):
         (": " + ", ".join(undecided[0] + undecided[1]) if undecided[0] + undecided[1] else "") + ".",
         f"memprobe armed after {start[len(start) // 2]:.0f} s (median; {start[-1]:.0f} at most), and ended "
         f"{end[len(end) // 2]:.1f} s after its window ({end[-1]:.1f} at most).",
+        *rate_lines(programs, some),
     ]
 
 

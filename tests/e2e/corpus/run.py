@@ -9,14 +9,16 @@ of make check; it goes on where it was stopped.
     run.py --table FILE         the table of what has been run
     run.py --check              exit 1 if what has been run breaks a bound
 
-One result per line in $BUILD/corpus/results.jsonl, with the seconds that memprobe took to arm and, after its window, to
-end. Runs of one load go at the same time, so that the programs use about one CPU; each has a copy of libc of its own, as
-probes on a shared one would tax the others, and a session of its own: where the CPUs are shared among sessions (the
-kernel's autogroup) it gets what it asks for, whatever else runs. A program is attached a second after it is ready.
+One result per line in results.csv, with the commit that was built and the seconds that memprobe took to arm and, after
+its window, to end. What is there is not run again: delete the lines whose verdict a change may have moved. Runs of one
+load go at the same time, so that the programs use about one CPU; each has a copy of libc of its own, as probes on a
+shared one would tax the others, and a session of its own: where the CPUs are shared among sessions (the kernel's
+autogroup) it gets what it asks for, whatever else runs. A program is attached a second after it is ready.
 --most: end after so many batches; --first-slot: other than those of another run.py at the same time. Depends on
 harness.py, table.py and tables of results.py.
 """
 import argparse
+import csv
 import fnmatch
 import json
 import os
@@ -31,11 +33,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE]
 
 from harness import BUILD, Failure, Memprobe, Target, build, missing # pylint: disable=wrong-import-position
-from results import LOADS, broken_bounds, write_table # pylint: disable=wrong-import-position
+from results import COLUMNS, LOADS, broken_bounds, read_results, write_table # pylint: disable=wrong-import-position
 from table import PROGRAMS # pylint: disable=wrong-import-position
 
 WHERE = os.path.join(BUILD, "corpus")
-RESULTS = os.path.join(WHERE, "results.jsonl")
+RESULTS = os.path.join(HERE, "results.csv")
 AT_ONCE = {2: 24, 10: 10, 50: 2, 100: 1}
 OWN_SESSION = ("/usr/bin/setpriv", "--pdeathsig", "KILL", "/usr/bin/setsid") # which does not outlive this one
 START_S = 120 # on a machine that starts many at once
@@ -152,31 +154,40 @@ def wait_for(runs):
 
 
 def run_batch(batch, first_slot, say):
+    built_from = commit()
     runs = [Run(*key, slot) for slot, key in enumerate(batch, first_slot)]
     try:
         time.sleep(BEFORE_ATTACH_S)
         for run in runs:
             run.attach()
         for run in wait_for(runs):
-            result = run.result()
-            with open(RESULTS, "a") as f:
-                f.write(json.dumps(result) + "\n")
+            result = dict(run.result(), commit=built_from)
+            note(result)
             say(f"{result['word']:<10} {json.dumps(result)}")
     finally:
         for run in runs:
             run.close()
 
 
-def load_results():
-    if not os.path.exists(RESULTS):
-        return []
-    with open(RESULTS) as f:
-        return [json.loads(line) for line in f]
+def commit():
+    """Of the sources, if git knows it."""
+    git = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                         check=False)
+    return git.stdout.strip() or "unknown"
+
+
+def note(result):
+    """Appended; a file that is not there yet gets its head."""
+    with open(RESULTS, "a", newline="") as f:
+        w = csv.DictWriter(f, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+        if f.tell() == 0:
+            w.writeheader()
+        w.writerow(result)
 
 
 def batches(args, swap, say):
     """Lists of (program, seed, load, seconds) that have not been run; first one seed of all, then the next."""
-    done = {(r["program"], r["seed"], r["load"], r["seconds"]) for r in load_results()}
+    done = {(r["program"], r["seed"], r["load"], r["seconds"]) for r in read_results(RESULTS)}
     for program in PROGRAMS:
         why = why_not(program, swap)
         if why:
@@ -211,10 +222,10 @@ def main():
     args = parse()
     os.makedirs(WHERE, exist_ok=True)
     if args.table:
-        write_table(args.table, PROGRAMS, load_results())
+        write_table(args.table, PROGRAMS, read_results(RESULTS))
         return 0
     if args.check:
-        bad = broken_bounds(PROGRAMS, load_results())
+        bad = broken_bounds(PROGRAMS, read_results(RESULTS))
         print("\n".join(bad) or "all bounds hold")
         return 1 if bad else 0
     why = missing()
