@@ -544,10 +544,11 @@ double verdict_alive(const struct profile *p, const struct profile_stack *s)
 	return (double)s->early_alive / (double)s->early_blocks;
 }
 
+/* One of those that make the growth that the verdict tells of. */
 static bool is_blamed(const struct profile *p, const struct profile_stack *s)
 {
 	const struct profile_stack *sites[VERDICT_SITES];
-	size_t i, n = p->verdict.word == TREND_LEAK ? profile_verdict_sites(p, sites) : 0;
+	size_t i, n = profile_verdict_sites(p, sites);
 
 	for (i = 0; i < n && sites[i] != s; i++)
 		;
@@ -557,14 +558,16 @@ static bool is_blamed(const struct profile *p, const struct profile_stack *s)
 const char *verdict_kind(const struct profile *p, const struct profile_stack *s)
 {
 	double alive = verdict_alive(p, s);
+	bool blamed;
 
 	if (!p->has_verdict)
 		return "";
-	if (is_blamed(p, s))
+	blamed = is_blamed(p, s);
+	if (blamed && p->verdict.word == TREND_LEAK)
 		return "leak";
 	if (s->old_bytes > s->live_bytes / 2)
 		return "bounded";
-	if (alive >= 0 && alive < CHURN_ALIVE)
-		return "churn";
+	if (!blamed && alive >= 0 && alive < CHURN_ALIVE)
+		return "churn"; /* what grows among garbage of its own site is open */
 	return "open";
 }

@@ -107,6 +107,28 @@ static void growth_that_has_ended__is_told_with_what_it_may_hide(void **state)
 	buf_release(&b);
 }
 
+/* Two sites, of whose early blocks few live: one makes the growth that is told, the other a tenth of it. */
+static void a_site_that_grows_among_its_garbage__is_no_churn(void **state)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stacks[2] = {
+		{ .live_bytes = 1000000, .live_blocks = 1000, .early_blocks = 10000, .early_alive = 100,
+		  .t = { .alloc_bytes = 1000000, .alloc_blocks = 1000 } },
+		{ .live_bytes = 100000, .live_blocks = 100, .early_blocks = 10000, .early_alive = 100,
+		  .t = { .alloc_bytes = 100000, .alloc_blocks = 100 } },
+	};
+	struct profile p = { .window_ns = 60000000000, .n_procs = 1, .procs = &proc, .n_stacks = 2, .stacks = stacks,
+			     .has_verdict = true, .verdict = { .word = TREND_GROWING, .by_heap = true, .rate = 18000 } };
+
+	(void)state;
+	assert_string_equal(verdict_kind(&p, &stacks[0]), "open");
+	assert_string_equal(verdict_kind(&p, &stacks[1]), "churn");
+	p.verdict.word = TREND_LEAK;
+	assert_string_equal(verdict_kind(&p, &stacks[0]), "leak");
+	p.verdict.word = TREND_FLAT;
+	assert_string_equal(verdict_kind(&p, &stacks[0]), "churn");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +138,7 @@ int main(void)
 		cmocka_unit_test(numbers_only__are_broken_all_the_same),
 		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
+		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),
 		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),
 	};
 
