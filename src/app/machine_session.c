@@ -105,7 +105,7 @@ static void drop(struct session *s, struct profile_proc *p)
 {
 	kern_detach_process(s->kern, p->tgid);
 	attacher_forget_process(s->attacher, p->tgid);
-	kern_ended(s->kern, p->tgid, p->gen);
+	kern_drop(s->kern, p->tgid, p->gen);
 	budget_forget(s->budget, p->gen);
 	machine_look_mark(s->machine, p->tgid, s->has_chosen ? SEEN_HEAP_AWAY : SEEN_PROC);
 	p->end_ns = session_now_ns() - s->armed_ns;

@@ -51,6 +51,7 @@ static void look_at_memory(struct collector *c, double t_s)
 struct heap_now {
 	double bytes;	     /* more than at the attach: less older blocks that were freed */
 	uint64_t live_bytes; /* of blocks that were seen to begin */
+	bool counts_lost;    /* what was left out of the table, as its frees are counted, too */
 };
 
 static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
@@ -68,13 +69,15 @@ static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 	struct heap_now *h = ctx;
 
 	(void)gen;
-	h->bytes += (double)(int64_t)(t->lost_bytes - t->old_free_bytes);
+	h->bytes -= (double)(int64_t)t->old_free_bytes;
+	if (h->counts_lost)
+		h->bytes += (double)(int64_t)t->lost_bytes;
 }
 
 /* After brief bursts what lives is known at the end only (survival.c): blocks whose end was not seen stay for long. */
 static void look_at_heap(struct collector *c, double t_s)
 {
-	struct heap_now now = { 0 };
+	struct heap_now now = { .counts_lost = watch_is_exact(&c->profile) };
 
 	if (c->brief_weight) {
 		c->profile.heap.n = 0;

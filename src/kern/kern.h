@@ -82,6 +82,11 @@ int kern_follow(struct kern *k, pid_t pid, uint32_t flags, uint32_t *gen);
 void kern_unfollow(struct kern *k, pid_t pid, uint32_t gen);
 /* pid has ended, and no event told so: its number may become another's. Its figures stay. */
 void kern_ended(struct kern *k, pid_t pid, uint32_t gen);
+/*
+ * No target any more, though it lives: its calls count no longer, by links for all neither, and what was counted stays.
+ * Its threads remember that they are a target's until they are told otherwise.
+ */
+void kern_drop(struct kern *k, pid_t pid, uint32_t gen);
 /* COMMAND's process before its exec: stopped there, and a target from there on. */
 int kern_hold(struct kern *k, pid_t pid);
 

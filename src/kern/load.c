@@ -357,6 +357,12 @@ void kern_ended(struct kern *k, pid_t pid, uint32_t gen)
 		bpf_map_delete_elem(fd, &tgid);
 }
 
+void kern_drop(struct kern *k, pid_t pid, uint32_t gen)
+{
+	kern_ended(k, pid, gen);
+	__atomic_add_fetch(&k->skel->data->target_epoch, 1, __ATOMIC_RELEASE);
+}
+
 int kern_set_runtime(struct kern *k, uint32_t gen, const struct mp_runtime *r)
 {
 	int err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.runtimes), &gen, r, BPF_ANY);

@@ -76,7 +76,8 @@ static void take_procs(struct history *h, const struct profile *p)
 			*to = (struct history_proc){ 0 };
 		to->facts = from->now;
 		to->state = from->state;
-		to->old_bytes = (int64_t)from->old.lost_bytes - (int64_t)from->old.old_free_bytes;
+		/* frees of what was left out of the table are counted where all is (report_figures.c) */
+		to->old_bytes = (watch_is_exact(p) ? (int64_t)from->old.lost_bytes : 0) - (int64_t)from->old.old_free_bytes;
 		if (i < h->n_procs && !runs)
 			continue;
 		h->n_procs = i >= h->n_procs ? i + 1 : h->n_procs;

@@ -217,11 +217,6 @@ static void find_trees(struct fill *f)
 
 /* ---- when something is full ---- */
 
-static double seconds_to(double room, double rate)
-{
-	return rate > 0 ? fmax(0, room) / rate : -1;
-}
-
 static void fill_group(struct fill *f, const struct machine_watch_group *g)
 {
 	struct machine_group *out = &f->m->groups[f->m->n_groups++];
@@ -248,9 +243,9 @@ static void fill_group(struct fill *f, const struct machine_watch_group *g)
 	growth_of(&g->used, f->w->window_s, &grown);
 	if (grown.word != TREND_GROWING)
 		return;
-	out->full_s = seconds_to(room, grown.rate);
-	out->full_low_s = seconds_to(room, grown.high);
-	out->full_high_s = seconds_to(room, grown.low);
+	out->full_s = machine_seconds_to(room, grown.rate);
+	out->full_low_s = machine_seconds_to(room, grown.high);
+	out->full_high_s = machine_seconds_to(room, grown.low);
 }
 
 static int by_growth(const void *a, const void *b)
@@ -524,33 +519,6 @@ static void add_other_kinds(struct fill *f)
 
 /* ---- all of it ---- */
 
-/* RAM fills as fast as it did; where that is drowned in noise, as fast as what grows for certain. */
-static void fill_outlook(struct machine *m, const struct machine_watch *w)
-{
-	double room = (double)w->now.available_bytes + (double)w->now.swap_free_bytes;
-	size_t i;
-
-	growth_of(&w->used, w->window_s, &m->used);
-	m->rate = m->low = m->high = 0;
-	for (i = 0; i < m->n_rows && m->used.word != TREND_GROWING; i++) {
-		const struct machine_row *r = &m->rows[i];
-
-		if (r->word != TREND_GROWING || r->has_ended)
-			continue;
-		m->rate += r->rate;
-		m->low += r->low;
-		m->high += r->high;
-	}
-	if (m->used.word == TREND_GROWING) {
-		m->rate = m->used.rate;
-		m->low = m->used.low;
-		m->high = m->used.high;
-	}
-	m->full_s = seconds_to(room, m->rate);
-	m->full_low_s = seconds_to(room, m->high);
-	m->full_high_s = seconds_to(room, m->low);
-}
-
 void machine_fill(struct profile *p, const struct machine_watch *w)
 {
 	struct fill f = { .w = w, .p = p, .m = &p->machine };
@@ -575,7 +543,8 @@ void machine_fill(struct profile *p, const struct machine_watch *w)
 		add_tree(&f, &f.trees[i]);
 	add_others(&f, i);
 	add_other_kinds(&f);
-	fill_outlook(m, w);
+	growth_of(&w->used, w->window_s, &m->used);
+	machine_fill_outlook(m);
 	free(f.root);
 	free(f.order);
 	free(f.trees);

@@ -196,4 +196,28 @@ const struct machine_row *machine_row_of(const struct machine *m, enum machine_r
 uint64_t machine_used_bytes(const struct machine_memory *m);
 const char *machine_seen_name(enum machine_seen s); /* "heap, exact" */
 
+/* ---- what is said of it; machine_headline.c ---- */
+
+/*
+ * The first word on the machine, and the row that it is about. Decided here for the headline, the TREND of that row and
+ * the time at which RAM is full, so that they cannot differ:
+ *
+ *	row grows for certain		GROWING, that row, RAM is full at some time
+ *	RAM does, most of it by a row that levels off	LEVELS OFF, that row, no such time
+ *	RAM does, and no row		GROWING, the row that may grow most (its own word stands beside it)
+ *	neither				the row's word, or that of RAM where no row is worth a name; no such time
+ */
+struct machine_headline {
+	enum trend_word word;
+	const struct machine_row *grower; /* NULL: no row is worth a name */
+};
+
+void machine_headline(const struct machine *m, struct machine_headline *out);
+/* A row's word as it is printed: "GROWING", "ended"; "started" of a new process, of which all that it has is growth. */
+const char *machine_row_word(const struct machine *m, const struct machine_row *r);
+/* When RAM is full, from the headline. Part of machine_fill(). */
+void machine_fill_outlook(struct machine *m);
+/* Until so much room is gone; negative: never. */
+double machine_seconds_to(double room, double rate);
+
 #endif

@@ -47,43 +47,68 @@ static const char *base_of(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static bool is_interpreter(const char *comm)
+/* text: the options, the last letters of one word, after which the program itself follows. */
+struct interpreter {
+	const char *name, *text;
+};
+
+static const struct interpreter *interpreter_of(const char *comm)
 {
-	static const char *const names[] = { "python", "node", "ruby", "java", "perl", "php", "bash", "sh", "dash" };
+	static const struct interpreter all[] = {
+		{ "python", "c" }, { "node", "ep" }, { "ruby", "e" }, { "java", "" }, { "perl", "eE" },
+		{ "php", "r" },	   { "bash", "c" },  { "sh", "c" },   { "dash", "c" },
+	};
 	size_t i, len;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		len = strlen(names[i]);
-		if (!strncmp(comm, names[i], len) && strspn(comm + len, "0123456789.-") == strlen(comm + len))
-			return true;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		len = strlen(all[i].name);
+		if (!strncmp(comm, all[i].name, len) && strspn(comm + len, "0123456789.-") == strlen(comm + len))
+			return &all[i];
 	}
-	return false;
+	return NULL;
 }
 
-/* The script of `python3 -u -m job /srv/x.py`: the first word that is no option; "" if there is none. */
-static const char *script_of(const char *cmdline, size_t len)
+/* `python3 -c TEXT`, `ruby -we TEXT`, `node --eval TEXT`, `bash -lc TEXT` */
+static bool is_text_next(const struct interpreter *of, const char *option)
+{
+	size_t len = strlen(option);
+
+	if (!strcmp(option, "--eval"))
+		return true;
+	return len > 1 && len <= 4 && option[1] != '-' && strchr(of->text, option[len - 1]);
+}
+
+/*
+ * The script of `python3 -u -m job /srv/x.py`: the first word that is no option; the option where the program is on the
+ * command line; "" if there is neither.
+ */
+static const char *script_of(const struct interpreter *of, const char *cmdline, size_t len)
 {
 	const char *end = cmdline + len, *p = cmdline + strlen(cmdline) + 1;
 
-	for (; p < end; p += strlen(p) + 1)
+	for (; p < end; p += strlen(p) + 1) {
 		if (*p && *p != '-')
 			return base_of(p);
+		if (*p && is_text_next(of, p))
+			return p;
+	}
 	return "";
 }
 
 static void read_name(struct proc_scan *s, struct proc_scanned *p, const char *comm)
 {
+	const struct interpreter *of = interpreter_of(comm);
 	char *path;
 
 	snprintf(p->name, sizeof(p->name), "%.47s", comm);
-	if (!is_interpreter(comm))
+	if (!of)
 		return;
 	path = xasprintf("%s/%d/cmdline", s->proc_root, (int)p->pid);
 	buf_reset(&s->text);
 	buf_read_file(&s->text, path, MAX_CMDLINE_BYTES);
 	free(path);
 	if (s->text.len) {
-		const char *script = script_of(s->text.data, s->text.len);
+		const char *script = script_of(of, s->text.data, s->text.len);
 
 		snprintf(p->name, sizeof(p->name), "%.15s%s%.31s", comm, *script ? " " : "", script);
 	}

@@ -9,43 +9,7 @@
 
 #include "base/units.h"
 
-/* In a window that is too short for a verdict: growth of so much is worth a name. */
-#define LEAST_UNDECIDED (1 * (int64_t)MIB)
-/* One that grows for certain goes before one of so many times the growth that may be at its end. */
-#define CERTAIN 4
-
-/* Something that can be acted on: a tree, the kernel, shared memory. */
-static bool can_grow(const struct machine_row *r)
-{
-	return (r->kind == MACHINE_TREE && !r->has_ended) || r->kind == MACHINE_KERNEL || r->kind == MACHINE_SHMEM;
-}
-
-static bool grows(const struct machine_row *r, enum trend_word w)
-{
-	return can_grow(r) && r->word == w && r->growth_bytes > (w == TREND_UNDECIDED ? LEAST_UNDECIDED : 0);
-}
-
-static double weight_of(const struct machine_row *r)
-{
-	double growth = (double)r->growth_bytes;
-
-	if (grows(r, TREND_GROWING))
-		return growth * CERTAIN;
-	return grows(r, TREND_LEVELS_OFF) || grows(r, TREND_UNDECIDED) ? growth : 0;
-}
-
-const struct machine_row *machine_grower(const struct machine *m)
-{
-	const struct machine_row *most = NULL;
-	size_t i;
-
-	for (i = 0; i < m->n_rows; i++)
-		if (weight_of(&m->rows[i]) > (most ? weight_of(most) : 0))
-			most = &m->rows[i];
-	return most;
-}
-
-static void add_name(struct buf *out, const struct profile *p, const struct machine_row *r)
+void machine_add_name(struct buf *out, const struct profile *p, const struct machine_row *r)
 {
 	const char *name = profile_str(p, r->name);
 
@@ -67,28 +31,44 @@ static double per_minute_mib(double bytes, double seconds)
 	return seconds > 0 ? bytes * 60 / seconds / (double)MIB : 0;
 }
 
-static void add_who(struct buf *out, const struct profile *p, const struct machine_row *most)
+static void add_first_word(struct buf *out, const struct machine *m, const struct machine_headline *h)
+{
+	bool is_its_own = h->grower && h->grower->word == h->word;
+
+	buf_addf(out, "%-10s ", is_its_own ? machine_row_word(m, h->grower) : trend_name(h->word));
+}
+
+/* Where the machine grows for certain, and the one that is named does not: both words are told. */
+static void add_own_word(struct buf *out, const struct machine *m, const struct machine_headline *h)
+{
+	if (h->grower->word != h->word)
+		buf_addf(out, ", itself %s", machine_row_word(m, h->grower));
+	buf_addc(out, '\n');
+}
+
+static void add_who(struct buf *out, const struct profile *p, const struct machine_headline *h)
 {
 	const struct machine *m = &p->machine;
-	const struct machine_row *used = machine_row_of(m, MACHINE_USED);
+	const struct machine_row *used = machine_row_of(m, MACHINE_USED), *most = h->grower;
 	double all = used ? (double)used->growth_bytes : 0, rate = per_minute_mib(all, m->window_s);
 	const char *host = profile_str(p, p->host);
 
-	buf_addf(out, "%-10s ", trend_name(most ? most->word : m->used.word));
+	add_first_word(out, m, h);
 	buf_add_printable(out, host, strlen(host));
 	if (!most) {
-		buf_addf(out, ": RAM in use %+.1f MiB/min; nothing grows for certain\n", rate);
+		buf_addf(out, ": RAM in use %+.1f MiB/min; %s grows for certain\n", rate,
+			 h->word == TREND_GROWING ? "nothing alone" : "nothing");
 		return;
 	}
 	buf_addf(out, " uses %.1f MiB/min %s; ", fabs(rate), rate < 0 ? "less" : "more");
 	if (all > 0 && (double)most->growth_bytes <= all * 1.1) {
 		buf_addf(out, "%.0f %% of it: ", fmin(100, 100 * (double)most->growth_bytes / all));
-		add_name(out, p, most);
-		buf_addc(out, '\n');
-		return;
+		machine_add_name(out, p, most);
+	} else {
+		machine_add_name(out, p, most);
+		buf_addf(out, " grows %.1f", per_minute_mib((double)most->growth_bytes, m->window_s));
 	}
-	add_name(out, p, most);
-	buf_addf(out, " grows %.1f\n", per_minute_mib((double)most->growth_bytes, m->window_s));
+	add_own_word(out, m, h);
 }
 
 static void add_time(struct buf *out, double seconds)
@@ -193,9 +173,10 @@ static void add_next(struct buf *out, const struct profile *p, const struct mach
 
 void machine_add_head(struct buf *out, const struct profile *p)
 {
-	const struct machine_row *most = machine_grower(&p->machine);
+	struct machine_headline h;
 
-	add_who(out, p, most);
+	machine_headline(&p->machine, &h);
+	add_who(out, p, &h);
 	add_full(out, p);
-	add_next(out, p, most);
+	add_next(out, p, h.grower);
 }

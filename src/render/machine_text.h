@@ -10,8 +10,8 @@
 #define MACHINE_FAR_S (30 * 86400.0)
 
 void machine_add_head(struct buf *out, const struct profile *p);
-/* The row that grows most, for certain where there is one; NULL: nothing does. */
-const struct machine_row *machine_grower(const struct machine *m);
+/* "puma (pid 311 and 3 workers)", "the kernel's own memory" */
+void machine_add_name(struct buf *out, const struct profile *p, const struct machine_row *r);
 
 /* report_machine.c, report_machine_rows.c, json_machine.c */
 struct report;

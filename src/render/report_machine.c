@@ -27,6 +27,10 @@
 #define STACKS_OF_ONE 3
 #define MOST_GROUPS_TOLD 3
 #define NEAR_LIMIT 0.8
+/* Probes that were away again sooner tell no rate. */
+#define LEAST_RATE_S 2
+/* Heap that is told to have grown by so many times what the memory did. */
+#define TOO_MUCH 1.25
 
 /* ---- details of those with heap probes ---- */
 
@@ -55,19 +59,40 @@ static double watched_s(const struct profile *p, const struct profile_proc *proc
 	return end > proc->begin_ns ? (double)(end - proc->begin_ns) * 1e-9 : 0;
 }
 
+/*
+ * The scale of bursts is an estimate, and a program's memory is measured: where it is told to have got more heap than memory, the
+ * former is doubted. It may be right (what is freed and used again, what is never touched), so it is left as it is.
+ */
+static void add_doubt(struct buf *out, const struct profile *p, const struct machine_row *r, uint32_t proc)
+{
+	double seconds = watched_s(p, &p->procs[proc]), heap = (double)heap_net_of(p, proc).bytes;
+	double memory = r->growth_bytes > 0 ? (double)r->growth_bytes : 0, times;
+
+	if (watch_is_exact(p) || seconds < LEAST_RATE_S || heap < TOO_MUCH * memory + (double)MIB || r->n_procs > 1)
+		return;
+	times = memory > 0 && p->machine.window_s > 0 ? heap / seconds / (memory / p->machine.window_s) : 0;
+	if (times >= TOO_MUCH)
+		buf_addf(out, "\n   the heap by what bursts told, %.1f times its memory: take proportions from it, no amounts", times);
+	else
+		buf_adds(out, "\n   the heap by what bursts told, more than its memory: take proportions from it, no amounts");
+}
+
 static void add_title(struct buf *out, const struct profile *p, const struct machine_row *r, size_t number, uint32_t proc)
 {
 	const char *name = profile_str(p, r->name);
+	char watched[24];
 
 	buf_addf(out, "\n%zu  ", number);
 	buf_add_printable(out, name, strlen(name));
 	buf_addf(out, " %d: heap ", r->probed_pid);
 	add_bytes(out, heap_net_of(p, proc).bytes);
-	buf_addf(out, " in %.0f s, all of its memory ", watched_s(p, &p->procs[proc]));
+	units_format_duration(watched, (uint64_t)(watched_s(p, &p->procs[proc]) * (double)NS_PER_S));
+	buf_addf(out, " in %s, all of its memory ", watched);
 	add_bytes(out, r->growth_bytes);
 	buf_addf(out, " in %.0f s", p->machine.window_s);
 	if (r->has_ended)
 		buf_adds(out, "; it has ended");
+	add_doubt(out, p, r, proc);
 	buf_addc(out, '\n');
 }
 
@@ -82,7 +107,7 @@ static void add_stack_row(struct buf *out, const struct profile *p, const struct
 	if (alive >= 0)
 		snprintf(share, sizeof(share), "%.0f %%", alive * 100);
 	format_tenths(rate, machine_rate_tenths((int64_t)stack_net_bytes(s), seconds));
-	buf_addf(out, "%11s %8s %6s  ", units_format_size(live, s->live_bytes), rate, share);
+	buf_addf(out, "%11s %8s %6s  ", units_format_size(live, s->live_bytes), seconds < LEAST_RATE_S ? "?" : rate, share);
 	report_add_where(out, &alone, s, 29, o->columns, o->all_frames ? 8 : 1);
 }
 
@@ -197,8 +222,8 @@ static void add_trust(struct buf *out, const struct profile *p)
 	add_groups(out, p);
 	add_limits(out, p);
 	if (m->n_probed)
-		buf_addf(out, "trust   heap probes in %u of %llu processes: the fastest growers, within 2 %% of all CPUs\n",
-			 m->n_probed, (unsigned long long)m->n_processes);
+		buf_addf(out, "trust   heap probes in %u of %llu processes: the fastest grower%s, within 2 %% of all CPUs\n",
+			 m->n_probed, (unsigned long long)m->n_processes, m->n_probed == 1 ? "" : "s");
 	else
 		buf_addf(out, "trust   %llu processes by /proc alone: no heap probes\n",
 			 (unsigned long long)m->n_processes);

@@ -186,29 +186,24 @@ static void add_heading(const struct rows *t)
 static void add_tree_name(const struct rows *t, const struct machine_row *r)
 {
 	const char *name = profile_str(t->p, r->name);
-	char more[24] = "";
+	size_t room = t->name_width, len;
 	struct buf b = BUF_INIT;
+	char more[24] = "";
 
 	if (r->n_procs > 1)
 		snprintf(more, sizeof(more), " (1 + %u)", r->n_procs - 1);
-	if (strlen(name) + strlen(more) <= t->name_width) {
-		buf_addf(&b, "%s%s", name, more);
-		add_cell(t->out, b.data, t->name_width);
-		buf_release(&b);
-		return;
+	len = strlen(more);
+	room = room > len ? room - len : 0;
+	if (strlen(name) <= room) {
+		buf_adds(&b, name);
+	} else {
+		add_cell(&b, name, room);
+		while (b.len && b.data[b.len - 1] == ' ') /* it was cut there: no second blank */
+			b.len--;
 	}
-	add_cell(t->out, name, t->name_width > strlen(more) ? t->name_width - strlen(more) : 0);
-	add_cell(t->out, more, strlen(more) < t->name_width ? strlen(more) : t->name_width);
-}
-
-/* All that a new process has is growth, though it may stand since. */
-static const char *word_of(const struct machine *m, const struct machine_row *r)
-{
-	if (r->has_ended)
-		return "ended";
-	if (r->age_s > 0 && r->age_s < m->window_s && r->word != TREND_GROWING)
-		return "started";
-	return trend_name(r->word);
+	buf_addf(&b, "%s", more);
+	add_cell(t->out, b.data, t->name_width);
+	buf_release(&b);
 }
 
 static void add_tree_row(struct rows *t, const struct machine_row *r, size_t number, const struct amounts *a)
@@ -221,7 +216,7 @@ static void add_tree_row(struct rows *t, const struct machine_row *r, size_t num
 	}
 	add_amounts(t, a);
 	if (t->has_trend)
-		buf_addf(t->out, "  %-*s", t->has_full ? (int)TREND_WIDTH - 2 : 0, word_of(t->m, r));
+		buf_addf(t->out, "  %-*s", t->has_full ? (int)TREND_WIDTH - 2 : 0, machine_row_word(t->m, r));
 	if (t->has_full)
 		add_full(t->out, r->full_s);
 	add_seen(t, r);

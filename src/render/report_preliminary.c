@@ -47,15 +47,17 @@ static void add_rate(struct buf *out, int64_t rate)
 
 static void add_machine(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
 {
-	const struct machine_row *used = machine_row_of(&p->machine, MACHINE_USED), *first = machine_grower(&p->machine);
+	const struct machine_row *used = machine_row_of(&p->machine, MACHINE_USED);
+	struct machine_headline h;
 	unsigned int n_trees;
 
+	machine_headline(&p->machine, &h);
 	add_time(out, p, o);
 	buf_adds(out, "memory in use");
 	add_rate(out, per_minute(p, used ? used->growth_bytes : 0));
-	if (first) {
+	if (h.grower) {
 		buf_adds(out, "; most ");
-		buf_add_printable(out, profile_str(p, first->name), strlen(profile_str(p, first->name)));
+		machine_add_name(out, p, h.grower);
 	}
 	buf_adds(out, "   ^C ends\n");
 	n_trees = o->lines > OTHER_LINES ? o->lines - OTHER_LINES : 1;

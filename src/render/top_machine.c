@@ -63,11 +63,10 @@ static void add_name(struct buf *out, const struct top_data *d, const struct top
 
 static void add_trend(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
-	(void)d;
 	(void)st;
 	if (r->member || r->tree->row.kind != MACHINE_TREE)
 		return;
-	buf_adds(out, r->tree->row.has_ended ? "ended" : trend_name(r->tree->row.word));
+	buf_adds(out, machine_row_word(&d->h->machine, &r->tree->row));
 }
 
 static void add_full_in(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
@@ -143,7 +142,7 @@ void top_machine_summary(struct buf *b, const struct history *h, enum history_ba
 		buf_adds(b, "   swap off");
 	}
 	if (m->stall_10s >= 0)
-		buf_addf(b, "   stall %.0f %%", m->stall_10s);
+		buf_addf(b, "   stall %.0f %%", m->stall_10s * 100);
 	if (m->oom_kills && width >= 90)
 		buf_addf(b, "   OOM kills %llu", (unsigned long long)m->oom_kills);
 }

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 
-from harness import Memprobe, Target, build, has_function, main, measure, parse_folded, sum_of, test
+from harness import Failure, Memprobe, Target, build, has_function, main, measure, parse_folded, sum_of, test
 
 
 def roots_of(stacks, function):
@@ -50,14 +50,23 @@ def killed(t):
                 sum_of(m.stacks(), "s_marked"), truth.of("s_marked", "live-bytes"))
 
 
-def exec_case(t, case, what, wait_for=None):
+def attached_again(m):
+    """The links of one process do not fire any more, and new ones take their time: a stated gap. Links for all have none."""
+    end = time.monotonic() + 30
+    while "memprobe: another thread" not in m.stderr and "also probes an object" not in m.stderr:
+        if time.monotonic() > end:
+            raise Failure(f"it does not say that it attached again:\n{m.stderr}")
+        time.sleep(0.01)
+
+
+def exec_case(t, case, what, wait=None):
     with Target("lifecycle", case) as target, Memprobe("-d", 0, "-p", target.pid) as m:
         m.armed()
         before = target.ask("go")
         target.say("exec")
         target.until("image")
-        if wait_for:
-            m.wait_for(wait_for)
+        if wait:
+            wait(m)
         after = target.ask("go")
         m.stop()
         stacks = m.stacks()
@@ -78,8 +87,16 @@ def exec_ends_the_image(t):
 
 @test
 def exec_by_another_thread(t):
-    # the links of the old image do not fire any more, and new ones take their time: a stated gap
-    exec_case(t, "thread-exec", "exec_by_another_thread", "memprobe: another thread")
+    exec_case(t, "thread-exec", "exec_by_another_thread", attached_again)
+
+
+@test
+def exec_by_another_thread_beside_another(t):
+    with Target("server") as other, Memprobe("-d", 0, "-p", other.pid) as m:
+        other.ask("quiet")
+        m.armed()
+        exec_case(t, "thread-exec", "exec_by_another_thread_beside_another_memprobe", attached_again)
+        m.stop()
 
 
 @test

@@ -115,6 +115,53 @@ static void processes_come_change_and_go(void **state)
 	proc_scan_release(&s);
 }
 
+/* Words end by a zero byte, as in /proc. */
+static void put_words(int pid, const char *words)
+{
+	char *path = xasprintf("%s/%d/cmdline", root, pid), *text = xstrdup(words), *p;
+	FILE *f = fopen(path, "w");
+	size_t len = strlen(text);
+
+	assert_non_null(f);
+	for (p = text; *p; p++)
+		if (*p == '|')
+			*p = '\0';
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	fclose(f);
+	free(text);
+	free(path);
+}
+
+static void interpreters_are_named_by_their_script(void **state)
+{
+	static const struct {
+		const char *comm, *words, *name;
+	} cases[] = {
+		{ "python3", "python3|-u|/srv/x.py|", "python3 x.py" },
+		{ "python3", "python3|-c|import os\nos.pause()|", "python3 -c" },
+		{ "python3", "python3|-Ic|import os|", "python3 -Ic" },
+		{ "sh", "sh|-e|/srv/job.sh|", "sh job.sh" },
+		{ "bash", "bash|-lc|sleep 1; exit|", "bash -lc" },
+		{ "node", "node|--eval|f()|", "node --eval" },
+		{ "ruby", "ruby|-we|p 1|", "ruby -we" },
+		{ "java", "java|-verbose|-cp|", "java" },
+		{ "web", "web|-c|x|", "web" },
+	};
+	struct proc_scan s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_process(300 + (int)i, 1, cases[i].comm, 1000, 3000);
+		put_words(300 + (int)i, cases[i].words);
+	}
+	proc_scan_init(&s, root);
+	proc_scan_look(&s);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(proc_scan_find(&s, 300 + (int)i)->name, cases[i].name);
+	proc_scan_release(&s);
+}
+
 /* Nothing but statm is read where statm is as before. */
 static void an_unchanged_process_is_not_read_again(void **state)
 {
@@ -205,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(processes_come_change_and_go, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(interpreters_are_named_by_their_script, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(an_unchanged_process_is_not_read_again, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(the_machine_is_read, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(what_a_process_has_for_itself, make_root, remove_root),

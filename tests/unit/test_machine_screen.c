@@ -77,6 +77,131 @@ static void the_screen_names_the_grower_and_fits(void **state)
 	unmake(&m);
 }
 
+/* ---- the first word, the row's and that of the time are one ---- */
+
+/* Memory of the machine, and of one process on it, at second t. */
+typedef uint64_t bytes_at(int t);
+
+static uint64_t straight(int t)
+{
+	return (uint64_t)t * 3 * MIB;
+}
+
+static uint64_t dying(int t)
+{
+	return (uint64_t)(120 * (double)MIB * (1 - exp(-t / 8.0)));
+}
+
+static uint64_t nearly_straight(int t)
+{
+	return (uint64_t)(120 * (double)MIB * (1 - exp(-t / 18.0))) + (uint64_t)t * MIB / 3;
+}
+
+static uint64_t dying_soon(int t)
+{
+	return dying(t) / 4;
+}
+
+static uint64_t noisy(int t)
+{
+	return 40 * MIB + (uint64_t)(t * 7919 % 31) * MIB;
+}
+
+static uint64_t standing(int t)
+{
+	(void)t;
+	return 0;
+}
+
+static uint64_t steps(int t)
+{
+	return t < 18 ? 0 : 80 * MIB;
+}
+
+/* one: of a process that begins at from_s; small: of another. */
+static void make_two(struct made *m, bytes_at *used, bytes_at *one, bytes_at *small, int from_s)
+{
+	int t;
+
+	make(m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB + used(t));
+
+		machine_watch_memory(&m->w, t, &mem);
+		if (t >= from_s)
+			machine_proc_take(proc(m, 1, t, 100, 1, "app"), t, (from_s ? 0 : GIB) + one(t), 0);
+		machine_proc_take(proc(m, 2, t, 200, 1, "other"), t, GIB + small(t), 0);
+	}
+	m->p.host = profile_string(&m->p, "h");
+	machine_fill(&m->p, &m->w);
+}
+
+static void add_trend(struct buf *out, const char *row)
+{
+	static const char *const words[] = { "GROWING", "LEVELS OFF", "UNDECIDED", "FLAT", "SAW-TOOTH", "SHRINKING", "started" };
+	const char *end = strchr(row, '\n');
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (memmem(row, (size_t)(end - row), words[i], strlen(words[i])))
+			buf_adds(out, words[i]);
+}
+
+/* "GROWING/GROWING/in": the first word, that of the row of the process that it names, and the time. */
+static void the_words(struct made *m, struct buf *out)
+{
+	const struct render_opts o = { .columns = 100 };
+	const char *row, *full;
+	struct buf text = BUF_INIT;
+
+	buf_reset(out);
+	renderer_by_name("report")->render(&text, &m->p, &o);
+	full = strstr(text.data, "RAM full ");
+	buf_add(out, text.data, strcspn(text.data, " ") + (strncmp(text.data, "LEVELS", 6) ? 0 : 4));
+	buf_addc(out, '/');
+	row = strstr(text.data, strstr(text.data, "app (pid") ? "   100  app" : "   200  other");
+	if (memmem(text.data, (size_t)(full - text.data), "(pid", 4))
+		add_trend(out, row);
+	buf_addf(out, "/%s", !strncmp(full + 11, "in ", 3) ? "in" : "none");
+	if (memmem(text.data, (size_t)(full - text.data), "itself", 6))
+		buf_adds(out, "/itself");
+	buf_release(&text);
+}
+
+static void the_first_word__is_the_row_s_and_that_of_the_time(void **state)
+{
+	static const struct {
+		const char *name;
+		bytes_at *used, *one, *small;
+		int from_s;
+		const char *expected;
+	} cases[] = {
+		{ "both grow", straight, straight, standing, 0, "GROWING/GROWING/in" },
+		{ "the machine is drowned in noise", noisy, straight, standing, 0, "GROWING/GROWING/in" },
+		{ "one levels off, and the sum of it just does not", nearly_straight, dying, standing, 0,
+		  "LEVELS OFF/LEVELS OFF/none" },
+		{ "both level off, a small one grows", dying, dying, straight, 0, "GROWING/GROWING/in" },
+		{ "nothing alone", straight, standing, standing, 0, "GROWING//in" },
+		{ "a part of it by one that levels off", straight, dying_soon, standing, 0, "GROWING/LEVELS OFF/in/itself" },
+		{ "one that came, and stands", steps, steps, standing, 18, "started/started/none" },
+		{ "nothing", standing, standing, standing, 0, "FLAT//none" },
+	};
+	struct buf words = BUF_INIT;
+	struct made m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		make_two(&m, cases[i].used, cases[i].one, cases[i].small, cases[i].from_s);
+		the_words(&m, &words);
+		if (strcmp(words.data, cases[i].expected) != 0)
+			print_message("%s:\n", cases[i].name);
+		assert_string_equal(words.data, cases[i].expected);
+		unmake(&m);
+	}
+	buf_release(&words);
+}
+
 /* More trees than have rows, of several processes, in all that a machine can have; what is large, and what is below zero. */
 static void make_crowd(struct made *m)
 {
@@ -158,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_screen_names_the_grower_and_fits),
+		cmocka_unit_test(the_first_word__is_the_row_s_and_that_of_the_time),
 		cmocka_unit_test(the_screen_fits_and_adds_up_at_any_width),
 		cmocka_unit_test(hostile_names_leave_the_screen_whole),
 	};

@@ -418,7 +418,7 @@ static void machine_to(struct fixture *f, uint64_t t)
 
 	*m = (struct machine){ .is_there = true, .n_rows = 4, .window_s = (double)t, .full_s = 1140, .n_processes = 190,
 			       .n_probed = 1 };
-	m->now = (struct machine_memory){ .total_bytes = 64 * GIB, .available_bytes = 4 * GIB - t * MIB, .stall_10s = 11 };
+	m->now = (struct machine_memory){ .total_bytes = 64 * GIB, .available_bytes = 4 * GIB - t * MIB, .stall_10s = 0.11 };
 	m->rows[0] = tree(&f->p, 311, "puma", 9, (int64_t)(8 * GIB) - fell, -fell);
 	m->rows[1] = tree(&f->p, 10, "gatewayd", 1, (int64_t)((90 + t) * MIB), (int64_t)(t * MIB));
 	m->rows[1].word = TREND_GROWING;
