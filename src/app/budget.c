@@ -184,12 +184,10 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 
 	ladder_purse_step(&w->purse, b->max_overhead, b->rung, s->dt, cpu, spent);
 	w->load = (struct ladder_load){
-		.allocs = allocs / s->dt,
-		.frees = frees / s->dt,
+		.allocs = allocs / s->dt, .frees = frees / s->dt,
 		.capped_bytes = (double)(t->capped_bytes - w->last.capped_bytes) / s->dt,
 		.work = cpu > spent ? (cpu - spent) / s->dt : 0,
-		.waiting = w->purse.waiting,
-		.taken = w->purse.taken,
+		.waiting = w->purse.waiting, .taken = w->purse.taken,
 	};
 	s->all.cpu += cpu;
 	s->all.spent += spent;
@@ -334,11 +332,23 @@ static void choose_rung(struct budget *b, const struct ladder_costs *c, struct l
 
 const char *budget_choose(struct budget *b, uint64_t now_ns)
 {
+	measure(b, now_ns);
+	return budget_choose_again(b);
+}
+
+double budget_calls(const struct budget *b, uint32_t gen)
+{
+	const uint64_t *at = table_get(&b->by_gen, gen);
+
+	return at ? b->procs[*at].load.allocs + b->procs[*at].load.frees : 0;
+}
+
+const char *budget_choose_again(struct budget *b)
+{
 	const struct ladder_costs c = costs_of(b);
 	struct ladder_load all = { 0 };
 	struct profile_watch *w = &b->profile->watch;
 
-	measure(b, now_ns);
 	choose_rung(b, &c, &all);
 	w->rung = b->rung;
 	kern_set_sampling(b->kern, w->interval_bytes);

@@ -25,6 +25,10 @@ void budget_free(struct budget *b);
  */
 void budget_count_begin(struct budget *b, uint64_t now_ns);
 const char *budget_choose(struct budget *b, uint64_t now_ns);
+/* The same by what was measured then, when some of the targets have been forgotten. */
+const char *budget_choose_again(struct budget *b);
+/* Calls per second of a target when it was last measured. */
+double budget_calls(const struct budget *b, uint32_t gen);
 /* A target is watched no more: its cost, and what it does, decide nothing. Before arming the rung is open again. */
 void budget_forget(struct budget *b, uint32_t gen);
 /* Armed: from here on steps are taken. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,8 +69,6 @@ static void run_child(int go, int error, char **argv, const struct passwd *pw)
 	while (read(go, &c, 1) < 0 && errno == EINTR)
 		;
 	err = become(pw);
-	/* memprobe may be killed while it holds us stopped (after setuid, which clears this) */
-	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if (!err) {
 		execvp(argv[0], argv);
 		err = errno;
@@ -79,12 +78,74 @@ static void run_child(int go, int error, char **argv, const struct passwd *pw)
 	_exit(127);
 }
 
+/* ---- the guard ---- */
+
+static void close_others(int a, int b)
+{
+	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
+
+	if (low)
+		syscall(SYS_close_range, 0u, low - 1, 0u);
+	if (high > low + 1)
+		syscall(SYS_close_range, low + 1, high - 1, 0u);
+	syscall(SYS_close_range, high + 1, ~0u, 0u);
+}
+
+/* The child is told by a descriptor: its number may be another's by then. */
+static void guard_main(int from, pid_t child)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, child, 0u);
+	sigset_t all;
+	ssize_t n;
+	char c;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	setsid();
+	prctl(PR_SET_NAME, "memprobe-guard");
+	if (pidfd < 0)
+		_exit(0);
+	close_others(from, pidfd);
+	while ((n = read(from, &c, 1)) < 0 && errno == EINTR)
+		;
+	if (!n)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0u);
+	_exit(0);
+}
+
+/* Without one the run goes on. */
+static void start_guard(struct command *c)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		return;
+	c->guard = fork();
+	if (!c->guard) {
+		close(fds[1]);
+		guard_main(fds[0], c->pid);
+	}
+	close(fds[0]);
+	c->guard_fd = fds[1];
+}
+
+static void end_guard(struct command *c)
+{
+	if (c->guard <= 0)
+		return;
+	if (write(c->guard_fd, "", 1) < 0)
+		log_debug("guard: %s", strerror(errno));
+	close(c->guard_fd);
+	waitpid(c->guard, NULL, 0);
+	c->guard = 0;
+}
+
 int command_start(struct command *c, char **argv, const char *user)
 {
 	struct passwd *pw;
 	int go[2], error[2], err;
 
-	*c = (struct command){ .pid = -1, .go_fd = -1, .error_fd = -1 };
+	*c = (struct command){ .pid = -1, .go_fd = -1, .error_fd = -1, .guard_fd = -1 };
 	err = find_user(user, &pw);
 	if (err)
 		return err;
@@ -102,6 +163,8 @@ int command_start(struct command *c, char **argv, const char *user)
 		run_child(go[0], error[1], argv, pw);
 	}
 	err = c->pid < 0 ? -errno : 0;
+	if (!err)
+		start_guard(c);
 	close(go[0]);
 	close(error[1]);
 	c->go_fd = go[1];
@@ -164,6 +227,7 @@ int command_exit_status(const struct command *c)
 void command_kill(struct command *c)
 {
 	command_release(c);
+	end_guard(c);
 	if (c->pid > 0 && !c->reaped) {
 		kill(c->pid, SIGKILL);
 		waitpid(c->pid, &c->status, 0);

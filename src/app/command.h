@@ -4,7 +4,8 @@
  *
  * The child waits on a pipe before it execs; the kernel side then stops it at exec and once more
  * when ld.so has mapped its libraries (SIGSTOP; no ptrace). When memprobe was started through sudo
- * the child runs as the invoking user, else as --user says.
+ * the child runs as the invoking user, else as --user says. Should memprobe be killed while it holds the child stopped, another
+ * small child lets it go on: PR_SET_PDEATHSIG would, but the exec of a set-user-ID program clears it.
  */
 #ifndef MEMPROBE_APP_COMMAND_H
 #define MEMPROBE_APP_COMMAND_H
@@ -16,6 +17,8 @@ struct command {
 	pid_t pid;
 	int go_fd;     /* close to let it exec */
 	int error_fd;  /* errno of a failed exec */
+	pid_t guard;
+	int guard_fd; /* at its end of file the guard acts; after a byte it ends */
 	bool reaped;
 	int status; /* of waitpid, when reaped */
 };

@@ -5,7 +5,8 @@
  *
  * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their
  * calls are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. What grows later is
- * joined as long as there is room for it, on the rung that holds then. Bursts are for one process alone: what is seen in
+ * joined as long as there is room for it, on the rung that holds then. Before that, those that make so many calls that only bursts
+ * would be left lose theirs, the busiest first, but never the fastest grower. Bursts are for one process alone: what is seen in
  * them stands for the rest by how much that one works in them (model/ladder.h), which two programs would spoil for each
  * other (by 7 times, beside one that makes 90 000 calls/s). So the fastest grower keeps its probes, and the others lose them. The budget is that of each process, and 2 % of all
  * CPUs together (budget.c).
@@ -130,13 +131,39 @@ static bool keep_fastest(struct session *s)
 	return any;
 }
 
+/*
+ * Before arming: the one that makes most calls goes, until what is left can be watched throughout, or the fastest grower
+ * is alone. True when one has gone.
+ */
+static bool drop_busiest(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	pid_t fastest = machine_look_fastest_probed(s->machine);
+	struct profile_proc *busiest = NULL;
+	size_t i;
+
+	if (!rung_is_gated(p->watch.rung) || !fastest)
+		return false;
+	for (i = 0; i < p->n_procs; i++) {
+		struct profile_proc *q = &p->procs[i];
+
+		if (q->state != PROC_RUNNING || q->end_ns || q->tgid == fastest)
+			continue;
+		if (!busiest || budget_calls(s->budget, q->gen) > budget_calls(s->budget, busiest->gen))
+			busiest = q;
+	}
+	if (busiest)
+		drop(s, busiest);
+	return busiest;
+}
+
 /* Their calls have been counted. */
 static void arm(struct session *s, uint64_t now_ns)
 {
 	const char *load = s->o->sample_auto ? budget_choose(s->budget, now_ns) : "";
 
-	if (keep_fastest(s))
-		load = budget_choose(s->budget, session_now_ns());
+	while (s->o->sample_auto && drop_busiest(s))
+		load = budget_choose_again(s->budget);
 	s->choose_ns = 0;
 	s->has_chosen = true;
 	begin_new(s);

@@ -249,6 +249,10 @@ int session_has_probes(struct session *s, const char *who)
 
 	if (attacher_n_probes(s->attacher) || !(s->o->planes & PLANE_HEAP))
 		return STATUS_OK;
+	if (attacher_error(s->attacher) == -ESRCH && have_ended(collector_profile(s->collector))) {
+		log_error("%s: ended before it could be probed", who);
+		return STATUS_NO_TARGET;
+	}
 	if (attacher_error(s->attacher))
 		return attacher_error(s->attacher) == -EPERM ? STATUS_PRIVILEGE : STATUS_FAILED;
 	if (attacher_n_denied(s->attacher, &path)) {

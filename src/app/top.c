@@ -112,6 +112,17 @@ static void add_first_line(struct buf *out, const char *text)
 	buf_add(out, text + n + 1 + skip, strcspn(text + n + 1 + skip, "\n"));
 }
 
+/* Of the machine it costs nothing, and its words are those of the rows of the same look. */
+static void take_headline(struct top *t, const struct profile *p)
+{
+	struct buf b = BUF_INIT;
+
+	machine_add_head(&b, p);
+	buf_reset(&t->verdict);
+	add_first_line(&t->verdict, b.data);
+	buf_release(&b);
+}
+
 /* The first line of what the report would say. */
 static int judge(struct top *t, struct session *s)
 {
@@ -125,12 +136,11 @@ static int judge(struct top *t, struct session *s)
 		return err;
 	history_add_evidence(&t->history, p);
 	output_render_options(t->o, &r);
-	if (p->machine.is_there)
-		machine_add_head(&b, p);
-	else
+	if (!p->machine.is_there) {
 		verdict_add(&b, p, &r);
-	buf_reset(&t->verdict);
-	add_first_line(&t->verdict, b.data);
+		buf_reset(&t->verdict);
+		add_first_line(&t->verdict, b.data);
+	}
 	buf_release(&b);
 	p->has_verdict = false; /* it is of this moment: not for a recording of a later one */
 	took = (cpu_ns() - cpu) * VERDICT_SHARE;
@@ -151,6 +161,8 @@ static int look(struct top *t, struct session *s)
 	if (err)
 		return err;
 	history_add(&t->history, collector_profile(s->collector));
+	if (collector_profile(s->collector)->machine.is_there)
+		take_headline(t, collector_profile(s->collector));
 	if (s->machine)
 		history_add_members(&t->history, machine_look_watch(s->machine), t->state.open_tree);
 	name_target(t, collector_profile(s->collector));

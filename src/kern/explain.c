@@ -115,6 +115,6 @@ int explain_attach(const struct kern *k, const char *path, int err)
 	if (is_refusal(err) && lacks_admin(k))
 		log_error("attach: %s: " ADMIN_TEXT, path);
 	else
-		log_error("attach: %s: %s", path, strerror(-err));
+		log_error("attach: %s: %s", path, err == -ESRCH ? "its process has ended" : strerror(-err));
 	return is_refusal(err) ? -EPERM : err;
 }

@@ -145,11 +145,17 @@ static void order_by_root(struct fill *f)
 	free(pairs);
 }
 
+/* Its share is read now and then; what it grew by since is its own. */
 static int64_t bytes_of(const struct machine_proc *p)
 {
+	double since;
+
 	if (p->has_ended)
 		return 0;
-	return p->has_pss ? (int64_t)p->pss_bytes : (int64_t)series_last(&p->memory);
+	if (!p->has_pss)
+		return (int64_t)series_last(&p->memory);
+	since = p->memory.n ? series_last(&p->memory) - series_at(&p->memory, p->rollup_s) : 0;
+	return (int64_t)fmax(0, (double)p->pss_bytes + since);
 }
 
 /* Of one that came later: over all of the window, as its growth is. */

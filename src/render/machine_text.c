@@ -78,15 +78,31 @@ static void add_time(struct buf *out, double seconds)
 	buf_adds(out, units_format_duration(text, (uint64_t)(fmin(fmax(seconds, 0), MACHINE_FAR_S) * (double)NS_PER_S)));
 }
 
+/* Both ends of an interval would be the figure itself. */
+static bool is_shown_so(const char *text, double low, double high)
+{
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	bool same;
+
+	add_time(&a, low);
+	add_time(&b, high);
+	same = high >= 0 && !strcmp(a.data, text) && !strcmp(b.data, text);
+	buf_release(&a);
+	buf_release(&b);
+	return same;
+}
+
 /* "in 19 min (17 min to 21 min), near 03:31 UTC" */
 static void add_when(struct buf *out, const struct profile *p, double s, double low, double high)
 {
 	time_t t = (time_t)((double)p->wall_time_ns * 1e-9 + s);
+	size_t begin;
 	struct tm tm;
 
 	buf_adds(out, "in ");
+	begin = out->len;
 	add_time(out, s);
-	if (low >= 0) {
+	if (low >= 0 && !is_shown_so(out->data + begin, low, high)) {
 		buf_adds(out, " (");
 		add_time(out, low);
 		buf_adds(out, high >= 0 && high < MACHINE_FAR_S ? " to " : " or more");

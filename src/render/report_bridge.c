@@ -307,7 +307,10 @@ static void add_sizes(struct buf *out, const struct profile *p, const struct bri
 
 	if (b->heap != BRIDGE_HEAP_GLIBC || !b->before_blocks || !most)
 		return;
-	buf_adds(out, "\nFROM BEFORE ATTACH, BY SIZE (glibc's heap read from outside, no stop, approximate)\n");
+	if (watch_is_exact(p))
+		buf_adds(out, "\nFROM BEFORE ATTACH, BY SIZE (glibc's heap read from outside, no stop, approximate)\n");
+	else /* which blocks came since is known of a part of them */
+		buf_adds(out, "\nFROM BEFORE ATTACH, OR SINCE AND NOT SEEN, BY SIZE (glibc's heap read from outside, approximate)\n");
 	for (i = 0; i < b->n_sizes && i < BRIDGE_MAX_SIZES; i++) {
 		uint64_t this = b->sizes[i].chunk_bytes * b->sizes[i].blocks;
 

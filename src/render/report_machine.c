@@ -87,7 +87,7 @@ static void add_title(struct buf *out, const struct profile *p, const struct mac
 	buf_addf(out, " %d: heap ", r->probed_pid);
 	add_bytes(out, heap_net_of(p, proc).bytes);
 	units_format_duration(watched, (uint64_t)(watched_s(p, &p->procs[proc]) * (double)NS_PER_S));
-	buf_addf(out, " in %s, all of its memory ", watched);
+	buf_addf(out, " in %s, all of its %smemory ", watched, r->n_procs > 1 ? "tree's " : "");
 	add_bytes(out, r->growth_bytes);
 	buf_addf(out, " in %.0f s", p->machine.window_s);
 	if (r->has_ended)

@@ -248,7 +248,7 @@ static void add_other_row(struct rows *t, const struct machine_row *r, const str
 	char text[64];
 
 	if (r->kind == MACHINE_OTHERS) {
-		snprintf(text, sizeof(text), "%u other processes", r->n_procs);
+		snprintf(text, sizeof(text), "%u other process%s", r->n_procs, r->n_procs == 1 ? "" : "es");
 		add_label(t, text, text);
 	} else {
 		add_label(t, labels[r->kind][0], labels[r->kind][1]);

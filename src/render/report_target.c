@@ -145,7 +145,7 @@ static void print_process_table(struct process_table *t)
 		const struct profile_proc *proc = &t->p->procs[t->rows[i].index];
 		bool is_rest = t->has_others && i + 1 == t->n_rows;
 
-		snprintf(others, sizeof(others), "%zu others", t->p->n_procs - i);
+		snprintf(others, sizeof(others), "%zu other%s", t->p->n_procs - i, t->p->n_procs - i == 1 ? "" : "s");
 		if (is_rest)
 			buf_adds(t->out, "          ");
 		else

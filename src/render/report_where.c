@@ -88,8 +88,10 @@ void report_add_where(struct buf *out, const struct profile *p, const struct pro
 		uint32_t again = equal_frames(p, s, i);
 
 		buf_reset(&name);
-		if (p->n_procs > 1 && !w.text.len) /* whose stack it is */
-			buf_addf(&name, "%s: ", profile_str(p, p->procs[s->proc].comm));
+		if (p->n_procs > 1 && !w.text.len) { /* whose stack it is */
+			buf_add_plain(&name, profile_str(p, p->procs[s->proc].comm));
+			buf_adds(&name, ": ");
+		}
 		if (s->plane == STACK_VM && !w.text.len && f->class != FRAME_NOTE)
 			buf_addf(&name, "%s ", profile_str(p, p->frames[p->stack_frames[s->first_frame]].name));
 		add_short_name(&name, profile_str(p, f->name));
@@ -119,7 +121,9 @@ void report_add_frames(struct buf *out, const struct profile *p, const struct pr
 	struct buf mark = BUF_INIT;
 	uint32_t i;
 
-	buf_addf(out, "          %s (pid %d)\n", profile_str(p, proc->comm), proc->tgid);
+	buf_adds(out, "          ");
+	buf_add_plain(out, profile_str(p, proc->comm));
+	buf_addf(out, " (pid %d)\n", proc->tgid);
 	for (i = 0; i < s->n_frames; i++) {
 		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
 		const char *name = profile_str(p, f->name), *module = profile_str(p, f->module);

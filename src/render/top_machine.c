@@ -17,6 +17,8 @@
 #include "render/report_internal.h"
 #include "render/top_internal.h"
 
+#define NAME_COLUMNS 16
+
 static const char *const kind_names[MACHINE_KIND_NR] = {
 	[MACHINE_OTHERS] = "others",
 	[MACHINE_KERNEL] = "kernel",
@@ -35,7 +37,8 @@ void top_add_row_name(struct buf *out, const struct profile *p, const struct top
 	if (r->tree->row.kind == MACHINE_OTHERS)
 		buf_addf(out, "%u ", r->tree->row.n_procs);
 	if (r->tree->row.kind != MACHINE_TREE) {
-		buf_adds(out, kind_names[r->tree->row.kind]);
+		buf_adds(out, r->tree->row.kind == MACHINE_OTHERS && r->tree->row.n_procs == 1 ? "other" :
+												 kind_names[r->tree->row.kind]);
 		return;
 	}
 	buf_adds(out, profile_str(p, r->tree->row.name));
@@ -55,10 +58,23 @@ static void add_pid(struct buf *out, const struct top_data *d, const struct top_
 		buf_addf(out, "%s%d", r->tree->row.n_procs > 1 ? "+ " : "", r->tree->row.pid);
 }
 
+/* How many processes a tree has stays there, and its name is cut; letters of other scripts, as they come. */
 static void add_name(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
 {
+	size_t more;
+
 	(void)st;
 	top_add_row_name(out, d->p, r);
+	more = out->len;
+	while (more && out->data[more - 1] != '(')
+		more--;
+	if (r->member || r->tree->row.kind != MACHINE_TREE || r->tree->row.n_procs < 2 || out->len <= NAME_COLUMNS || !more)
+		return;
+	more = out->len - (more - 2); /* " (1 + 8)" */
+	if (more < NAME_COLUMNS) {
+		memmove(out->data + NAME_COLUMNS - more, out->data + out->len - more, more + 1);
+		out->len = NAME_COLUMNS;
+	}
 }
 
 static void add_trend(struct buf *out, const struct top_data *d, const struct top_state *st, const struct top_row *r)
@@ -101,7 +117,7 @@ static void add_group(struct buf *out, const struct top_data *d, const struct to
 
 const struct top_column top_machine_columns[] = {
 	{ "PID", 9, 0, false, add_pid, false, false },
-	{ "PROCESS (TREE)", 18, 0, true, add_name, false, false },
+	{ "PROCESS (TREE)", NAME_COLUMNS + 2, 0, true, add_name, false, false },
 	{ "PSS+SWAP", 10, 48, false, top_column_bytes, false, false },
 	{ "MiB/min", 9, 0, false, top_column_rate, false, false },
 	{ "TIME", 10, 90, true, NULL, true, false },

@@ -246,7 +246,8 @@ static uint32_t proc_of(const struct profile *p, const struct history *h, int32_
 	uint32_t i;
 
 	for (i = (uint32_t)(h->n_procs < p->n_procs ? h->n_procs : p->n_procs); i-- > 0;)
-		if (p->procs[i].tgid == pid && h->procs[i].state == PROC_RUNNING)
+		if (p->procs[i].tgid == pid && h->procs[i].state == PROC_RUNNING &&
+		    !(p->procs[i].end_ns && p->procs[i].end_ns <= p->procs[i].begin_ns)) /* taken out before it began */
 			return i;
 	return TOP_NONE;
 }

@@ -78,8 +78,9 @@ static void draw_title(struct top_canvas *c, unsigned int row, const struct top_
 	}
 	at = top_putf(c, row, at, d->h->watch.rung == RUNG_EXACT ? TOP_BOLD : TOP_WARN, "  %s",
 		      how(d->p, &d->h->watch, text));
-	at = top_putf(c, row, at, d->h->lost_events ? TOP_BAD : TOP_BOLD, "  lost %llu",
-		      (unsigned long long)d->h->lost_events);
+	snprintf(text, sizeof(text), "  lost %llu", (unsigned long long)d->h->lost_events);
+	if (at + strlen(text) <= c->width || d->h->lost_events)
+		at = top_put(c, row, at, c->width, d->h->lost_events ? TOP_BAD : TOP_BOLD, text);
 	if (st->is_paused)
 		at = top_putf(c, row, at, TOP_WARN, "  PAUSED");
 	if (at + 1 < end + 2)
@@ -349,6 +350,29 @@ static void draw_pane(struct top_canvas *c, struct top_area a, const struct top_
 	buf_release(&b);
 }
 
+/* Trees that are not on the screen are among the others, so that the column adds up. */
+static void add_unseen(struct top_rows *fixed, struct history_tree *others, const struct top_rows *trees, size_t first, size_t n)
+{
+	struct top_row *to = NULL;
+	size_t i;
+
+	for (i = 0; i < fixed->n && !to; i++)
+		if (fixed->v[i].tree->row.kind == MACHINE_OTHERS)
+			to = &fixed->v[i];
+	if (!to)
+		return;
+	*others = *to->tree;
+	to->tree = others;
+	for (i = 0; i < trees->n; i++) {
+		if ((i >= first && i < first + n) || trees->v[i].member)
+			continue;
+		others->row.n_procs += trees->v[i].tree->row.n_procs;
+		to->bytes += trees->v[i].bytes;
+		to->rate += trees->v[i].rate;
+		to->change += trees->v[i].change;
+	}
+}
+
 /* Processes, and below them what is none, which stays there. The row under the cursor. */
 static const struct top_row *draw_list(struct top_canvas *c, struct top_area a, const struct top_data *d,
 				       struct top_list *l, const struct top_state *st, struct top_rows *r)
@@ -357,12 +381,14 @@ static const struct top_row *draw_list(struct top_canvas *c, struct top_area a, 
 	size_t n_fixed = a.height > r->n || a.height > r->n_fixed + LEAST_LIST ? r->n_fixed : 0;
 	struct top_rows fixed = { .v = r->v + r->n - r->n_fixed, .n = n_fixed };
 	struct top_area trees = { a.row, a.height - (unsigned int)n_fixed };
+	struct history_tree others;
 	const struct top_row *row;
 
 	r->n -= r->n_fixed;
 	row = place(l, r, trees);
 	l->opens = row ? row->proc : TOP_NONE;
 	trees.height = r->n + 1 < trees.height ? (unsigned int)r->n + 1 : trees.height;
+	add_unseen(&fixed, &others, r, l->first, trees.height ? trees.height - 1 : 0);
 	top_table(c, trees, d, st, columns, r, l->first, l->at);
 	top_table_rows(c, (struct top_area){ trees.row + trees.height, (unsigned int)n_fixed }, d, st, columns, &fixed, 0,
 		       SIZE_MAX);
@@ -421,7 +447,7 @@ static const char *const long_keys[] = {
 };
 static const char *const machine_keys[] = {
 	"enter open  esc back  + tree  h heap probes  g b a c sort (twice: since start)  / filter  p pause",
-	"tab all stacks  m mark  s save recording  f flame graph to a file  ? help  q quit and print the report",
+	"tab all stacks  m mark  s save recording  f flame graph to a file  ? help  q quit with the report",
 };
 static const char *const middle_keys[] = {
 	"enter open  esc back  tab all  g b a c sort (twice: since start)  / filter",

@@ -131,7 +131,7 @@ def least_privilege(t):
 @test
 def streams(t):
     with Target("lifecycle", "exit") as target:
-        with Memprobe("-d", 1, "-p", target.pid, "-m", "alloc-blocks") as m:
+        with Memprobe("-d", 3, "-p", target.pid, "-m", "alloc-blocks") as m: # `go` comes before its end
             m.armed()
             target.ask("go")
             m.wait()
@@ -140,7 +140,7 @@ def streams(t):
                    lines and all(FOLDED_LINE.match(l) for l in lines), m.stdout)
             t.true("the_first_frame__is_comm_and_process_id",
                    all(l.startswith(f"lifecycle-{target.pid};") for l in lines), m.stdout)
-            t.equal("with_d_1__memprobe_ends_by_itself_with_0", m.status, 0)
+            t.equal("with_d_3__memprobe_ends_by_itself_with_0", m.status, 0)
             t.true("a_folded_run__tells_its_losses_on_stderr", m.losses() is not None, m.stderr)
         quiet = run("-q", "-d", "0.3", "-p", target.pid)
         t.equal("with_q__nothing_is_on_stderr", (quiet.status, quiet.stderr), (0, ""))
@@ -166,7 +166,8 @@ def broken_streams(t):
             ended = shell(what)
             t.true(f"a_full_disk_in_{what.split()[1]}__is_a_failure", ended.returncode != 0,
                    f"{ended.returncode}: {ended.stderr}")
-        head = shell('set -o pipefail; "$@" -i 0.2 -d 2 -m alloc-bytes | head -1')
+        # the first snapshot is not empty, though the machine is busy
+        head = shell('set -o pipefail; "$@" -i 1 -d 4 -m alloc-bytes | head -1')
         t.true("a_reader_that_leaves__gets_its_line_and_no_complaint",
                FOLDED_LINE.match(head.stdout.strip()) and "Broken pipe" not in head.stderr and
                head.returncode == 0, f"{head.returncode}: {head.stdout}{head.stderr}")

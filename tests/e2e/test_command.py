@@ -225,6 +225,10 @@ def killed_while_it_holds_the_command(t):
                 kill_while_held(t, f"a_command_held_{where}", number, copy)
                 kill_while_held(t, f"a_command_of_another_user_held_{where}", number, copy,
                                 ("--user", "nobody"))
+                # the kernel forgets at its exec what the death of its parent was to do
+                os.chmod(copy, 0o4755)
+                kill_while_held(t, f"a_set_user_id_command_held_{where}", number, copy, ("--user", "nobody"))
+                os.chmod(copy, 0o755)
     finally:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 

@@ -400,6 +400,27 @@ static void swapped_pages_are_in_use(void **state)
 	assert_int_equal(machine_used_bytes(&mem), 11 * GIB);
 }
 
+static void what_a_process_got_since_its_share_was_read__is_its_own(void **state)
+{
+	struct made m;
+	int t;
+
+	(void)state;
+	make(&m);
+	for (t = 0; t <= LOOKS; t++) {
+		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 4 * MIB);
+
+		machine_watch_memory(&m.w, t, &mem);
+		machine_proc_take(proc(&m, 1, t, 100, 1, "app"), t, 100 * MIB + (uint64_t)t * 4 * MIB, 0);
+		if (t == 10)
+			machine_proc_rollup(proc(&m, 1, t, 100, 1, "app"), t, 90 * MIB, 0, 90 * MIB, 140 * MIB);
+	}
+	machine_fill(&m.p, &m.w);
+	assert_int_equal(row_named(&m, "app")->bytes, 90 * MIB + 20 * 4 * MIB);
+	assert_adds_up(&m.p.machine);
+	unmake(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +437,7 @@ int main(void)
 		cmocka_unit_test(more_trees_than_rows_are_one_row_and_still_add_up),
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
 		cmocka_unit_test(a_group_without_a_limit__is_the_sum_of_its_processes),
+		cmocka_unit_test(what_a_process_got_since_its_share_was_read__is_its_own),
 		cmocka_unit_test(swapped_pages_are_in_use),
 	};
 

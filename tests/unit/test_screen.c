@@ -129,6 +129,46 @@ static void a_site_that_grows_among_its_garbage__is_no_churn(void **state)
 	assert_string_equal(verdict_kind(&p, &stacks[0]), "churn");
 }
 
+static void a_process_that_names_itself_as_it_likes__stays_in_its_line(void **state)
+{
+	uint32_t frames[] = { 0 };
+	struct profile_frame frame = { 0 };
+	struct profile_proc procs[2] = { { .tgid = 42 }, { .tgid = 43 } };
+	struct profile_stack stack = { .n_frames = 1, .live_bytes = 1, .live_blocks = 1 };
+	struct profile p = { .n_procs = 2, .procs = procs, .n_stacks = 1, .stacks = &stack,
+			     .stack_frames = frames, .frames = &frame, .n_frames = 1 };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	frame.name = intern_id(&p.strings, "keep");
+	procs[0].comm = intern_id(&p.strings, "\033[2Ja\nb\xff");
+	report_add_where(&b, &p, &stack, 10, 100, 1);
+	assert_string_equal(b.data, "?[2Ja?b?: keep\n");
+	buf_reset(&b);
+	report_add_frames(&b, &p, &stack);
+	assert_null(strchr(b.data, '\033'));
+	assert_null(strchr(b.data, '\xff'));
+	intern_release(&p.strings);
+	buf_release(&b);
+}
+
+/* The ends of blocks that were left out of a full table are not seen, but where every free is counted. */
+static void what_was_left_out_of_the_table__is_growth_only_where_its_frees_are_counted(void **state)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile p = { .n_procs = 1, .procs = &proc };
+
+	(void)state;
+	proc.old.lost_bytes = 1000;
+	proc.old.old_free_bytes = 400;
+	assert_int_equal(heap_net_of(&p, UINT32_MAX).bytes, 600);
+	p.watch.n_steps = 1; /* exact again, after bursts */
+	assert_int_equal(heap_net_of(&p, UINT32_MAX).bytes, -400);
+	p.watch.n_steps = 0;
+	p.watch.rung = RUNG_BURSTS;
+	assert_int_equal(heap_net_of(&p, UINT32_MAX).bytes, -400);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +176,8 @@ int main(void)
 		cmocka_unit_test(a_number__stays_with_its_unit),
 		cmocka_unit_test(an_option__stays_with_its_value),
 		cmocka_unit_test(numbers_only__are_broken_all_the_same),
+		cmocka_unit_test(a_process_that_names_itself_as_it_likes__stays_in_its_line),
+		cmocka_unit_test(what_was_left_out_of_the_table__is_growth_only_where_its_frees_are_counted),
 		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),

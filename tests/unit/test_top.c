@@ -463,6 +463,39 @@ static void a_whole_machine__has_trees_in_order_and_the_rest_below(void **state)
 	top_rows_release(&r);
 }
 
+/* What has no line of its own on the screen is among the others. */
+static void trees_that_are_scrolled_away__are_among_the_others(void **state)
+{
+	struct fixture *f = *state;
+	struct machine *m = &f->p.machine;
+	char name[16], *s, *line, *unit;
+	unsigned int i, n = 0;
+	double sum = 0;
+
+	*m = (struct machine){ .is_there = true, .window_s = 121, .full_s = -1, .n_processes = 17 };
+	m->now = (struct machine_memory){ .total_bytes = 64 * GIB, .available_bytes = 47 * GIB };
+	for (i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "tree%u", i);
+		m->rows[m->n_rows++] = tree(&f->p, 1000 + (int32_t)i, name, 1, (int64_t)GIB, 0);
+	}
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_OTHERS, .n_procs = 5, .bytes = (int64_t)GIB, .full_s = -1 };
+	m->rows[m->n_rows++] = (struct machine_row){ .kind = MACHINE_USED, .bytes = 13 * (int64_t)GIB, .full_s = -1 };
+	run_to(f, 121);
+	s = screen(f, 100, 30, "");
+	for (line = strtok(strstr(s, "PROCESS (TREE)"), "\n"); line && strncmp(line, "---", 3); line = strtok(NULL, "\n")) {
+		unit = strstr(line, " GiB");
+		if (!unit)
+			continue;
+		while (unit > line && unit[-1] != ' ')
+			unit--;
+		sum += strtod(unit, NULL);
+		n++;
+	}
+	free(s);
+	assert_in_range(n, 4, 12); /* some are not there */
+	assert_true(sum > 12.99 && sum < 13.01);
+}
+
 static void a_tree__opens_below_its_row(void **state)
 {
 	struct fixture *f = *state;
@@ -506,6 +539,7 @@ int main(void)
 		T(what_has_ended__leaves_the_list),
 		T(without_heap_probes__no_heap_is_shown),
 		T(a_whole_machine__has_trees_in_order_and_the_rest_below),
+		T(trees_that_are_scrolled_away__are_among_the_others),
 		T(a_tree__opens_below_its_row),
 	};
 
