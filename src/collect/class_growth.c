@@ -28,6 +28,8 @@ struct class_growth {
 	struct class_looks looks;
 	struct intern names; /* of the classes in looks */
 	uint64_t next_ns;
+	uint64_t seen; /* full collections at the last look that the next one is compared to */
+	double seen_s;
 };
 
 static bool is_wanted(const struct collector *c, const struct runtime *r)
@@ -91,11 +93,25 @@ static void take_old(struct class_growth *g, const struct runtime_census *k, str
 		ids[i] = k->v[i].old >= LEAST_OLD ? intern_id(&g->names, k->v[i].name) : UINT32_MAX;
 	}
 	look->n = g->names.n;
-	look->objects = xcalloc(look->n + 1, sizeof(*look->objects));
+	look->number = k->look;
+	look->of_s = k->look ? g->seen_s : look->t_s;
+	look->v = xcalloc(look->n + 1, sizeof(*look->v));
+	for (i = 0; i < k->n; i++) {
+		if (ids[i] == UINT32_MAX)
+			continue;
+		look->v[ids[i]].objects += (float)k->v[i].old;
+		look->v[ids[i]].bytes += (float)k->v[i].old_bytes;
+	}
+	class_looks_add(&g->looks, look);
 	for (i = 0; i < k->n; i++)
-		if (ids[i] != UINT32_MAX)
-			look->objects[ids[i]] += (float)k->v[i].old;
+		if (ids[i] != UINT32_MAX && k->v[i].since)
+			class_looks_count(&g->looks, ids[i], k->v[i].since);
 	free(ids);
+}
+
+static bool is_at_rest(struct runtime *r)
+{
+	return !r->ops->is_at_rest || r->ops->is_at_rest(r);
 }
 
 void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, uint64_t full)
@@ -104,11 +120,13 @@ void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, ui
 	struct class_look look = { .t_s = t_s, .full = full };
 	struct runtime_census now = { 0 };
 
-	if (clock_monotonic_ns() < g->next_ns || !class_looks_is_due(&g->looks, t_s, full))
+	if (clock_monotonic_ns() < g->next_ns || full == g->seen || !class_looks_is_due(&g->looks, t_s, full) || !is_at_rest(r))
 		return;
-	if (!r->ops->census(r, &now) && now.has_old) {
+	if (!r->ops->census(r, &now) && now.has_old)
 		take_old(g, &now, &look);
-		class_looks_add(&g->looks, &look);
+	if (now.look) {
+		g->seen = full;
+		g->seen_s = t_s;
 	}
 	ran = clock_thread_ns() - ran;
 	g->next_ns = clock_monotonic_ns() + ran * LOOK_SHARE;
@@ -142,12 +160,19 @@ static void take(struct profile_grown *v, size_t first, uint32_t name, uint64_t 
 
 static void note_steady(struct collector *c, struct profile_proc *proc, const struct class_growth *g)
 {
+	double window_s = (double)c->profile.window_ns / (double)NS_PER_S;
 	struct class_rise rise;
+	struct class_stay stay;
 
-	if (class_looks_rise(&g->looks, (double)c->profile.window_ns / (double)NS_PER_S, &rise))
+	if (class_looks_rise(&g->looks, window_s, &rise))
 		proc->steady = (struct profile_steady){
 			.type = profile_string(&c->profile, intern_str(&g->names, (uint32_t)rise.class)),
 			.rise = rise,
+		};
+	if (class_looks_stay(&g->looks, window_s, &stay))
+		proc->staying = (struct profile_staying){
+			.type = profile_string(&c->profile, intern_str(&g->names, (uint32_t)stay.class)),
+			.stay = stay,
 		};
 }
 

@@ -99,6 +99,9 @@ static const struct codec_field proc_rows[] = {
 	PROC(steady.rise.rate, FIELD_FLOAT, 0), PROC(steady.rise.low, FIELD_FLOAT, 0), PROC(steady.rise.high, FIELD_FLOAT, 0),
 	PROC(steady.rise.ratio, FIELD_FLOAT, 0),
 	PROC(runtime_heap_reason, FIELD_STRING, 0),
+	PROC(staying.type, FIELD_STRING, 0), PROC(staying.stay.born, FIELD_NUMBER, 0), PROC(staying.stay.early, FIELD_NUMBER, 0),
+	PROC(staying.stay.alive, FIELD_NUMBER, 0), PROC(staying.stay.full, FIELD_NUMBER, 0), PROC(staying.stay.rate, FIELD_FLOAT, 0),
+	PROC(staying.stay.ratio, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -110,8 +113,9 @@ _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
 IS_AS_LISTED(struct profile_managed_heap, 56);
 IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_steady, 80);
-IS_AS_LISTED(struct profile_proc, 432 + sizeof(struct profile_steady) + sizeof(struct profile_rss) + sizeof(struct profile_death) +
-				       sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
+IS_AS_LISTED(struct profile_staying, 64);
+IS_AS_LISTED(struct profile_proc, 432 + sizeof(struct profile_steady) + sizeof(struct profile_staying) + sizeof(struct profile_rss) +
+				       sizeof(struct profile_death) + sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct profile_stack, member, kind, 0)
 

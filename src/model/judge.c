@@ -130,23 +130,37 @@ static double grown_bytes(const struct profile_proc *p)
 	       (double)(a->rss_anon_bytes + a->rss_shmem_bytes + a->swap_bytes);
 }
 
-/* Of the process whose objects grow fastest, if no other process grows more. */
-static void take_classes(struct verdict_input *in, const struct profile *p)
+static double objects_rate(const struct profile_proc *p)
+{
+	return fmax(p->steady.rise.objects ? p->steady.rise.rate : 0, p->staying.stay.born ? p->staying.stay.rate : 0);
+}
+
+const struct profile_proc *profile_objects_proc(const struct profile *p)
 {
 	const struct profile_proc *best = NULL;
-	double most;
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++)
-		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->steady.rise.rate))
+		if (objects_rate(&p->procs[i]) > (best ? objects_rate(best) : 0))
 			best = &p->procs[i];
+	return best;
+}
+
+/* Of the process whose objects grow fastest, if no other process grows more. */
+static void take_classes(struct verdict_input *in, const struct profile *p)
+{
+	const struct profile_proc *best = profile_objects_proc(p);
+	double most;
+	size_t i;
+
 	if (!best)
 		return;
-	most = fmax(grown_bytes(best), best->steady.rise.rate * in->window_s);
+	most = fmax(grown_bytes(best), objects_rate(best) * in->window_s);
 	for (i = 0; i < p->n_procs; i++)
 		if (&p->procs[i] != best && grown_bytes(&p->procs[i]) > most)
 			return;
 	in->classes = best->steady.rise;
+	in->stays = best->staying.stay;
 }
 
 /* Most of what it grew by is garbage of processes that have had no reason to collect. */

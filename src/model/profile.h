@@ -193,6 +193,13 @@ struct profile_steady {
 	struct class_rise rise;
 };
 
+/* One whose objects were born in the window and stay; stay.born 0: none. */
+struct profile_staying {
+	uint32_t type; /* string id */
+	uint32_t pad;
+	struct class_stay stay;
+};
+
 struct profile_proc {
 	uint32_t gen;
 	int32_t tgid;
@@ -217,6 +224,7 @@ struct profile_proc {
 	struct profile_managed_heap managed_heap;
 	struct profile_steady steady; /* at the end of a run only */
 	uint32_t runtime_heap_reason; /* why what its own heap hands out is not counted, "" if it is, or it has none; string id */
+	struct profile_staying staying; /* at the end of a run only */
 };
 
 struct profile_loss {
@@ -335,6 +343,8 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 const struct profile_stack *profile_top_grower(const struct profile *p);
 /* Full collections seen in the process that grows most, else in any. False: nobody counts them. */
 bool profile_collections(const struct profile *p, uint64_t *n);
+/* The process whose objects outlive collections and grow fastest, or NULL. */
+const struct profile_proc *profile_objects_proc(const struct profile *p);
 /*
  * The stacks that a growth (GROWING, LEAK) was put down to, those with the most net growth first; how many there are, 0
  * when it was put down to none.

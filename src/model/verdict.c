@@ -43,6 +43,8 @@
 /* ... where full collections show that objects stay: of a site that keeps all, brief bursts have told as little as 0.68. */
 #define COHORT_COLLECTED 0.6
 #define OTHERS_ALIVE 0.5
+/* Objects that stay, of less than this part of the growth, are not what grows. The blocks beside their slots are not all known. */
+#define STAYS_SHARE 0.1
 /* In use from before, by the rate times the age: about as much, or far less. */
 #define HISTORY_LOW 0.67
 #define HISTORY_HIGH 1.5
@@ -422,7 +424,7 @@ static double window_needed(const struct verdict_input *in, const struct verdict
 
 static bool is_leak(const struct verdict *v)
 {
-	bool grows = v->why & (WHY_STRAIGHT | WHY_WINDOWS), stays = v->why & (WHY_COHORT | WHY_HISTORY);
+	bool grows = v->why & (WHY_STRAIGHT | WHY_WINDOWS), stays = v->why & (WHY_COHORT | WHY_HISTORY | WHY_OBJECTS);
 
 	return !v->but && (v->why & WHY_CLASSES ? grows || stays : grows && stays);
 }
@@ -430,6 +432,8 @@ static bool is_leak(const struct verdict *v)
 /* Whose objects they are may be known where their sites are not. */
 static void look_at_class(const struct verdict_input *in, struct verdict *v)
 {
+	if (in->stays.born && in->stays.rate >= STAYS_SHARE * v->rate)
+		v->why |= WHY_OBJECTS;
 	if (!in->classes.objects)
 		return;
 	v->why |= WHY_CLASSES;

@@ -22,9 +22,11 @@
  *	history    that site's rate times the age of the process is about what is in use from before the attach
  *
  *	classes    the objects of a class that outlive collections are more after each of several full ones (class_looks.h)
+ *	objects    those that came in the window stay, and no older ones went for them (there); of less than a tenth of the growth's
+ *	           bytes they say nothing
  *
- * one of the first two and one of the last two, as the pairs go together, or the last and any other; and nothing that speaks against it: a
- * process too young, older blocks of the same size being freed, losses. Where no site makes half of the growth, several
+ * one of the first two and one that says that it stays (cohort, history, objects), or classes and any other; and nothing that speaks
+ * against it: a process too young, older blocks of the same size being freed, losses. Where no site makes half of the growth, several
  * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
  * grows and not the heap, the sites are also those of mappings.
  *
@@ -116,9 +118,10 @@ struct verdict_input {
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
 	struct class_rise classes;	   /* of what a runtime's collections leave; objects 0: no class grew for certain */
+	struct class_stay stays;	   /* and which objects stay; born 0: of none it is known */
 };
 
-enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8, WHY_CLASSES = 16 };
+enum verdict_why { WHY_STRAIGHT = 1, WHY_COHORT = 2, WHY_HISTORY = 4, WHY_WINDOWS = 8, WHY_CLASSES = 16, WHY_OBJECTS = 32 };
 /* What keeps a growth that looks like a leak from being called one. */
 enum verdict_but {
 	BUT_YOUNG = 1,

@@ -280,6 +280,21 @@ static void add_steady(struct buf *out, const struct profile *p, const struct pr
 	buf_addf(out, ",\"steady_rate\":%.0f", r->rate);
 }
 
+/* What came in the window, outlived full collections, and stays. */
+static void add_staying(struct buf *out, const struct profile *p, const struct profile_proc *proc)
+{
+	const struct class_stay *s = &proc->staying.stay;
+
+	if (!s->born)
+		return;
+	json_add_text(out, "staying_class", profile_str(p, proc->staying.type));
+	json_add_uint(out, "staying_objects", s->born);
+	json_add_uint(out, "staying_early", s->early);
+	json_add_uint(out, "staying_early_alive", s->alive);
+	json_add_uint(out, "staying_collections", s->full);
+	buf_addf(out, ",\"staying_rate\":%.0f", s->rate);
+}
+
 /* Classes that have grown: ,"grown_classes":["Journal::Record"],"grown_objects":[1200] */
 static void add_grown(struct buf *out, const struct profile *p, const struct profile_proc *proc)
 {
@@ -342,6 +357,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		json_add_uint(out, "all_collections", proc->all_collections);
 	add_grown(out, p, proc);
 	add_steady(out, p, proc);
+	add_staying(out, p, proc);
 	add_managed_heap(out, p, &proc->managed_heap);
 	add_sharing(out, &proc->sharing);
 	if (proc->parent < p->n_procs)

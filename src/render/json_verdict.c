@@ -10,7 +10,8 @@ struct named_bit {
 
 static const struct named_bit whys[] = {
 	{ WHY_STRAIGHT, "straight" }, { WHY_COHORT, "cohort" }, { WHY_HISTORY, "history" },
-	{ WHY_WINDOWS, "windows" },   { WHY_CLASSES, "classes" }, { 0, NULL },
+	{ WHY_WINDOWS, "windows" },   { WHY_CLASSES, "classes" }, { WHY_OBJECTS, "objects" },
+	{ 0, NULL },
 };
 
 static const struct named_bit buts[] = {

@@ -158,16 +158,12 @@ static const struct profile_stack *top_mapping(const struct profile *p)
 	return top && (double)top->live_bytes * 100 >= grown * SINGLE_SITE_PERCENT ? top : NULL;
 }
 
-/* The class that is evidence: of the process whose objects grow fastest, as in judge.c; or NULL. */
+/* The class that is evidence, or NULL. */
 static const struct profile_steady *steady_class(const struct profile *p)
 {
-	const struct profile_steady *best = NULL;
-	size_t i;
+	const struct profile_proc *proc = profile_objects_proc(p);
 
-	for (i = 0; i < p->n_procs; i++)
-		if (p->procs[i].steady.rise.objects && (!best || p->procs[i].steady.rise.rate > best->rise.rate))
-			best = &p->procs[i].steady;
-	return p->verdict.why & WHY_CLASSES ? best : NULL;
+	return proc && p->verdict.why & WHY_CLASSES ? &proc->steady : NULL;
 }
 
 static void add_not_heap(struct buf *out, const struct profile *p, size_t column)
@@ -437,6 +433,21 @@ static void add_class(struct reasons *r, const struct profile *p)
 		 units_format_count(n, class->rise.objects), (unsigned long long)class->rise.full, class->rise.ratio);
 }
 
+static void add_staying(struct reasons *r, const struct profile *p)
+{
+	const struct profile_proc *proc = profile_objects_proc(p);
+	const struct class_stay *s;
+	char n[32];
+
+	if (!proc || !(p->verdict.why & WHY_OBJECTS))
+		return;
+	s = &proc->staying.stay;
+	buf_addf(reason(r), "of %s ", units_format_count(n, s->early));
+	buf_add_plain(r->out, profile_str(p, proc->staying.type));
+	buf_addf(r->out, " that came in the first half of the window and outlived full collections %.0f %% stay; of later ones as many\n",
+		 early_share(s->alive, s->early));
+}
+
 static void add_evidence(struct reasons *r, const struct profile *p)
 {
 	const struct profile_stack *sites[VERDICT_SITES];
@@ -453,6 +464,7 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 	if (v->why & WHY_COHORT && n)
 		add_cohort(r, p, sites, n);
 	add_class(r, p);
+	add_staying(r, p);
 	if (!(v->why & WHY_HISTORY))
 		return;
 	for (i = 0; i < p->n_procs; i++)

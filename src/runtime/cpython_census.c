@@ -393,7 +393,7 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 		if (!sum.v[i].objects)
 			continue;
 		runtime_census_add(out, w.types[i].name, sum.v[i].objects, sum.v[i].bytes);
-		runtime_census_set_old(out, sum.v[i].old, sum.v[i].old_bytes);
+		runtime_census_set_old(out, sum.v[i].old, sum.v[i].old_bytes, NULL);
 	}
 	free(sum.v);
 	walk_release(&w);

@@ -132,6 +132,13 @@ static bool ruby_is_mover(const char *symbol, const char *module)
 	return !strcmp(symbol, "rb_postponed_job_flush") && ruby_is_own_object(module);
 }
 
+static bool ruby_is_at_rest(struct runtime *r)
+{
+	uint64_t full;
+
+	return ruby_is_marked(r, &full);
+}
+
 const struct runtime_ops ruby_runtime = {
 	.name = "Ruby",
 	.kind = MP_RT_RUBY,
@@ -144,6 +151,7 @@ const struct runtime_ops ruby_runtime = {
 	.is_own_object = ruby_is_own_object,
 	.census = ruby_census,
 	.census_is_quick = true,
+	.is_at_rest = ruby_is_at_rest,
 	.collections = ruby_collections,
 	.object_counter = ruby_object_counter,
 };

@@ -37,13 +37,19 @@ struct ruby_layout {
 /* Of a version as Ruby writes it, or NULL. */
 const struct ruby_layout *ruby_layout_find(const char *version);
 
+struct ruby_slot {
+	uint8_t is;    /* a hash of an object's first words; 0: none that is old */
+	uint8_t since; /* number of the look that saw it first */
+};
+
 /* Which slots held old objects at one moment: those that are the same after the next full collection have outlived it. */
 struct ruby_old {
 	struct table of_page; /* address -> index of its slots: i * page_slots */
-	uint8_t *slots; /* of each 40 bytes of a page a hash of an object's first words, larger ones at their first; 0: none that is old */
+	struct ruby_slot *slots; /* of each 40 bytes of a page; larger objects at their first */
 	size_t n, cap;	/* pages */
 	uint32_t page_slots;
 	uint64_t full; /* major collections then */
+	uint8_t look;  /* its number, from 1; the last one stays */
 	bool is_there;
 };
 

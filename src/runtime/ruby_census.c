@@ -7,7 +7,8 @@
  * Counted apart are those that were old at the census before, are the same now, and that a full collection since has left. Old
  * ones are those that the page's bitmap says to be uncollectable by a minor collection; a full one begins it anew, and while it
  * marks the bitmap is not complete. What is old has outlived three minor ones only: of the garbage of requests a good deal is,
- * and in the slots of what was collected there may be some again. An object whose first words have changed is not known again.
+ * and in the slots of what was collected there may be some again. An object whose first words have changed is not known again. Of
+ * those that are, it is known at which census they were old first.
  *
  *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... bitmaps }
  */
@@ -30,9 +31,11 @@
 #define SHARED (1u << 14)    /* FL_USER2: another's text; of an array FL_USER2 and 3 count, so only where it is not embedded */
 #define MOST_IVARS 64u
 #define MOST_SUPERS 64
+#define MOST_LOOKS UINT8_MAX
 
 struct rb_count {
 	uint64_t objects, bytes, old, old_bytes;
+	uint32_t *since; /* by number of the look that saw them first; NULL: none is old */
 	char *name;
 };
 
@@ -190,8 +193,8 @@ void ruby_old_release(struct ruby_old *old)
 struct rb_page {
 	uint32_t start, slot_bytes, n;
 	const uint64_t *uncollectable;	    /* bitmap */
-	const uint8_t *before;		    /* of each 40 bytes; NULL: it was not there */
-	uint8_t *now;
+	const struct ruby_slot *before;	    /* of each 40 bytes; NULL: it was not there */
+	struct ruby_slot *now;
 };
 
 static void find_old(struct rb_walk *w, uint64_t at, struct rb_page *page)
@@ -202,30 +205,34 @@ static void find_old(struct rb_walk *w, uint64_t at, struct rb_page *page)
 	page->before = before ? w->before->slots + *before * now->page_slots : NULL;
 	if (now->n == now->cap) {
 		now->cap = now->cap ? 2 * now->cap : 64;
-		now->slots = xrealloc(now->slots, now->cap * now->page_slots);
+		now->slots = xrealloc(now->slots, now->cap * now->page_slots * sizeof(*now->slots));
 	}
 	page->now = now->slots + now->n * now->page_slots;
-	memset(page->now, 0, now->page_slots);
+	memset(page->now, 0, now->page_slots * sizeof(*page->now));
 	*table_put(&now->of_page, at, 0) = now->n++;
 }
 
-/* Notes what is old; true: the same was before. */
-static bool is_still_old(const struct rb_walk *w, const struct rb_page *page, uint32_t offset, const uint64_t *slot)
+/* Notes what is old; number of the look that saw it first, 0: this one, or it is not old. */
+static uint8_t old_since(const struct rb_walk *w, const struct rb_page *page, uint32_t offset, const uint64_t *slot)
 {
 	uint32_t i = offset / BASE_SLOT;
 	uint8_t is;
 
 	if ((slot[0] & w->layout->is_old) != w->layout->is_old || i >= w->now.page_slots || !(page->uncollectable[i / 64] >> i % 64 & 1))
-		return false;
+		return 0;
 	is = (uint8_t)(1 + hash_bytes(slot + 1, 3 * sizeof(*slot)) % 255);
-	page->now[i] = is;
-	return page->before && page->before[i] == is;
+	page->now[i] = (struct ruby_slot){ is, w->now.look };
+	if (!page->before || page->before[i].is != is)
+		return 0;
+	page->now[i].since = page->before[i].since;
+	return page->now[i].since;
 }
 
 static void count_slots(struct rb_walk *w, const struct rb_page *page)
 {
 	uint64_t slot[5], bytes;
 	struct rb_count *c;
+	uint8_t since;
 	uint32_t i;
 
 	for (i = 0; i < page->n && page->start + (i + 1) * page->slot_bytes <= w->layout->page_bytes; i++) {
@@ -243,10 +250,14 @@ static void count_slots(struct rb_walk *w, const struct rb_page *page)
 		bytes = page->slot_bytes + bytes_beside(slot);
 		c->objects++;
 		c->bytes += bytes;
-		if (!is_still_old(w, page, offset, slot))
+		since = old_since(w, page, offset, slot);
+		if (!since)
 			continue;
 		c->old++;
 		c->old_bytes += bytes;
+		if (!c->since)
+			c->since = xcalloc(MOST_LOOKS + 1, sizeof(*c->since));
+		c->since[since]++;
 	}
 }
 
@@ -290,22 +301,21 @@ static bool may_hold_pages(const struct proc_map *m)
 	return m->read && m->write && !m->shared && !m->ino && strncmp(m->path, "[stack", 6);
 }
 
-/* What was old now is what the next census asks for; a bitmap of the midst of a collection is none. True: it was asked, and tells. */
-static bool keep_old(struct rb_walk *w, bool is_marked)
+/* What was old now is what the next census asks for; a bitmap of the midst of a collection is none. has_old: it was asked, and tells. */
+static void keep_old(struct rb_walk *w, bool is_marked, struct runtime_census *out)
 {
 	struct ruby *ruby = w->r->state;
 	uint64_t full;
-	bool tells;
 
 	if (!is_marked || !ruby_is_marked(w->r, &full) || full != w->now.full || (ruby->old.is_there && ruby->old.full == full)) {
 		ruby_old_release(&w->now);
-		return false;
+		return;
 	}
-	tells = ruby->old.is_there;
+	out->has_old = ruby->old.is_there;
+	out->look = w->now.look < MOST_LOOKS ? w->now.look : 0; /* then it is not told any more which is which */
 	ruby_old_release(&ruby->old);
 	ruby->old = w->now;
 	ruby->old.is_there = true;
-	return tells;
 }
 
 int ruby_census(struct runtime *r, struct runtime_census *out)
@@ -319,6 +329,7 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 	w->before = &((struct ruby *)r->state)->old;
 	w->layout = &((struct ruby *)r->state)->layout;
 	w->now.page_slots = w->layout->page_bytes / BASE_SLOT;
+	w->now.look = w->before->look < MOST_LOOKS ? w->before->look + 1 : MOST_LOOKS;
 	out->what = "objects in the heap's slots, dead ones that were not yet swept among them";
 	runtime_process_refresh(&r->process);
 	learn_classpath(w);
@@ -333,10 +344,10 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 	}
 	for (i = 0; i < w->n; i++) {
 		runtime_census_add(out, w->v[i].name, w->v[i].objects, w->v[i].bytes);
-		runtime_census_set_old(out, w->v[i].old, w->v[i].old_bytes);
+		runtime_census_set_old(out, w->v[i].old, w->v[i].old_bytes, w->v[i].since);
 		free(w->v[i].name);
 	}
-	out->has_old = keep_old(w, is_marked);
+	keep_old(w, is_marked, out);
 	if (w->free_slots)
 		runtime_census_add(out, "[free slots]", w->free_slots, w->free_bytes);
 	free(w->v);

@@ -112,18 +112,21 @@ void runtime_ranges_release(struct runtime_ranges *v)
 	*v = (struct runtime_ranges){ 0 };
 }
 
-void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes)
+void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes, uint32_t *since)
 {
 	c->v[c->n - 1].old = objects;
 	c->v[c->n - 1].old_bytes = bytes;
+	c->v[c->n - 1].since = since;
 }
 
 void runtime_census_release(struct runtime_census *c)
 {
 	size_t i;
 
-	for (i = 0; i < c->n; i++)
+	for (i = 0; i < c->n; i++) {
 		free(c->v[i].name);
+		free(c->v[i].since);
+	}
 	free(c->v);
 	free(c->holders);
 	free(c->held);

@@ -37,6 +37,7 @@ struct runtime_type {
 	char *name; /* "dict", "String", "binary"; "(array)": no class, what the objects of others are made of */
 	uint64_t objects, bytes; /* bytes 0: not told */
 	uint64_t old, old_bytes; /* of these, what has outlived collections: see has_old */
+	uint32_t *since; /* of old ones: how many the look of each number, up to the one before this, saw first; NULL: not told */
 };
 
 struct runtime_census {
@@ -44,6 +45,7 @@ struct runtime_census {
 	size_t n, cap;
 	bool is_partial;  /* a walk was cut: something changed under it */
 	bool has_old;	  /* it tells what has outlived full collections, as far as it can: of two looks the second does */
+	uint32_t look;	  /* of those that have since: its number, where the next one will tell what this one saw; else 0 */
 	const char *what; /* "objects that the collector tracks"; static */
 	/* of runtimes with processes of their own (ops->has_holders): these, and the blocks outside their heaps that they hold */
 	struct holder *holders; /* names: in holder_names */
@@ -122,6 +124,8 @@ struct runtime_ops {
 	/* May be NULL. 0 or -errno. */
 	int (*census)(struct runtime *r, struct runtime_census *out);
 	bool census_is_quick; /* of a heap of some 100 MiB: some 0.1 s */
+	/* Would a census tell now what has outlived collections? Cheap; false while one goes on. May be NULL: always. */
+	bool (*is_at_rest)(struct runtime *r);
 	bool has_holders; /* the census tells who holds what, and is quick */
 	/*
 	 * Who holds the objects of a type of the census, up to a variable: appended, innermost first: "property 'table' of Page < Map <
@@ -165,8 +169,8 @@ void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end);
 void runtime_ranges_release(struct runtime_ranges *v);
 void runtime_name_release(struct runtime_name *n);
 void runtime_census_add(struct runtime_census *c, const char *name, uint64_t objects, uint64_t bytes);
-/* Of the type that was added last. */
-void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes);
+/* Of the type that was added last; since (malloc'ed, or NULL) becomes the census's. */
+void runtime_census_set_old(struct runtime_census *c, uint64_t objects, uint64_t bytes, uint32_t *since);
 void runtime_census_release(struct runtime_census *c);
 
 /*

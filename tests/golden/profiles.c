@@ -328,6 +328,9 @@ void make_rich(struct profile *p)
 	p->procs[1].steady = (struct profile_steady){ .type = profile_string(p, "Shop::Order"),
 						      .rise = { .objects = 1150, .full = 9, .looks = 7, .until_s = 19.5,
 								.rate = 20480.4, .low = 18000, .high = 23000, .ratio = 1.04 } };
+	p->procs[1].staying = (struct profile_staying){ .type = profile_string(p, "dict"),
+						       .stay = { .born = 900, .early = 440, .alive = 437, .full = 8,
+								 .rate = 9000.2, .ratio = 1.2 } };
 	p->procs[1].sharing = (struct sharing){ { true, true }, { 100, 5000000 }, { 9000000, 4000000 }, { 3000000, 6000000 } };
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
@@ -346,7 +349,7 @@ void make_rich(struct profile *p)
 	p->has_verdict = true;
 	p->verdict = (struct verdict){ .word = TREND_LEVELS_OFF, .by_heap = true, .rate = 71512.4, .low = -20, .high = 140000,
 				       .level = 5e6, .seconds = 42.5, .ratio = 0.3, .uptime_s = 3900, .site_share = 0.75,
-				       .why = WHY_COHORT | WHY_HISTORY | WHY_CLASSES, .by_classes = true,
+				       .why = WHY_COHORT | WHY_HISTORY | WHY_CLASSES | WHY_OBJECTS, .by_classes = true,
 				       .but = BUT_YOUNG,
 				       .need_s = 300 };
 	p->watch.budget = 0.1;

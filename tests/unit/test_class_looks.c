@@ -53,11 +53,11 @@ static double is_batch(double t) /* of 12 s */
 
 static void take_look(struct class_looks *l, double t, uint64_t full, count_fn count, int place, uint64_t *seed)
 {
-	struct class_look look = { .t_s = t, .full = full, .objects = calloc(CLASSES, sizeof(float)), .n = CLASSES };
+	struct class_look look = { .t_s = t, .of_s = t, .full = full, .v = calloc(CLASSES, sizeof(struct class_count)), .n = CLASSES };
 
-	look.objects[STEADY] = (float)(3000 + 60 * noise(seed));
-	look.objects[place] += (float)(count(t) * (1 + 0.002 * noise(seed)));
-	look.bytes = OBJECT_BYTES * (double)(look.objects[LEAKED] + look.objects[CACHED] + 3000);
+	look.v[STEADY].objects = (float)(3000 + 60 * noise(seed));
+	look.v[place].objects += (float)(count(t) * (1 + 0.002 * noise(seed)));
+	look.bytes = OBJECT_BYTES * (double)(look.v[LEAKED].objects + look.v[CACHED].objects + 3000);
 	class_looks_add(l, &look);
 }
 
@@ -188,7 +188,7 @@ static void what_objects_are_made_of__is_named_only_where_no_class_rises(void **
 	assert_true(class_looks_rise(&l, WINDOW_S, &r));
 	assert_int_equal(r.class, LEAKED);
 	for (i = 0; i < l.n; i++)
-		l.v[i].objects[CACHED] = l.v[i].objects[LEAKED] / 3;
+		l.v[i].v[CACHED].objects = l.v[i].v[LEAKED].objects / 3;
 	assert_true(class_looks_rise(&l, WINDOW_S, &r));
 	assert_int_equal(r.class, CACHED);
 	class_looks_release(&l);
@@ -202,9 +202,189 @@ static void more_classes_than_are_kept__empty_it(void **state)
 
 	(void)state;
 	take_look(&l, 5, 1, leaks, LEAKED, &seed);
-	look.objects = calloc(look.n, sizeof(float));
+	look.v = calloc(look.n, sizeof(*look.v));
 	class_looks_add(&l, &look);
 	assert_int_equal(l.n, 0);
+}
+
+/* ---- which objects stay ---- */
+
+#define LIVES 20000
+#define OLDEST_S (-120.0)
+
+struct life {
+	double born_s, end_s;
+};
+
+/* When the nth object of a kind is born and ends, s seconds being those since the attach. */
+typedef struct life (*life_fn)(size_t n);
+
+static struct life kept(size_t n) /* 80 a second */
+{
+	double born = OLDEST_S + (double)n / 80;
+
+	return (struct life){ born, 1e9 };
+}
+static struct life nearly_all_kept(size_t n)
+{
+	struct life l = kept(n);
+
+	l.end_s = n % 40 ? 1e9 : l.born_s + 15;
+	return l;
+}
+static struct life half_kept(size_t n) /* what the others are, is not known */
+{
+	struct life l = kept(n);
+
+	l.end_s = n % 2 ? 1e9 : l.born_s + 10;
+	return l;
+}
+static struct life replaced(size_t n) /* a full cache of 2000 */
+{
+	double born = OLDEST_S + (double)n / 80;
+
+	return (struct life){ born, born + 25 };
+}
+static struct life replaced_slowly(size_t n) /* it holds what came in 100 s */
+{
+	double born = OLDEST_S + (double)n / 80;
+
+	return (struct life){ born, born + 100 };
+}
+static struct life comes_ever_less(size_t n) /* a cache that fills */
+{
+	return (struct life){ n < 6000 ? -15 * log(1 - (double)n / 6000) : 1e9, 1e9 };
+}
+static struct life comes_as_a_root(size_t n)
+{
+	double root = (double)n / 1000;
+
+	return (struct life){ root * root - 15, 1e9 };
+}
+static struct life comes_until_40(size_t n)
+{
+	return (struct life){ n < 3200 ? (double)n / 80 : 1e9, 1e9 };
+}
+static struct life comes_at_once(size_t n) /* what is loaded in the midst of it */
+{
+	return (struct life){ n < 3000 ? 32 + (double)n / 3000 : 1e9, 1e9 };
+}
+static struct life served(size_t n) /* half a second each */
+{
+	double born = OLDEST_S + (double)n / 80;
+
+	return (struct life){ born, born + 0.5 };
+}
+static struct life a_few(size_t n)
+{
+	return (struct life){ OLDEST_S + (double)n, 1e9 };
+}
+
+/* A look at t_s: the number of the one that saw an object first is that of the first at or after its birth. */
+static void look_at_lives(struct class_looks *l, life_fn life, const double *at_s, uint32_t number)
+{
+	double t_s = at_s[number];
+	struct class_look look = { .t_s = t_s, .of_s = at_s[number - 1], .full = number, .n = CLASSES, .number = number };
+	uint32_t since[64] = { 0 }, k;
+	size_t n;
+
+	look.v = calloc(CLASSES, sizeof(*look.v));
+	for (n = 0; n < LIVES; n++) {
+		struct life one = life(n);
+
+		if (one.born_s > t_s || one.end_s <= t_s)
+			continue;
+		for (k = 1; at_s[k] < one.born_s; k++)
+			;
+		since[k] += k < number;
+		look.v[LEAKED].objects += k < number;
+	}
+	look.v[LEAKED].bytes = look.v[LEAKED].objects * OBJECT_BYTES;
+	look.bytes = (double)look.v[LEAKED].bytes;
+	class_looks_add(l, &look);
+	if (l->n)
+		class_looks_count(l, LEAKED, since);
+}
+
+static bool stays(life_fn life, double every_s, struct class_stay *s)
+{
+	struct class_looks l = { 0 };
+	double at_s[64] = { 0 };
+	uint32_t number = 1;
+	double t_s;
+	bool found;
+
+	at_s[0] = -1e9;
+	for (t_s = 0.1; t_s < WINDOW_S; t_s += every_s) {
+		at_s[number] = t_s;
+		if (number > 1 && class_looks_is_due(&l, t_s, number))
+			look_at_lives(&l, life, at_s, number);
+		number++;
+	}
+	found = class_looks_stay(&l, WINDOW_S, s);
+	assert_int_equal(found, s->born > 0);
+	class_looks_release(&l);
+	return found;
+}
+
+static void what_came_in_the_window_and_is_kept__is_found_with_its_number_and_rate(void **state)
+{
+	static const double every_s[] = { 1, 1.5, 4, 8 };
+	struct class_stay s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(every_s) / sizeof(every_s[0]); i++) {
+		assert_true(stays(kept, every_s[i], &s));
+		assert_int_equal(s.class, LEAKED);
+		assert_int_equal(s.early, s.alive);
+		if (s.born < 80 * 0.6 * WINDOW_S || s.born > 80 * WINDOW_S)
+			fail_msg("each %.1f s: %d", every_s[i], (int)s.born);
+		assert_true(s.early >= 0.3 * s.born && s.early <= 0.6 * s.born);
+		assert_true(s.full >= 3);
+		assert_true(s.rate > 0.95 * 80 * OBJECT_BYTES && s.rate < 1.05 * 80 * OBJECT_BYTES);
+		assert_true(s.ratio > 0.9 && s.ratio < 1.1);
+		assert_true(stays(nearly_all_kept, every_s[i], &s));
+		assert_true(s.alive < s.early);
+	}
+}
+
+static void what_is_replaced_fills_up_or_comes_once__does_not_stay(void **state)
+{
+	static const life_fn lives[] = { replaced,	 replaced_slowly, half_kept, comes_ever_less, comes_as_a_root,
+					 comes_until_40, comes_at_once,	  served,    a_few };
+	static const double every_s[] = { 1, 1.5, 4, 8, 15, 25 };
+	struct class_stay s;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(lives) / sizeof(lives[0]); i++)
+		for (k = 0; k < sizeof(every_s) / sizeof(every_s[0]); k++)
+			if (stays(lives[i], every_s[k], &s))
+				fail_msg("kind %zu each %.1f s: %d stay of %d, ratio %.2f", i, every_s[k], (int)s.born, (int)s.early,
+					 s.ratio);
+}
+
+static void looks_without_numbers_or_that_end_early__do_not_tell_what_stays(void **state)
+{
+	double at_s[64] = { -1e9 };
+	struct class_looks l = { 0 };
+	struct class_stay s;
+	uint32_t i;
+	size_t k;
+
+	(void)state;
+	for (i = 1; i < 20; i++) {
+		at_s[i] = 2 * i;
+		if (i > 1)
+			look_at_lives(&l, kept, at_s, i);
+	}
+	assert_true(class_looks_stay(&l, 40, &s));
+	assert_false(class_looks_stay(&l, WINDOW_S, &s)); /* 38 s of it: it may be full since */
+	for (k = 0; k < l.n; k++)
+		l.v[k].number = 0;
+	assert_false(class_looks_stay(&l, 40, &s));
+	class_looks_release(&l);
 }
 
 int main(void)
@@ -217,6 +397,9 @@ int main(void)
 		cmocka_unit_test(what_objects_are_made_of__is_named_only_where_no_class_rises),
 		cmocka_unit_test(a_rise_that_ends_before_the_window_or_of_few_looks__does_not_decide),
 		cmocka_unit_test(more_classes_than_are_kept__empty_it),
+		cmocka_unit_test(what_came_in_the_window_and_is_kept__is_found_with_its_number_and_rate),
+		cmocka_unit_test(what_is_replaced_fills_up_or_comes_once__does_not_stay),
+		cmocka_unit_test(looks_without_numbers_or_that_end_early__do_not_tell_what_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

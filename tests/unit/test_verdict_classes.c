@@ -151,6 +151,64 @@ static void a_class_and_a_straight_growth_of_the_memory__are_a_leak(void **state
 	end_scene(&c);
 }
 
+/* Brief bursts tell of no site that it keeps. */
+static void objects_that_stay_and_a_class_or_a_straight_growth__are_a_leak(void **state)
+{
+	struct verdict v;
+	struct scene c = { 0 };
+
+	(void)state;
+	a_class_scene(&c);
+	c.sites[KEPT].early_alive = 10;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	c.in.stays = (struct class_stay){ .born = 4000, .early = 2000, .alive = 1990, .full = 16, .rate = 15000, .ratio = 1 };
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why, WHY_CLASSES | WHY_OBJECTS);
+	c.in.stays.rate = 1900; /* others make the growth */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	end_scene(&c);
+	draw(&c.memory, leak, 60, 0.1 * MIB, 1);
+	c.in.classes.objects = 0;
+	c.in.uptime_s = 100;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	c.in.stays.rate = 0.2 * MIB;
+	c.sites[KEPT].net_bytes = 50 * MIB;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_int_equal(v.why & ~WHY_HISTORY, WHY_STRAIGHT | WHY_OBJECTS);
+	c.in.uptime_s = 0; /* it has just begun */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	end_scene(&c);
+}
+
+/* Where it fills up, what came stays; it is the memory that tells. */
+static void objects_that_stay_alone__are_no_leak(void **state)
+{
+	static double (*const shapes[])(double, double) = { filled, root_of_time, steady };
+	struct verdict v;
+	struct scene c = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		a_class_scene(&c);
+		end_scene(&c);
+		draw(&c.memory, shapes[i], 60, 1000, 1);
+		c.in.uptime_s = 100;
+		c.in.classes.objects = 0;
+		c.sites[KEPT].early_alive = 10;
+		c.in.stays = (struct class_stay){ .born = 4000, .early = 2000, .alive = 1990, .full = 16, .rate = 1e6, .ratio = 1 };
+		verdict_of(&c.in, &v);
+		assert_int_not_equal(v.word, TREND_LEAK);
+		end_scene(&c);
+	}
+}
+
 /* Slots of objects pass no allocator. */
 static void objects_that_make_half_of_the_growth__are_enough_where_no_site_does(void **state)
 {
@@ -180,6 +238,8 @@ int main(void)
 		cmocka_unit_test(a_class_that_outlives_collections_and_a_site_that_keeps__are_a_leak),
 		cmocka_unit_test(a_class_alone_or_one_that_is_not_seen_to_the_end__is_no_leak),
 		cmocka_unit_test(a_class_and_a_straight_growth_of_the_memory__are_a_leak),
+		cmocka_unit_test(objects_that_stay_and_a_class_or_a_straight_growth__are_a_leak),
+		cmocka_unit_test(objects_that_stay_alone__are_no_leak),
 		cmocka_unit_test(objects_that_make_half_of_the_growth__are_enough_where_no_site_does),
 	};
 

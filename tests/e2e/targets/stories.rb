@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 # Requests of one kind, the garbage of each far more than what is kept of it. Arguments: kind, requests a second (0: only
-# those that are asked for). Words on stdin, a line of JSON for each: serve N, collect, count.
+# those that are asked for). Words on stdin, a line of JSON for each: serve N, collect, major (one collection), count.
 #
 #   leak    a list keeps 2 011 bytes of each, and a second thread, which does a part of each request, a tree of 60 hashes
 #   steady  nothing is kept
@@ -86,6 +86,7 @@ loop do
     word, number = ($stdin.gets or break).split
     number.to_i.times { requests.one } if word == "serve"
     3.times { GC.start } if word == "collect"
+    GC.start if word == "major"
     puts JSON.generate(requests.counts)
   elsif rate.positive?
     requests.one
