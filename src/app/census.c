@@ -27,6 +27,7 @@
 struct census_run {
 	pid_t pid;
 	struct runtime *runtime; /* NULL: glibc's heap */
+	char *known; /* a runtime that cannot be counted, and why: "Go 1.22.1: no symbols in it"; NULL: there is none */
 	struct runtime_census looks[2];
 	struct census_text text;
 	struct intern names;
@@ -42,8 +43,24 @@ static void wait_ns(uint64_t ns)
 		;
 }
 
-static int status_of(pid_t pid, int err)
+/* Why a census that was tried has failed. */
+static const char *why_unread(int err)
 {
+	switch (-err) {
+	case ESTALE:
+	case ENOENT:
+		return "its objects are not where this version should have them, or change faster than they are read: try again";
+	case ENOTSUP:
+		return "it does not tell where its objects are";
+	default:
+		return strerror(-err);
+	}
+}
+
+static int status_of(const struct census_run *c, int err)
+{
+	pid_t pid = c->pid;
+
 	if (err == -EACCES || err == -EPERM) {
 		log_error("process %d may not be read: run with sudo, or add CAP_SYS_PTRACE", (int)pid);
 		return STATUS_PRIVILEGE;
@@ -52,8 +69,13 @@ static int status_of(pid_t pid, int err)
 		log_error("no process %d, or it has ended", (int)pid);
 		return STATUS_NO_TARGET;
 	}
-	log_error("process %d: nothing here that can be counted: no known runtime, no heap of glibc's (%s)", (int)pid,
-		  strerror(-err));
+	if (c->runtime)
+		log_error("process %d: %s %s: %s", (int)pid, c->runtime->ops->name, c->runtime->version, why_unread(err));
+	else if (c->known)
+		log_error("process %d: nothing here that can be counted: %s; and there is no heap of glibc's (%s): what it allocates from now on: "
+			  "memprobe -p %d", (int)pid, c->known, strerror(-err), (int)pid);
+	else
+		log_error("process %d: nothing here that can be counted: no known runtime, no heap of glibc's (%s)", (int)pid, strerror(-err));
 	return STATUS_NO_TARGET;
 }
 
@@ -173,6 +195,17 @@ static void join_holders(struct census_run *c)
 	c->text.holder_names = &c->holder_names;
 }
 
+/* The heap instead; its own tools may tell more. */
+static void give_up(struct census_run *c, const char *why)
+{
+	c->known = xasprintf("%s%s%s: %s", c->runtime->ops->name, *c->runtime->version ? " " : "", c->runtime->version, why);
+	log_warn("process %d: %s: only its heap is looked at", (int)c->pid, c->known);
+	if (*c->runtime->hint)
+		log_info("%s", c->runtime->hint);
+	runtime_close(c->runtime);
+	c->runtime = NULL;
+}
+
 /* The runtime that can be asked, or none. */
 static int find_runtime(struct census_run *c)
 {
@@ -189,12 +222,7 @@ static int find_runtime(struct census_run *c)
 		return 0;
 	if (err || (c->runtime->ops->census && c->runtime->has_census))
 		return err;
-	log_warn("process %d: %s %s: no census%s%s: only its heap is looked at", (int)c->pid, c->runtime->ops->name,
-		 c->runtime->version, *c->runtime->reason ? ": " : "", c->runtime->reason);
-	if (*c->runtime->hint)
-		log_info("%s", c->runtime->hint);
-	runtime_close(c->runtime);
-	c->runtime = NULL;
+	give_up(c, *c->runtime->reason ? c->runtime->reason : "its objects are not read");
 	return 0;
 }
 
@@ -262,6 +290,11 @@ static int take(struct census_run *c, uint64_t interval_ns)
 	uint64_t start = clock_monotonic_ns();
 
 	err = err ? err : look(c, 0);
+	if (c->runtime && err && err != -ESRCH && err != -EACCES && err != -EPERM) {
+		give_up(c, why_unread(err));
+		runtime_census_release(&c->looks[0]);
+		err = look(c, 0);
+	}
 	if (err)
 		return err;
 	wait_ns(interval_ns);
@@ -281,8 +314,9 @@ int census_run(const struct options *o)
 	}
 	c.pid = o->pids[0];
 	err = take(&c, o->interval_ns ? o->interval_ns : DEFAULT_INTERVAL_NS);
-	status = err ? status_of(c.pid, err) : print(&c);
+	status = err ? status_of(&c, err) : print(&c);
 	runtime_close(c.runtime);
+	free(c.known);
 	runtime_census_release(&c.looks[0]);
 	runtime_census_release(&c.looks[1]);
 	for (i = 0; i < c.text.n; i++)

@@ -79,9 +79,10 @@ static int go_open(struct runtime *r)
 	g->memstats = runtime_symbol(&r->process, o, "runtime.memstats");
 	g->mheap = runtime_symbol(&r->process, o, "runtime.mheap_");
 	r->has_census = g->has_profile || runtime_symbol(&r->process, o, "runtime.allgs");
-	snprintf(r->hint, sizeof(r->hint), "%s", g->has_profile ?
-		 "its own profile: memprobe census, or go tool pprof http://HOST:PORT/debug/pprof/heap" :
-		 "goroutines: memprobe census; with net/http/pprof imported: go tool pprof http://HOST:PORT/debug/pprof/heap");
+	snprintf(r->hint, sizeof(r->hint), "%s%s",
+		 g->has_profile ? "its own profile: memprobe census, or " : r->has_census ? "goroutines: memprobe census; " : "",
+		 g->has_profile ? "go tool pprof http://HOST:PORT/debug/pprof/heap" :
+				  "with net/http/pprof imported: go tool pprof http://HOST:PORT/debug/pprof/heap");
 	return 0;
 }
 

@@ -71,14 +71,14 @@ class Java(Program):
             raise Skip(f"this JVM writes no perf map: {p.stdout}{p.stderr}")
 
 
-def go_program(name, *sources):
+def go_program(name, *sources, flags=()):
     """Of files in allocators/, built without C."""
     if not shutil.which("go"):
         raise Skip("no go here (Debian: golang-go)")
     binary = os.path.join(PROGRAMS, name)
     os.makedirs(PROGRAMS, exist_ok=True)
     environment = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(PROGRAMS, "go-cache"))
-    subprocess.run(["go", "build", "-o", binary, *(os.path.join(SOURCES, source) for source in sources)], check=True,
+    subprocess.run(["go", "build", *flags, "-o", binary, *(os.path.join(SOURCES, source) for source in sources)], check=True,
                    env=environment)
     return binary
 
