@@ -20,6 +20,8 @@
 #define LEAST_GROWTH 50
 /* Looks take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it. */
 #define LOOK_SHARE 50
+/* Of a heap that its runtime counts. */
+#define UNIT_BYTES KIB
 /* A class has more of them at some look, or is not followed. */
 #define LEAST_OLD 50
 
@@ -31,6 +33,12 @@ struct class_growth {
 	uint64_t seen; /* full collections at the last look that the next one is compared to */
 	double seen_s;
 };
+
+/* No census, but the runtime itself tells how much of its heap it keeps. */
+static bool is_heap_only(const struct runtime *r)
+{
+	return !r->ops->census && r->ops->heap && r->ops->collections;
+}
 
 static bool is_wanted(const struct collector *c, const struct runtime *r)
 {
@@ -61,9 +69,11 @@ struct class_growth *class_growth_begin(const struct collector *c, struct runtim
 {
 	struct class_growth *g;
 
-	if (!is_wanted(c, r))
+	if (!is_heap_only(r) && !is_wanted(c, r))
 		return NULL;
 	g = xcalloc(1, sizeof(*g));
+	if (is_heap_only(r))
+		return g;
 	if (!r->ops->census(r, &g->first)) {
 		note_parts(g);
 		return g;
@@ -109,6 +119,21 @@ static void take_old(struct class_growth *g, const struct runtime_census *k, str
 	free(ids);
 }
 
+/* What a full collection has left: the heap as the one thing that there is. */
+static void take_heap(struct class_growth *g, struct runtime *r, struct class_look *look)
+{
+	struct runtime_heap heap;
+
+	if (r->ops->heap(r, &heap))
+		return;
+	look->bytes = (double)heap.kept_bytes;
+	look->of_s = look->t_s;
+	look->v = xcalloc(1, sizeof(*look->v));
+	look->v[intern_id(&g->names, r->ops->heap_name)].objects = (float)(heap.kept_bytes / UNIT_BYTES);
+	look->n = g->names.n;
+	class_looks_add(&g->looks, look);
+}
+
 static bool is_at_rest(struct runtime *r)
 {
 	return !r->ops->is_at_rest || r->ops->is_at_rest(r);
@@ -122,6 +147,10 @@ void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, ui
 
 	if (clock_monotonic_ns() < g->next_ns || full == g->seen || !class_looks_is_due(&g->looks, t_s, full) || !is_at_rest(r))
 		return;
+	if (is_heap_only(r)) {
+		take_heap(g, r, &look);
+		return;
+	}
 	if (!r->ops->census(r, &now) && now.has_old)
 		take_old(g, &now, &look);
 	if (now.look) {
@@ -158,17 +187,19 @@ static void take(struct profile_grown *v, size_t first, uint32_t name, uint64_t 
 	v[at] = (struct profile_grown){ .type = name, .objects = grown, .now = now };
 }
 
-static void note_steady(struct collector *c, struct profile_proc *proc, const struct class_growth *g)
+static void note_steady(struct collector *c, struct profile_proc *proc, const struct runtime *r, const struct class_growth *g)
 {
 	double window_s = (double)c->profile.window_ns / (double)NS_PER_S;
 	struct class_rise rise;
 	struct class_stay stay;
 
-	if (class_looks_rise(&g->looks, window_s, &rise))
+	if (class_looks_rise(&g->looks, window_s, &rise)) {
+		rise.unit_bytes = is_heap_only(r) ? UNIT_BYTES : 0;
 		proc->steady = (struct profile_steady){
 			.type = profile_string(&c->profile, intern_str(&g->names, (uint32_t)rise.class)),
 			.rise = rise,
 		};
+	}
 	if (class_looks_stay(&g->looks, window_s, &stay))
 		proc->staying = (struct profile_staying){
 			.type = profile_string(&c->profile, intern_str(&g->names, (uint32_t)stay.class)),
@@ -197,11 +228,13 @@ void class_growth_end(struct collector *c, struct profile_proc *proc, struct run
 {
 	struct runtime_census now = { 0 };
 
-	if (!g || r->ops->census(r, &now))
+	if (g && is_heap_only(r))
+		note_steady(c, proc, r, g);
+	if (!g || is_heap_only(r) || r->ops->census(r, &now))
 		return;
 	memset(proc->grown, 0, sizeof(proc->grown));
 	take_grown(c, proc->grown, g, &now, false);
 	take_grown(c, proc->grown, g, &now, true);
 	runtime_census_release(&now);
-	note_steady(c, proc, g);
+	note_steady(c, proc, r, g);
 }

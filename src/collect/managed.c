@@ -28,6 +28,7 @@ struct managed_process {
 	bool has_collections, has_all; /* it told them when it was found: */
 	uint64_t collections_then, all_then, young_then;
 	uint64_t heap_then; /* resident of its heap */
+	uint64_t kept_then;
 	struct class_growth *growth; /* of its objects, or NULL */
 	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
 };
@@ -130,6 +131,7 @@ static void found(struct collector *c, struct managed_process *p)
 	p->has_all = r->ops->all_collections && !r->ops->all_collections(p->runtime, &p->all_then);
 	if (r->ops->heap && !r->ops->heap(p->runtime, &heap)) {
 		p->young_then = heap.young;
+		p->kept_then = heap.kept_bytes;
 		p->heap_then = resident_heap(p->runtime);
 	}
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
@@ -251,6 +253,8 @@ static void count_heap(struct collector *c, struct managed_process *p, struct pr
 	h->young = heap.young - p->young_then;
 	h->then_bytes = p->heap_then;
 	h->now_bytes = resident_heap(p->runtime);
+	h->kept_then_bytes = p->kept_then;
+	h->kept_bytes = heap.kept_bytes;
 }
 
 static void count_collections(struct managed_process *p, struct profile_proc *proc)

@@ -61,6 +61,7 @@ struct class_rise {
 	uint64_t objects; /* more of them at the last look than at the first */
 	uint64_t full;	  /* collections between these */
 	uint32_t looks;
+	uint32_t unit_bytes;	/* not 0: it is no number of objects, but of so many bytes of a heap each */
 	double until_s;		/* the last look */
 	double rate, low, high; /* of the bytes of all classes, per second, 95 % */
 	double ratio;		/* of that: slope of the second half of the looks by that of the first */

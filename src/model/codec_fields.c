@@ -102,6 +102,8 @@ static const struct codec_field proc_rows[] = {
 	PROC(staying.type, FIELD_STRING, 0), PROC(staying.stay.born, FIELD_NUMBER, 0), PROC(staying.stay.early, FIELD_NUMBER, 0),
 	PROC(staying.stay.alive, FIELD_NUMBER, 0), PROC(staying.stay.full, FIELD_NUMBER, 0), PROC(staying.stay.rate, FIELD_FLOAT, 0),
 	PROC(staying.stay.ratio, FIELD_FLOAT, 0),
+	PROC(managed_heap.kept_then_bytes, FIELD_NUMBER, 0), PROC(managed_heap.kept_bytes, FIELD_NUMBER, 0),
+	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -110,7 +112,7 @@ IS_AS_LISTED(struct profile_death, 64 + 16 * DEATH_SITES + 8);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
 _Static_assert(MP_RSS_RELEASES == 8, "a kind of release needs a row above");
-IS_AS_LISTED(struct profile_managed_heap, 56);
+IS_AS_LISTED(struct profile_managed_heap, 72);
 IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_steady, 80);
 IS_AS_LISTED(struct profile_staying, 64);
@@ -183,7 +185,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(watch.least_share, FIELD_FLOAT, 0),
 	FACT(has_verdict, FIELD_ENUM, 2),
 	FACT(verdict.word, FIELD_ENUM, TREND_LEAK + 1),
-	FACT(verdict.doubt, FIELD_ENUM, DOUBT_HELD + 1),
+	FACT(verdict.doubt, FIELD_ENUM, DOUBT_HIDDEN + 1),
 	FACT(verdict.is_strong, FIELD_ENUM, 2),
 	FACT(verdict.by_heap, FIELD_ENUM, 2),
 	FACT(verdict.rate, FIELD_FLOAT, 0),
@@ -207,7 +209,7 @@ static const struct codec_field fact_rows[] = {
 	FACT(machine.full_low_s, FIELD_FLOAT, 0),
 	FACT(machine.full_high_s, FIELD_FLOAT, 0),
 	FACT(machine.used.word, FIELD_ENUM, TREND_LEAK + 1),
-	FACT(machine.used.doubt, FIELD_ENUM, DOUBT_HELD + 1),
+	FACT(machine.used.doubt, FIELD_ENUM, DOUBT_HIDDEN + 1),
 	FACT(machine.n_processes, FIELD_NUMBER, 0),
 	FACT(machine.n_came, FIELD_NUMBER, 0),
 	FACT(machine.n_went, FIELD_NUMBER, 0),
@@ -320,7 +322,7 @@ static const struct codec_field machine_row_rows[] = {
 	MACHINE_ROW(full_s, FIELD_FLOAT, 0),
 	MACHINE_ROW(age_s, FIELD_FLOAT, 0),
 	MACHINE_ROW(word, FIELD_ENUM, TREND_LEAK + 1),
-	MACHINE_ROW(doubt, FIELD_ENUM, DOUBT_HELD + 1),
+	MACHINE_ROW(doubt, FIELD_ENUM, DOUBT_HIDDEN + 1),
 	MACHINE_ROW(has_ended, FIELD_ENUM, 2),
 	MACHINE_ROW(worker_pid, FIELD_NUMBER, 0),
 	MACHINE_ROW(worker_growth, FIELD_NUMBER, 0),

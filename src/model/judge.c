@@ -38,6 +38,27 @@ static bool is_outside(const struct profile *p)
 	return false;
 }
 
+/* Young collections, after which all that is kept has been seen; bytes per second that are not told from nothing. */
+#define LEAST_YOUNG 3
+#define KEPT_RATE 20480.0
+
+/* A heap that stays resident is filled without a sign; not by more than what outlives its young collections. */
+static bool hides_growth(const struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		const struct profile_managed_heap *h = &p->procs[i].managed_heap;
+		double grown = (double)h->kept_bytes - (double)h->kept_then_bytes;
+
+		if (!strncmp(profile_str(p, p->procs[i].runtime), "JVM", 3) && p->procs[i].state == PROC_RUNNING &&
+		    (!*profile_str(p, h->name) || h->young < LEAST_YOUNG ||
+		     grown > KEPT_RATE * (double)p->window_ns / (double)NS_PER_S))
+			return true;
+	}
+	return false;
+}
+
 /* Their names tell too, where no frame does. */
 static bool has_collector(const struct profile *p)
 {
@@ -243,6 +264,7 @@ void profile_judge(struct profile *p, const struct site_trend *alone)
 		.counts_older = p->watch.rung == RUNG_EXACT && !p->watch.n_steps,
 		.is_collected = has_collector(p),
 		.is_outside = is_outside(p),
+		.hides_growth = hides_growth(p),
 	};
 	uint64_t n;
 	struct growers growers;

@@ -156,6 +156,7 @@ struct profile_managed_heap {
 	uint64_t used_bytes, committed_bytes, most_bytes;
 	uint64_t young; /* collections of young objects only, since the runtime was found */
 	uint64_t then_bytes, now_bytes; /* resident at the attach, and now; 0: not looked at */
+	uint64_t kept_then_bytes, kept_bytes; /* of those in use, what had outlived a collection: at the attach, and now */
 };
 
 enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };

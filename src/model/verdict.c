@@ -55,6 +55,8 @@
 #define START_SECONDS 60
 #define SITE_SHARE 0.5
 #define LEAST_COLLECTIONS 3
+/* ... until what they leave tells by itself (DECIDING_LOOKS) */
+#define HIDDEN_COLLECTIONS 6
 /* An undecided run is told to take a window that is a good deal longer, and no longer than this. */
 #define LONGEST_WINDOW_S 3600
 
@@ -384,13 +386,23 @@ static unsigned int n_bits(unsigned int bits)
 	return (unsigned int)__builtin_popcount(bits);
 }
 
+static unsigned int collections_seen(const struct verdict_input *in, const struct verdict *v)
+{
+	return in->counts_collections ? in->collections : v->by_heap ? v->heap.falls : v->memory.falls;
+}
+
 /* Without collections a heap that is collected grows as a leaking one does. */
 static bool awaits_collections(const struct verdict_input *in, const struct verdict *v)
 {
-	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
-	unsigned int seen = in->counts_collections ? in->collections : g->falls;
+	return in->is_collected && v->word == TREND_GROWING && collections_seen(in, v) < LEAST_COLLECTIONS && !(v->why & WHY_COHORT);
+}
 
-	return in->is_collected && v->word == TREND_GROWING && seen < LEAST_COLLECTIONS && !(v->why & WHY_COHORT);
+/* ... and one whose memory is resident leaks into that. */
+static bool may_hide(const struct verdict_input *in, const struct verdict *v)
+{
+	bool stands = v->word == TREND_LEVELS_OFF || v->word == TREND_FLAT || v->doubt == DOUBT_NOISE;
+
+	return in->hides_growth && !v->by_heap && stands && collections_seen(in, v) < HIDDEN_COLLECTIONS;
 }
 
 /* Seconds that a user would type. */
@@ -413,12 +425,12 @@ static double window_needed(const struct verdict_input *in, const struct verdict
 {
 	const struct growth *g = v->by_heap ? &v->heap : &v->memory;
 	double w = in->window_s, longer = 2 * w;
-	unsigned int seen = in->counts_collections ? in->collections : g->falls;
+	unsigned int least = v->doubt == DOUBT_HIDDEN ? HIDDEN_COLLECTIONS : LEAST_COLLECTIONS;
 
 	if (v->doubt == DOUBT_SHORT)
 		return round_up(fmax(longer, 60));
-	if (v->doubt == DOUBT_COLLECTED)
-		return round_up(fmax(longer, w * (LEAST_COLLECTIONS + 1) / fmax(seen, 0.5)));
+	if (v->doubt == DOUBT_COLLECTED || v->doubt == DOUBT_HIDDEN)
+		return round_up(fmax(longer, w * (least + 1) / fmax(collections_seen(in, v), 0.5)));
 	return round_up(fmax(longer, w * pow(fmax(g->high, -g->low) / FLAT_RATE, 2.0 / 3)));
 }
 
@@ -446,9 +458,9 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 {
 	if (v->word == TREND_GROWING)
 		look_at_sites(in, v);
-	if (awaits_collections(in, v)) {
+	if (awaits_collections(in, v) || may_hide(in, v)) {
+		v->doubt = v->word == TREND_GROWING ? DOUBT_COLLECTED : DOUBT_HIDDEN;
 		v->word = TREND_UNDECIDED;
-		v->doubt = DOUBT_COLLECTED;
 		v->why = v->but = 0;
 	}
 	if (v->word == TREND_UNDECIDED)

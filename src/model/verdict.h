@@ -34,8 +34,9 @@
  * looks like growth of the heap: then it is believed as far as the memory grows too.
  *
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
- * stay where those of others end. And the runtime's memory grows in steps, or is hidden by its garbage. What its full
- * collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
+ * stay where those of others end. A heap that stays resident and is filled anew (the JVM's) tells nothing where its memory stands
+ * either, before six; unless what has outlived young ones is no more. And the runtime's memory grows in steps, or is hidden by its
+ * garbage. What its full collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
  * what they make; and where these do not make half of the growth, it is enough that the objects do. What brief bursts tell of
  * a site's blocks is an estimate: where objects are seen to stay, six in ten of them are a cohort.
  */
@@ -64,6 +65,7 @@ enum trend_doubt {
 	DOUBT_NOISE,     /* growth could hide in it */
 	DOUBT_COLLECTED, /* garbage is collected too seldom to tell */
 	DOUBT_HELD,	 /* most of the growth is what idle holders have not collected (holders.h) */
+	DOUBT_HIDDEN,	 /* memory that stands may be filled: a runtime keeps its heap resident, and has not collected enough */
 };
 
 struct growth {
@@ -115,6 +117,7 @@ struct verdict_input {
 	double blocks, alive; /* of all sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
 	bool is_outside;                   /* the runtime's objects are not the heap's: flat, that tells nothing of them */
+	bool hides_growth;		   /* a runtime's heap stays resident, and what it has kept in the window is not known to stand */
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
 	struct class_rise classes;	   /* of what a runtime's collections leave; objects 0: no class grew for certain */

@@ -275,7 +275,7 @@ static void add_steady(struct buf *out, const struct profile *p, const struct pr
 	if (!r->objects)
 		return;
 	json_add_text(out, "steady_class", profile_str(p, proc->steady.type));
-	json_add_uint(out, "steady_objects", r->objects);
+	json_add_uint(out, r->unit_bytes ? "steady_bytes" : "steady_objects", r->objects * (r->unit_bytes ? r->unit_bytes : 1));
 	json_add_uint(out, "steady_collections", r->full);
 	buf_addf(out, ",\"steady_rate\":%.0f", r->rate);
 }
@@ -324,6 +324,8 @@ static void add_managed_heap(struct buf *out, const struct profile *p, const str
 	json_add_uint(out, "managed_heap_committed_bytes", h->committed_bytes);
 	json_add_uint(out, "managed_heap_most_bytes", h->most_bytes);
 	json_add_uint(out, "managed_heap_resident_bytes", h->now_bytes);
+	json_add_uint(out, "managed_heap_kept_bytes", h->kept_bytes);
+	json_add_uint(out, "managed_heap_kept_then_bytes", h->kept_then_bytes);
 	json_add_uint(out, "young_collections", h->young);
 }
 

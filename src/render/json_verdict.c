@@ -42,7 +42,7 @@ static void add_rate(struct buf *out, const char *key, double bytes_per_s)
 
 static const char *doubt_name(enum trend_doubt d)
 {
-	static const char *const names[] = { "none", "short", "noise", "collected", "held" };
+	static const char *const names[] = { "none", "short", "noise", "collected", "held", "hidden" };
 
 	return names[d];
 }

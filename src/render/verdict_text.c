@@ -166,6 +166,11 @@ static const struct profile_steady *steady_class(const struct profile *p)
 	return proc && p->verdict.why & WHY_CLASSES ? &proc->steady : NULL;
 }
 
+static const char *risen(char out[32], const struct class_rise *r)
+{
+	return r->unit_bytes ? units_format_size(out, r->objects * r->unit_bytes) : units_format_count(out, r->objects);
+}
+
 static void add_not_heap(struct buf *out, const struct profile *p, size_t column)
 {
 	const struct profile_steady *class = steady_class(p);
@@ -175,7 +180,7 @@ static void add_not_heap(struct buf *out, const struct profile *p, size_t column
 	if (class && !(p->verdict.but & BUT_NO_SITE)) {
 		buf_addf(out, "%*sobjects that outlive collections, ", (int)column, "");
 		buf_add_plain(out, profile_str(p, class->type));
-		buf_addf(out, " +%s the most of them\n", units_format_count(n, class->rise.objects));
+		buf_addf(out, " +%s%s\n", risen(n, &class->rise), class->rise.unit_bytes ? "" : " the most of them");
 		return;
 	}
 	buf_addf(out, "%*snot in the heap that was watched", (int)column, "");
@@ -237,6 +242,7 @@ static void add_doubt(struct buf *out, const struct profile *p)
 		[DOUBT_SHORT] = "the window was too short",
 		[DOUBT_NOISE] = "its ups and downs are larger than a growth that matters",
 		[DOUBT_HELD] = "it looks uncollected, not leaked: large binaries of idle Erlang processes",
+		[DOUBT_HIDDEN] = "its memory stands, but its heap is resident: what it keeps may grow beneath",
 		[DOUBT_COLLECTED] = "fewer than 3 collections of garbage were seen: growth may be garbage",
 	};
 	const struct verdict *v = &p->verdict;
@@ -247,6 +253,8 @@ static void add_doubt(struct buf *out, const struct profile *p)
 			 n == 1 ? "" : "s");
 	else
 		buf_addf(out, ": %s", texts[v->doubt]);
+	if (v->doubt == DOUBT_HIDDEN && profile_collections(p, &n))
+		buf_addf(out, ": %u full collection%s seen, 6 are needed", (unsigned int)n, n == 1 ? "" : "s");
 	if (v->need_s > 0)
 		buf_addf(out, ": -d %.0f%s", v->need_s < 120 ? v->need_s : v->need_s / 60,
 		 v->need_s < 120 ? "" : "m");
@@ -429,8 +437,8 @@ static void add_class(struct reasons *r, const struct profile *p)
 	if (!class)
 		return;
 	buf_add_plain(reason(r), profile_str(p, class->type));
-	buf_addf(r->out, " +%s over %llu full collections that left them, straight: second half / first half %.2f\n",
-		 units_format_count(n, class->rise.objects), (unsigned long long)class->rise.full, class->rise.ratio);
+	buf_addf(r->out, " +%s over %llu full collections that left %s, straight: second half / first half %.2f\n", risen(n, &class->rise),
+		 (unsigned long long)class->rise.full, class->rise.unit_bytes ? "it" : "them", class->rise.ratio);
 }
 
 static void add_staying(struct reasons *r, const struct profile *p)

@@ -86,6 +86,7 @@ static int jvm_heap(struct runtime *r, struct runtime_heap *out)
 		.committed_bytes = c.committed_bytes,
 		.most_bytes = c.most_bytes,
 		.young = c.young,
+		.kept_bytes = c.kept_bytes,
 	};
 	return 0;
 }

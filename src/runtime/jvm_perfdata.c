@@ -125,8 +125,10 @@ static void take_spaces(const struct perfdata *d, int generation, struct jvm_cou
 
 	for (i = 0; i < SPACES; i++) {
 		snprintf(name, sizeof(name), "sun.gc.generation.%d.space.%d.used", generation, i);
-		if (number(d, name, &v))
-			out->used_bytes += v;
+		if (!number(d, name, &v))
+			continue;
+		out->used_bytes += v;
+		out->kept_bytes += generation || i ? v : 0; /* the first of the young generation is eden */
 	}
 }
 

@@ -23,6 +23,7 @@ struct jvm_counters {
 	uint64_t young;
 	bool has_heap;
 	uint64_t used_bytes, committed_bytes, most_bytes;
+	uint64_t kept_bytes; /* of those in use: what has outlived a collection, all but eden */
 };
 
 /* False: it is not such a record, or not complete. */

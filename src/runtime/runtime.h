@@ -60,6 +60,7 @@ struct runtime_heap {
 	uint64_t used_bytes;	/* when the runtime last counted: at a collection, or later */
 	uint64_t committed_bytes, most_bytes;
 	uint64_t young; /* collections of young objects only; not among the full ones */
+	uint64_t kept_bytes; /* of those in use, what has outlived a collection */
 };
 
 /* Where it is: in no order, none twice; of some, much may never have been touched. */

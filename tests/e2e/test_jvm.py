@@ -4,10 +4,12 @@
 A JVM (OpenJDK 17): Java methods by a perf map that jcmd writes, direct buffers as malloc's bytes, and what is said of a heap
 that fills without a collection.
 """
+import os
+import tempfile
 import time
 
 from harness import Memprobe, main, test
-from interpreters import Java, JsonLines, blocks_through, profile_until
+from interpreters import Java, JsonLines, blocks_through, last_snapshot, profile_until
 
 BUFFER = 20000
 
@@ -53,6 +55,63 @@ def heap_that_fills_without_a_collection(t):
     t.true("no_collection__was_due", said[-1]["requests"] * 20 * 1050 < 700 * 2 ** 20, said)
     t.true("its_memory__grew_by_garbage", grown > 50 * 2 ** 20, grown)
     t.equal("garbage_that_was_not_collected_yet__is_no_leak_and_not_flat", verdict["word"], "UNDECIDED")
+
+
+def watched(options, mode, rate, seconds, collect_s=None):
+    """The last snapshot, the report, and what the program said before and after."""
+    with tempfile.TemporaryDirectory() as d, Java(options, mode, rate) as program:
+        while program.tell("count")["requests"] < 2 * rate:
+            time.sleep(0.05)
+        text, out = os.path.join(d, "out.txt"), os.path.join(d, "out.jsonl")
+        with Memprobe("-d", seconds, "-p", program.process.pid, "-o", out, "-o", text, auto=True) as m:
+            m.armed()
+            said = [program.tell("count")]
+            while collect_s and m.process.poll() is None:
+                program.tell("collect")
+                time.sleep(collect_s)
+            m.wait(seconds + 60)
+            said.append(program.tell("count"))
+        with open(text) as f:
+            return last_snapshot(out), " ".join(f.read().split()), said
+
+
+RESIDENT = ["-Xms256m", "-Xmx256m", "-Xmn64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"]
+
+
+@test
+def leak_into_a_heap_that_is_resident(t):
+    """4 000 bytes of each request are kept, and its memory stands."""
+    snapshot, text, said = watched(RESIDENT, "map", 200, 20)
+    verdict = snapshot["verdict"][0]
+    t.equal("a_leak_without_full_collections__it_made_none", said[1]["full"], said[0]["full"])
+    t.equal("a_leak_without_full_collections__is_undecided", (verdict["word"], verdict["doubt"]), ("UNDECIDED", "hidden"))
+    t.true("a_leak_without_full_collections__what_would_decide_is_told", verdict.get("need_ms", 0) > 20000 and
+           "0 full collections seen, 6 are needed" in text, text)
+    snapshot, text, said = watched(RESIDENT, "map", 200, 30, 1.5)
+    verdict, process = snapshot["verdict"][0], snapshot["process"][0]
+    kept = (said[1]["kept"] - said[0]["kept"]) * 4016
+    t.equal("a_leak_with_them__grows_by_what_they_leave", (verdict["word"], verdict["by"]), ("GROWING", "objects"))
+    t.equal("a_leak_with_them__it_is_named", process.get("steady_class"), "Java heap")
+    t.between("a_leak_with_them__by_no_more_than_it_kept_and_half_at_least", process.get("steady_bytes", 0), kept / 2, kept * 1.05)
+    t.between("a_leak_with_them__at_its_rate", verdict["rate"], 0.8 * 200 * 4016, 1.1 * 200 * 4016)
+
+
+@test
+def steady_in_small_and_large_heaps(t):
+    # 40 MB of garbage a second
+    snapshot, text, said = watched(["-Xmx64m", "-XX:+UseSerialGC"], "steady", 2000, 20)
+    t.true("steady__small_heap__young_collections_were_made", said[1]["young"] - said[0]["young"] >= 3, said)
+    t.true("steady__small_heap__nothing_outlives_them_so_no_growth_is_hidden",
+           snapshot["verdict"][0]["word"] not in ("GROWING", "LEAK") and snapshot["verdict"][0]["doubt"] in ("none", "noise"), text)
+    # eden is full once, and then is filled again
+    snapshot, text, said = watched(["-Xms1g", "-Xmx1g", "-Xmn500m", "-XX:+UseSerialGC"], "steady", 2000, 20)
+    verdict = snapshot["verdict"][0]
+    t.between("steady__large_heap__one_or_two_young_collections_were_made", said[1]["young"] - said[0]["young"], 1, 2)
+    t.equal("steady__large_heap__nothing_is_known_of_it", verdict["word"], "UNDECIDED")
+    t.true("steady__large_heap__why_is_told", verdict["doubt"] in ("hidden", "collected") and "0 full collections seen" in text, text)
+    snapshot, text, said = watched(["-Xms1g", "-Xmx1g", "-Xmn500m", "-XX:+UseSerialGC"], "steady", 2000, 20, 1.5)
+    t.true("steady__collected__is_no_growth", snapshot["verdict"][0]["word"] in ("FLAT", "LEVELS OFF", "SAW-TOOTH", "SHRINKING"), text)
+    t.equal("steady__collected__nothing_is_kept", snapshot["process"][0].get("steady_class"), None)
 
 
 @test

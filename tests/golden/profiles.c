@@ -281,6 +281,7 @@ static void add_rich_planes(struct profile *p)
 	s->bump_var = 3ull << 30;
 	p->procs[0].managed_heap = (struct profile_managed_heap){
 		.name = profile_string(p, "Java heap"), .used_bytes = 5000, .committed_bytes = 6000, .most_bytes = 7000, .young = 4,
+		.kept_then_bytes = 3000, .kept_bytes = 4500,
 	};
 	p->planes |= PLANE_RSS;
 	p->procs[0].now.lazy_free_bytes = 12288;

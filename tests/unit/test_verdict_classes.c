@@ -209,6 +209,43 @@ static void objects_that_stay_alone__are_no_leak(void **state)
 	}
 }
 
+/* As the JVM's: what it keeps may grow within what is resident. */
+static void memory_that_stands_and_a_heap_that_stays_resident__tell_nothing_before_six_collections(void **state)
+{
+	static double (*const shapes[])(double, double) = { filled, steady };
+	struct verdict v;
+	struct scene c = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		a_class_scene(&c);
+		end_scene(&c);
+		draw(&c.memory, shapes[i], 60, 1000, 1);
+		c.in.uptime_s = 100;
+		c.in.is_outside = true;
+		c.sites[KEPT].early_alive = 10;
+		c.in.collections = 2;
+		c.in.classes.objects = 0;
+		verdict_of(&c.in, &v);
+		assert_int_equal(v.word, i ? TREND_FLAT : TREND_LEVELS_OFF); /* another runtime's */
+		c.in.hides_growth = true;
+		verdict_of(&c.in, &v);
+		assert_int_equal(v.word, TREND_UNDECIDED);
+		assert_int_equal(v.doubt, DOUBT_HIDDEN);
+		assert_true(v.need_s >= 180); /* six, and one more, at two a minute */
+		c.in.collections = 6;
+		verdict_of(&c.in, &v);
+		assert_int_equal(v.word, i ? TREND_FLAT : TREND_LEVELS_OFF);
+		c.in.classes = (struct class_rise){ .objects = 4911, .full = 18, .looks = 12, .until_s = 58, .rate = 20000, .low = 19000,
+						    .high = 21000, .ratio = 1 };
+		verdict_of(&c.in, &v); /* they tell: what they leave grows */
+		assert_int_equal(v.word, TREND_GROWING);
+		assert_true(v.by_classes);
+		end_scene(&c);
+	}
+}
+
 /* Slots of objects pass no allocator. */
 static void objects_that_make_half_of_the_growth__are_enough_where_no_site_does(void **state)
 {
@@ -240,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_class_and_a_straight_growth_of_the_memory__are_a_leak),
 		cmocka_unit_test(objects_that_stay_and_a_class_or_a_straight_growth__are_a_leak),
 		cmocka_unit_test(objects_that_stay_alone__are_no_leak),
+		cmocka_unit_test(memory_that_stands_and_a_heap_that_stays_resident__tell_nothing_before_six_collections),
 		cmocka_unit_test(objects_that_make_half_of_the_growth__are_enough_where_no_site_does),
 	};
 
