@@ -9,31 +9,15 @@ import functools
 import test_beam
 import test_beam_processes
 import test_elixir
+from again import declare
 from erlang_node import erlang_of
-from harness import main, test
+from harness import main
 
-CHOICE = (test_beam.stacks_against_the_runtimes_own, test_beam.lines_against_the_runtimes_own,
-          test_beam_processes.processes_from_outside, test_beam_processes.names_of_what_proc_lib_starts,
-          test_beam_processes.collections_from_outside, test_beam_processes.collections_of_any_kind,
-          test_beam_processes.work_of_dirty_schedulers,
-          test_beam_processes.a_layout_that_is_off_by_a_word, test_elixir.names_as_elixir_writes_them)
-
-
-def of_27(t, function):
-    with erlang_of("trixie"):
-        function(t)
-
-
-def declare(function):
-    again = functools.partial(of_27, function=function)
-    again.__name__ = "otp_27__" + function.__name__
-    again.__module__ = __name__
-    test(again)
-
-
-for chosen in CHOICE:
-    declare(chosen)
-
+declare(__name__, "otp_27", functools.partial(erlang_of, "trixie"), test_beam.stacks_against_the_runtimes_own,
+        test_beam.lines_against_the_runtimes_own, test_beam_processes.processes_from_outside,
+        test_beam_processes.names_of_what_proc_lib_starts, test_beam_processes.collections_from_outside,
+        test_beam_processes.collections_of_any_kind, test_beam_processes.work_of_dirty_schedulers,
+        test_beam_processes.a_layout_that_is_off_by_a_word, test_elixir.names_as_elixir_writes_them)
 
 if __name__ == "__main__":
     main()

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The command line as scripts see it: streams, exit codes, messages, grammar."""
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
 
-from harness import FOLDED_LINE, MEMPROBE, Memprobe, Skip, Target, main, parse_folded, run, sum_of, test
+from harness import FOLDED_LINE, MEMPROBE, Memprobe, Target, main, parse_folded, run, sum_of, test
+from rights import profile_as, run_as, sleeper_of_nobody
 
 NO_SUCH_PID = 4194303
 
@@ -59,28 +59,11 @@ def is_kernel_thread(pid):
 
 @test
 def without_privilege(t):
-    setpriv = shutil.which("setpriv")
-    if not setpriv:
-        raise Skip("no setpriv")
-    with tempfile.TemporaryDirectory() as d:
-        os.chmod(d, 0o755)
-        copy = os.path.join(d, "memprobe")
-        shutil.copy(MEMPROBE, copy)
-        as_nobody = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]
-        sleeper = subprocess.Popen([*as_nobody, "sleep", "60"])
-        try:
-            for args in (("-p", str(sleeper.pid)), ("-p", str(os.getpid())), ("--", "true")):
-                ended = subprocess.run([*as_nobody, copy, "-d", "1", *args], capture_output=True,
-                                       text=True, timeout=60, check=False)
-                what = "own_process" if args[1] == str(sleeper.pid) else \
-                    "command" if args[0] == "--" else "process_of_root"
-                t.equal(f"as_nobody_on_a_{what}__exits_with_3", ended.returncode, 3)
-                t.true(f"as_nobody_on_a_{what}__names_the_remedy",
-                       "sudo" in ended.stderr and ("cap_bpf" in ended.stderr.lower()),
-                       ended.stderr)
-        finally:
-            sleeper.kill()
-            sleeper.wait()
+    with sleeper_of_nobody() as own:
+        for what, args in (("own_process", ("-p", own)), ("process_of_root", ("-p", os.getpid())), ("command", ("--", "true"))):
+            ended = run_as((), "-d", 1, *args)
+            t.equal(f"as_nobody_on_a_{what}__exits_with_3", ended.returncode, 3)
+            t.true(f"as_nobody_on_a_{what}__names_the_remedy", "sudo" in ended.stderr and "cap_bpf" in ended.stderr.lower(), ended.stderr)
 
 
 def has_uprobe_multi():
@@ -91,41 +74,16 @@ def has_uprobe_multi():
 
 @test
 def least_privilege(t):
-    setpriv = shutil.which("setpriv")
-    if not setpriv:
-        raise Skip("no setpriv")
-    caps = "+bpf,+perfmon,+sys_ptrace,+dac_read_search"
-    with tempfile.TemporaryDirectory() as d, Target("lifecycle", "exit") as target:
-        os.chmod(d, 0o755)
-        copy = os.path.join(d, "memprobe")
-        shutil.copy(MEMPROBE, copy)
-        out, err = open(os.path.join(d, "out"), "w+"), open(os.path.join(d, "err"), "w+")
-        process = subprocess.Popen(
-            [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups",
-             f"--inh-caps=-all,{caps}", f"--ambient-caps=-all,{caps}", copy, "-d", "0", "-p",
-             str(target.pid)], stdout=out, stderr=err)
-        try:
-            if not has_uprobe_multi():
-                t.equal("without_uprobe_multi__four_capabilities_are_too_few", process.wait(30), 3)
-                t.true("without_uprobe_multi__the_capability_that_is_missing_is_named",
-                       "need CAP_SYS_ADMIN" in open(err.name).read(), open(err.name).read())
-                return
-            end = time.monotonic() + 20
-            while "memprobe: armed:" not in open(err.name).read():
-                if process.poll() is not None or time.monotonic() > end:
-                    t.fail("with_four_capabilities_and_no_root__memprobe_arms", open(err.name).read())
-                    return
-                time.sleep(0.02)
-            truth = target.ask("go")
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
-            t.equal("with_four_capabilities_and_no_root__the_figures_are_exact",
-                    sum_of(parse_folded(open(out.name).read()), "s_parent"),
-                    truth.of("s_parent", "live-bytes"))
-        finally:
-            process.kill()
-            process.wait()
-            target.exit()
+    with Target("lifecycle", "exit") as target:
+        status, got, truth, err = profile_as(("bpf", "perfmon", "sys_ptrace", "dac_read_search"), target)
+        target.exit()
+    if not has_uprobe_multi():
+        t.equal("without_uprobe_multi__four_capabilities_are_too_few", status, 3)
+        t.true("without_uprobe_multi__the_capability_that_is_missing_is_named", "need CAP_SYS_ADMIN" in err, err)
+    elif truth is None:
+        t.fail("with_four_capabilities_and_no_root__memprobe_arms", err)
+    else:
+        t.equal("with_four_capabilities_and_no_root__the_figures_are_exact", got, truth)
 
 
 @test

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 from harness import MEMPROBE, Memprobe, Skip, Target, build, main, run, test
+from rights import run_as, sleeper_of_nobody
 
 PROBE_LINE = re.compile(r"^    (\S+) +(entry\*?|session\*?|return) +(0x[0-9a-f]+) +\+(\d+) +"
                         r"(emulated|single-stepped|not known) +([\d ]+|-)$", re.M)
@@ -268,31 +269,16 @@ def targets_that_are_none(t):
 
 @test
 def without_rights(t):
-    setpriv = shutil.which("setpriv")
-    if not setpriv:
-        raise Skip("no setpriv")
-    with tempfile.TemporaryDirectory() as d:
-        os.chmod(d, 0o755)
-        copy = os.path.join(d, "memprobe")
-        shutil.copy(MEMPROBE, copy)
-        nobody = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-        for caps, missing in (((), "CAP_BPF and CAP_PERFMON"), (("bpf",), "CAP_PERFMON")):
-            text = ",".join(["-all", *(f"+{c}" for c in caps)])
-            as_nobody = [*nobody, f"--inh-caps={text}", f"--ambient-caps={text}"]
-            own = subprocess.Popen([*as_nobody, "sleep", "60"])
+    for caps, missing in (((), "CAP_BPF and CAP_PERFMON"), (("bpf",), "CAP_PERFMON")):
+        with sleeper_of_nobody(caps) as own:
             time.sleep(0.2)
-            try:
-                ended = subprocess.run([*as_nobody, copy, "doctor", "-p", str(own.pid)], text=True,
-                                       capture_output=True, timeout=60, check=False)
-            finally:
-                own.kill()
-                own.wait()
-            name = f"with_{'_and_'.join(caps) or 'no_capability'}"
-            t.equal(f"{name}__doctor_exits_with_3", ended.returncode, 3)
-            t.true(f"{name}__what_is_missing_is_named",
-                   f"needs CAP_BPF and CAP_PERFMON; missing: {missing}" in ended.stdout, ended.stdout)
-            t.true(f"{name}__the_own_process_is_described_all_the_same",
-                   {"malloc", "free"} <= {p[0] for p in probes_of(ended.stdout)}, ended.stdout)
+            ended = run_as(caps, "doctor", "-p", own)
+        name = f"with_{'_and_'.join(caps) or 'no_capability'}"
+        t.equal(f"{name}__doctor_exits_with_3", ended.returncode, 3)
+        t.true(f"{name}__what_is_missing_is_named",
+               f"needs CAP_BPF and CAP_PERFMON; missing: {missing}" in ended.stdout, ended.stdout)
+        t.true(f"{name}__the_own_process_is_described_all_the_same",
+               {"malloc", "free"} <= {p[0] for p in probes_of(ended.stdout)}, ended.stdout)
 
 
 @test

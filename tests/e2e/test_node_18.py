@@ -1,38 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The tests of node, by node 18 (V8 10.2) as Debian 12 has it: a program that only starts libnode.so, whose symbols are stripped."""
+import functools
+
 import test_node
 import test_node_heap
-
-from harness import main, test
+from again import declare
+from harness import main
 from interpreters import node_of
 
-SUITE = "bookworm"
-
-
-@test
-def lines_of_javascript(t):
-    with node_of(SUITE):
-        test_node.lines_of_javascript(t)
-
-
-@test
-def leak_in_a_map(t):
-    with node_of(SUITE):
-        test_node_heap.leak_in_a_map(t)
-
-
-@test
-def full_collections(t):
-    with node_of(SUITE):
-        test_node_heap.full_collections(t)
-
-
-@test
-def plain_objects(t):
-    with node_of(SUITE):
-        test_node_heap.plain_objects(t)
-
+declare(__name__, "node_18", functools.partial(node_of, "bookworm"), test_node.lines_of_javascript, test_node_heap.leak_in_a_map,
+        test_node_heap.full_collections, test_node_heap.plain_objects)
 
 if __name__ == "__main__":
     main()

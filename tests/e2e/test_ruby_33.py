@@ -7,28 +7,12 @@ where it cannot be fetched.
 import functools
 
 import test_interpreters
-from harness import main, test
+from again import declare
+from harness import main
 from interpreters import ruby_of
 
-CHOICE = (test_interpreters.ruby_lines, test_interpreters.ruby_census, test_interpreters.ruby_collections,
-          test_interpreters.shifted_ruby)
-
-
-def of_33(t, function):
-    with ruby_of("trixie"):
-        function(t)
-
-
-def declare(function):
-    again = functools.partial(of_33, function=function)
-    again.__name__ = "ruby_33__" + function.__name__
-    again.__module__ = __name__
-    test(again)
-
-
-for chosen in CHOICE:
-    declare(chosen)
-
+declare(__name__, "ruby_33", functools.partial(ruby_of, "trixie"), test_interpreters.ruby_lines, test_interpreters.ruby_census,
+        test_interpreters.ruby_collections, test_interpreters.shifted_ruby)
 
 if __name__ == "__main__":
     main()
