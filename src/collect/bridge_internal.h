@@ -46,6 +46,8 @@ enum bridge_row bridge_row_of(const struct bridge_look *l, const struct proc_map
 int bridge_claims_by_start(const void *a, const void *b);
 /* bridge_direct.c: claims, sorted and disjoint, for what the program itself has mapped since the attach. */
 void bridge_claim_direct(struct bridge_look *l);
+/* heap_looks.c: keeps what blocks are in use */
+void heap_looks_note(const struct bridge_look *l);
 /* bridge_census.c: what the blocks from before the attach are, and those of the largest site's size. */
 void bridge_fill_census(struct bridge_look *l);
 

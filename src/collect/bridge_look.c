@@ -370,8 +370,10 @@ void bridge_at_attach(struct collector *c, uint32_t proc)
 	l.proc = &c->profile.procs[proc];
 	l.rows = b->at_attach;
 	b->has_attach = look(&l, ATTACH_BUDGET_NS);
-	if (b->has_attach)
-		release(&l);
+	if (!b->has_attach)
+		return;
+	heap_looks_note(&l);
+	release(&l);
 }
 
 /* ---- now ---- */
@@ -429,6 +431,7 @@ static void look_now(struct collector *c, struct bridge *b, struct since_blocks 
 		b->has_attach = false;
 	if (heap_is_read(&l))
 		bridge_fill_census(&l);
+	heap_looks_note(&l);
 	release(&l);
 }
 
@@ -451,6 +454,9 @@ int collector_bridge(struct collector *c)
 	size_t i;
 	int err = 0;
 
+	if (c->has_bridges)
+		return 0; /* the verdict asked for it */
+	c->has_bridges = true;
 	if (options_whole_machine(c->options))
 		return resident_join(c);
 	add_later_ones(p);

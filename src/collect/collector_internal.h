@@ -83,6 +83,8 @@ struct collector {
 	uint64_t touched_pages, touched_ns; /* at the last look */
 	struct checkpoint lately[2]; /* lifetimes_look.c: a second old and two, the newer first */
 	struct checkpoint at_marks[PROFILE_MAX_MARKS]; /* v NULL: not counted */
+	struct heap_looks *heap_looks; /* heap_looks.c; NULL: there were none */
+	bool has_bridges; /* of this snapshot */
 	struct table met; /* stack -> mp_stack.met_blocks */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
@@ -118,6 +120,9 @@ static inline bool collector_is_over(const struct collector *c)
 
 /* bridge_look.c: where the memory of a process (its index) is as it is attached */
 void bridge_at_attach(struct collector *c, uint32_t proc);
+/* heap_looks.c: blocks of that class in use, more at the last look of the bridge than at the attach; false: not known */
+bool heap_looks_rise(const struct collector *c, uint32_t proc, uint32_t size_class, double *grown);
+void heap_looks_release(struct collector *c);
 
 /*
  * snapshot.c: each stack's totals from the kernel's table (those of mappings: vm_plane_fill); within one look it is read

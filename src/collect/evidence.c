@@ -19,6 +19,7 @@
 #include "collect/blackbox.h"
 #include "collect/collector_internal.h"
 #include "collect/managed.h"
+#include "model/heap_rise.h"
 #include "proc/process.h"
 
 /*
@@ -33,6 +34,7 @@
 void evidence_release(struct collector *c)
 {
 	lifetimes_look_release(c);
+	heap_looks_release(c);
 	free(c->older.v);
 	free(c->newer.v);
 	table_release(&c->met);
@@ -179,6 +181,7 @@ const struct checkpoint *collector_early(const struct collector *c)
 
 /* Live blocks of one stack in one size class. */
 struct class_part {
+	double variance; /* of the blocks, where they are estimates */
 	uint32_t stack, size_class;
 	uint64_t bytes, blocks;
 };
@@ -194,6 +197,9 @@ struct pass {
 	struct table part_of;  /* stack and class -> index in parts */
 	struct table live_of;  /* process and class -> bytes in parts */
 	struct table old_of;   /* ... -> bytes of older blocks that were freed */
+	bool by_heap;	       /* ... as the heap tells, not by their frees */
+	struct heap_rise *rises;
+	size_t n_rises, rises_cap;
 };
 
 static uint64_t class_key(uint32_t of, uint32_t size_class)
@@ -221,6 +227,7 @@ static void add_to_part(struct pass *a, uint32_t stack, const struct mp_block *b
 	}
 	a->parts[*at].bytes += b->size_bytes * weight;
 	a->parts[*at].blocks += weight;
+	a->parts[*at].variance += (double)(weight * (weight - 1));
 	*table_put(&a->live_of, class_key(proc, class), 0) += b->size_bytes * weight;
 }
 
@@ -271,6 +278,75 @@ static void give_old(struct pass *a)
 		s->old_bytes += (uint64_t)((double)part->bytes * share);
 		s->old_blocks += (uint64_t)((double)part->blocks * share);
 	}
+}
+
+static int by_class(const void *a, const void *b)
+{
+	const struct heap_rise *x = a, *y = b;
+
+	if (x->proc != y->proc)
+		return x->proc < y->proc ? -1 : 1;
+	return x->size_class < y->size_class ? -1 : x->size_class > y->size_class;
+}
+
+static void add_rise(struct pass *a, uint32_t proc, uint32_t size_class, const struct class_part *part)
+{
+	XGROW(a->rises, a->n_rises, a->rises_cap);
+	a->rises[a->n_rises++] = (struct heap_rise){ .proc = proc, .size_class = size_class,
+						     .claimed = part ? (double)part->blocks : 0,
+						     .variance = part ? part->variance : 0 };
+}
+
+/* One row for each class, and what the heap tells of it. False: it does not, of one at least. */
+static bool find_rises(struct pass *a)
+{
+	const struct profile *p = &a->c->profile;
+	size_t i, n = 0;
+
+	for (i = 0; i < a->n_parts; i++) {
+		uint32_t proc = p->stacks[a->parts[i].stack].proc;
+
+		add_rise(a, proc, a->parts[i].size_class, &a->parts[i]);
+		add_rise(a, proc, a->parts[i].size_class + 1, NULL);
+	}
+	if (a->n_rises)
+		qsort(a->rises, a->n_rises, sizeof(*a->rises), by_class);
+	for (i = 0; i < a->n_rises; i++) {
+		struct heap_rise *r = &a->rises[i], *last = &a->rises[n ? n - 1 : 0];
+
+		if (n && !by_class(last, r)) {
+			last->claimed += r->claimed;
+			last->variance += r->variance;
+			continue;
+		}
+		if (!heap_looks_rise(a->c, r->proc, r->size_class, &r->grown))
+			return false;
+		a->rises[n++] = *r;
+	}
+	a->n_rises = n;
+	return true;
+}
+
+/* Where calls were sampled, frees of older blocks were not counted: what came in their place, the heap tells. */
+static bool give_replaced(struct pass *a)
+{
+	struct profile *p = &a->c->profile;
+	size_t i;
+
+	if (!find_rises(a))
+		return false;
+	heap_rise_find_replaced(a->rises, a->n_rises);
+	for (i = 0; i < a->n_parts; i++) {
+		const struct class_part *part = &a->parts[i];
+		struct profile_stack *s = &p->stacks[part->stack];
+		struct heap_rise wanted = { .proc = s->proc, .size_class = part->size_class };
+		const struct heap_rise *r = bsearch(&wanted, a->rises, a->n_rises, sizeof(*r), by_class);
+		double share = r && r->claimed > 0 ? r->replaced / r->claimed : 0;
+
+		s->old_bytes += (uint64_t)((double)part->bytes * share);
+		s->old_blocks += (uint64_t)((double)part->blocks * share);
+	}
+	return true;
 }
 
 static void begin_pass(struct pass *a)
@@ -329,26 +405,34 @@ int evidence_collect(struct collector *c)
 	struct profile *p = &c->profile;
 	struct pass a = { .c = c };
 	struct site_trend *alone;
-	int err;
+	bool knows_replaced = false;
+	int err = 0;
 
 	begin_pass(&a);
 	a.lifetimes = lifetimes_look_begin(c);
-	err = kern_read_old_frees(c->kern, note_old, &a.by_class);
+	a.by_heap = c->heap_looks && !watch_is_exact(p) && !c->brief_weight;
+	if (a.by_heap)
+		err = collector_bridge(c);
+	if (!err)
+		err = kern_read_old_frees(c->kern, note_old, &a.by_class);
+	a.by_class |= a.by_heap;
 	if (!err)
 		err = kern_read_blocks(c->kern, look_at_block, &a);
 	vm_plane_fill_early(c, a.early_ms);
-	if (!err && a.by_class)
+	knows_replaced = !err && a.by_heap && give_replaced(&a);
+	if (!err && a.by_class && !knows_replaced)
 		err = kern_read_old_frees(c->kern, note_share, &a);
-	if (!err && a.by_class)
+	if (!err && a.by_class && !knows_replaced)
 		give_old(&a);
 	alone = end_pass(c);
 	lifetimes_look_end(c, a.lifetimes);
 	if (!err) {
-		profile_judge(p, alone);
+		profile_judge(p, alone, knows_replaced);
 		profile_blind(p);
 	}
 	free(alone);
 	free(a.parts);
+	free(a.rises);
 	table_release(&a.part_of);
 	table_release(&a.live_of);
 	table_release(&a.old_of);

@@ -339,6 +339,7 @@ int collector_snapshot(struct collector *c, bool final)
 	size_t i;
 	int err;
 
+	c->has_bridges = false;
 	for (i = 0; i < p->n_bridges; i++)
 		if (!(c->bridges_kept >> i & 1))
 			p->bridges[i].has_now = false; /* of an earlier moment; collector_bridge is for this one */

@@ -256,7 +256,19 @@ static void take_stacks(struct verdict_input *in, const struct profile *p, const
 	}
 }
 
-void profile_judge(struct profile *p, const struct site_trend *alone)
+/* In the place of older blocks, by what rises throughout: of what does not, no growth was told. */
+static double replaced_bytes(const struct profile *p)
+{
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++)
+		if (p->stacks[i].grew_in == WINDOWS_NR)
+			sum += (double)p->stacks[i].old_bytes;
+	return sum;
+}
+
+void profile_judge(struct profile *p, const struct site_trend *alone, bool knows_replaced)
 {
 	struct verdict_input in = {
 		.heap = &p->heap, .memory = &p->memory,
@@ -282,6 +294,8 @@ void profile_judge(struct profile *p, const struct site_trend *alone)
 		in.heap_deviation += d * d;
 	}
 	in.heap_deviation = sqrt(in.heap_deviation);
+	in.knows_replaced = knows_replaced;
+	in.replaced_bytes = knows_replaced ? replaced_bytes(p) : 0;
 	for (i = 0; i < MP_LOSS_NR; i++)
 		in.lost_bytes += (double)p->losses[i].bytes;
 	verdict_of(&in, &p->verdict);

@@ -351,8 +351,11 @@ const struct profile_proc *profile_objects_proc(const struct profile *p);
  * when it was put down to none.
  */
 size_t profile_verdict_sites(const struct profile *p, const struct profile_stack *out[VERDICT_SITES]);
-/* Sets p->verdict from the series and the figures. alone: of each stack, or NULL. */
-void profile_judge(struct profile *p, const struct site_trend *alone);
+/*
+ * Sets p->verdict from the series and the figures. alone: of each stack, or NULL. knows_replaced: the old_bytes of the
+ * stacks are what the heap tells (heap_rise.h), as frees of older blocks were not all counted.
+ */
+void profile_judge(struct profile *p, const struct site_trend *alone, bool knows_replaced);
 
 /* What a stack has grown by: live, less what it only replaced. */
 static inline uint64_t stack_net_bytes(const struct profile_stack *s)

@@ -230,12 +230,13 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 		return;
 	for (i = 0; i < in->n_sites; i++) {
 		const struct verdict_site *s = &in->sites[i];
+		double replaced = in->knows_replaced ? s->old_freed_bytes / in->window_s : 0;
 
 		if (s->is_mapping || s->alone.low <= 0 || s->early_alive < COHORT_ALIVE * s->early_blocks)
 			continue;
-		sum.rate += s->alone.rate;
-		sum.low += s->alone.low;
-		sum.high += s->alone.high;
+		sum.rate += s->alone.rate - replaced;
+		sum.low += s->alone.low - replaced;
+		sum.high += s->alone.high - replaced;
 		sum.ratio += s->alone.ratio * s->alone.rate;
 	}
 	if (sum.low <= least)
@@ -249,11 +250,25 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 	g->slows = g->ratio < STRAIGHT_LOW;
 }
 
+/* What came in the place of older blocks came evenly. */
+static void take_replaced(struct growth *g, double bytes_per_s)
+{
+	g->rate -= bytes_per_s;
+	g->low -= bytes_per_s;
+	g->high -= bytes_per_s;
+	if ((g->word != TREND_GROWING && g->word != TREND_LEVELS_OFF) || g->low > 0)
+		return;
+	g->word = TREND_UNDECIDED;
+	g->doubt = DOUBT_NOISE;
+}
+
 static void look_at_heap(const struct verdict_input *in, struct growth *g)
 {
 	double least = LEAST_RATE * fmin(1, LEAST_RATE_S / in->window_s);
 
 	growth_above(in->heap, in->window_s, least, g);
+	if (in->knows_replaced && in->replaced_bytes > 0)
+		take_replaced(g, in->replaced_bytes / in->window_s);
 	look_below_teeth(in, least, g);
 	if (in->heap_deviation > 0 && in->window_s > 0)
 		widen(g, in->heap_deviation, in->window_s);
@@ -267,7 +282,7 @@ static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 {
 	if (in->heap_deviation > 0 && v->heap.word == TREND_LEVELS_OFF && v->memory.word == TREND_GROWING)
 		return false;
-	if (!in->counts_older && in->memory && in->memory->n && rate_of(&v->memory) < rate_of(&v->heap) / 2)
+	if (!in->counts_older && !in->knows_replaced && in->memory && in->memory->n && rate_of(&v->memory) < rate_of(&v->heap) / 2)
 		return false; /* it may replace older blocks, whose ends were not seen */
 	return rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
 	       (v->heap.word != TREND_UNDECIDED && rate_of(&v->memory) <= LEAST_RATE);

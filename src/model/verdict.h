@@ -31,7 +31,8 @@
  * grows and not the heap, the sites are also those of mappings.
  *
  * Frees of older blocks are known only while every call is seen. Where that was not so all the time, what replaces them
- * looks like growth of the heap: then it is believed as far as the memory grows too.
+ * looks like growth of the heap: then what the heap itself tells of it is taken off (heap_rise.h), and where it does not
+ * tell, growth is believed as far as the memory grows too.
  *
  * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
  * stay where those of others end. A heap that stays resident and is filled anew (the JVM's) tells nothing where its memory stands
@@ -111,6 +112,8 @@ struct verdict_input {
 	double before_bytes; /* in use from before the attach: anonymous memory then */
 	double lost_bytes;
 	bool counts_older; /* frees of blocks from before the attach were counted all the time */
+	bool knows_replaced;   /* they were not, but the heap tells what came in the place of older ones */
+	double replaced_bytes; /* ... throughout the window; it is none of the growth that `heap` shows */
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
 	const struct verdict_site *sites; /* with the most net growth, most first */
 	size_t n_sites;

@@ -11,6 +11,7 @@ import time
 from harness import Failure, Memprobe, Target, main, test
 
 WINDOW_S = 20
+TEETH_WINDOW_S = 40
 PAST_START_S = 45  # and the window: a minute
 MIB = 1 << 20
 # 2 blocks of 2048 bytes in 10 ms; 1 block of 4096 in 5 steps of 10 ms
@@ -76,6 +77,23 @@ def words(t):
         for w, report in reports.items():
             wide = [line for line in report.splitlines() if len(line) > 100]
             t.equal(f"{w}__fits_in_100_columns", wide, [])
+
+
+@test
+def sampled_below_teeth(t):
+    """Where only some calls are seen, and the memory swings: the heap itself tells what stays and what is replaced."""
+    with Target("corpus_leaks", "under-teeth", 3, 5) as leaks, \
+            Target("corpus_steady", "cache-below-teeth", 3, 5) as cache:
+        time.sleep(1)
+        runs = [Memprobe("-p", target.pid, "-d", TEETH_WINDOW_S, "--sample", "16k", "-f", "report", auto=True)
+                for target in (leaks, cache)]
+        leak, full = [m.wait().stdout for m in runs]
+        t.true("a_leak_below_teeth__is_seen_to_grow", word_of(leak) in ("LEAK", "GROWING"), leak)
+        t.true("a_leak_below_teeth__is_that_of_its_site", re.search(r"it at one call site: #1 (s_forget|filled)", leak),
+               leak)
+        t.true("a_full_cache_below_teeth__does_not_grow", word_of(full) in ("FLAT", "UNDECIDED", "SAW-TOOTH"), full)
+        kind = re.search(r"(\w+) +filled [^\n]*\n +< s_entry", full)
+        t.equal("a_full_cache_below_teeth__is_bounded", kind and kind[1], "bounded")
 
 
 if __name__ == "__main__":

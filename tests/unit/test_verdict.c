@@ -442,6 +442,56 @@ static void a_leak_below_teeth__is_found_by_its_site(void **state)
 	end_scene(&c);
 }
 
+/* Sampled, frees of older blocks are not counted: what the heap itself tells of them is. */
+static void what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	draw(&c.heap, teeth, 60, 0.2 * MIB, 1);
+	draw(&c.memory, teeth, 60, 0.2 * MIB, 2);
+	c.in.before_bytes = 100000 * MIB;
+	c.in.counts_older = false;
+	c.site.net_bytes = c.site.live_bytes = 17 * MIB;
+	c.site.grew_in = WINDOWS_NR;
+	c.site.alone = (struct site_trend){ 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH); /* nobody knows */
+	c.in.knows_replaced = true;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	assert_true(v.by_heap);
+	c.site.old_freed_bytes = 17 * MIB;
+	c.site.net_bytes = 0;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH);
+	end_scene(&c);
+}
+
+/* A full cache, sampled, in a program whose memory says nothing: its new blocks look like growth, and are none. */
+static void a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	series_release(&c.memory);
+	c.in.memory = NULL;
+	c.in.counts_older = false;
+	c.in.knows_replaced = true;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_LEAK);
+	c.in.replaced_bytes = c.site.old_freed_bytes = 60 * MIB;
+	c.site.net_bytes = 0;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	series_release(&c.heap);
+}
+
 static double quarter_leak(double t, double w)
 {
 	(void)w;
@@ -487,6 +537,8 @@ int main(void)
 		cmocka_unit_test(several_sites__are_a_leak_when_each_keeps_its_blocks),
 		cmocka_unit_test(mappings__are_a_site_when_the_memory_grows),
 		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
+		cmocka_unit_test(what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it),
+		cmocka_unit_test(a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it),
 		cmocka_unit_test(an_estimate_that_levels_off__is_not_believed_where_the_memory_grows),
 	};
 

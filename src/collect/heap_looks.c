@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * How many blocks of which size the heaps of the targets had in use at the attach, and how many they have at the end: for
+ * model/heap_rise.h. Of glibc's heaps, by the looks of the bridge; part of the collector.
+ */
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+#include "bpf/memprobe.h"
+#include "collect/bridge_internal.h"
+
+#define CHUNK_HEADER_BYTES 8
+/* More of the heap than this was not read: nothing is known. */
+#define MOST_UNREAD 0.01
+
+struct heap_looks {
+	struct table attach[PROFILE_MAX_BRIDGES], now[PROFILE_MAX_BRIDGES]; /* size class -> blocks */
+	uint32_t has_attach, has_now;					   /* bit i: bridge i */
+};
+
+void heap_looks_release(struct collector *c)
+{
+	size_t i;
+
+	for (i = 0; c->heap_looks && i < PROFILE_MAX_BRIDGES; i++) {
+		table_release(&c->heap_looks->attach[i]);
+		table_release(&c->heap_looks->now[i]);
+	}
+	free(c->heap_looks);
+	c->heap_looks = NULL;
+}
+
+void heap_looks_note(const struct bridge_look *l)
+{
+	struct collector *c = l->c;
+	bool is_now = l->rows == l->b->now;
+	uint32_t bit = 1u << (l->b - c->profile.bridges);
+	struct heap_class *v;
+	struct table *t;
+	size_t i, n;
+
+	if (!heap_is_read(l) || (double)l->heap.sum.unread.bytes > MOST_UNREAD * (double)l->heap.sum.system_bytes)
+		return;
+	if (!c->heap_looks)
+		c->heap_looks = xcalloc(1, sizeof(*c->heap_looks));
+	t = is_now ? &c->heap_looks->now[l->b - c->profile.bridges] : &c->heap_looks->attach[l->b - c->profile.bridges];
+	table_release(t);
+	*t = (struct table){ 0 };
+	v = census_classes(l->heap.census, &n);
+	for (i = 0; v && i < n; i++)
+		*table_put(t, mp_size_class(v[i].chunk_bytes - CHUNK_HEADER_BYTES), 0) += v[i].blocks;
+	free(v);
+	*(is_now ? &c->heap_looks->has_now : &c->heap_looks->has_attach) |= bit;
+}
+
+bool heap_looks_rise(const struct collector *c, uint32_t proc, uint32_t size_class, double *grown)
+{
+	const struct bridge *b = profile_bridge(&c->profile, proc);
+	const uint64_t *then, *now;
+	size_t i;
+
+	if (!b || !c->heap_looks)
+		return false;
+	i = (size_t)(b - c->profile.bridges);
+	if (!(c->heap_looks->has_attach & c->heap_looks->has_now & 1u << i))
+		return false;
+	then = table_get(&c->heap_looks->attach[i], size_class);
+	now = table_get(&c->heap_looks->now[i], size_class);
+	*grown = (now ? (double)*now : 0) - (then ? (double)*then : 0);
+	return true;
+}
