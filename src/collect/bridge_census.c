@@ -37,18 +37,28 @@ static void name_type(struct bridge_size *s, const struct heap_type *t, size_t n
 	}
 }
 
+static double grown_bytes(const struct bridge_size *s)
+{
+	return s->knows_attach ? ((double)s->blocks - (double)s->attach_blocks) * (double)s->chunk_bytes : 0;
+}
+
+/* Where it is known what grew: that first. */
 static int by_before(const void *a, const void *b)
 {
 	const struct bridge_size *x = a, *y = b;
+	double grown_x = grown_bytes(x), grown_y = grown_bytes(y);
 	uint64_t n = x->chunk_bytes * x->blocks, m = y->chunk_bytes * y->blocks;
 
+	if (grown_x != grown_y)
+		return grown_x > grown_y ? -1 : 1;
 	return n != m ? (n > m ? -1 : 1) : x->chunk_bytes < y->chunk_bytes ? -1 : 1;
 }
 
 /* Blocks from before, as sizes in order. */
-static struct bridge_size *sizes_before(const struct heap_census *c, struct bridge *b, size_t *n)
+static struct bridge_size *sizes_before(const struct bridge_look *l, size_t *n)
 {
-	struct heap_class *k = census_classes(c, n);
+	struct heap_class *k = census_classes(l->heap.census, n);
+	struct bridge *b = l->b;
 	struct bridge_size *v = calloc(*n + 1, sizeof(*v));
 	size_t i, kept = 0;
 
@@ -58,7 +68,9 @@ static struct bridge_size *sizes_before(const struct heap_census *c, struct brid
 
 		if (!blocks)
 			continue;
-		v[kept++] = (struct bridge_size){ .chunk_bytes = k[i].chunk_bytes, .blocks = blocks };
+		v[kept] = (struct bridge_size){ .chunk_bytes = k[i].chunk_bytes, .blocks = blocks };
+		v[kept].knows_attach = b->is_estimate && heap_looks_at_attach(l, k[i].chunk_bytes, &v[kept].attach_blocks);
+		kept++;
 		b->before_blocks += blocks;
 		b->before_bytes += blocks * k[i].chunk_bytes;
 	}
@@ -73,7 +85,7 @@ static void fill_sizes(struct bridge_look *l, struct vtables *names)
 {
 	struct bridge *b = l->b;
 	size_t n, n_types, i;
-	struct bridge_size *v = sizes_before(l->heap.census, b, &n);
+	struct bridge_size *v = sizes_before(l, &n);
 	struct heap_type *t = census_types(l->heap.census, &n_types);
 
 	b->n_sizes = b->other_sizes = b->other_bytes = b->largest_other_bytes = 0;

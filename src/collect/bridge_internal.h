@@ -48,6 +48,8 @@ int bridge_claims_by_start(const void *a, const void *b);
 void bridge_claim_direct(struct bridge_look *l);
 /* heap_looks.c: keeps what blocks are in use */
 void heap_looks_note(const struct bridge_look *l);
+/* ... how many of that size were at the attach; false: not known */
+bool heap_looks_at_attach(const struct bridge_look *l, uint64_t chunk_bytes, uint64_t *blocks);
 /* bridge_census.c: what the blocks from before the attach are, and those of the largest site's size. */
 void bridge_fill_census(struct bridge_look *l);
 

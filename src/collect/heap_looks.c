@@ -14,6 +14,7 @@
 #define MOST_UNREAD 0.01
 
 struct heap_looks {
+	struct table chunks[PROFILE_MAX_BRIDGES]; /* at the attach: bytes of a chunk -> blocks */
 	struct table attach[PROFILE_MAX_BRIDGES], now[PROFILE_MAX_BRIDGES]; /* size class -> blocks */
 	uint32_t has_attach, has_now;					   /* bit i: bridge i */
 };
@@ -23,6 +24,7 @@ void heap_looks_release(struct collector *c)
 	size_t i;
 
 	for (i = 0; c->heap_looks && i < PROFILE_MAX_BRIDGES; i++) {
+		table_release(&c->heap_looks->chunks[i]);
 		table_release(&c->heap_looks->attach[i]);
 		table_release(&c->heap_looks->now[i]);
 	}
@@ -33,24 +35,39 @@ void heap_looks_release(struct collector *c)
 void heap_looks_note(const struct bridge_look *l)
 {
 	struct collector *c = l->c;
+	size_t at = (size_t)(l->b - c->profile.bridges), i, n;
 	bool is_now = l->rows == l->b->now;
-	uint32_t bit = 1u << (l->b - c->profile.bridges);
 	struct heap_class *v;
 	struct table *t;
-	size_t i, n;
 
 	if (!heap_is_read(l) || (double)l->heap.sum.unread.bytes > MOST_UNREAD * (double)l->heap.sum.system_bytes)
 		return;
 	if (!c->heap_looks)
 		c->heap_looks = xcalloc(1, sizeof(*c->heap_looks));
-	t = is_now ? &c->heap_looks->now[l->b - c->profile.bridges] : &c->heap_looks->attach[l->b - c->profile.bridges];
+	t = is_now ? &c->heap_looks->now[at] : &c->heap_looks->attach[at];
 	table_release(t);
 	*t = (struct table){ 0 };
 	v = census_classes(l->heap.census, &n);
-	for (i = 0; v && i < n; i++)
+	for (i = 0; v && i < n; i++) {
 		*table_put(t, mp_size_class(v[i].chunk_bytes - CHUNK_HEADER_BYTES), 0) += v[i].blocks;
+		if (!is_now)
+			*table_put(&c->heap_looks->chunks[at], v[i].chunk_bytes, 0) = v[i].blocks;
+	}
 	free(v);
-	*(is_now ? &c->heap_looks->has_now : &c->heap_looks->has_attach) |= bit;
+	*(is_now ? &c->heap_looks->has_now : &c->heap_looks->has_attach) |= 1u << at;
+}
+
+bool heap_looks_at_attach(const struct bridge_look *l, uint64_t chunk_bytes, uint64_t *blocks)
+{
+	const struct heap_looks *h = l->c->heap_looks;
+	size_t i = (size_t)(l->b - l->c->profile.bridges);
+	const uint64_t *then;
+
+	if (!h || !(h->has_attach & 1u << i))
+		return false;
+	then = table_get(&h->chunks[i], chunk_bytes);
+	*blocks = then ? *then : 0;
+	return true;
 }
 
 bool heap_looks_rise(const struct collector *c, uint32_t proc, uint32_t size_class, double *grown)

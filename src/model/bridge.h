@@ -42,12 +42,13 @@ enum bridge_heap {
 	BRIDGE_HEAP_GLIBC,
 };
 
-/* Blocks in use of one size, from before the attach. */
+/* Blocks in use of one size, from before the attach; of an estimate, all that are in use. */
 struct bridge_size {
 	uint64_t chunk_bytes, blocks;
 	uint64_t type_blocks; /* of them of this type */
 	uint32_t type;	      /* string id of a class, 0: not told */
-	uint32_t pad;
+	uint32_t knows_attach; /* 1: see the next */
+	uint64_t attach_blocks; /* in use at the attach; of an estimate only */
 };
 
 #define BRIDGE_MAX_SIZES 6
@@ -65,7 +66,7 @@ struct bridge {
 	uint64_t swap_bytes;
 	uint64_t before_bytes, before_blocks; /* in use, resident or not */
 	uint64_t attach_bytes;		      /* the same at the attach: nothing can come to it */
-	struct bridge_size sizes[BRIDGE_MAX_SIZES]; /* by bytes, largest first */
+	struct bridge_size sizes[BRIDGE_MAX_SIZES]; /* by bytes, largest first; of an estimate, by what they grew */
 	uint64_t n_sizes, other_sizes, other_bytes, largest_other_bytes;
 	/* the stack with most live bytes: blocks in use of its size */
 	uint64_t site_stack, site_chunk_bytes, site_blocks;

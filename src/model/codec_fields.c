@@ -269,6 +269,8 @@ IS_AS_LISTED(struct profile_mark, 24);
 #define BRIDGE_SIZE(i)                                                                                            \
 	BRIDGE(sizes[i].chunk_bytes, FIELD_NUMBER, 0), BRIDGE(sizes[i].blocks, FIELD_NUMBER, 0),                  \
 	BRIDGE(sizes[i].type_blocks, FIELD_NUMBER, 0), BRIDGE(sizes[i].type, FIELD_STRING, 0)
+#define BRIDGE_SIZE_THEN(i) \
+	BRIDGE(sizes[i].knows_attach, FIELD_ENUM, 2), BRIDGE(sizes[i].attach_blocks, FIELD_NUMBER, 0)
 
 static const struct codec_field bridge_rows[] = {
 	BRIDGE(proc, FIELD_PROC, 0),
@@ -299,11 +301,13 @@ static const struct codec_field bridge_rows[] = {
 	BRIDGE(managed, FIELD_STRING, 0),
 	BRIDGE_ROW(BRIDGE_MANAGED),
 	BRIDGE_ROW(BRIDGE_DIRECT_SINCE),
+	BRIDGE_SIZE_THEN(0), BRIDGE_SIZE_THEN(1), BRIDGE_SIZE_THEN(2), BRIDGE_SIZE_THEN(3), BRIDGE_SIZE_THEN(4),
+	BRIDGE_SIZE_THEN(5),
 };
 
 const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);
-IS_AS_LISTED(struct bridge_size, 32);
-IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 32 * BRIDGE_MAX_SIZES + 64);
+IS_AS_LISTED(struct bridge_size, 40);
+IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 40 * BRIDGE_MAX_SIZES + 64);
 
 #define MACHINE_ROW(member, kind, less) ROW(struct machine_row, member, kind, less)
 

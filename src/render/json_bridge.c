@@ -73,6 +73,8 @@ static void add_sizes(struct buf *out, const struct profile *p, const struct bri
 		begin(out, "before", proc);
 		json_add_uint(out, "chunk_bytes", s->chunk_bytes);
 		json_add_uint(out, "blocks", s->blocks);
+		if (s->knows_attach)
+			json_add_uint(out, "attach_blocks", s->attach_blocks);
 		if (s->type_blocks) {
 			json_add_text(out, "class", profile_str(p, s->type));
 			json_add_uint(out, "class_blocks", s->type_blocks);

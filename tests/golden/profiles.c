@@ -85,8 +85,8 @@ static void make_bridge(struct profile *p)
 	memcpy(b->now, now, sizeof(now));
 	b->at_attach[BRIDGE_RSS] = 59000000;
 	b->now[BRIDGE_RSS] = 98500000;
-	b->sizes[0] = (struct bridge_size){ 2016, 18000, 17640, profile_string(p, "Session"), 0 };
-	b->sizes[1] = (struct bridge_size){ 1008, 1500, 0, 0, 0 };
+	b->sizes[0] = (struct bridge_size){ 2016, 18000, 17640, profile_string(p, "Session"), 0, 0 };
+	b->sizes[1] = (struct bridge_size){ 1008, 1500, 0, 0, 0, 0 };
 	bridge_finish(b->at_attach);
 	bridge_finish(b->now);
 	f->limit_kind = LIMIT_GROUP_MAX;
@@ -158,6 +158,7 @@ void make_many(struct profile *p)
 						      .allocator = profile_string(p, "jemalloc"),
 						      .reason = profile_string(p, "no heap of glibc's"),
 						      .managed = profile_string(p, "Java heap") };
+	p->bridges[0].sizes[p->bridges[0].n_sizes++] = (struct bridge_size){ 912, 4000, 0, 0, 1, 350 };
 	p->bridges[0].now[BRIDGE_MANAGED] = 30 * MIB;
 	p->bridges[0].now[BRIDGE_RSS] = 32 * MIB;
 	bridge_finish(p->bridges[0].now);

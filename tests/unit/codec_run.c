@@ -71,7 +71,7 @@ void codec_run_grow(struct profile *p, uint32_t step)
 	p->losses[MP_LOSS_MISSED_FREE] = (struct profile_loss){ step, step * 64 };
 	p->marks[p->n_marks++] = (struct profile_mark){ p->window_ns, 123, 4 };
 	p->bridges[0] = (struct bridge){ .proc = 0, .heap = BRIDGE_HEAP_GLIBC, .has_now = true, .n_arenas = step,
-					 .sizes = { { 2016, 5, 4, p->host, 0 } }, .n_sizes = 1 };
+					 .sizes = { { 2016, 5, 4, p->host, 1, 3 } }, .n_sizes = 1 };
 	p->bridges[0].now[BRIDGE_UNEXPLAINED] = -(int64_t)step * 100000;
 	p->n_bridges = 1;
 	p->watch.steps[step % LADDER_MAX_CHANGES] = (struct profile_step){ 5, RUNG_EXACT, RUNG_SAMPLED, 8192, 0.12 };
