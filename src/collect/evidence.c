@@ -410,7 +410,7 @@ int evidence_collect(struct collector *c)
 
 	begin_pass(&a);
 	a.lifetimes = lifetimes_look_begin(c);
-	a.by_heap = c->heap_looks && !watch_is_exact(p) && !c->brief_weight;
+	a.by_heap = p->final && c->heap_looks && !watch_is_exact(p) && !c->brief_weight; /* the look takes long */
 	if (a.by_heap)
 		err = collector_bridge(c);
 	if (!err)
