@@ -117,6 +117,22 @@ def shifted_layout(t):
             sorted({line for line in said if line.startswith("wrong")}), [])
 
 
+@test
+def shifted_layout_of_inlined(t):
+    with Program(*node(os.path.join(HERE, "targets", "compiled.js"))) as program:
+        out = subprocess.run([os.path.join(BUILD, "tests", "e2e", "shifted_inlined"), str(program.process.pid)],
+                             capture_output=True, text=True, timeout=400) # 10 s on an idle machine
+    if "no layout" in out.stderr:
+        raise Skip("what is inlined is known of V8 11.3 to 13")
+    said = out.stdout.splitlines()
+    asked = dict(line.split() for line in said if not line.startswith(("wrong", "named")))
+    t.true("calls_in_code_with_others_in_it__have_the_names_of_both", int(asked.get("inlined", 0)) >= 150, out)
+    t.true("with_each_field_of_what_is_inlined__a_place_off_to_either_side", int(asked.get("layouts", 0)) >= 20, out)
+    t.true("in_100_000_names", int(asked.get("events", 0)) >= 100000, out)
+    t.equal("a_field_that_is_off__gives_no_name_or_the_right_outer_one",
+            sorted({line for line in said if line.startswith("wrong")}), [])
+
+
 def passes_javascript(snapshot, stack):
     """V8 was in JavaScript: its entry into it is in the stack (of a stripped V8, what calls that)."""
     frames = {f["id"]: f["name"] for f in snapshot["frame"]}
