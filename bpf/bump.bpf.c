@@ -66,12 +66,14 @@ static __always_inline void bump_thread(void *ctx, struct call *c, struct mp_thr
 }
 
 /* At once: it is long and seldom. */
-static __always_inline void bump_cost(__u32 gen, __u64 ns)
+static __always_inline void bump_totals(__u32 gen, __u64 bytes, __u64 ns)
 {
 	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
 
-	if (t)
-		__sync_fetch_and_add(&t->spent_ns, ns);
+	if (!t)
+		return;
+	__sync_fetch_and_add(&t->own_heap_bytes, bytes);
+	__sync_fetch_and_add(&t->spent_ns, ns);
 }
 
 static __always_inline void bump(struct pt_regs *ctx, enum walker walker)
@@ -86,7 +88,7 @@ static __always_inline void bump(struct pt_regs *ctx, enum walker walker)
 	if (!th || !bytes || bytes >> 32 || hit_is_taken(th, &c))
 		return;
 	bump_thread(ctx, &c, th, bytes, begin, walker);
-	bump_cost(th->gen, cost_of_entry(&c) + (bpf_ktime_get_ns() - begin));
+	bump_totals(th->gen, bytes, cost_of_entry(&c) + (bpf_ktime_get_ns() - begin));
 }
 
 #define BUMP_PROGRAM(suffix, walker)                         \

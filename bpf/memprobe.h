@@ -145,6 +145,7 @@ struct mp_proc_totals {
 	__u64 alloc_calls, free_calls; /* seen by the probes, the uncounted ones too */
 	__u64 capped_bytes; /* sum of min(size, MP_SAMPLE_LEAST) over the allocation calls */
 	__u64 refused_maps; /* calls for a mapping that made none; seen by the vm plane */
+	__u64 own_heap_bytes; /* that a runtime's own heap handed out (MP_OP_BUMP): in bursts and between them */
 };
 
 /*

@@ -38,9 +38,7 @@ static enum fate fate_of(struct memory_window *w, const struct memory_range *hea
 		return FATE_MAY_LIVE;
 	if (word & IS_MMAPPED || (word & NON_MAIN_ARENA) != arena || bytes % 16 || bytes < 32 || bytes > heap->end - b->addr + 16)
 		return FATE_ODD;
-	if (bytes > want + SLACK_BYTES)
-		return b->size_bytes < MAY_GROW_BYTES ? FATE_ENDED : FATE_MAY_LIVE;
-	if (bytes < want)
+	if (bytes < want || (bytes > want + SLACK_BYTES && b->size_bytes < MAY_GROW_BYTES))
 		return FATE_ENDED;
 	p = window_at(w, b->addr - 8 + bytes, 8, heap->end);
 	return p && !(read_word(p) & PREV_INUSE) ? FATE_ENDED : FATE_MAY_LIVE;

@@ -8,6 +8,7 @@
  *	1008 | PREV_INUSE	... | PREV_INUSE		may live
  *	1136 | PREV_INUSE	... | PREV_INUSE		has ended: another one lies there
  *	1008 | PREV_INUSE	... | 0				has ended: its chunk is free
+ *	8064 | PREV_INUSE	... | PREV_INUSE		a block of 5000 may have grown; with 0 it has ended
  *
  * Of a block that lives neither word changes so, therefore none that lives is called ended, though the target runs
  * meanwhile; unless it was grown or shrunk by a realloc that nobody saw, and is not the same block any more. What

@@ -191,7 +191,7 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 	};
 	s->all.cpu += cpu;
 	s->all.spent += spent;
-	s->all.calls += allocs + frees;
+	ladder_step_add_calls(&s->all, allocs + frees, w->last.own_heap_bytes, t->own_heap_bytes);
 	s->allocs += allocs;
 	s->all.waiting += w->purse.waiting * s->dt;
 	s->all.taken += w->purse.taken * s->dt;
@@ -592,7 +592,7 @@ void budget_report(struct budget *b, uint64_t now_ns)
 	look_after(b, now_ns, w);
 	if (!b->first_burst_ns)
 		return;
-	w->slowdown = ladder_share_slowdown(&b->share);
+	w->slowdown = ladder_share_is_told(&b->share) ? 0 : ladder_share_slowdown(&b->share);
 	if (rung_is_gated(b->rung) && !b->is_shut)
 		open += now_ns - b->since_ns;
 	if (now_ns > b->first_burst_ns)

@@ -76,7 +76,9 @@ struct collector {
 	uint64_t next_sweep_ns; /* for what has ended between bursts */
 	size_t sweep_most; /* blocks that such a look has time for */
 	unsigned int n_heap_looks;
-	double brief_weight; /* of the last brief bursts; 0: there were none */
+	double brief_weight; /* of brief bursts, the mean; 0: there were none */
+	double weight_sum;   /* at so many looks */
+	unsigned int n_weights;
 	uint64_t next_look_ns;
 	uint64_t next_lazy_ns; /* resident.c */
 	size_t lazy_proc;
@@ -86,6 +88,7 @@ struct collector {
 	struct heap_looks *heap_looks; /* heap_looks.c; NULL: there were none */
 	bool has_bridges; /* of this snapshot */
 	struct table met; /* stack -> mp_stack.met_blocks */
+	struct table looked; /* ... -> of these, those that the heap itself showed */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
 	size_t first_raw, n_raw, raw_cap;
 	struct table gen_of_pid; /* living processes */
@@ -147,11 +150,16 @@ void bystanders_fill(struct collector *c);
 /* Filters on blocks: are there any; does b pass? */
 bool snapshot_is_filtered(const struct options *o);
 bool snapshot_block_passes(const struct options *o, const struct mp_block *b, uint64_t now_ms);
+/* What a block of a brief burst stands for now. */
+void collector_note_weight(struct collector *c);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
-/* survival_heap.c: marks those blocks that the heap of their process shows to have ended; looks at so many at most, 0: at all */
+/*
+ * survival_heap.c: marks those blocks that the heap of their process shows to have ended; looks at so many at most, the young ones
+ * first; 0: at all
+ */
 struct overlap_block;
-void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, size_t most);
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, uint32_t young_ms, size_t most);
 /* Make room: blocks that must have ended go, from the kernel's tables too. Between bursts only. */
 void survival_look(struct collector *c);
 /* evidence.c: of this moment, from the kernel's tables; 0 or -errno */

@@ -38,6 +38,7 @@ void evidence_release(struct collector *c)
 	free(c->older.v);
 	free(c->newer.v);
 	table_release(&c->met);
+	table_release(&c->looked);
 	windows_release(&c->windows);
 	c->older = c->newer = (struct checkpoint){ 0 };
 }
@@ -143,6 +144,20 @@ static void keep_windows(struct collector *c, double t_s)
 	windows_add(&c->windows, t_s, live, p->n_stacks);
 }
 
+/* One is what it is before the first burst has ended. */
+void collector_note_weight(struct collector *c)
+{
+	double weight = kern_burst_weight(c->kern);
+
+	if (c->profile.watch.rung < RUNG_BRIEF)
+		return;
+	if (weight > 1) {
+		c->weight_sum += weight;
+		c->n_weights++;
+	}
+	c->brief_weight = c->n_weights ? c->weight_sum / c->n_weights : weight;
+}
+
 void collector_look(struct collector *c)
 {
 	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns(), armed = kern_armed_ns(c->kern), least = LOOK_NS;
@@ -153,8 +168,7 @@ void collector_look(struct collector *c)
 	survival_look(c);
 	if (begin < c->next_look_ns)
 		return;
-	if (c->profile.watch.rung >= RUNG_BRIEF)
-		c->brief_weight = kern_burst_weight(c->kern);
+	collector_note_weight(c);
 	c->look = LOOK_BEGUN;
 	bystanders_look(c);
 	look_at_memory(c, t_s);

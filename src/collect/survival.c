@@ -13,7 +13,8 @@
  *	leak			    400		     400 (100 %)	   1 500	 1 500
  *
  * Of those, some have ended nevertheless: soon after the probes were gone (model/watched.h), or in a place that
- * another block has taken for good (model/ghosts.h). Still too high where memory is seldom used again. That younger
+ * another block has taken for good (model/ghosts.h). How many these are is an estimate: what is taken away for them is told as two
+ * standard deviations of the rest, so that garbage, of which much is taken away, does not rank above what is sure to stay. Still too high where memory is seldom used again. That younger
  * blocks end older ones holds for allocators that take their memory from the kernel, not from one another.
  */
 #include <math.h>
@@ -28,9 +29,12 @@
 #include "model/watched.h"
 #include "proc/process.h"
 
-/* Looking for what has ended takes one part in so many of a CPU; and no more often than this. */
+/*
+ * Looking for what has ended takes one part in so many of a CPU; and no more often than this. The sooner after a burst the fewer
+ * of its blocks have been replaced by one that stays (model/ghosts.h).
+ */
 #define SWEEP_SHARE 20
-#define LEAST_SWEEP_NS (NS_PER_S / 2)
+#define LEAST_SWEEP_NS (50 * NS_PER_MS)
 /* Nothing else is done meanwhile: of many blocks, or of few that lie far apart, a part is looked at each time. */
 #define MOST_SWEEP_NS (200 * NS_PER_MS)
 #define FIRST_SWEEP 16384
@@ -38,6 +42,8 @@
 #define MOST_SWEEP (1u << 22)
 /* With fewer blocks born before the checkpoint their part says little. */
 #define LEAST_BLOCKS 50
+/* What is left of the window after a checkpoint, at least: one part in so many. */
+#define LEAST_PART 4
 
 /* All blocks of the table, those that must have ended marked. */
 struct block_list {
@@ -70,23 +76,41 @@ static int read_blocks(struct block_list *l)
 	return err;
 }
 
+/* Which have ended is marked. Born in the last burst: young. */
+static int look_at_blocks(struct block_list *l, size_t most)
+{
+	int err = read_blocks(l);
+
+	if (!err)
+		survival_look_at_heap(l->c, l->v, l->n, kern_watched(l->c->kern)->begin_ms, most);
+	return err;
+}
+
+static void note_looked(struct collector *c, const struct block_list *l, size_t n_ended)
+{
+	size_t i;
+
+	for (i = 0; i < l->n && n_ended; i++) {
+		n_ended -= l->v[i].has_ended;
+		if (l->v[i].has_ended && l->v[i].by_look && l->v[i].stack != UINT32_MAX)
+			*table_put(&c->looked, l->v[i].stack, 0) += l->v[i].weight;
+	}
+}
+
 /* Those that have ended unseen leave the table. */
 static void sweep(struct collector *c)
 {
 	struct block_list l = { .c = c };
 	struct mp_block_key *keys;
 	size_t i, n = 0;
-	int err;
+	int err = look_at_blocks(&l, c->sweep_most);
 
-	err = read_blocks(&l);
-	if (!err)
-		survival_look_at_heap(c, l.v, l.n, c->sweep_most);
 	keys = xcalloc(l.n + 1, sizeof(*keys));
 	for (i = 0; i < l.n; i++)
 		if (l.v[i].has_ended)
 			keys[n++] = (struct mp_block_key){ .addr = l.v[i].addr, .gen = l.v[i].gen };
 	if (!err)
-		kern_end_blocks(c->kern, keys, n);
+		note_looked(c, &l, kern_end_blocks(c->kern, keys, n));
 	free(keys);
 	free(l.v);
 }
@@ -131,12 +155,38 @@ static void limit_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks
 
 /* What blocks tell of their stacks. */
 struct stack_tale {
+	const struct checkpoint_stack *early; /* NULL: too few blocks were born before any checkpoint */
+	uint64_t early_ms;		    /* when that was */
 	uint64_t ended_bytes, ended_blocks; /* still in the table, and known to have ended */
+	uint64_t looked_blocks;		    /* of these, by a look at the heap */
 	uint64_t old_bytes, old_blocks;	    /* born before the checkpoint and not known to have ended */
 	uint64_t old_long;		    /* of these, without weight: watched for long */
+	double unsure_bytes;		    /* of what is said to live, so much may not */
 };
 
-static void read_tales(struct stack_tale *v, size_t n, const struct block_list *l, uint64_t before_ms)
+static bool has_enough(const struct collector *c, const struct checkpoint *at, size_t i)
+{
+	return i < at->n && (double)at->v[i].blocks >= LEAST_BLOCKS * c->brief_weight;
+}
+
+/* A stack that came later, as compiled code does, is judged by a later checkpoint. */
+static void choose_early(const struct collector *c, struct stack_tale *v)
+{
+	const struct checkpoint *at = collector_early(c), *later = &c->newer;
+	uint64_t window_ns = c->profile.window_ns;
+	size_t i;
+
+	for (i = 0; i < c->profile.n_stacks; i++) {
+		const struct checkpoint *of = has_enough(c, at, i) ? at : later;
+
+		if (!has_enough(c, of, i) || of->window_ns > window_ns - window_ns / LEAST_PART)
+			continue;
+		v[i].early = &of->v[i];
+		v[i].early_ms = of->window_ns / NS_PER_MS;
+	}
+}
+
+static void read_tales(struct stack_tale *v, size_t n, const struct block_list *l)
 {
 	const struct watched_spans *watched = kern_watched(l->c->kern);
 	size_t i;
@@ -149,7 +199,8 @@ static void read_tales(struct stack_tale *v, size_t n, const struct block_list *
 		if (b->has_ended) {
 			v[b->stack].ended_bytes += b->size_bytes * b->weight;
 			v[b->stack].ended_blocks += b->weight;
-		} else if (b->birth_ms < before_ms) {
+			v[b->stack].looked_blocks += b->by_look ? b->weight : 0;
+		} else if (b->birth_ms < v[b->stack].early_ms) {
 			v[b->stack].old_bytes += b->size_bytes * b->weight;
 			v[b->stack].old_blocks += b->weight;
 			v[b->stack].old_long += watched_long(watched, b->birth_ms);
@@ -169,20 +220,29 @@ static void limit_to_unmet(struct profile *p, const struct stack_tale *v)
 	}
 }
 
-/* The early blocks of a stack; of those that were met it is not kept when they were born: as all that were born. */
-static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struct checkpoint_stack *early,
-				     const struct stack_tale *tale)
+/* Blocks of a stack that ended unseen, and of these those that a look at the heap found. */
+static double met_blocks(const struct collector *c, size_t at, const struct stack_tale *tale, double *looked)
 {
+	const uint64_t *met = table_get(&c->met, at), *by_look = table_get(&c->looked, at);
+	double blocks = (double)(met ? *met : 0) + (double)tale->ended_blocks;
+
+	*looked = (double)(by_look ? *by_look : 0) + (double)tale->looked_blocks;
+	*looked = *looked < blocks ? *looked : blocks;
+	return blocks;
+}
+
+/* The early blocks of a stack; how those of them ended that have, is not kept by when they were born: as all that have. */
+static struct ghosts_stack ghosts_of(struct collector *c, size_t at, const struct stack_tale *tale)
+{
+	const struct checkpoint_stack *early = tale->early;
 	const struct profile_totals *t = &c->profile.stacks[at].t;
-	const uint64_t *met = table_get(&c->met, at);
-	double blocks = (double)(met ? *met : 0) + (double)tale->ended_blocks, of = (double)t->alloc_blocks;
-	double seen = (double)early->blocks / c->brief_weight;
-	double most = seen > 0 ? watched_may_stay(seen, (double)tale->old_long) / seen * (double)early->bytes : 0;
+	double born = (double)early->bytes, unmet = (double)tale->old_bytes, seen = (double)early->blocks / c->brief_weight;
+	double ended = (double)(t->alloc_blocks - totals_live_blocks(t)), looked, met = met_blocks(c, at, tale, &looked);
+	double part = ended > 0 && unmet < born ? (born - unmet) / (ended > met ? ended : met) : 0;
+	double most = seen > 0 ? watched_may_stay(seen, (double)tale->old_long) / seen * born : 0;
 
 	return (struct ghosts_stack){
-		.born = (double)early->bytes,
-		.met = of > 0 ? blocks / of * (double)early->bytes : 0,
-		.unmet = (double)tale->old_bytes < most ? (double)tale->old_bytes : most,
+		.born = born, .met = met * part, .looked = looked * part, .unmet = unmet < most ? unmet : most,
 	};
 }
 
@@ -208,35 +268,39 @@ static int by_size_class(const void *a, const void *b)
 	return x->stack < y->stack ? -1 : x->stack > y->stack;
 }
 
-static struct likely *read_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at, size_t *n)
+static struct likely *read_likely(struct collector *c, const struct stack_tale *tales, size_t *n)
 {
-	struct likely *v = xcalloc(at->n + 1, sizeof(*v));
+	const struct profile *p = &c->profile;
+	struct likely *v = xcalloc(p->n_stacks + 1, sizeof(*v));
 	size_t i;
 
 	*n = 0;
-	for (i = 0; i < at->n; i++) {
-		struct ghosts_stack g = ghosts_of(c, i, &at->v[i], &tales[i]);
+	for (i = 0; i < p->n_stacks; i++) {
+		const struct checkpoint_stack *early = tales[i].early;
 
-		if (stack_is_heap(&c->profile.stacks[i]) && g.born > 0 && at->v[i].blocks)
-			v[(*n)++] = (struct likely){ i, size_class_of(g.born / (double)at->v[i].blocks), g };
+		if (early && stack_is_heap(&p->stacks[i]) && early->bytes)
+			v[(*n)++] = (struct likely){ i, size_class_of((double)early->bytes / (double)early->blocks),
+						     ghosts_of(c, i, &tales[i]) };
 	}
 	qsort(v, *n, sizeof(*v), by_size_class);
 	return v;
 }
 
-static void limit_one(struct profile_totals *t, const struct stack_tale *tale, const struct checkpoint_stack *early, double stays)
+/* Of its early bytes so many stay. How many have ended beside the met ones is an estimate: none or twice as many may have. */
+static void limit_one(struct profile_totals *t, struct stack_tale *tale, const struct ghosts_stack *g, double stay)
 {
-	double part = tale->old_bytes ? stays / (double)tale->old_bytes : 1;
+	double part = tale->old_bytes ? stay / (double)tale->old_bytes : 1;
 
-	limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tale->old_bytes * part), early->bytes),
-		   part_of(t->alloc_blocks, (uint64_t)((double)tale->old_blocks * part), early->blocks));
+	limit_live(t, part_of(t->alloc_bytes, (uint64_t)((double)tale->old_bytes * part), tale->early->bytes),
+		   part_of(t->alloc_blocks, (uint64_t)((double)tale->old_blocks * part), tale->early->blocks));
+	tale->unsure_bytes = (g->unmet - stay) / g->born * (double)t->alloc_bytes;
 }
 
 /* No more than the older blocks of each stack make likely. */
-static void limit_to_likely(struct collector *c, const struct stack_tale *tales, const struct checkpoint *at)
+static void limit_to_likely(struct collector *c, struct stack_tale *tales)
 {
 	size_t n, n_of = 0, i, end;
-	struct likely *v = read_likely(c, tales, at, &n);
+	struct likely *v = read_likely(c, tales, &n);
 	struct ghosts_stack *of = xcalloc(n + 1, sizeof(*of));
 	double ratio;
 
@@ -245,22 +309,42 @@ static void limit_to_likely(struct collector *c, const struct stack_tale *tales,
 			of[n_of++] = v[end].g;
 		ratio = ghosts_ratio(of, n_of, 1 / c->brief_weight);
 		for (; i < end; i++)
-			if ((double)at->v[v[i].stack].blocks >= LEAST_BLOCKS * c->brief_weight)
-				limit_one(&c->profile.stacks[v[i].stack].t, &tales[v[i].stack], &at->v[v[i].stack],
-					  ghosts_stay(&v[i].g, ratio));
+			limit_one(&c->profile.stacks[v[i].stack].t, &tales[v[i].stack], &v[i].g, ghosts_stay(&v[i].g, ratio));
 	}
 	free(of);
 	free(v);
 }
 
+/* Of a stack without older blocks, as many may have ended as were met: they had less time for it. */
+static void doubt_the_young(struct collector *c, struct stack_tale *tales)
+{
+	size_t i;
+
+	for (i = 0; i < c->profile.n_stacks; i++) {
+		const struct profile_totals *t = &c->profile.stacks[i].t;
+		double looked, met = met_blocks(c, i, &tales[i], &looked), live = (double)totals_live_blocks(t);
+
+		if (!tales[i].early && live > 0)
+			tales[i].unsure_bytes = (double)totals_live_bytes(t) * (met < live ? met / live : 1);
+	}
+}
+
+static void lessen(struct profile_totals *t, struct stack_tale *tale, double less)
+{
+	double live = (double)totals_live_bytes(t), part = live > less ? (live - less) / live : 0;
+
+	limit_live(t, (uint64_t)(live * part), (uint64_t)((double)totals_live_blocks(t) * part));
+	tale->unsure_bytes = tale->unsure_bytes > less ? tale->unsure_bytes - less : 0;
+}
+
 /*
- * The scale of bursts is an estimate: more than the processes have mapped for data cannot live. Then only the stacks'
- * proportions are known.
+ * The scale of bursts is an estimate: more than the processes have mapped for data cannot live. What is not sure goes first.
+ * Where that is not enough only the stacks' proportions are known.
  */
-static void limit_to_mapped(struct collector *c)
+static void limit_to_mapped(struct collector *c, struct stack_tale *tales)
 {
 	struct profile *p = &c->profile;
-	double live = 0, mapped = 0;
+	double live = 0, unsure = 0, mapped = 0, less, scale;
 	struct proc_rlimits l;
 	size_t i;
 
@@ -268,42 +352,67 @@ static void limit_to_mapped(struct collector *c)
 	for (i = 0; i < p->n_procs; i++)
 		if (p->procs[i].state == PROC_RUNNING && !proc_rlimits_read(&l, c->proc_root, p->procs[i].tgid))
 			mapped += (double)l.vm_data_bytes;
-	for (i = 0; i < p->n_stacks; i++)
-		if (stack_is_heap(&p->stacks[i]) && p->procs[p->stacks[i].proc].state == PROC_RUNNING)
-			live += (double)totals_live_bytes(&p->stacks[i].t);
+	for (i = 0; i < p->n_stacks; i++) {
+		double bytes = (double)totals_live_bytes(&p->stacks[i].t);
+
+		if (!stack_is_heap(&p->stacks[i]) || p->procs[p->stacks[i].proc].state != PROC_RUNNING)
+			continue;
+		live += bytes;
+		unsure += bytes < tales[i].unsure_bytes ? bytes : tales[i].unsure_bytes;
+	}
+	for (i = 0; i < p->n_stacks && mapped > 0; i++)
+		tales[i].unsure_bytes = tales[i].unsure_bytes < mapped ? tales[i].unsure_bytes : mapped;
 	if (live <= mapped || mapped <= 0)
 		return;
-	p->watch.too_much = live / mapped;
+	less = live - mapped < unsure ? (live - mapped) / unsure : 1;
+	scale = live - unsure > mapped ? mapped / (live - unsure) : 1;
+	p->watch.too_much = scale < 1 ? 1 / scale : 0;
 	for (i = 0; i < p->n_stacks; i++) {
 		struct profile_totals *t = &p->stacks[i].t;
+		double bytes = (double)totals_live_bytes(t);
 
-		if (stack_is_heap(&p->stacks[i]))
-			limit_live(t, (uint64_t)((double)totals_live_bytes(t) * mapped / live),
-				   (uint64_t)((double)totals_live_blocks(t) * mapped / live));
+		if (!stack_is_heap(&p->stacks[i]))
+			continue;
+		lessen(t, &tales[i], less * (bytes < tales[i].unsure_bytes ? bytes : tales[i].unsure_bytes));
+		lessen(t, &tales[i], (1 - scale) * (double)totals_live_bytes(t));
+	}
+}
+
+/* Two deviations of what lives. */
+static void add_unsure(struct profile *p, const struct stack_tale *tales)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_totals *t = &p->stacks[i].t;
+		double deviation = tales[i].unsure_bytes / 2;
+		uint64_t var = (uint64_t)(deviation * deviation / MP_VAR_UNIT), less = var < t->free_var ? var : t->free_var;
+
+		t->free_var -= less;
+		t->alloc_var += var - less;
 	}
 }
 
 int survival_correct(struct collector *c)
 {
 	struct profile *p = &c->profile;
-	const struct checkpoint *at = collector_early(c);
 	struct block_list l = { .c = c };
 	struct stack_tale *tales;
 	int err;
 
-	if (p->watch.rung >= RUNG_BRIEF)
-		c->brief_weight = kern_burst_weight(c->kern);
+	collector_note_weight(c);
 	if (!c->brief_weight)
 		return 0;
-	err = read_blocks(&l);
-	if (!err)
-		survival_look_at_heap(c, l.v, l.n, 0);
+	err = look_at_blocks(&l, 0);
 	tales = xcalloc(p->n_stacks + 1, sizeof(*tales));
 	if (!err) {
-		read_tales(tales, p->n_stacks, &l, at->window_ns / NS_PER_MS);
+		choose_early(c, tales);
+		read_tales(tales, p->n_stacks, &l);
 		limit_to_unmet(p, tales);
-		limit_to_likely(c, tales, at);
-		limit_to_mapped(c);
+		limit_to_likely(c, tales);
+		doubt_the_young(c, tales);
+		limit_to_mapped(c, tales);
+		add_unsure(p, tales);
 	}
 	free(tales);
 	free(l.v);

@@ -72,7 +72,8 @@ static void mark_ended(struct overlap_block *v, struct glibc_block *of, size_t n
 		if (range_of(maps, &i, &range))
 			glibc_blocks_ended(&memory, &range, of, n_of);
 	for (i = 0; i < n_of; i++)
-		v[of[i].at].has_ended |= of[i].has_ended;
+		if (of[i].has_ended)
+			v[of[i].at].has_ended = v[of[i].at].by_look = 1;
 }
 
 static void look_at_process(struct collector *c, const struct profile_proc *p, struct overlap_block *v,
@@ -99,14 +100,32 @@ static int by_process(const void *a, const void *b, void *ctx)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, size_t most)
+/* Every so many of those that were born before, or since then. */
+static size_t take_some(struct glibc_block *of, const struct overlap_block *v, size_t n, uint32_t since_ms, bool young, size_t first,
+			size_t every)
+{
+	size_t i, n_of = 0;
+
+	for (i = 0; i < n; i++)
+		if (!v[i].has_ended && (v[i].birth_ms >= since_ms) == young && first++ % every == 0)
+			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
+	return n_of;
+}
+
+static size_t parts_for(size_t n, size_t most)
+{
+	return most && n > most ? (n + most - 1) / most : 1; /* most 0: all */
+}
+
+void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, uint32_t young_ms, size_t most)
 {
 	struct glibc_block *of = xcalloc(n + 1, sizeof(*of));
-	size_t every = most && n > most ? (n + most - 1) / most : 1, i, end, n_of = 0;
+	size_t turn = (size_t)c->n_heap_looks++, i, end, n_of, n_young = 0;
 
-	for (i = (size_t)c->n_heap_looks++ % every; i < n; i += every)
-		if (!v[i].has_ended)
-			of[n_of++] = (struct glibc_block){ .addr = v[i].addr, .size_bytes = v[i].size_bytes, .at = i };
+	for (i = 0; i < n; i++)
+		n_young += !v[i].has_ended && v[i].birth_ms >= young_ms;
+	n_of = take_some(of, v, n, young_ms, true, turn, parts_for(n_young, most));
+	n_of += take_some(of + n_of, v, n, young_ms, false, turn, parts_for(n - n_young, n_of < most / 2 ? most - n_of : most / 2));
 	qsort_r(of, n_of, sizeof(*of), by_process, v);
 	for (i = 0; i < n_of; i = end) {
 		uint32_t gen = v[of[i].at].gen;

@@ -275,11 +275,12 @@ static void end_block(int blocks, int stacks, const struct mp_block_key *key)
 	bpf_map_update_elem(stacks, &b.stack, &st, BPF_EXIST);
 }
 
-void kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n)
+size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n)
 {
 	size_t i;
 
 	/* nothing else may write to a stack's figures meanwhile */
 	for (i = 0; i < n && i < MOST_ENDED && k->gate_shut && k->frees_shut; i++)
 		end_block(bpf_map__fd(k->skel->maps.blocks), bpf_map__fd(k->skel->maps.stacks), &keys[i]);
+	return i;
 }

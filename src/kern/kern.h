@@ -318,8 +318,8 @@ int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);
 /* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
-/* These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. */
-void kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);
+/* These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. How many of the first. */
+size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);
 long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 
 #endif

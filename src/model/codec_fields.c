@@ -104,10 +104,11 @@ static const struct codec_field proc_rows[] = {
 	PROC(staying.stay.ratio, FIELD_FLOAT, 0),
 	PROC(managed_heap.kept_then_bytes, FIELD_NUMBER, 0), PROC(managed_heap.kept_bytes, FIELD_NUMBER, 0),
 	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0),
+	PROC(old.own_heap_bytes, FIELD_BYTES, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
-IS_AS_LISTED(struct mp_proc_totals, 88);
+IS_AS_LISTED(struct mp_proc_totals, 96);
 IS_AS_LISTED(struct profile_death, 64 + 16 * DEATH_SITES + 8);
 IS_AS_LISTED(struct profile_facts, 128);
 IS_AS_LISTED(struct profile_rss, 32 + 8 * MP_RSS_RELEASES);
@@ -116,7 +117,7 @@ IS_AS_LISTED(struct profile_managed_heap, 72);
 IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_steady, 80);
 IS_AS_LISTED(struct profile_staying, 64);
-IS_AS_LISTED(struct profile_proc, 432 + sizeof(struct profile_steady) + sizeof(struct profile_staying) + sizeof(struct profile_rss) +
+IS_AS_LISTED(struct profile_proc, 440 + sizeof(struct profile_steady) + sizeof(struct profile_staying) + sizeof(struct profile_rss) +
 				       sizeof(struct profile_death) + sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct profile_stack, member, kind, 0)

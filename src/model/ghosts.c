@@ -15,8 +15,24 @@ double ghosts_stay(const struct ghosts_stack *s, double ratio)
 	return stay > 0 ? stay : 0;
 }
 
+/*
+ * How many take a place unseen for each that is seen there or found to have ended. Where looks found them
+ * all, nothing is known of that: as if there were no looks.
+ */
+static double unseen_odds(const struct ghosts_stack *v, size_t n, double seen)
+{
+	double met = 0, looked = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		met += v[i].met;
+		looked += v[i].looked;
+	}
+	return (1 - seen) / seen * (met > 0 && looked < met ? (met - looked) / met : 1);
+}
+
 /* The ratio that follows from what stays when it is so much. */
-static double ratio_after(const struct ghosts_stack *v, size_t n, double seen, double ratio)
+static double ratio_after(const struct ghosts_stack *v, size_t n, double odds, double ratio)
 {
 	double born = 0, stay = 0;
 	size_t i;
@@ -25,7 +41,7 @@ static double ratio_after(const struct ghosts_stack *v, size_t n, double seen, d
 		born += v[i].born;
 		stay += ghosts_stay(&v[i], ratio);
 	}
-	return born > 0 ? stay / born * (1 - seen) / seen : 0;
+	return born > 0 ? stay / born * odds : 0;
 }
 
 static double least_seen(const struct ghosts_stack *v, size_t n)
@@ -43,15 +59,18 @@ static double least_seen(const struct ghosts_stack *v, size_t n)
 
 double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen)
 {
-	double low = 0, high = SPREAD * least_seen(v, n), mid;
+	double low = 0, high = SPREAD * least_seen(v, n), mid, odds;
 	int i;
 
-	if (seen <= 0 || seen >= 1 || ratio_after(v, n, seen, high) >= high)
-		return seen > 0 && seen < 1 ? high : 0;
+	if (seen <= 0 || seen >= 1)
+		return 0;
+	odds = unseen_odds(v, n, seen);
+	if (ratio_after(v, n, odds, high) >= high)
+		return high;
 	/* the more ghosts, the less stays, the fewer ghosts: one ratio agrees with itself */
 	for (i = 0; i < STEPS; i++) {
 		mid = (low + high) / 2;
-		if (ratio_after(v, n, seen, mid) > mid)
+		if (ratio_after(v, n, odds, mid) > mid)
 			low = mid;
 		else
 			high = mid;

@@ -9,6 +9,9 @@
  *	who takes a place next, for good or seen	1 stays, unseen 0.82	100 pass, seen 18
  *	ghosts of 100 blocks that ended unseen		4.4 = 0.82 / (0.82 + 18)
  *
+ * Nor of those that a look at the heap finds ended before (survival_heap.c): where three are found so for each that is met, the
+ * ghosts are a quarter.
+ *
  * That many of a busy site outweigh the leak itself. So from the unmet blocks of each stack are taken as many as its
  * met ones make likely. The ratio follows from what stays, and what stays from the ratio; and no more than three times
  * that of the stack that shows the least. Allocators keep sizes apart, so this is asked of the stacks of one size.
@@ -25,7 +28,8 @@
 /* Of one stack, the bytes of blocks that were seen to be born a while ago. */
 struct ghosts_stack {
 	double born;
-	double met;   /* ended unseen, and another one was seen there */
+	double met;   /* ended unseen, and another one was seen there, or nothing */
+	double looked; /* of met, found so by a look at the heap */
 	double unmet; /* neither */
 };
 

@@ -34,6 +34,13 @@
 /* A program that sleeps for less of its bursts may be slowed by them; for so much more, and it is not. */
 #define LEAST_IDLE 0.1
 #define SURE_IDLE 0.3
+/*
+ * An own heap tells of bursts when it handed out so much in them: it comes in parts of up to 256 KiB. So little of that is in
+ * a burst that it is weighed by more of the past; and other processes must do little beside.
+ */
+#define OWN_SECONDS 30.0
+#define LEAST_OWN_BYTES (4.0 * (256 << 10))
+#define LEAST_OWN_CALLS 0.75
 
 const char *rung_name(enum rung r)
 {
@@ -152,10 +159,33 @@ void ladder_purse_waited(struct ladder_purse *p, double dt, double waited, doubl
 	p->taken += (taken / dt - p->taken) * part;
 }
 
+void ladder_step_add_calls(struct ladder_step *step, double calls, uint64_t own_before, uint64_t own_now)
+{
+	step->calls += calls;
+	step->own_bytes += (double)(own_now - own_before);
+	step->own_calls += own_now ? calls : 0;
+}
+
+static void own_step(struct ladder_share *s, bool is_open, const struct ladder_step *step)
+{
+	double keep = step->dt < OWN_SECONDS ? 1 - step->dt / OWN_SECONDS : 0;
+
+	s->own_all = s->own_all * keep + step->own_bytes;
+	s->long_calls *= keep;
+	s->own_calls *= keep;
+	s->own_open *= keep;
+	if (!is_open)
+		return;
+	s->long_calls += step->calls;
+	s->own_calls += step->own_calls;
+	s->own_open += step->own_bytes;
+}
+
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step)
 {
 	double keep = step->dt < SHARE_SECONDS ? 1 - step->dt / SHARE_SECONDS : 0;
 
+	own_step(s, is_open, step);
 	s->all = s->all * keep + step->cpu - step->spent;
 	s->all_time = s->all_time * keep + step->dt;
 	s->waiting = s->waiting * keep + step->waiting;
@@ -186,11 +216,18 @@ static double is_paced(const struct ladder_share *s)
 	return sure < 0 ? 0 : sure > 1 ? 1 : sure;
 }
 
+bool ladder_share_is_told(const struct ladder_share *s)
+{
+	return s->own_open >= LEAST_OWN_BYTES && s->own_calls >= s->long_calls * LEAST_OWN_CALLS;
+}
+
 static double open_work(const struct ladder_share *s)
 {
 	double least = s->calls * LEAST_CALL_SECONDS, by_work = s->open > least ? s->open : least;
 	double by_time = s->all_time > 0 ? s->all * s->open_time / s->all_time : 0;
 
+	if (ladder_share_is_told(s))
+		return s->all * s->own_open / s->own_all;
 	/* in a burst no program does more than else */
 	if (by_time <= by_work)
 		return by_work;

@@ -110,6 +110,11 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
  * But one that sleeps in bursts, too, keeps its pace: what it does there is as much as in any other time. That is
  * better known than a small difference of two large estimates.
  *
+ * Nor is that difference known where the probes take nearly all of a burst. But some runtimes tell what their own heap hands
+ * out, in bursts and between them (bpf/bump.bpf.c): how far the program comes in either.
+ *
+ *	3 GiB, 30 MiB of them in bursts: 102, whatever the probes are said to cost
+ *
  * A burst is expected to last as long as the one before: else the first blocks of a long one, by a share that
  * knows only its beginning, would stand for all the time since the last, and the later ones for it once more.
  */
@@ -121,6 +126,8 @@ struct ladder_share {
 	double taken; /* what it could not have, at any time */
 	double busy; /* in bursts: its busiest thread ran, or waited for a CPU */
 	double burst, last_burst; /* seconds: of this one so far, of the one before */
+	/* fading slower: bytes of runtimes' own heaps at any time and in bursts; calls in bursts, of all and of those that have one */
+	double own_all, own_open, own_calls, long_calls;
 };
 
 /* What a program did in a step, in seconds and calls. */
@@ -129,8 +136,12 @@ struct ladder_step {
 	double waiting; /* for a CPU */
 	double taken; /* what it could not have */
 	double busy; /* its busiest thread ran, or waited */
+	double own_bytes; /* that runtimes' own heaps handed out: their probes are never taken away */
+	double own_calls; /* of the calls, those of processes that have such a heap */
 };
 
+/* Calls of one process in it, whose own heap had handed out so much before and has now. */
+void ladder_step_add_calls(struct ladder_step *step, double calls, uint64_t own_before, uint64_t own_now);
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);
 double ladder_share_weight(const struct ladder_share *s); /* at least 1 */
 /*
@@ -141,6 +152,8 @@ double ladder_share_weight(const struct ladder_share *s); /* at least 1 */
 double ladder_share_least_cost(const struct ladder_share *s);
 /* How many times slower the program is in a burst. From here on up its scale is hardly known. */
 #define LADDER_ROUGH 8
+/* Is the scale told by runtimes' own heaps? */
+bool ladder_share_is_told(const struct ladder_share *s);
 double ladder_share_slowdown(const struct ladder_share *s);
 
 /*

@@ -21,8 +21,9 @@ struct overlap_block {
 	uint32_t gen;	   /* address space */
 	uint32_t birth_ms; /* blocks of the same moment tell nothing of one another */
 	uint32_t stack;	   /* the caller's, as weight */
-	uint32_t weight : 31;
+	uint32_t weight : 30;
 	uint32_t has_ended : 1; /* result */
+	uint32_t by_look : 1;	/* the caller's: nothing lies on it, its end was seen otherwise */
 };
 
 /* Sorts v by address; n log n. Returns how many have ended. */

@@ -263,7 +263,7 @@ struct profile_watch {
 	double share;	/* probes' cost by the targets' own work, over the run; estimated */
 	double work;	/* the targets' own work: CPU time per second without the probes */
 	double open_share; /* bursts: part of the time since the first that probes were in place */
-	double slowdown;   /* in a burst */
+	double slowdown;   /* in a burst; 0: not known, or the scale is told otherwise (ladder_share_is_told) */
 	double too_much;   /* bursts: by what factor more the estimate was than the processes had mapped; 0: it was not */
 	double least_share; /* RUNG_AWAY: what bursts of 1 % of the time would cost */
 	struct profile_step steps[LADDER_MAX_CHANGES];

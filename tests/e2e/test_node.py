@@ -67,15 +67,15 @@ def lines_of_javascript(t):
 @test
 def saturated(t):
     """
-    One Buffer of a hundred is kept, the others live until a collection; at default options. Where each thread does nothing
-    else, brief bursts see so little that garbage may still stand above what is kept (README).
+    One Buffer of a hundred is kept, the others live until a collection; at default options. What brief bursts tell of the others
+    is mostly not sure, and so ranks below.
     """
     for threads in (1, 2):
         with Program(*node(os.path.join(HERE, "targets", "buffers.js")), str(threads)) as program:
             text = run("-d", 30, "-p", program.process.pid, "--report", "--no-save", auto=True).stdout
         what = f"{threads}_busy_thread{'s' if threads > 1 else ''}"
-        t.measured(f"{what}__the_function_that_keeps_is_among_the_first",
-                   re.search(r"^ *[1-4] .* keepBuffer buffers.js:\d+", text, re.M), text)
+        t.measured(f"{what}__the_function_that_keeps_is_first",
+                   re.search(r"^ *1 [^[\n]* keepBuffer buffers.js:\d+", text, re.M), text)
         t.true(f"{what}__the_rung_is_told", re.search(r"^window .*(bursts|sampled|every malloc)", text, re.M), text)
 
 

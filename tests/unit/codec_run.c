@@ -34,7 +34,7 @@ uint32_t codec_run_process(struct profile *p, uint32_t gen, uint64_t seed)
 	proc->tgid = (int32_t)(1000 + gen);
 	proc->comm = profile_string(p, "server");
 	proc->parent = at ? 0 : UINT32_MAX;
-	proc->old = (struct mp_proc_totals){ seed, seed * 2, 3, 4, 5, 6, 7, 8, 9, seed << 20, 10 };
+	proc->old = (struct mp_proc_totals){ seed, seed * 2, 3, 4, 5, 6, 7, 8, 9, seed << 20, 10, 11 };
 	proc->at_attach = (struct profile_facts){ .rss_bytes = 1, .limit_bytes = UINT64_MAX, .n_threads = 2,
 						  .limit_name = profile_string(p, "app.service") };
 	proc->now = proc->at_attach;

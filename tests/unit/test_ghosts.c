@@ -3,6 +3,7 @@
  * Ghosts by worked examples, and by a heap that is played through: places that are taken in turn, of which only those
  * in bursts are seen.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 
 static void without_met_blocks__all_that_is_unmet_stays(void **state)
 {
-	struct ghosts_stack v[] = { { 1000, 0, 1000 }, { 500, 0, 20 } };
+	struct ghosts_stack v[] = { { 1000, 0, 0, 1000 }, { 500, 0, 0, 20 } };
 
 	(void)state;
 	assert_true(ghosts_ratio(v, 2, 0.1) == 0);
@@ -25,7 +26,7 @@ static void without_met_blocks__all_that_is_unmet_stays(void **state)
 
 static void one_that_sees_everything__has_no_ghosts(void **state)
 {
-	struct ghosts_stack v[] = { { 1000, 900, 100 } };
+	struct ghosts_stack v[] = { { 1000, 900, 0, 100 } };
 
 	(void)state;
 	assert_true(ghosts_ratio(v, 1, 1) == 0);
@@ -35,7 +36,7 @@ static void one_that_sees_everything__has_no_ghosts(void **state)
 
 static void the_example_of_the_header__holds(void **state)
 {
-	struct ghosts_stack v[] = { { 100000, 78000, 3700 }, { 1000, 0, 1000 } };
+	struct ghosts_stack v[] = { { 100000, 78000, 0, 3700 }, { 1000, 0, 0, 1000 } };
 	double ratio = ghosts_ratio(v, 2, 0.18);
 
 	(void)state;
@@ -47,7 +48,7 @@ static void the_example_of_the_header__holds(void **state)
 static void sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has(void **state)
 {
 	/* the first two sites show that blocks are met again: the third one's unmet blocks have stayed */
-	struct ghosts_stack v[] = { { 100000, 80000, 8 }, { 50000, 40000, 10 }, { 100000, 70000, 10000 } };
+	struct ghosts_stack v[] = { { 100000, 80000, 0, 8 }, { 50000, 40000, 0, 10 }, { 100000, 70000, 0, 10000 } };
 
 	(void)state;
 	assert_true(ghosts_stay(&v[2], ghosts_ratio(v, 3, 0.05)) > 9900);
@@ -56,12 +57,26 @@ static void sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has(void **st
 /* Of one that was busy early and one that was late: neither stays, though one shows twice the ghosts of the other. */
 static void busy_sites_that_differ_by_twice__do_not_stand_above_a_leak(void **state)
 {
-	struct ghosts_stack v[] = { { 1000000, 900000, 45000 }, { 1000000, 850000, 76000 }, { 20000, 0, 20000 } };
+	struct ghosts_stack v[] = { { 1000000, 900000, 0, 45000 }, { 1000000, 850000, 0, 76000 }, { 20000, 0, 0, 20000 } };
 	double ratio = ghosts_ratio(v, 3, 1.0 / 30);
 
 	(void)state;
 	assert_true(ghosts_stay(&v[0], ratio) + ghosts_stay(&v[1], ratio) < 2000);
 	assert_true(ghosts_stay(&v[2], ratio) == 20000);
+}
+
+/* Three of four are found by looks before anything else lies there: a quarter of the ghosts. */
+static void what_looks_find__leaves_fewer_ghosts(void **state)
+{
+	struct ghosts_stack met[] = { { 100000, 92000, 0, 7000 }, { 1000, 0, 0, 1000 } };
+	struct ghosts_stack seen[] = { { 100000, 92000, 69000, 7000 }, { 1000, 0, 0, 1000 } };
+	double all = ghosts_ratio(met, 2, 1.0 / 30), part = ghosts_ratio(seen, 2, 1.0 / 30);
+
+	(void)state;
+	assert_true(ghosts_stay(&met[0], all) < 0.002 * 100000);
+	assert_true(ghosts_stay(&seen[0], part) < 0.01 * 100000 && part < all);
+	/* an odd of 29 / 4, of which what stays is part */
+	assert_true(fabs(part - (ghosts_stay(&seen[0], part) + 1000) / 101000 * 29 / 4) < 0.001);
 }
 
 #define PLACES 20000
@@ -129,6 +144,7 @@ int main(void)
 		cmocka_unit_test(the_example_of_the_header__holds),
 		cmocka_unit_test(sites_of_the_same_size__show_how_few_ghosts_a_busy_one_has),
 		cmocka_unit_test(busy_sites_that_differ_by_twice__do_not_stand_above_a_leak),
+		cmocka_unit_test(what_looks_find__leaves_fewer_ghosts),
 		cmocka_unit_test(a_heap_played_through__has_its_leak_on_top),
 	};
 

@@ -105,6 +105,19 @@ static void a_large_block_that_is_larger_now__may_have_grown(void **state)
 	assert_int_equal(glibc_blocks_ended(&fake, &heap, v, 1), 0);
 }
 
+/* Freed together with those behind it, or one that is larger lies there: then it is in use. */
+static void a_large_block_whose_larger_chunk_is_free__has_ended(void **state)
+{
+	struct glibc_block v[N];
+
+	(void)state;
+	lay_out(v);
+	v[0].size_bytes = 5000;
+	word(v[0].addr - 8, 8064 | 1);
+	word(v[0].addr - 8 + 8064, 32);
+	assert_int_equal(glibc_blocks_ended(&fake, &heap, v, 1), 1);
+}
+
 static void what_is_no_heap_of_glibc__tells_nothing(void **state)
 {
 	struct glibc_block v[N];
@@ -230,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_chunk_of_another_size__is_another_block),
 		cmocka_unit_test(a_chunk_whose_next_one_says_it_is_free__has_ended),
 		cmocka_unit_test(a_large_block_that_is_larger_now__may_have_grown),
+		cmocka_unit_test(a_large_block_whose_larger_chunk_is_free__has_ended),
 		cmocka_unit_test(what_is_no_heap_of_glibc__tells_nothing),
 		cmocka_unit_test(what_is_not_resident_or_elsewhere__is_left_alone),
 		cmocka_unit_test(no_living_block_of_a_real_heap__is_called_ended),

@@ -344,14 +344,14 @@ static void a_block_of_a_burst__stands_for_the_work_between_bursts(void **state)
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.009, 3600, 0, 0, 0.01 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.089, 0.089, 0, 0, 0, 0, 0.089 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.009, 3600, 0, 0, 0.01, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.089, 0.089, 0, 0, 0, 0, 0.089, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 89, 93); /* fading favours what came last */
 	assert_near(ladder_share_slowdown(&s), 10);
 	for (i = 0; i < 200; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.003, 0.001, 400, 0, 0, 0.003 }); /* a server: half of it is waiting */
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.090, 0.018, 0, 0, 0, 0, 0.018 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.003, 0.001, 400, 0, 0, 0.003, 0, 0 }); /* a server: half of it is waiting */
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.090, 0.018, 0, 0, 0, 0, 0.018, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 10, 11);
 }
@@ -364,21 +364,21 @@ static void one_that_sleeps_in_bursts_too__keeps_its_pace(void **state)
 	(void)state;
 	/* 200 ms in bursts, of which it sleeps 150; the probes cost 38 ms, and are taken to cost 45 */
 	for (i = 0; i < 50; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0, 0, 0.05 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0, 0.048 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0, 0, 0.05, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0, 0.048, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 5, 6); /* fading; not 10 */
 	/* so does one whose four threads wait for a CPU for a while each: together for three quarters of the time */
 	s = (struct ladder_share){ 0 };
 	for (i = 0; i < 50; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.15, 0.15, 0.05 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0.6, 0.6, 0.16 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.15, 0.15, 0.05, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0.6, 0.6, 0.16, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 5, 6);
 	/* one that waits for a CPU instead of sleeping does not */
 	for (i = 0; i < 50; i++) {
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.14, 0, 0.19 });
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0, 0.048 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.2, 0.05, 0.045, 9000, 0.14, 0, 0.19, 0, 0 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.8, 0.048, 0, 0, 0, 0, 0.048, 0, 0 });
 	}
 	assert_in_range(ladder_share_weight(&s), 10, 15);
 }
@@ -390,11 +390,33 @@ static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(voi
 	(void)state;
 	assert_int_equal(ladder_share_weight(&s), 1);
 	assert_near(ladder_share_slowdown(&s), 1);
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.0101, 4000, 0, 0, 0.01 }); /* 4000 calls take 100 us at least */
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.0101, 4000, 0, 0, 0.01, 0, 0 }); /* 4000 calls take 100 us at least */
 	assert_int_equal(ladder_share_weight(&s), 1);
-	ladder_share_step(&s, false, &(struct ladder_step){ 0.080, 0.080, 0, 0, 0, 0, 0.08 });
+	ladder_share_step(&s, false, &(struct ladder_step){ 0.080, 0.080, 0, 0, 0, 0, 0.08, 0, 0 });
 	assert_in_range(ladder_share_weight(&s), 780, 825); /* 79.9 ms / 100 us */
 	assert_near(ladder_share_slowdown(&s), 102);
+}
+
+/* 300 parts of 256 KiB a second, one of a hundred in bursts, in which the probes are taken to leave four times too much. */
+static void an_own_heap__tells_how_far_the_program_comes_in_bursts(void **state)
+{
+	struct ladder_share s = { 0 };
+	double part = 256 << 10;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 60; i++) {
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.05, 0.05, 0.04, 8000, 0, 0, 0.05, 2 * part, 8000 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.55, 0.55, 0, 0, 0, 0, 0.55, 198 * part, 0 });
+	}
+	assert_true(ladder_share_is_told(&s));
+	assert_in_range(ladder_share_weight(&s), 99, 106); /* not 56 */
+	/* not of a program beside, which makes half of the calls; nor by a part or two */
+	s.long_calls *= 2;
+	assert_false(ladder_share_is_told(&s));
+	s.long_calls /= 2;
+	s.own_open = 3 * part;
+	assert_false(ladder_share_is_told(&s));
 }
 
 static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **state)
@@ -404,7 +426,7 @@ static void without_a_gate_that_was_ever_shut__a_block_stands_for_itself(void **
 
 	(void)state;
 	for (i = 0; i < 10; i++)
-		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.002, 1000, 0, 0, 0.01 });
+		ladder_share_step(&s, true, &(struct ladder_step){ 0.010, 0.010, 0.002, 1000, 0, 0, 0.01, 0, 0 });
 	assert_int_equal(ladder_share_weight(&s), 1);
 }
 
@@ -417,21 +439,21 @@ static void one_percent_of_the_time__costs_a_saturated_program_one_percent(void 
 
 	(void)state;
 	assert_near(ladder_share_least_cost(&s), 0);
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.02, 0.0196, 8000, 0, 0, 0.02 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.02, 0.0196, 8000, 0, 0, 0.02, 0, 0 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.02, 0, 0, 0, 0, 0.02 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.02, 0, 0, 0, 0, 0.02, 0, 0 });
 	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
 	/* and the same when it gets a quarter of a CPU: in bursts, too */
 	s = (struct ladder_share){ 0 };
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.0049, 2000, 0.015, 0.015, 0.02 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.0049, 2000, 0.015, 0.015, 0.02, 0, 0 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.005, 0, 0, 0.015, 0.015, 0.02 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.005, 0, 0, 0.015, 0.015, 0.02, 0, 0 });
 	assert_true(fabs(ladder_share_least_cost(&s) - 0.0098) < 0.0002);
 	/* a light one: its calls come as they come, and it has time to spare */
 	s = (struct ladder_share){ 0 };
-	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.003, 1000, 0, 0, 0.005 });
+	ladder_share_step(&s, true, &(struct ladder_step){ 0.02, 0.005, 0.003, 1000, 0, 0, 0.005, 0, 0 });
 	for (i = 0; i < 100; i++)
-		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.002, 0, 0, 0, 0, 0.002 });
+		ladder_share_step(&s, false, &(struct ladder_step){ 0.02, 0.002, 0, 0, 0, 0, 0.002, 0, 0 });
 	assert_near(ladder_share_least_cost(&s), 0.01 * 0.15 / 0.5);
 }
 
@@ -483,9 +505,9 @@ static void long_bursts_of_a_paced_program__stand_for_all_of_the_time_and_not_fo
 	(void)state;
 	for (k = 0; k < 5; k++) {
 		for (i = 0; i < 60; i++, time += 0.05)
-			ladder_share_step(&s, false, &(struct ladder_step){ 0.05, 0.0025, 0, 0, 0, 0, 0.0025 });
+			ladder_share_step(&s, false, &(struct ladder_step){ 0.05, 0.0025, 0, 0, 0, 0, 0.0025, 0, 0 });
 		for (i = 0; i < 100; i++, time += 0.01) {
-			ladder_share_step(&s, true, &(struct ladder_step){ 0.01, 0.001, 0.0005, 20, 0, 0, 0.001 });
+			ladder_share_step(&s, true, &(struct ladder_step){ 0.01, 0.001, 0.0005, 20, 0, 0, 0.001, 0, 0 });
 			seen += 0.01 * ladder_share_weight(&s);
 		}
 		assert_true(seen > 0.6 * time && seen < 1.4 * time);
@@ -519,6 +541,7 @@ int main(void)
 		cmocka_unit_test(one_that_sleeps_in_bursts_too__keeps_its_pace),
 		cmocka_unit_test(an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls),
 		cmocka_unit_test(one_percent_of_the_time__costs_a_saturated_program_one_percent),
+		cmocka_unit_test(an_own_heap__tells_how_far_the_program_comes_in_bursts),
 		cmocka_unit_test(without_a_gate_that_was_ever_shut__a_block_stands_for_itself),
 		cmocka_unit_test(down__is_allowed_at_once_and_four_times_at_most),
 		cmocka_unit_test(up__waits_ten_seconds_after_a_change),
