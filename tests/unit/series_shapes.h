@@ -92,4 +92,10 @@ static inline void draw(struct series *s, shape_fn f, double w, double sigma, ui
 		series_add(s, t, f(t, w) + sigma * noise(&seed));
 }
 
+static inline void redraw(struct series *s, shape_fn f, double w, double sigma, uint64_t seed)
+{
+	series_release(s);
+	draw(s, f, w, sigma, seed);
+}
+
 #endif

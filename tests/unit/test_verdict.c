@@ -132,8 +132,7 @@ static void growth_outside_the_heap__is_decided_by_the_memory(void **state)
 
 	(void)state;
 	a_leak_scene(&c);
-	series_release(&c.heap);
-	draw(&c.heap, steady, 60, 1000, 1);
+	redraw(&c.heap, steady, 60, 1000, 1);
 	c.site = (struct verdict_site){ 0 };
 	verdict_of(&c.in, &v);
 	assert_false(v.by_heap);
@@ -185,10 +184,8 @@ static void a_flat_heap_beside_a_runtimes_own__says_nothing_of_memory_that_is_no
 
 	(void)state;
 	a_leak_scene(&c);
-	series_release(&c.heap);
-	draw(&c.heap, steady, 60, 1000, 1);
-	series_release(&c.memory);
-	draw(&c.memory, noise_only, 60, 1000, 1);
+	redraw(&c.heap, steady, 60, 1000, 1);
+	redraw(&c.memory, noise_only, 60, 1000, 1);
 	c.site = (struct verdict_site){ 0 };
 	verdict_of(&c.in, &v);
 	assert_true(v.by_heap);
@@ -295,8 +292,7 @@ static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **sta
 
 	(void)state;
 	a_leak_scene(&c);
-	series_release(&c.memory);
-	draw(&c.memory, steady, 60, 1000, 1); /* RSS stands: the heap grows into holes */
+	redraw(&c.memory, steady, 60, 1000, 1); /* RSS stands: the heap grows into holes */
 	verdict_of(&c.in, &v);
 	assert_true(v.by_heap);
 	assert_int_equal(v.word, TREND_LEAK);
@@ -311,14 +307,12 @@ static void what_replaces_unseen_blocks__is_no_leak(void **state)
 
 	(void)state;
 	a_leak_scene(&c);
-	series_release(&c.memory);
-	draw(&c.memory, steady, 60, 1000, 1);
+	redraw(&c.memory, steady, 60, 1000, 1);
 	c.in.counts_older = false;
 	verdict_of(&c.in, &v);
 	assert_false(v.by_heap);
 	assert_int_equal(v.word, TREND_FLAT);
-	series_release(&c.memory);
-	draw(&c.memory, leak, 60, 0.1 * MIB, 1); /* but what grows in memory too, does */
+	redraw(&c.memory, leak, 60, 0.1 * MIB, 1); /* but what grows in memory too, does */
 	verdict_of(&c.in, &v);
 	assert_true(v.by_heap);
 	assert_int_equal(v.word, TREND_LEAK);
@@ -390,8 +384,7 @@ static void mappings__are_a_site_when_the_memory_grows(void **state)
 
 	(void)state;
 	a_leak_scene(&c);
-	series_release(&c.heap);
-	draw(&c.heap, steady, 60, 1000, 1);
+	redraw(&c.heap, steady, 60, 1000, 1);
 	sites[0] = (struct verdict_site){ .net_bytes = 1000 * MIB, .live_bytes = 1000 * MIB, .blocks = 1,
 					  .alive = 1, .is_mapping = true };
 	sites[1] = c.site;
