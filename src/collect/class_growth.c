@@ -228,8 +228,10 @@ void class_growth_end(struct collector *c, struct profile_proc *proc, struct run
 {
 	struct runtime_census now = { 0 };
 
-	if (g && is_heap_only(r))
+	if (g && is_heap_only(r)) {
+		proc->managed_heap.told = class_looks_tell(&g->looks, (double)c->profile.window_ns / (double)NS_PER_S);
 		note_steady(c, proc, r, g);
+	}
 	if (!g || is_heap_only(r) || r->ops->census(r, &now))
 		return;
 	memset(proc->grown, 0, sizeof(proc->grown));

@@ -256,6 +256,14 @@ bool class_looks_stay(const struct class_looks *l, double window_s, struct class
 	return out->born > 0;
 }
 
+bool class_looks_tell(const struct class_looks *l, double window_s)
+{
+	size_t n;
+	const struct class_look *looks = looks_of(l, window_s, &n);
+
+	return looks && n >= DECIDING_LOOKS && looks[n - 1].t_s >= window_s * DECIDING_UNTIL;
+}
+
 void class_looks_release(struct class_looks *l)
 {
 	size_t i;

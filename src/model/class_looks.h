@@ -92,6 +92,8 @@ bool class_looks_rise(const struct class_looks *l, double window_s, struct class
 bool class_rise_decides(const struct class_rise *r, double window_s);
 /* As class_looks_rise, and until near the end of the window: a cache may have become full since. */
 bool class_looks_stay(const struct class_looks *l, double window_s, struct class_stay *out);
+/* Are there enough looks, over the window, to tell by themselves whether something grows? */
+bool class_looks_tell(const struct class_looks *l, double window_s);
 void class_looks_release(struct class_looks *l);
 
 #endif

@@ -42,7 +42,7 @@ static bool is_outside(const struct profile *p)
 #define LEAST_YOUNG 3
 #define KEPT_RATE 20480.0
 
-/* A heap that stays resident is filled without a sign; not by more than what outlives its young collections. */
+/* A heap that stays resident is filled without a sign; not by more than what outlives its young collections. Full ones may tell. */
 static bool hides_growth(const struct profile *p)
 {
 	size_t i;
@@ -51,7 +51,7 @@ static bool hides_growth(const struct profile *p)
 		const struct profile_managed_heap *h = &p->procs[i].managed_heap;
 		double grown = (double)h->kept_bytes - (double)h->kept_then_bytes;
 
-		if (!strncmp(profile_str(p, p->procs[i].runtime), "JVM", 3) && p->procs[i].state == PROC_RUNNING &&
+		if (!strncmp(profile_str(p, p->procs[i].runtime), "JVM", 3) && p->procs[i].state == PROC_RUNNING && !h->told &&
 		    (!*profile_str(p, h->name) || h->young < LEAST_YOUNG ||
 		     grown > KEPT_RATE * (double)p->window_ns / (double)NS_PER_S))
 			return true;

@@ -153,6 +153,7 @@ struct profile_death {
 /* The heap that a runtime sets aside for its objects, as the runtime counts it; name 0 (""): not known. */
 struct profile_managed_heap {
 	uint32_t name; /* string id: "Java heap" */
+	uint32_t told; /* 1: full collections over the window tell whether what they leave grows */
 	uint64_t used_bytes, committed_bytes, most_bytes;
 	uint64_t young; /* collections of young objects only, since the runtime was found */
 	uint64_t then_bytes, now_bytes; /* resident at the attach, and now; 0: not looked at */

@@ -55,7 +55,7 @@
 #define START_SECONDS 60
 #define SITE_SHARE 0.5
 #define LEAST_COLLECTIONS 3
-/* ... until what they leave tells by itself (DECIDING_LOOKS) */
+/* ... until what they leave tells by itself (DECIDING_LOOKS of class_looks.c) */
 #define HIDDEN_COLLECTIONS 6
 /* An undecided run is told to take a window that is a good deal longer, and no longer than this. */
 #define LONGEST_WINDOW_S 3600
@@ -417,7 +417,7 @@ static bool may_hide(const struct verdict_input *in, const struct verdict *v)
 {
 	bool stands = v->word == TREND_LEVELS_OFF || v->word == TREND_FLAT || v->doubt == DOUBT_NOISE;
 
-	return in->hides_growth && !v->by_heap && stands && collections_seen(in, v) < HIDDEN_COLLECTIONS;
+	return in->hides_growth && !v->by_heap && stands;
 }
 
 /* Seconds that a user would type. */

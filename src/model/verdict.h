@@ -120,7 +120,7 @@ struct verdict_input {
 	double blocks, alive; /* of all sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */
 	bool is_outside;                   /* the runtime's objects are not the heap's: flat, that tells nothing of them */
-	bool hides_growth;		   /* a runtime's heap stays resident, and what it has kept in the window is not known to stand */
+	bool hides_growth;		   /* a runtime's heap stays resident, and what it keeps may have grown: no collections tell */
 	bool counts_collections;           /* somebody counts them; else the falls of the series stand for them */
 	unsigned int collections;          /* full ones that were seen */
 	struct class_rise classes;	   /* of what a runtime's collections leave; objects 0: no class grew for certain */

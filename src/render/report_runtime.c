@@ -67,6 +67,9 @@ static void add_heap(struct buf *out, const struct profile *p, const struct prof
 	if (h->now_bytes)
 		buf_addf(out, "; %s resident (%s at attach)", units_format_size(used, h->now_bytes),
 			 units_format_size(committed, h->then_bytes));
+	if (h->kept_bytes)
+		buf_addf(out, "; %s had outlived a collection (%s at attach)", units_format_size(used, h->kept_bytes),
+			 units_format_size(committed, h->kept_then_bytes));
 	buf_addc(out, '\n');
 }
 

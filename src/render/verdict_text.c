@@ -254,7 +254,7 @@ static void add_doubt(struct buf *out, const struct profile *p)
 	else
 		buf_addf(out, ": %s", texts[v->doubt]);
 	if (v->doubt == DOUBT_HIDDEN && profile_collections(p, &n))
-		buf_addf(out, ": %u full collection%s seen, 6 are needed", (unsigned int)n, n == 1 ? "" : "s");
+		buf_addf(out, ": %u full collection%s seen, 6 over the window are needed", (unsigned int)n, n == 1 ? "" : "s");
 	if (v->need_s > 0)
 		buf_addf(out, ": -d %.0f%s", v->need_s < 120 ? v->need_s : v->need_s / 60,
 		 v->need_s < 120 ? "" : "m");

@@ -169,6 +169,8 @@ static void a_rise_that_ends_before_the_window_or_of_few_looks__does_not_decide(
 	assert_true(class_looks_rise(&l, WINDOW_S, &r));
 	assert_false(class_rise_decides(&r, WINDOW_S));
 	assert_true(class_rise_decides(&r, 48));
+	assert_false(class_looks_tell(&l, WINDOW_S));
+	assert_true(class_looks_tell(&l, 48));
 	class_looks_release(&l);
 	watch(&l, leaks, LEAKED, 11, 1);
 	assert_true(class_looks_rise(&l, WINDOW_S, &r));
