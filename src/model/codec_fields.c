@@ -103,12 +103,9 @@ static const struct codec_field proc_rows[] = {
 	PROC(staying.stay.alive, FIELD_NUMBER, 0), PROC(staying.stay.full, FIELD_NUMBER, 0), PROC(staying.stay.rate, FIELD_FLOAT, 0),
 	PROC(staying.stay.ratio, FIELD_FLOAT, 0),
 	PROC(managed_heap.kept_then_bytes, FIELD_NUMBER, 0), PROC(managed_heap.kept_bytes, FIELD_NUMBER, 0),
-<<<<<<< HEAD
 	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0),
 	PROC(old.own_heap_bytes, FIELD_BYTES, 0),
-=======
-	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0), PROC(managed_heap.told, FIELD_NUMBER, 0),
->>>>>>> 3e8fa5e (JVM: full collections decide when they come over the window, not by their number)
+	PROC(managed_heap.told, FIELD_NUMBER, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
