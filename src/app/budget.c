@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "app/cpu_clock.h"
 #include "app/spare.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -85,27 +85,6 @@ struct budget {
 	bool has_delay;
 	char text[128];
 };
-
-/* CPUCLOCK_SCHED, of a process or (4) a thread; 0 when it has ended. */
-static uint64_t read_clock(int32_t pid, uint32_t kind)
-{
-	struct timespec t;
-
-	if (clock_gettime((clockid_t)(~(uint32_t)pid << 3 | 2 | kind), &t))
-		return 0;
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-/*
- * A process's clock lags by up to a tick for each thread that runs, which would take milliseconds of work out of a
- * burst that is hardly longer. Reading a thread's own clock brings its part up to date (6.18, posix-cpu-timers.c); most
- * work in their first thread.
- */
-static uint64_t cpu_ns_of(int32_t tgid)
-{
-	read_clock(tgid, 4);
-	return read_clock(tgid, 0);
-}
 
 struct budget *budget_new(struct kern *k, const struct options *o, struct profile *profile)
 {
@@ -219,7 +198,7 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 
 	if (!w || w->is_forgotten)
 		return;
-	cpu_ns = cpu_ns_of(w->tgid);
+	cpu_ns = cpu_clock_ns(w->tgid);
 	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
 		step_figures(s, w, t, (double)(cpu_ns - w->last_cpu_ns) * 1e-9);
 	if (s->b->n_procs <= MAX_LOOKED_AT && (!w->is_known || w->purse.work < LADDER_LEAST_WORK))
@@ -399,7 +378,7 @@ static void look_after(const struct budget *b, uint64_t now_ns, struct profile_w
 	if (time < (double)NS_PER_S || !b->n_procs || b->n_procs > MAX_LOOKED_AT || b->cpu_before <= 0)
 		return;
 	for (i = 0; i < b->n_procs; i++) {
-		ns = cpu_ns_of(b->procs[i].tgid);
+		ns = cpu_clock_ns(b->procs[i].tgid);
 		if (!ns || !b->procs[i].start_cpu_ns)
 			return; /* one has come or gone: not the same as before */
 		cpu += (double)(ns - b->procs[i].start_cpu_ns);
@@ -528,6 +507,25 @@ static bool is_hopeless(const struct budget *b, uint64_t now_ns, double *least_c
 	       ladder_may_step_down(b->n_changes);
 }
 
+/* What made bursts necessary may have been a compiler that has ended; what comes next need not wait for calm. */
+static bool is_anybody_left(const struct budget *b)
+{
+	const struct profile *p = b->profile;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING && !p->procs[i].end_ns)
+			return true;
+	return false;
+}
+
+static bool is_calm(const struct budget *b, double fill, uint64_t length, uint64_t now_ns)
+{
+	if (!is_anybody_left(b))
+		return ladder_may_step_up(b->n_changes, 0, UINT64_MAX);
+	return length >= CALM_NS && fill > CALM_SHARE && ladder_may_step_up(b->n_changes, b->last_change_ns, now_ns);
+}
+
 static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 {
 	double seconds, fill = least_fill(b, &seconds), least_cost;
@@ -550,7 +548,7 @@ static uint64_t tick_bursts(struct budget *b, uint64_t now_ns)
 		return now_ns + TICK_NS;
 	}
 	kern_set_burst_weight(b->kern, ladder_share_weight(&b->share));
-	if (length >= CALM_NS && fill > CALM_SHARE && ladder_may_step_up(b->n_changes, b->last_change_ns, now_ns)) {
+	if (is_calm(b, fill, length, now_ns)) {
 		b->open_ns += length;
 		b->since_ns = now_ns;
 		change_rung(b, now_ns, RUNG_EXACT);

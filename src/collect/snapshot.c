@@ -21,8 +21,9 @@ void facts_read(struct collector *c, struct profile_proc *p, struct profile_fact
 	struct proc_status st;
 	struct proc_stat stat;
 
-	if (proc_status_read(&st, c->proc_root, p->tgid))
-		return; /* gone: the last known facts stay */
+	/* gone, or on its way, when it is in the root control group: the last known facts stay */
+	if (proc_status_read(&st, c->proc_root, p->tgid) || !st.has_memory)
+		return;
 	p->ns_tgid = st.ns_pid;
 	f->rss_bytes = st.rss_bytes;
 	f->rss_anon_bytes = st.rss_anon_bytes;

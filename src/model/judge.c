@@ -268,11 +268,24 @@ static double replaced_bytes(const struct profile *p)
 	return sum;
 }
 
+/* Of processes that have all ended, until the last one did: after that nothing could grow. */
+static double judged_s(const struct profile *p)
+{
+	uint64_t end = 0, this;
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		this = p->procs[i].state == PROC_RUNNING || !p->procs[i].end_ns ? p->window_ns : p->procs[i].end_ns;
+		end = this > end ? this : end;
+	}
+	return (double)(p->n_procs && end < p->window_ns ? end : p->window_ns) / (double)NS_PER_S;
+}
+
 void profile_judge(struct profile *p, const struct site_trend *alone, bool knows_replaced)
 {
 	struct verdict_input in = {
 		.heap = &p->heap, .memory = &p->memory,
-		.window_s = (double)p->window_ns / (double)NS_PER_S,
+		.window_s = judged_s(p),
 		.counts_older = p->watch.rung == RUNG_EXACT && !p->watch.n_steps,
 		.is_collected = has_collector(p),
 		.is_outside = is_outside(p),

@@ -135,8 +135,8 @@ void report_add_blind(struct buf *out, const struct profile *p, const char *pref
 	buf_addf(out, "%s%s was resident before the attach: which code allocated it was not seen", prefix,
 		 units_format_size(size, rss));
 	if (h.old_blocks) {
-		buf_addf(out, ";\n%*s%s blocks of it were freed meanwhile", (int)strlen(prefix), "",
-			 units_format_count(n, h.old_blocks));
+		buf_addf(out, ";\n%*s%s block%s freed meanwhile", (int)strlen(prefix), "",
+			 units_format_count(n, h.old_blocks), h.old_blocks == 1 ? " of it was" : "s of it were");
 		if (h.old_bytes)
 			buf_addf(out, " (%s", units_format_size(freed, h.old_bytes));
 		if (h.old_bytes && h.old_unsized)

@@ -309,7 +309,7 @@ static const struct profile_facts *least_room(const struct profile *p, double *r
 		const struct profile_facts *f = &p->procs[i].now;
 		double left = (double)f->limit_bytes - (double)f->limit_used_bytes;
 
-		if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= *room))
+		if (p->procs[i].state != PROC_RUNNING || !f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= *room))
 			continue;
 		tight = f;
 		*room = left > 0 ? left : 0;

@@ -89,6 +89,28 @@ def killed_at_the_limit_of_a_group(t):
 
 
 @test
+def killed_in_a_group_that_is_watched_on(t):
+    """What there is to judge is the process while it lived, at the limit that it met."""
+    limit, pace = 80, 5
+    with limited() as g, Target("paced", pace * MIB, 0) as target:
+        g.set_limit(limit * MIB)
+        no_swap(g, limit * MIB)
+        enter(g.path, target.pid)
+        with Memprobe("-d", 0, "-c", g.path, "-f", "report", auto=True) as m:
+            m.armed()
+            target.process.wait(timeout=120)
+            time.sleep(5)
+            m.stop()
+            text = m.stdout
+    what = "killed_in_a_group_that_is_watched_on"
+    t.true(f"{what}__the_report_begins_with_it", text.startswith("OOM-KILLED "), text)
+    t.between(f"{what}__the_limit_is_that_of_the_group", size_in(text, f"limit {SIZE}"), limit - 0.1, limit + 0.1)
+    t.true(f"{what}__it_is_told_to_have_grown", re.search("^(GROWING|LEAK)", text, re.M), text)
+    t.between(f"{what}__as_fast_as_it_did", size_in(text, rf"heap grows {SIZE}/min") / 60, 0.8 * pace, 1.2 * pace)
+    t.true(f"{what}__nothing_runs_out_any_more", "Runs out" not in text, text)
+
+
+@test
 def node_killed_at_the_limit_of_a_group(t):
     with limited() as g, Node("hoard", workers=4, requests=1000, every_ms=4) as target:
         known_release(target.pid)
