@@ -30,6 +30,8 @@ def figures_of(report, pid):
 
 def check(t, name, report, target, pace):
     found = figures_of(report, target.pid)
+    if not found and re.search(rf"^ *\d+ +{target.pid}  paced .* faults", report, re.M):
+        raise Skip("others on this machine grow faster: it never had probes")
     if not t.true(f"{name}__has_details", found, report):
         return
     told, seconds = found
