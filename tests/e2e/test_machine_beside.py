@@ -28,13 +28,18 @@ def figures_of(report, pid):
     return float(found[1]) * unit, float(found[3]) * (1 if found[4] == "s" else 1e-3)
 
 
-def check(t, name, report, target, pace):
+DOUBT = r" .*\n(?:   .*\n)??   the heap by what bursts told"
+
+
+def check(t, name, report, target, pace, may_be_doubted=False):
     found = figures_of(report, target.pid)
     if not found and re.search(rf"^ *\d+ +{target.pid}  paced .* faults", report, re.M):
         raise Skip("others on this machine grow faster: it never had probes")
     if not t.true(f"{name}__has_details", found, report):
         return
     told, seconds = found
+    if may_be_doubted and re.search(rf"paced {target.pid}: heap{DOUBT}", report): # their scale is an estimate, and is told so
+        return
     t.true(f"{name}__grew_by_no_more_than_it_did", told < 1.7 * pace * (seconds + 0.5),
            f"{told / MIB:.1f} MiB in {seconds} s, at {pace / MIB} MiB/s\n{report}")
 
@@ -69,7 +74,7 @@ def two_growers(t, name, beside):
         report = open(out).read()
         if beside:
             t.true(f"{name}__probes_are_for_all", "also probes an object" in said, said)
-        check(t, f"{name}__the_faster_one", report, fast, FAST)
+        check(t, f"{name}__the_faster_one", report, fast, FAST, may_be_doubted=True)
         check(t, f"{name}__the_one_whose_probes_were_taken_away", report, slow, SLOW)
 
 
