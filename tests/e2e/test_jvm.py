@@ -121,7 +121,9 @@ def steady_in_small_and_large_heaps(t):
     t.equal("steady__large_heap__nothing_is_known_of_it", verdict["word"], "UNDECIDED")
     t.true("steady__large_heap__why_is_told", verdict["doubt"] in ("hidden", "collected") and "0 full collections seen" in text, text)
     snapshot, text, said = watched(["-Xms1g", "-Xmx1g", "-Xmn500m", "-XX:+UseSerialGC"], "steady", 2000, 20, 1.5)
-    t.true("steady__collected__is_no_growth", snapshot["verdict"][0]["word"] in ("FLAT", "LEVELS OFF", "SAW-TOOTH", "SHRINKING"), text)
+    # eden is touched for the first time meanwhile, and shrunk by some collections: noise is an answer
+    t.true("steady__collected__is_no_growth", snapshot["verdict"][0]["word"] not in ("GROWING", "LEAK") and
+           snapshot["verdict"][0]["doubt"] in ("none", "noise"), text)
     t.equal("steady__collected__nothing_is_kept", snapshot["process"][0].get("steady_class"), None)
 
 
