@@ -157,6 +157,17 @@ static bool drop_busiest(struct session *s)
 	return busiest;
 }
 
+/* They went for the sake of the fastest, and not of their calls: when its bursts are over they may have probes. */
+static void forgive_dropped(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING && p->procs[i].end_ns)
+			machine_look_may_try(s->machine, p->procs[i].tgid);
+}
+
 /* Their calls have been counted. */
 static void arm(struct session *s, uint64_t now_ns)
 {
@@ -164,6 +175,8 @@ static void arm(struct session *s, uint64_t now_ns)
 
 	while (s->o->sample_auto && drop_busiest(s))
 		load = budget_choose_again(s->budget);
+	if (rung_is_gated(collector_profile(s->collector)->watch.rung))
+		forgive_dropped(s);
 	s->choose_ns = 0;
 	s->has_chosen = true;
 	begin_new(s);

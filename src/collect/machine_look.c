@@ -375,6 +375,14 @@ void machine_look_mark(struct machine_look *l, pid_t pid, enum machine_seen seen
 	*table_put(&l->tried, p->id, 0) = 1;
 }
 
+void machine_look_may_try(struct machine_look *l, pid_t pid)
+{
+	struct machine_proc *p = find(l, pid);
+
+	if (p)
+		table_remove(&l->tried, p->id);
+}
+
 pid_t machine_look_fastest_probed(const struct machine_look *l)
 {
 	double most = -1;

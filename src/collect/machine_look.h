@@ -34,6 +34,8 @@ void machine_look_fill(struct machine_look *l, struct profile *p, bool with_shar
 size_t machine_look_growers(const struct machine_look *l, pid_t *pids, size_t n);
 /* How a process is seen from now on. */
 void machine_look_mark(struct machine_look *l, pid_t pid, enum machine_seen seen);
+/* It is one of the growers again, as if it had never been marked. */
+void machine_look_may_try(struct machine_look *l, pid_t pid);
 /* Of those with heap probes the one that grew most; 0: there is none. */
 pid_t machine_look_fastest_probed(const struct machine_look *l);
 /* Living processes with heap probes. */

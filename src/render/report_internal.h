@@ -48,6 +48,11 @@ uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end);
 /* Bytes per minute of the window. */
 int64_t per_minute(const struct profile *p, int64_t bytes);
 
+/*
+ * report_trust.c: after bursts, how far what the rows sum to is from what the heap itself has more in use than at the
+ * attach; nothing where they agree within their deviations and a fifth, or where it is not known.
+ */
+void report_add_heap_check(struct buf *out, const struct profile *p);
 /* report_bridge.c: the bridge of the process with most resident memory, or NULL. */
 const struct bridge *report_main_bridge(const struct profile *p);
 /* The block on where that process's memory is, with an empty line before; nothing when it is not known. */

@@ -8,11 +8,16 @@
  *
  * Pure.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/units.h"
 #include "render/report_internal.h"
 #include "render/watch_text.h"
+
+/* Rows of what was seen in bursts, and the heap that is read from outside: as far apart as this they agree. */
+#define AGREES_BYTES (256.0 * 1024)
+#define AGREES_PART 0.2
 
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent)
 {
@@ -65,12 +70,62 @@ static void add_completeness(struct buf *out, const struct report *r)
 	add_cuts(out, by_end, r->terse ? REPORT_TERSEST + 1 - r->terse : MP_END_NR);
 }
 
+/* Has a part of the run been seen in bursts? */
+static bool is_gated(const struct profile_watch *w)
+{
+	bool gated = rung_is_gated(w->rung);
+	size_t i;
+
+	for (i = 0; i < w->n_steps; i++)
+		gated |= rung_is_gated(w->steps[i].from);
+	return gated;
+}
+
+static double net_deviation(const struct profile *p, uint32_t proc)
+{
+	double var = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		double d = totals_deviation(&p->stacks[i].t, METRIC_LIVE_BYTES);
+
+		var += p->stacks[i].proc == proc && stack_is_heap(&p->stacks[i]) ? d * d : 0;
+	}
+	return sqrt(var);
+}
+
+void report_add_heap_check(struct buf *out, const struct profile *p)
+{
+	const struct bridge *b = report_main_bridge(p);
+	double told, grew, least;
+	char heap[16], rows[16];
+
+	if (!b || !b->has_attach || b->heap != BRIDGE_HEAP_GLIBC || !is_gated(&p->watch) || p->n_bridges != 1)
+		return;
+	told = (double)heap_net_of(p, b->proc).bytes;
+	grew = (double)(b->now[BRIDGE_HEAP_BEFORE] + b->now[BRIDGE_HEAP_SINCE] - b->at_attach[BRIDGE_HEAP_BEFORE] -
+			b->at_attach[BRIDGE_HEAP_SINCE]);
+	least = fmax(AGREES_BYTES, AGREES_PART * fmax(fabs(told), fabs(grew)));
+	if (told <= 0 || fabs(told - grew) <= least + 2 * net_deviation(p, b->proc))
+		return;
+	units_format_size(rows, (uint64_t)told);
+	units_format_size(heap, (uint64_t)fabs(grew));
+	if (grew > told)
+		buf_addf(out, "        the heap itself has grown by %s, the rows by %s: they are too low by about %.2g times\n",
+			 heap, rows, grew / told);
+	else
+		buf_addf(out, "        the heap itself has %s by %s, not by the %s of the rows: the rest of these blocks "
+			      "took the place of older ones, or has ended unseen\n",
+			 grew < 0 ? "shrunk" : "grown", heap, rows);
+}
+
 void report_trust(struct buf *out, const struct report *r)
 {
 	buf_addf(out, "\ntrust   lost %llu", (unsigned long long)profile_lost_events(r->p));
 	add_completeness(out, r);
 	buf_addc(out, '\n');
 	report_add_losses(out, r->p, "        ");
+	report_add_heap_check(out, r->p);
 }
 
 static void add_own_cost(struct buf *out, const struct profile *p)

@@ -169,6 +169,40 @@ static void what_was_left_out_of_the_table__is_growth_only_where_its_frees_are_c
 	assert_int_equal(heap_net_of(&p, UINT32_MAX).bytes, -400);
 }
 
+/* The rows tell 6 MiB; what glibc's heap has more in use than at the attach is read from outside. */
+static void check_of(struct buf *out, enum rung rung, int64_t grew_bytes)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stack = { .live_bytes = 6 << 20, .live_blocks = 1,
+				       .t = { .alloc_bytes = 6 << 20, .alloc_blocks = 1 } };
+	struct profile p = { .window_ns = 60000000000, .n_procs = 1, .procs = &proc, .n_stacks = 1, .stacks = &stack,
+			     .watch = { .rung = rung }, .n_bridges = 1 };
+
+	p.bridges[0] = (struct bridge){ .heap = BRIDGE_HEAP_GLIBC, .has_attach = true, .has_now = true };
+	p.bridges[0].at_attach[BRIDGE_HEAP_BEFORE] = 20 << 20;
+	p.bridges[0].now[BRIDGE_HEAP_BEFORE] = (20 << 20) + grew_bytes;
+	p.bridges[0].now[BRIDGE_RSS] = 1;
+	report_add_heap_check(out, &p);
+}
+
+static void what_bursts_tell_and_the_heap_denies__is_said(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	check_of(&b, RUNG_BRIEF, 24 << 20);
+	assert_string_equal(b.data, "        the heap itself has grown by 24.0 MiB, the rows by 6.0 MiB: they are too low by about 4 times\n");
+	buf_reset(&b);
+	check_of(&b, RUNG_BRIEF, 1 << 20);
+	assert_string_equal(b.data, "        the heap itself has grown by 1.0 MiB, not by the 6.0 MiB of the rows: the rest of these "
+				    "blocks took the place of older ones, or has ended unseen\n");
+	buf_reset(&b);
+	check_of(&b, RUNG_BRIEF, 7 << 20); /* a fifth is no news */
+	check_of(&b, RUNG_EXACT, 24 << 20);
+	assert_int_equal(b.len, 0);
+	buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +215,7 @@ int main(void)
 		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),
+		cmocka_unit_test(what_bursts_tell_and_the_heap_denies__is_said),
 		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),
 	};
 
