@@ -282,7 +282,8 @@ static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 {
 	if (in->heap_deviation > 0 && v->heap.word == TREND_LEVELS_OFF && v->memory.word == TREND_GROWING)
 		return false;
-	if (!in->counts_older && !in->knows_replaced && in->memory && in->memory->n && rate_of(&v->memory) < rate_of(&v->heap) / 2)
+	if (!in->counts_older && !in->knows_replaced && in->memory && in->memory->n &&
+	    rate_of(&v->memory) < rate_of(&v->heap) / 2)
 		return false; /* it may replace older blocks, whose ends were not seen */
 	return rate_of(&v->memory) < 2 * rate_of(&v->heap) ||
 	       (v->heap.word != TREND_UNDECIDED && rate_of(&v->memory) <= LEAST_RATE);
@@ -409,7 +410,8 @@ static unsigned int collections_seen(const struct verdict_input *in, const struc
 /* Without collections a heap that is collected grows as a leaking one does. */
 static bool awaits_collections(const struct verdict_input *in, const struct verdict *v)
 {
-	return in->is_collected && v->word == TREND_GROWING && collections_seen(in, v) < LEAST_COLLECTIONS && !(v->why & WHY_COHORT);
+	return in->is_collected && v->word == TREND_GROWING && collections_seen(in, v) < LEAST_COLLECTIONS &&
+	       !(v->why & WHY_COHORT);
 }
 
 /* ... and one whose memory is resident leaks into that. */

@@ -403,7 +403,19 @@ static void mappings__are_a_site_when_the_memory_grows(void **state)
 	end_scene(&c);
 }
 
-/* 300 KiB/s below teeth of 30 MiB every 4 s: not to be seen in the sum in half a minute, but at the site. */
+/* 300 KiB/s below teeth of 30 MiB every 4 s. */
+static void a_scene_below_teeth(struct scene *c)
+{
+	a_leak_scene(c);
+	end_scene(c);
+	draw(&c->heap, teeth, 60, 0.2 * MIB, 1);
+	draw(&c->memory, teeth, 60, 0.2 * MIB, 2);
+	c->in.before_bytes = 100000 * MIB;
+	c->site.net_bytes = c->site.live_bytes = 17 * MIB;
+	c->site.grew_in = WINDOWS_NR;
+}
+
+/* Not to be seen in the sum in half a minute, but at the site. */
 static void a_leak_below_teeth__is_found_by_its_site(void **state)
 {
 	const struct site_trend alone = { 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
@@ -411,13 +423,7 @@ static void a_leak_below_teeth__is_found_by_its_site(void **state)
 	struct scene c;
 
 	(void)state;
-	a_leak_scene(&c);
-	end_scene(&c);
-	draw(&c.heap, teeth, 60, 0.2 * MIB, 1);
-	draw(&c.memory, teeth, 60, 0.2 * MIB, 2);
-	c.in.before_bytes = 100000 * MIB;
-	c.site.net_bytes = c.site.live_bytes = 17 * MIB;
-	c.site.grew_in = WINDOWS_NR;
+	a_scene_below_teeth(&c);
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_SAW_TOOTH);
 	c.site.alone = alone;
@@ -442,14 +448,8 @@ static void what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it
 	struct scene c;
 
 	(void)state;
-	a_leak_scene(&c);
-	end_scene(&c);
-	draw(&c.heap, teeth, 60, 0.2 * MIB, 1);
-	draw(&c.memory, teeth, 60, 0.2 * MIB, 2);
-	c.in.before_bytes = 100000 * MIB;
+	a_scene_below_teeth(&c);
 	c.in.counts_older = false;
-	c.site.net_bytes = c.site.live_bytes = 17 * MIB;
-	c.site.grew_in = WINDOWS_NR;
 	c.site.alone = (struct site_trend){ 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
 	verdict_of(&c.in, &v);
 	assert_int_equal(v.word, TREND_SAW_TOOTH); /* nobody knows */

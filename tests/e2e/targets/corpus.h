@@ -96,6 +96,19 @@ SITE void s_request(void)
 	free(now);
 }
 
+/* 10 MB in three seconds, all gone then. */
+SITE void s_tooth(long step)
+{
+	static void *tooth[300];
+	size_t at = (size_t)(step % 300), i;
+
+	for (i = 0; !at && i < 300; i++) {
+		free(tooth[i]);
+		tooth[i] = NULL;
+	}
+	tooth[at] = filled(33000);
+}
+
 static inline void work_until(double cpu_end, double wall_end)
 {
 	s_request();

@@ -283,22 +283,10 @@ static void lost_connections(long step)
 		s_connect(at++ % N_CONNECTIONS);
 }
 
-/* 10 MB in three seconds, all gone then; below it a leak. */
-SITE void s_tooth(size_t at)
-{
-	static void *tooth[1000];
-	size_t i;
-
-	for (i = 0; !at && i < 1000; i++) {
-		free(tooth[i]);
-		tooth[i] = NULL;
-	}
-	tooth[at] = filled(33000);
-}
-
+/* Below the teeth a leak. */
 static void under_teeth(long step)
 {
-	s_tooth((size_t)(step % 300));
+	s_tooth(step);
 	forget_at(60e3, 900);
 }
 
