@@ -470,6 +470,25 @@ static void look_at_class(const struct verdict_input *in, struct verdict *v)
 		v->but &= ~(unsigned int)BUT_NO_SITE;
 }
 
+/*
+ * What slows down is no leak. Where the heap is an estimate, its two halves may be alike by chance: then the memory tells,
+ * if it is this growth that it shows.
+ */
+static void look_at_pace(const struct verdict_input *in, struct verdict *v)
+{
+	const struct growth *m = &v->memory;
+	bool is_estimate = v->by_heap && in->heap_deviation > 0;
+
+	if (v->by_heap ? v->heap.slows : m->slows) {
+		v->but |= BUT_SLOWS;
+	} else if (is_estimate && (m->slows || m->word == TREND_LEVELS_OFF) && m->ratio >= 0 && rate_of(m) > v->rate / 2) {
+		v->but |= BUT_MEMORY_SLOWS;
+		v->ratio = m->ratio;
+	} else if (v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH) {
+		v->why |= WHY_STRAIGHT;
+	}
+}
+
 /* From the series' word to that of the process. */
 static void weigh(const struct verdict_input *in, struct verdict *v)
 {
@@ -486,10 +505,8 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 		return;
 	look_at_history(in, v);
 	look_at_class(in, v);
-	if (!v->by_classes && (v->by_heap ? v->heap.slows : v->memory.slows))
-		v->but |= BUT_SLOWS;
-	else if (!v->by_classes && v->ratio >= STRAIGHT_LOW && v->ratio <= STRAIGHT_HIGH)
-		v->why |= WHY_STRAIGHT;
+	if (!v->by_classes)
+		look_at_pace(in, v);
 	if (in->lost_bytes > v->rate * in->window_s / 2)
 		v->but |= BUT_LOST;
 	if (!is_leak(v))
@@ -509,7 +526,7 @@ static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 	bool levels_off = v->word == TREND_LEVELS_OFF;
 
 	if (v->word == TREND_LEAK || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
-	    v->but & BUT_SLOWS || !class_rise_decides(r, in->window_s))
+	    v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS) || !class_rise_decides(r, in->window_s))
 		return;
 	other.word = TREND_GROWING;
 	other.by_classes = true;
@@ -522,7 +539,7 @@ static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 		return;
 	if (levels_off) {
 		other.word = TREND_GROWING;
-		other.but |= BUT_SLOWS;
+		other.but |= BUT_MEMORY_SLOWS;
 		other.ratio = v->ratio;
 	}
 	if (other.word == TREND_LEAK || v->word != TREND_GROWING)

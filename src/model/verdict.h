@@ -26,7 +26,8 @@
  *	           bytes they say nothing
  *
  * one of the first two and one that says that it stays (cohort, history, objects), or classes and any other; and nothing that speaks
- * against it: a process too young, older blocks of the same size being freed, losses. Where no site makes half of the growth, several
+ * against it: a process too young, older blocks of the same size being freed, losses; that it slows down, or, of a heap that is
+ * estimated, that the memory does, as an estimate's halves may be alike by chance. Where no site makes half of the growth, several
  * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
  * grows and not the heap, the sites are also those of mappings.
  *
@@ -136,6 +137,7 @@ enum verdict_but {
 	BUT_LOST = 8,
 	BUT_NO_SITE = 16,
 	BUT_SLOWS = 32,
+	BUT_MEMORY_SLOWS = 64, /* and what decided does not show it: an estimate, or what outlives collections */
 };
 
 struct verdict {

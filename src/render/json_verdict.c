@@ -17,6 +17,7 @@ static const struct named_bit whys[] = {
 static const struct named_bit buts[] = {
 	{ BUT_YOUNG, "young" }, { BUT_RECENT, "recent" },   { BUT_REPLACES, "replaces" },
 	{ BUT_LOST, "lost" },	{ BUT_NO_SITE, "no_site" }, { BUT_SLOWS, "slows" },
+	{ BUT_MEMORY_SLOWS, "memory_slows" },
 	{ 0, NULL },
 };
 

@@ -509,9 +509,9 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 	if (v->but & BUT_NO_SITE && (v->by_heap || !top_mapping(p)))
 		buf_addf(reason(r), v->by_heap ? "no few call sites make half of it: many things grow, as in a start-up\n" :
 						 "which code makes it grow was not seen\n");
-	if (v->but & BUT_SLOWS)
+	if (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS))
 		buf_addf(reason(r), "%s slows down: second half of the window / first half %.2f; -d 5m\n",
-			 v->by_classes ? "the memory itself" : "it", v->ratio);
+			 v->but & BUT_MEMORY_SLOWS ? "the memory itself" : "it", v->ratio);
 	else if (!(v->why & WHY_STRAIGHT) && !v->by_classes)
 		buf_adds(reason(r), "it does not grow straight\n");
 	if (v->word == TREND_LEAK)

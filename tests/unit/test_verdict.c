@@ -285,6 +285,34 @@ static void a_growth_that_slows_down__is_no_leak(void **state)
 		}
 }
 
+static double quarter_leak(double t, double w)
+{
+	(void)w;
+	return 100 * MIB + 0.25 * MIB * t;
+}
+
+/* Drawn by chance, the halves of an estimate may be alike. */
+static void an_estimate_that_is_straight__is_no_leak_where_the_memory_slows_down(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	redraw(&c.heap, quarter_leak, 60, 0.1 * MIB, 1);
+	redraw(&c.memory, root_of_time, 60, 0.05 * MIB, 1);
+	verdict_of(&c.in, &v);
+	assert_true(v.word == TREND_LEAK && v.why & WHY_STRAIGHT); /* every call of it was seen */
+	c.in.heap_deviation = 10000;
+	verdict_of(&c.in, &v);
+	assert_true(v.by_heap);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_int_equal(v.but, BUT_MEMORY_SLOWS);
+	assert_false(v.why & WHY_STRAIGHT);
+	assert_true(v.ratio < 0.8);
+	end_scene(&c);
+}
+
 static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **state)
 {
 	struct verdict v;
@@ -485,12 +513,6 @@ static void a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it(void 
 	series_release(&c.heap);
 }
 
-static double quarter_leak(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + 0.25 * MIB * t;
-}
-
 /* A heap that is estimated may have been estimated otherwise before. */
 static void an_estimate_that_levels_off__is_not_believed_where_the_memory_grows(void **state)
 {
@@ -524,6 +546,7 @@ int main(void)
 		cmocka_unit_test(where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort),
 		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
 		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),
+		cmocka_unit_test(an_estimate_that_is_straight__is_no_leak_where_the_memory_slows_down),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
 		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),

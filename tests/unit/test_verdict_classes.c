@@ -130,7 +130,7 @@ static void a_class_alone_or_one_that_is_not_seen_to_the_end__is_no_leak(void **
 		if (i == 0 || i == 5)
 			assert_int_equal(v.word, TREND_GROWING);
 		if (i == 5) /* though its objects go on: what is told of it is both */
-			assert_true(v.by_classes && v.but & BUT_SLOWS && v.ratio < 0.5);
+			assert_true(v.by_classes && v.but & BUT_MEMORY_SLOWS && v.ratio < 0.5);
 		end_scene(&c);
 	}
 }
