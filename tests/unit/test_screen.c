@@ -107,6 +107,47 @@ static void growth_that_has_ended__is_told_with_what_it_may_hide(void **state)
 	buf_release(&b);
 }
 
+static void why_of(struct buf *out, struct profile_steady steady, struct profile_staying staying, unsigned int why)
+{
+	struct profile_proc proc = { .tgid = 42, .steady = steady, .staying = staying };
+	struct profile p = { .window_ns = 60000000000, .n_procs = 1, .procs = &proc, .has_verdict = true,
+			     .verdict = { .word = TREND_LEAK, .why = why, .by_classes = true } };
+
+	proc.steady.type = proc.staying.type = intern_id(&p.strings, "Shop::Order");
+	verdict_add_why(out, &p, 9, 9);
+	intern_release(&p.strings);
+}
+
+/* Of 440 that came early 435 stay: 98.9 %. */
+static void objects_that_stay__are_told_as_evidence_in_whole_percent(void **state)
+{
+	struct profile_staying staying = { .stay = { .born = 900, .early = 440, .alive = 435, .full = 8, .rate = 9000, .ratio = 1.2 } };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	why_of(&b, (struct profile_steady){ 0 }, staying, WHY_OBJECTS);
+	assert_string_equal(b.data, "\nwhy  + of 440 Shop::Order that came in the first half of the window and outlived full collections 99 % "
+				    "stay; of later ones as many\n"
+				    "but  - a cache that is not full yet would look the same until it is\n");
+	buf_release(&b);
+}
+
+static void objects_that_outlive_collections__are_told_as_evidence_by_number_or_bytes(void **state)
+{
+	struct profile_steady steady = { .rise = { .objects = 1150, .full = 9, .looks = 7, .rate = 20480, .ratio = 1.04 } };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	why_of(&b, steady, (struct profile_staying){ 0 }, WHY_CLASSES);
+	assert_string_equal(b.data, "\nwhy  + Shop::Order +1 150 over 9 full collections that left them, straight: second half / first half 1.04\n"
+				    "but  - a cache that is not full yet would look the same until it is\n");
+	buf_reset(&b);
+	steady.rise.unit_bytes = 4096; /* of a heap that is one thing */
+	why_of(&b, steady, (struct profile_staying){ 0 }, WHY_CLASSES);
+	assert_non_null(strstr(b.data, "why  + Shop::Order +4.5 MiB over 9 full collections that left it, straight: "));
+	buf_release(&b);
+}
+
 /* Two sites, of whose early blocks few live: one makes the growth that is told, the other a tenth of it. */
 static void a_site_that_grows_among_its_garbage__is_no_churn(void **state)
 {
@@ -213,6 +254,8 @@ int main(void)
 		cmocka_unit_test(a_process_that_names_itself_as_it_likes__stays_in_its_line),
 		cmocka_unit_test(what_was_left_out_of_the_table__is_growth_only_where_its_frees_are_counted),
 		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
+		cmocka_unit_test(objects_that_stay__are_told_as_evidence_in_whole_percent),
+		cmocka_unit_test(objects_that_outlive_collections__are_told_as_evidence_by_number_or_bytes),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),
 		cmocka_unit_test(what_bursts_tell_and_the_heap_denies__is_said),
