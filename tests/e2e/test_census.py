@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """`memprobe census` of a process whose runtime is known but cannot be counted: it says which one it is, why, and what to do."""
+import re
 import subprocess
 import sys
 
 from harness import MEMPROBE, Memprobe, Target, main, test
-from interpreters import go_program
+from interpreters import go_program, pythons
 
 # It becomes another program when it is told to.
 BECOMES = """
@@ -15,6 +16,42 @@ print("ready", flush=True)
 sys.stdin.readline()
 os.execlp("sleep", "sleep", "60")
 """
+
+# Its layout is as it should be, but the oldest generation's list, to which nothing comes without a collection, has no head: it is 48
+# bytes behind the youngest's, which is behind the newest objects and has the threshold in it. 5003 blocks of one size stay.
+TORN = """
+import ctypes, gc, os, sys
+gc.disable()
+kept = [bytearray(20011) for n in range(5003)]
+newest = []
+def word(at, of=ctypes.c_uint64): return of.from_address(at).value
+head = id(newest) - 16
+while [word(head + 16 + 24 * n, ctypes.c_int32) for n in range(3)] != list(gc.get_threshold()):
+    head = word(head) & ~3
+ctypes.memset(head + 48, 0, 16)
+os.write(1, b"ready\\n")
+os.read(0, 1)
+os._exit(0)
+"""
+
+
+@test
+def fall_back_to_the_heap(t):
+    for who, path in pythons().items():
+        with subprocess.Popen([path, "-c", TORN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+            try:
+                assert p.stdout.readline() == b"ready\n"
+                ended = subprocess.run([MEMPROBE, "census", "-p", str(p.pid), "-i", "1"], capture_output=True, text=True, timeout=60)
+            finally:
+                p.kill()
+        said, rows = ended.stderr, re.findall(r" ([0-9][0-9 ]*?)  +[-+0-9.]+ +[0-9.]+  \[chunks of (\d+) B\]$", ended.stdout, re.M)
+        t.equal(f"{who}__a_first_look_that_fails__is_no_failure_where_there_is_a_heap", ended.returncode, 0)
+        t.true(f"{who}__a_first_look_that_fails__is_told_with_runtime_and_reason",
+               re.search(r"CPython 3\.\S+: its objects are not where .*: only its heap is looked at$", said, re.M), said)
+        t.true(f"{who}__a_first_look_that_fails__is_not_what_is_counted", "glibc's heap" in ended.stdout and "objects that the collector"
+               not in ended.stdout, ended.stdout)
+        kept = sum(int(n.replace(" ", "")) for n, size in rows if int(size) == 20032)
+        t.between(f"{who}__a_first_look_that_fails__the_heap_has_the_blocks_that_are_kept", kept, 5003, 5013)
 
 
 @test

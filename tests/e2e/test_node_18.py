@@ -9,8 +9,8 @@ from again import declare
 from harness import main
 from interpreters import node_of
 
-declare(__name__, "node_18", functools.partial(node_of, "bookworm"), test_node.lines_of_javascript, test_node_heap.leak_in_a_map,
-        test_node_heap.full_collections, test_node_heap.plain_objects)
+declare(__name__, "node_18", functools.partial(node_of, "bookworm"), test_node.lines_of_javascript, test_node.shifted_layout,
+        test_node_heap.leak_in_a_map, test_node_heap.full_collections, test_node_heap.plain_objects)
 
 if __name__ == "__main__":
     main()

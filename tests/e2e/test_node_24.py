@@ -10,8 +10,9 @@ from harness import main
 from interpreters import node_of
 
 declare(__name__, "node_24", functools.partial(node_of, "24.9.0"), test_node.lines_of_javascript, test_node.inlined_functions,
-        test_node_heap.leak_in_a_map, test_node_heap.plain_objects)
-declare(__name__, "node_22", functools.partial(node_of, "22.23.3"), test_node_heap.leak_in_a_map)
+        test_node.shifted_layout, test_node.shifted_layout_of_inlined, test_node_heap.leak_in_a_map, test_node_heap.plain_objects)
+declare(__name__, "node_22", functools.partial(node_of, "22.23.3"), test_node.inlined_functions, test_node.shifted_layout,
+        test_node.shifted_layout_of_inlined, test_node_heap.leak_in_a_map)
 
 if __name__ == "__main__":
     main()
