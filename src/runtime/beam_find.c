@@ -23,7 +23,7 @@ struct check {
 	unsigned int n, named; /* return addresses */
 	uint64_t stubs[MOST_STUBS];
 	unsigned int n_stubs;
-	unsigned int processes, processes_named, registered, not_noted;
+	unsigned int processes, processes_named, registered, not_noted, going;
 };
 
 /* The outermost function of each process returns to one place, which is the JIT's own: that one has no name. */
@@ -52,6 +52,7 @@ static void check_stack(void *ctx, const struct beam_process *p)
 	c->not_noted += !beam_learn_notes(c->r, p);
 	c->registered += beam_registered_name(c->r, p, &name);
 	c->processes_named += beam_process_name(c->r, p, &name);
+	c->going += runtime_word(&c->r->process, p->addr + b->layout->goes_on) - b->code < b->code_bytes;
 	if (n > 64)
 		n = 64;
 	if (!runtime_read(&c->r->process, p->stop, w, n * 8))
@@ -221,6 +222,8 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 		return "the return addresses on its stacks are not those of its functions: not laid out as known here";
 	if (c.processes_named * 100 < c.processes * MUST_RESOLVE)
 		return "its processes have no names: not laid out as known here";
+	if (c.going * 100 < c.processes * MUST_RESOLVE)
+		return "where its processes go on was not found: not laid out as known here";
 	if (c.not_noted * 100 > c.processes * (100 - MUST_RESOLVE))
 		return "what proc_lib notes of the processes that it starts was not found: not laid out as known here";
 	return NULL;
