@@ -27,4 +27,5 @@ LOSS(VM_UNSENT, "vm_unsent", "calls that change mappings not seen: the event buf
 LOSS(VM_MISSED, "vm_missed", "mappings that ended or began unseen, put right by /proc/PID/maps")
 LOSS(PROBE_MISSED, "probe_missed", "probe hits that the kernel did not run (recursion)")
 LOSS(RSS_STACKS, "rss_stacks_full", "first touches in the process's sum only: the table of their stacks is full (raise --max-memory)")
+LOSS(MAPS_UNSEEN, "maps_unseen", "mappings of code not seen, of any process: a library loaded then may have no probes and no names")
 LOSS(STOPPED, "stopped", "times that memprobe was stopped (Ctrl-Z): what was allocated, freed or mapped meanwhile was not seen")

@@ -102,7 +102,7 @@ static void on_map_lost(void *ctx, uint64_t n)
 {
 	struct session *s = ctx;
 
-	s->maps_lost += n;
+	collector_note_lost_maps(s->collector, n);
 }
 
 static void poll_maps(struct session *s)

@@ -31,7 +31,6 @@ struct session {
 	int signal_fd, epoll_fd;
 	uint64_t armed_ns; /* CLOCK_MONOTONIC */
 	uint64_t max_memory_bytes;
-	uint64_t maps_lost;
 	unsigned int n_stops; /* COMMAND was stopped so often */
 	unsigned int n_interrupts, n_interrupts_before; /* before the look that goes on */
 	unsigned int n_exit_stops; /* n_stops when the run began: one more, and COMMAND is held as it exits */

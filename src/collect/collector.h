@@ -69,6 +69,8 @@ int collector_judge(struct collector *c);
 int collector_mark(struct collector *c);
 /* memprobe stood still: a loss. */
 void collector_note_stop(struct collector *c);
+/* n more mappings of code were not told by the kernel, of any process on the machine: a loss. */
+void collector_note_lost_maps(struct collector *c, uint64_t n);
 struct profile *collector_profile(struct collector *c);
 /* Processes of the run that still live. */
 size_t collector_n_running(const struct collector *c);

@@ -101,6 +101,7 @@ struct collector {
 	struct bystanders bystanders;
 	uint64_t n_ended, n_swept; /* processes */
 	uint64_t n_stops; /* of memprobe itself */
+	uint64_t n_lost_maps;
 };
 
 /* Drop what was kept for processes that did not become ours in time. */

@@ -291,6 +291,7 @@ static int fill_losses(struct collector *c)
 	l[MP_LOSS_STACK_HASH].events += c->hash_mismatches;
 	l[MP_LOSS_VM_MISSED].events += c->vm.n_missed;
 	l[MP_LOSS_STOPPED].events += c->n_stops;
+	l[MP_LOSS_MAPS_UNSEEN].events += c->n_lost_maps;
 	for (i = 0; i < MP_LOSS_NR; i++)
 		c->profile.losses[i] = (struct profile_loss){ l[i].events, l[i].bytes };
 	return 0;
@@ -299,6 +300,11 @@ static int fill_losses(struct collector *c)
 void collector_note_stop(struct collector *c)
 {
 	c->n_stops++;
+}
+
+void collector_note_lost_maps(struct collector *c, uint64_t n)
+{
+	c->n_lost_maps += n;
 }
 
 void snapshot_fill_times(struct collector *c)

@@ -183,5 +183,25 @@ def exec_by_another_thread(t):
             t.no_loss(f"an_exec_by_another_thread_{what}__loses_nothing", m)
 
 
+@test
+def programs_while_it_stands_still(t):
+    """One program after the other maps its code on one CPU, until what the kernel keeps of that for memprobe is full."""
+    def start(n):
+        subprocess.run(["taskset", "-c", cpu, "sh", "-c", f"for i in $(seq {n}); do /bin/true; done"], check=True)
+
+    cpu = str(min(os.sched_getaffinity(0)))
+    with Target("lifecycle", "exit") as target, Memprobe("-d", 0, "-p", target.pid) as m:
+        m.armed()
+        m.process.send_signal(signal.SIGSTOP)
+        start(1200)
+        m.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        start(1) # the kernel tells what it dropped with the next one
+        m.stop()
+        t.true("code_that_was_mapped_unseen__is_a_loss", (m.losses() or 0) > 0, m.stderr)
+        t.true("code_that_was_mapped_unseen__is_told_as_such", "maps_unseen" in m.stderr, m.stderr)
+        target.exit()
+
+
 if __name__ == "__main__":
     main()
