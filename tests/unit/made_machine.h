@@ -44,6 +44,14 @@ static inline struct machine_memory memory_of(uint64_t used_bytes)
 	};
 }
 
+/* A look at second t, when so much RAM was in use; processes are the caller's. */
+static inline void look(struct made *m, double t_s, uint64_t used_bytes)
+{
+	struct machine_memory mem = memory_of(used_bytes);
+
+	machine_watch_memory(&m->w, t_s, &mem);
+}
+
 static inline struct machine_proc *proc(struct made *m, uint64_t id, double t_s, int pid, int ppid, const char *name)
 {
 	struct machine_proc *p = machine_watch_proc(&m->w, id, t_s, t_s > 0);
@@ -69,9 +77,7 @@ static inline void make_grower(struct made *m)
 
 	make(m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 2 * MIB);
-
-		machine_watch_memory(&m->w, t, &mem);
+		look(m, t, 10 * GIB + (uint64_t)t * 2 * MIB);
 		machine_proc_take(proc(m, 1, t, 100, 1, "grower"), t, GIB + (uint64_t)t * 2 * MIB, 0);
 		machine_proc_take(proc(m, 2, t, 200, 1, "stander"), t, 5 * GIB, 0);
 	}

@@ -93,29 +93,29 @@ static void a_chunk_whose_next_one_says_it_is_free__has_ended(void **state)
 	assert_true(v[4].has_ended);
 }
 
-static void a_large_block_that_is_larger_now__may_have_grown(void **state)
+/* A block of 5000 bytes whose chunk has 8064 now; what the size word behind it says. */
+static size_t ended_of_a_large_one(uint64_t next_size)
 {
 	struct glibc_block v[N];
 
-	(void)state;
 	lay_out(v);
 	v[0].size_bytes = 5000;
 	word(v[0].addr - 8, 8064 | 1);
-	word(v[0].addr - 8 + 8064, 33);
-	assert_int_equal(glibc_blocks_ended(&fake, &heap, v, 1), 0);
+	word(v[0].addr - 8 + 8064, next_size);
+	return glibc_blocks_ended(&fake, &heap, v, 1);
+}
+
+static void a_large_block_that_is_larger_now__may_have_grown(void **state)
+{
+	(void)state;
+	assert_int_equal(ended_of_a_large_one(32 | 1), 0);
 }
 
 /* Freed together with those behind it, or one that is larger lies there: then it is in use. */
 static void a_large_block_whose_larger_chunk_is_free__has_ended(void **state)
 {
-	struct glibc_block v[N];
-
 	(void)state;
-	lay_out(v);
-	v[0].size_bytes = 5000;
-	word(v[0].addr - 8, 8064 | 1);
-	word(v[0].addr - 8 + 8064, 32);
-	assert_int_equal(glibc_blocks_ended(&fake, &heap, v, 1), 1);
+	assert_int_equal(ended_of_a_large_one(32), 1);
 }
 
 static void what_is_no_heap_of_glibc__tells_nothing(void **state)

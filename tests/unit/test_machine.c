@@ -92,9 +92,7 @@ static void make_tree(struct made *m, int born_s)
 
 	make(m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB);
-
-		machine_watch_memory(&m->w, t, &mem);
+		look(m, t, 10 * GIB);
 		machine_proc_take(proc(m, 1, t, 50, 1, "puma"), t, 100 * MIB, 0);
 		for (w = 0; w < 3 && t >= born_s; w++) {
 			struct machine_proc *p = proc(m, 2 + (uint64_t)w, t, 60 + w, 50, "puma");
@@ -160,9 +158,7 @@ static void copied_pages_are_growth_though_no_process_gets_larger(void **state)
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * MIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 10 * GIB + (uint64_t)t * MIB);
 		machine_proc_take(proc(&m, 1, t, 50, 1, "redis"), t, 100 * MIB, 0);
 		machine_proc_take(proc(&m, 2, t, 51, 50, "redis"), t, 100 * MIB, 0);
 		if (t == 0 || t == LOOKS)
@@ -241,9 +237,7 @@ static void one_that_ended_keeps_its_row_if_it_mattered(void **state)
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 10 * GIB);
 		machine_proc_take(proc(&m, 1, t, 100, 1, "stays"), t, 3 * MIB, 0);
 		if (t >= 5 && t < 20)
 			machine_proc_take(proc(&m, 2, t, 101, 1, "large"), t, (uint64_t)t * 20 * MIB, 0);
@@ -276,9 +270,7 @@ static void more_trees_than_rows_are_one_row_and_still_add_up(void **state)
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(20 * GIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 20 * GIB);
 		for (i = 0; i < 300; i++) {
 			snprintf(name, sizeof(name), "p%d", (int)i);
 			machine_proc_take(proc(&m, i + 1, t, 1000 + (int)i, 1, name), t, i * MIB + (uint64_t)t * i * 100, 0);
@@ -373,9 +365,7 @@ static void a_group_without_a_limit__is_the_sum_of_its_processes(void **state)
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 2 * MIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 10 * GIB + (uint64_t)t * 2 * MIB);
 		machine_proc_take(proc(&m, 1, t, 100, 1, "worker"), t, GIB + (uint64_t)t * MIB, 0);
 		machine_proc_take(proc(&m, 2, t, 101, 1, "worker"), t, GIB + (uint64_t)t * MIB, 0);
 		machine_proc_take(proc(&m, 3, t, 200, 1, "stander"), t, 5 * GIB, 0);
@@ -408,9 +398,7 @@ static void what_a_process_got_since_its_share_was_read__is_its_own(void **state
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * 4 * MIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 10 * GIB + (uint64_t)t * 4 * MIB);
 		machine_proc_take(proc(&m, 1, t, 100, 1, "app"), t, 100 * MIB + (uint64_t)t * 4 * MIB, 0);
 		if (t == 10)
 			machine_proc_rollup(proc(&m, 1, t, 100, 1, "app"), t, 90 * MIB, 0, 90 * MIB, 140 * MIB);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -16,25 +15,7 @@
 #include "base/xalloc.h"
 #include "proc/machine_memory.h"
 #include "proc/machine_scan.h"
-
-static char root[64];
-
-static void put(const char *name, const char *text)
-{
-	char *path = xasprintf("%s/%s", root, name), *slash;
-	FILE *f;
-
-	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0755);
-		*slash = '/';
-	}
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-	free(path);
-}
+#include "tests/unit/made_tree.h"
 
 static void put_process(int pid, int ppid, const char *name, unsigned int resident_pages, unsigned int anon_kib)
 {
@@ -51,23 +32,6 @@ static void put_process(int pid, int ppid, const char *name, unsigned int reside
 	put(path, text);
 	snprintf(path, sizeof(path), "%d/cgroup", pid);
 	put(path, "4:memory:/system.slice/web.service\n1:cpu:/other\n0::/unified\n");
-}
-
-static int make_root(void **state)
-{
-	(void)state;
-	snprintf(root, sizeof(root), "/tmp/memprobe-scan-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char *command = xasprintf("rm -r %s", root);
-	int err = system(command);
-
-	(void)state;
-	free(command);
-	return err;
 }
 
 static void processes_come_change_and_go(void **state)

@@ -125,9 +125,7 @@ static void make_two(struct made *m, bytes_at *used, bytes_at *one, bytes_at *sm
 
 	make(m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + used(t));
-
-		machine_watch_memory(&m->w, t, &mem);
+		look(m, t, 10 * GIB + used(t));
 		if (t >= from_s)
 			machine_proc_take(proc(m, 1, t, 100, 1, "app"), t, (from_s ? 0 : GIB) + one(t), 0);
 		machine_proc_take(proc(m, 2, t, 200, 1, "other"), t, GIB + small(t), 0);
@@ -259,9 +257,7 @@ static void hostile_names_leave_the_screen_whole(void **state)
 	(void)state;
 	make(&m);
 	for (t = 0; t <= LOOKS; t++) {
-		struct machine_memory mem = memory_of(10 * GIB + (uint64_t)t * MIB);
-
-		machine_watch_memory(&m.w, t, &mem);
+		look(&m, t, 10 * GIB + (uint64_t)t * MIB);
 		machine_proc_take(proc(&m, 1, t, 100, 1, "\033[2Jevil\n\xff" "0123456789012345678901234567890123456"), t,
 				  GIB + (uint64_t)t * MIB, 0);
 	}

@@ -89,11 +89,29 @@ static void accepted_forms__set_what_they_say(void **state)
 	buf_release(&out);
 }
 
+struct refused {
+	const char *line, *says;
+};
+
+/* Each is a usage error that says so, and where help is. */
+static void assert_refused(const struct refused *v, size_t n, const char *help)
+{
+	struct buf out = BUF_INIT;
+	struct options o;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (parse(&o, &out, v[i].line) != OPTIONS_USAGE || !strstr(out.data, v[i].says))
+			fail_msg("%s: %s", v[i].line, out.data);
+		assert_non_null(strstr(out.data, help));
+		options_release(&o);
+	}
+	buf_release(&out);
+}
+
 static void bad_input__is_a_usage_error_that_names_it(void **state)
 {
-	static const struct {
-		const char *line, *says;
-	} v[] = {
+	static const struct refused v[] = {
 		{ "-p 0", "'0'" },
 		{ "-p -5", "'-5'" },
 		{ "-p 1,abc", "'1,abc'" },
@@ -142,25 +160,14 @@ static void bad_input__is_a_usage_error_that_names_it(void **state)
 		{ "--", "a command is needed" },
 		{ "4242", "unexpected '4242'" },
 	};
-	struct buf out = BUF_INIT;
-	struct options o;
-	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
-		if (parse(&o, &out, v[i].line) != OPTIONS_USAGE || !strstr(out.data, v[i].says))
-			fail_msg("%s: %s", v[i].line, out.data);
-		assert_non_null(strstr(out.data, "\nTry 'memprobe --help'.\n"));
-		options_release(&o);
-	}
-	buf_release(&out);
+	assert_refused(v, sizeof(v) / sizeof(v[0]), "\nTry 'memprobe --help'.\n");
 }
 
 static void a_sub_command__takes_its_own_options_only(void **state)
 {
-	static const struct {
-		const char *line, *says;
-	} bad[] = {
+	static const struct refused bad[] = {
 		{ "doctor -d 1", "doctor takes no option -d" },
 		{ "doctor --folded", "doctor takes no option --folded" },
 		{ "doctor --id 4", "no such option: --id" },
@@ -170,7 +177,6 @@ static void a_sub_command__takes_its_own_options_only(void **state)
 	};
 	struct buf out = BUF_INIT;
 	struct options o;
-	size_t i;
 
 	(void)state;
 	assert_int_equal(parse(&o, &out, "doctor -p 42,43 --max-memory 8M --at-entry -v"), OPTIONS_RUN);
@@ -193,14 +199,8 @@ static void a_sub_command__takes_its_own_options_only(void **state)
 	assert_int_equal(parse(&o, &out, "report a b"), OPTIONS_USAGE);
 	assert_non_null(strstr(out.data, "unexpected 'b'"));
 	options_release(&o);
-	buf_reset(&out);
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (parse(&o, &out, bad[i].line) != OPTIONS_USAGE || !strstr(out.data, bad[i].says))
-			fail_msg("%s: %s", bad[i].line, out.data);
-		assert_non_null(strstr(out.data, "\nTry 'memprobe doctor --help'.\n"));
-		options_release(&o);
-	}
 	buf_release(&out);
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]), "\nTry 'memprobe doctor --help'.\n");
 }
 
 static void a_recording__is_a_file_and_perhaps_a_time(void **state)

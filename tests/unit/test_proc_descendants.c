@@ -10,33 +10,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proc/process.h"
-
-static char root[] = "/tmp/memprobe-tree.XXXXXX";
+#include "tests/unit/made_tree.h"
 
 static void add(int pid, int parent, bool has_memory)
 {
-	char path[128];
-	FILE *f;
+	char name[32], text[128];
 
-	snprintf(path, sizeof(path), "%s/%d", root, pid);
-	mkdir(path, 0700);
-	strcat(path, "/status");
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fprintf(f, "Name:\tx\nState:\tS (sleeping)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n%s", pid, pid, parent,
-		has_memory ? "VmSize:\t100 kB\n" : "");
-	fclose(f);
+	snprintf(name, sizeof(name), "%d/status", pid);
+	snprintf(text, sizeof(text), "Name:\tx\nState:\tS (sleeping)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n%s", pid, pid,
+		 parent, has_memory ? "VmSize:\t100 kB\n" : "");
+	put(name, text);
 }
 
 /* 1 -> 100 -> {101 -> 50 -> 200, 102}; 1 -> 300; 103 is a zombie; 50 has a smaller number than its parent. */
 static int make_tree(void **state)
 {
-	(void)state;
-	if (!mkdtemp(root))
+	if (make_root(state))
 		return -1;
 	add(1, 0, true);
 	add(100, 1, true);
@@ -47,15 +39,6 @@ static int make_tree(void **state)
 	add(200, 50, true);
 	add(300, 1, true);
 	return 0;
-}
-
-static int remove_tree(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	return system(command);
 }
 
 static void expect(const pid_t *roots, size_t n_roots, const pid_t *want, size_t n_want)
@@ -108,5 +91,5 @@ int main(void)
 		cmocka_unit_test(without_proc__it_is_an_error),
 	};
 
-	return cmocka_run_group_tests_name("proc_descendants", tests, make_tree, remove_tree);
+	return cmocka_run_group_tests_name("proc_descendants", tests, make_tree, remove_root);
 }

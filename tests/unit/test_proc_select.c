@@ -19,6 +19,7 @@
 
 #include "proc/cgroup_find.h"
 #include "proc/comm_pattern.h"
+#include "tests/unit/made_tree.h"
 
 /* ---- names ---- */
 
@@ -84,69 +85,41 @@ static void a_name_of_15_bytes__is_matched_to_its_end(void **state)
 #define ID1 "3f2a9c1b77d0" "3f2a9c1b77d03f2a9c1b77d03f2a9c1b77d03f2a9c1b77d03f2a"
 #define ID2 "3f2a9c00000000000000000000000000000000000000000000000000000000ff"
 
-static char root[] = "/tmp/memprobe-select.XXXXXX";
-static char proc[64], groups[64];
-
-static void put(const char *dir, const char *path, const char *text)
-{
-	char full[512], *slash;
-	FILE *f;
-
-	snprintf(full, sizeof(full), "%s/%s", dir, path);
-	for (slash = strchr(full + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	f = fopen(full, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
+static char proc[80], groups[80];
 
 static void process(int pid, const char *groups_text)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%d/status", pid);
-	put(proc, name, "Name:\tx\nState:\tS (sleeping)\nPPid:\t1\nVmSize:\t100 kB\n");
-	snprintf(name, sizeof(name), "%d/cgroup", pid);
-	put(proc, name, groups_text);
+	snprintf(name, sizeof(name), "proc/%d/status", pid);
+	put(name, "Name:\tx\nState:\tS (sleeping)\nPPid:\t1\nVmSize:\t100 kB\n");
+	snprintf(name, sizeof(name), "proc/%d/cgroup", pid);
+	put(name, groups_text);
 }
 
 /* Version 1 with memory and cpu,cpuacct, one hierarchy without a controller, version 2 beside them. */
 static int make_tree(void **state)
 {
-	(void)state;
-	if (!mkdtemp(root))
+	if (make_root(state))
 		return -1;
 	snprintf(proc, sizeof(proc), "%s/proc", root);
 	snprintf(groups, sizeof(groups), "%s/cgroup", root);
-	put(proc, "self/cgroup", "9:name=systemd:/\n4:memory:/\n2:cpu,cpuacct:/\n0::/\n");
-	put(groups, "unified/cgroup.controllers", "");
-	put(groups, "unified/web.service/x", "");
-	put(groups, "unified/only2/x", "");
-	put(groups, "memory/web.service/deep/x", "");
-	put(groups, "memory/docker/" ID1 "/x", "");
-	put(groups, "unified/docker-" ID2 ".scope/x", "");
-	put(groups, "cpu,cpuacct/web.service/x", "");
-	put(groups, "cpu,cpuacct/only-cpu/x", "");
-	put(groups, "systemd/session/x", "");
+	put("proc/self/cgroup", "9:name=systemd:/\n4:memory:/\n2:cpu,cpuacct:/\n0::/\n");
+	put("cgroup/unified/cgroup.controllers", "");
+	put("cgroup/unified/web.service/x", "");
+	put("cgroup/unified/only2/x", "");
+	put("cgroup/memory/web.service/deep/x", "");
+	put("cgroup/memory/docker/" ID1 "/x", "");
+	put("cgroup/unified/docker-" ID2 ".scope/x", "");
+	put("cgroup/cpu,cpuacct/web.service/x", "");
+	put("cgroup/cpu,cpuacct/only-cpu/x", "");
+	put("cgroup/systemd/session/x", "");
 	process(10, "4:memory:/web.service\n2:cpu,cpuacct:/\n0::/\n");
 	process(11, "4:memory:/web.service/deep\n0::/only2\n");
 	process(12, "4:memory:/web.service2\n0::/web.service\n");
 	process(13, "4:memory:/docker/" ID1 "\n0::/\n");
 	process(14, "4:memory:/\n0::/docker-" ID2 ".scope\n");
 	return 0;
-}
-
-static int remove_tree(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	return system(command);
 }
 
 static uint64_t inode(const char *path)
@@ -246,5 +219,5 @@ int main(void)
 		cmocka_unit_test(members__are_those_in_the_group_and_below),
 	};
 
-	return cmocka_run_group_tests_name("proc_select", tests, make_tree, remove_tree);
+	return cmocka_run_group_tests_name("proc_select", tests, make_tree, remove_root);
 }
