@@ -215,7 +215,6 @@ struct mp_block {
 	__u32 weight : 28; /* 0 is read as 1 */
 };
 
-#define MP_MAX_WEIGHT ((1u << 28) - 1)
 #define MP_WEIGHT_ONE 256u /* parts of one, in which a burst's weight is given */
 
 /*

@@ -2,7 +2,7 @@
 /*
  * The allocator table: which symbols are allocator entry points, and how they are called.
  *
- * A new allocator function is one row in allocator.c: {symbol, family, flags, call shape}.
+ * A new allocator function is one row in allocator.c: {symbol, flags, call shape}.
  * The row's number is the attach cookie; the BPF side reads the shape from it.
  * Pure: knows names only, no files, no processes.
  */
@@ -25,7 +25,6 @@ enum alloc_flags {
 
 struct alloc_function {
 	const char *symbol;
-	const char *family; /* "malloc", "c++", "jemalloc", ... as messages print it */
 	unsigned int flags; /* enum alloc_flags */
 	struct mp_shape shape;
 };

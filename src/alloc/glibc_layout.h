@@ -30,7 +30,6 @@
 #define ARENA_N_BINS 127
 #define ARENA_NEXT 2160
 #define ARENA_SYSTEM_MEM 2184
-#define ARENA_MAX_SYSTEM_MEM 2192
 #define ARENA_BYTES 2200
 
 #define HEAP_MAX_BYTES (64ULL << 20) /* 2 * DEFAULT_MMAP_THRESHOLD_MAX; heaps are aligned to it */
@@ -45,7 +44,6 @@
 #define CHUNK_FLAGS 7ULL
 #define CHUNK_MIN_BYTES 32
 #define CHUNK_HEADER_BYTES 16 /* two words, the first of which belongs to the chunk before */
-#define CHUNK_OVERHEAD_BYTES 8
 #define FREE_CHUNK_BYTES 48 /* struct malloc_chunk: what mtrim leaves of a free one */
 #define FENCEPOST_BYTES 16
 

@@ -119,7 +119,6 @@ struct reader {
 	/* the rest */
 	enum map map;
 	uint8_t opcode, modrm;
-	bool has_modrm;
 	size_t immediate_at, immediate_len;
 };
 
@@ -160,7 +159,6 @@ static void take_modrm(struct reader *r)
 	unsigned int mod, base;
 
 	r->modrm = next(r);
-	r->has_modrm = true;
 	mod = mod_of(r);
 	base = r->modrm & 7;
 	if (mod == 3)

@@ -224,9 +224,8 @@ int kern_attach_objects(struct kern *k, const char *path, int file_fd, const str
  */
 int kern_maps_changed(struct kern *k, pid_t pid);
 void kern_maps_drop(struct kern *k, pid_t pid);
-/* Bytes of tables, time spent building; objects with a table, without for want of room or a reader, evicted so far. */
+/* Objects with a table, without for want of room or a reader, evicted so far. */
 struct kern_unwind_stats {
-	uint64_t table_bytes, build_ns;
 	uint32_t n_objects, n_full, n_failed, n_evicted;
 };
 void kern_unwind_stats(const struct kern *k, struct kern_unwind_stats *st);

@@ -164,7 +164,6 @@ static void evict(struct kern *k, const struct uw_entry *victim)
 		bpf_map_delete_elem(objects_fd(k), &e->key);
 		table_remove(&u->by_key, key_hash(e->key.ino, e->key.dev));
 		unwind_pool_give_back(&u->pool, e->words);
-		u->stats.table_bytes -= (uint64_t)e->words.n * 4;
 		u->stats.n_objects--;
 		u->stats.n_evicted++;
 		e->in_use = false;
@@ -278,7 +277,6 @@ static int copy_table(struct kern *k, const struct unwind_table *t, bool may_evi
 	free(map);
 	e->object.groups = e->words.first;
 	e->object.n_blocks = (uint32_t)t->n_blocks;
-	u->stats.table_bytes += n * 4;
 	return 0;
 }
 
@@ -306,11 +304,9 @@ static int build(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
 	struct unwind_table t = { 0 };
-	uint64_t begin = clock_monotonic_ns();
 	int err;
 
 	err = unwind_table_build_fd(&t, fd, 0);
-	u->stats.build_ns += clock_monotonic_ns() - begin;
 	e->object.state = UW_OBJECT_READY;
 	copy_segments(&t, &e->object);
 	if (err) { /* no table: segments only, each look-up gives "no info" */

@@ -63,7 +63,6 @@ static bool take_note(struct elf_file *f, const char *desc, size_t len, const ch
 	strcpy(out->arguments, c);
 	if (at[2] && !file_offset(f, at[2] + moved, &out->semaphore))
 		return false;
-	out->semaphore_vaddr = at[2] ? at[2] + moved : 0;
 	return elf_code_offset(f, at[0] + moved, &out->offset);
 }
 

@@ -15,7 +15,6 @@
 struct elf_usdt {
 	uint64_t offset;    /* in the file, of the instruction */
 	uint64_t semaphore; /* in the file, of the 16-bit counter; 0: none, it is always on */
-	uint64_t semaphore_vaddr;
 	char arguments[128]; /* "8@%rax 8@%r13 -4@4(%rsp)" */
 };
 

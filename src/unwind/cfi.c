@@ -223,22 +223,18 @@ static bool parse_fde(const struct cfi_section *sec, struct record *r, const str
 	return !c->bad && !__builtin_add_overflow(f->start, len, &f->end);
 }
 
-size_t cfi_each_fde(struct cfi_reader *r, void (*fn)(void *ctx, const struct cfi_fde *f), void *ctx,
-		    size_t *n_bad)
+void cfi_each_fde(struct cfi_reader *r, void (*fn)(void *ctx, const struct cfi_fde *f), void *ctx, size_t *n_bad)
 {
 	const struct cfi_cie *cie;
 	uint64_t offset = 0;
 	struct record rec;
 	struct cfi_fde f;
-	size_t n_cie = 0;
 
 	for (; read_record(&r->sec, offset, &rec); offset = rec.next) {
 		if (rec.next == rec.id_offset) /* zero length */
 			continue;
-		if (rec.is_cie && !rec.body.bad) {
-			n_cie++;
+		if (rec.is_cie && !rec.body.bad)
 			continue;
-		}
 		cie = rec.body.bad ? NULL
 				   : cfi_cie_at(r, r->sec.is_debug_frame ? rec.id
 									 : rec.id_offset - rec.id);
@@ -247,5 +243,4 @@ size_t cfi_each_fde(struct cfi_reader *r, void (*fn)(void *ctx, const struct cfi
 		else if (f.end > f.start)
 			fn(ctx, &f);
 	}
-	return n_cie;
 }

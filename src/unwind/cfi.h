@@ -78,10 +78,9 @@ const struct cfi_cie *cfi_cie_at(struct cfi_reader *r, uint64_t offset);
 
 /*
  * Walk the section's records. fn gets each well-formed FDE of at least one byte, in file order;
- * the number of malformed records is added to *n_bad. Returns the number of CIEs.
+ * the number of malformed records is added to *n_bad.
  */
-size_t cfi_each_fde(struct cfi_reader *r, void (*fn)(void *ctx, const struct cfi_fde *f), void *ctx,
-		    size_t *n_bad);
+void cfi_each_fde(struct cfi_reader *r, void (*fn)(void *ctx, const struct cfi_fde *f), void *ctx, size_t *n_bad);
 
 /* From pc on, state s holds. Non-zero stops. */
 typedef int (*cfi_row_fn)(void *ctx, uint64_t pc, const struct cfi_state *s);

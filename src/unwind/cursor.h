@@ -46,7 +46,8 @@ static inline uint8_t cursor_u8(struct cursor *c)
 	return *c->p++;
 }
 
-static inline uint64_t cursor_uleb(struct cursor *c)
+/* LEB128: seven bits in each byte, the lowest first; the eighth: more follow. */
+static inline uint64_t cursor_leb(struct cursor *c, bool is_signed)
 {
 	unsigned int shift = 0;
 	uint64_t v = 0;
@@ -58,24 +59,19 @@ static inline uint64_t cursor_uleb(struct cursor *c)
 			v |= (uint64_t)(b & 0x7f) << shift;
 		shift += 7;
 	} while (b & 0x80);
+	if (is_signed && shift < 64 && b & 0x40)
+		v |= ~0ULL << shift;
 	return v;
+}
+
+static inline uint64_t cursor_uleb(struct cursor *c)
+{
+	return cursor_leb(c, false);
 }
 
 static inline int64_t cursor_sleb(struct cursor *c)
 {
-	unsigned int shift = 0;
-	uint64_t v = 0;
-	uint8_t b;
-
-	do {
-		b = cursor_u8(c);
-		if (shift < 64)
-			v |= (uint64_t)(b & 0x7f) << shift;
-		shift += 7;
-	} while (b & 0x80);
-	if (shift < 64 && b & 0x40)
-		v |= ~0ULL << shift;
-	return (int64_t)v;
+	return (int64_t)cursor_leb(c, true);
 }
 
 static inline void cursor_skip(struct cursor *c, uint64_t n)

@@ -91,7 +91,7 @@ static void collect_fdes(struct builder *b, const struct cfi_section *sec, unsig
 		struct cfi_reader *r = &b->readers[b->reader];
 
 		cfi_reader_init(r, &sec[b->reader]);
-		st->n_cie += cfi_each_fde(r, collect, b, &st->n_bad_fde);
+		cfi_each_fde(r, collect, b, &st->n_bad_fde);
 	}
 	if (b->n_fdes)
 		qsort(b->fdes, b->n_fdes, sizeof(*b->fdes), by_start);
@@ -156,31 +156,6 @@ static void run_fdes(struct builder *b)
 	}
 	push_row(b, covered, UW_RULE_NONE);
 	b->t->hi = covered;
-}
-
-static void count_rows(struct unwind_table *t)
-{
-	struct unwind_stats *st = &t->stats;
-	size_t i;
-
-	st->n_rows = t->n_rows;
-	for (i = 0; i < t->n_rows; i++) {
-		uint32_t rule = t->rows[i].rule, code = rule & 0x3fffff;
-
-		st->n_none += UW_RULE_KIND(rule) == UW_KIND_NONE;
-		if (UW_RULE_KIND(rule) != UW_KIND_SPECIAL)
-			continue;
-		if (code == UW_SP_END)
-			st->n_end++;
-		else if (code == UW_SP_SIGNAL)
-			st->n_signal++;
-		else if (code == UW_SP_UNSUPPORTED)
-			st->n_unsupported++;
-		else if (code >= UW_SP_EXOTIC)
-			st->n_exotic++;
-		else
-			st->n_plt++;
-	}
 }
 
 /* ---- packed form ---- */
@@ -307,7 +282,7 @@ static int build_rows(struct builder *b)
 	 */
 	if (b->too_big || t->hi - t->lo > MAX_TEXT_BYTES)
 		return -E2BIG;
-	count_rows(t);
+	t->stats.n_rows = t->n_rows;
 	pack(t);
 	return 0;
 }

@@ -37,10 +37,8 @@ struct unwind_segment {
 #define UNWIND_MAX_SEGMENTS 8
 
 struct unwind_stats {
-	size_t n_fde, n_cie, n_rows;
-	size_t n_end, n_signal, n_plt, n_exotic, n_unsupported, n_none; /* rows by kind */
-	size_t n_bad_fde; /* skipped: malformed, unknown encoding, outside the executable segments
-			   */
+	size_t n_fde, n_rows;
+	size_t n_bad_fde; /* skipped: malformed, unknown encoding, outside the executable segments */
 };
 
 struct unwind_table {

@@ -76,7 +76,6 @@ static void push_rbp_mov_rsp_rbp__gives_three_rows_and_the_frame_pointer_rule(vo
 	assert_int_equal(unwind_table_rule(&t, AT + 31), SP(8, 2));
 	assert_int_equal(unwind_table_rule(&t, AT + 32), UW_RULE_NONE);
 	assert_int_equal(t.stats.n_fde, 1);
-	assert_int_equal(t.stats.n_cie, 1);
 	unwind_table_release(&t);
 }
 
@@ -261,7 +260,6 @@ static void signal_frames__have_the_kernels_shape_or_are_unsupported(void **stat
 	(void)state;
 	assert_int_equal(make_one(&t, &cie, 16, program, sizeof(program)), 0);
 	assert_int_equal(unwind_table_rule(&t, AT), UW_SPECIAL(UW_SP_SIGNAL));
-	assert_int_equal(t.stats.n_signal, 1);
 	unwind_table_release(&t);
 	program[10] = 0xb0;
 	assert_int_equal(make_one(&t, &cie, 16, program, sizeof(program)), 0);
