@@ -107,7 +107,10 @@ static void fill_sizes(struct bridge_look *l, struct vtables *names)
 	free(t);
 }
 
-/* Of the stack with most live bytes; where its blocks are of one size, the heap tells how many of it there are. */
+/*
+ * Of the stack that grew most, which is the report's #1: a full cache that replaces its entries may hold more. Where its
+ * blocks are of one size, the heap tells how many of it there are.
+ */
 static void fill_site(struct bridge_look *l)
 {
 	const struct profile *p = &l->c->profile;
@@ -118,7 +121,7 @@ static void fill_site(struct bridge_look *l)
 	l->b->site_stack = l->b->site_chunk_bytes = l->b->site_blocks = 0;
 	for (i = 0; i < p->n_stacks; i++)
 		if (p->stacks[i].proc == l->b->proc && stack_is_heap(&p->stacks[i]) &&
-		    (!best || totals_live_bytes(&p->stacks[i].t) > totals_live_bytes(&best->t)))
+		    (!best || stack_grew_more(&p->stacks[i], best)))
 			best = &p->stacks[i];
 	if (!best || !totals_live_blocks(&best->t) || best->t.alloc_bytes % best->t.alloc_blocks ||
 	    totals_live_bytes(&best->t) % totals_live_blocks(&best->t))

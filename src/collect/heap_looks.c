@@ -10,8 +10,6 @@
 #include "collect/bridge_internal.h"
 
 #define CHUNK_HEADER_BYTES 8
-/* More of the heap than this was not read: nothing is known. */
-#define MOST_UNREAD 0.01
 
 struct heap_looks {
 	struct table chunks[PROFILE_MAX_BRIDGES]; /* at the attach: bytes of a chunk -> blocks */
@@ -37,10 +35,14 @@ void heap_looks_note(const struct bridge_look *l)
 	struct collector *c = l->c;
 	size_t at = (size_t)(l->b - c->profile.bridges), i, n;
 	bool is_now = l->rows == l->b->now;
+	double *unread = is_now ? &l->b->unread : &l->b->attach_unread;
 	struct heap_class *v;
 	struct table *t;
 
-	if (!heap_is_read(l) || (double)l->heap.sum.unread.bytes > MOST_UNREAD * (double)l->heap.sum.system_bytes)
+	if (!heap_is_read(l))
+		return;
+	*unread = l->heap.sum.system_bytes ? (double)l->heap.sum.unread.bytes / (double)l->heap.sum.system_bytes : 0;
+	if (*unread > BRIDGE_MOST_UNREAD)
 		return;
 	if (!c->heap_looks)
 		c->heap_looks = xcalloc(1, sizeof(*c->heap_looks));

@@ -52,6 +52,8 @@ struct bridge_size {
 };
 
 #define BRIDGE_MAX_SIZES 6
+/* Where more of the heap than this was not read, its sizes at the attach and now are not compared. */
+#define BRIDGE_MOST_UNREAD 0.01
 
 struct bridge {
 	uint32_t proc; /* index in profile.procs */
@@ -68,8 +70,9 @@ struct bridge {
 	uint64_t attach_bytes;		      /* the same at the attach: nothing can come to it */
 	struct bridge_size sizes[BRIDGE_MAX_SIZES]; /* by bytes, largest first; of an estimate, by what they grew */
 	uint64_t n_sizes, other_sizes, other_bytes, largest_other_bytes;
-	/* the stack with most live bytes: blocks in use of its size */
+	/* the stack that grew most: blocks in use of its size */
 	uint64_t site_stack, site_chunk_bytes, site_blocks;
+	double attach_unread, unread; /* parts of the heap that could not be read, as it changed meanwhile: 0.004 */
 };
 
 /* A mapping, and the row of what no claim covers. */

@@ -305,11 +305,13 @@ static const struct codec_field bridge_rows[] = {
 	BRIDGE_ROW(BRIDGE_DIRECT_SINCE),
 	BRIDGE_SIZE_THEN(0), BRIDGE_SIZE_THEN(1), BRIDGE_SIZE_THEN(2), BRIDGE_SIZE_THEN(3), BRIDGE_SIZE_THEN(4),
 	BRIDGE_SIZE_THEN(5),
+	BRIDGE(attach_unread, FIELD_FLOAT, 0),
+	BRIDGE(unread, FIELD_FLOAT, 0),
 };
 
 const struct codec_table codec_bridges = TABLE(struct bridge, bridge_rows);
 IS_AS_LISTED(struct bridge_size, 40);
-IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 40 * BRIDGE_MAX_SIZES + 64);
+IS_AS_LISTED(struct bridge, 24 + 16 * BRIDGE_NR + 48 + 40 * BRIDGE_MAX_SIZES + 80);
 
 #define MACHINE_ROW(member, kind, less) ROW(struct machine_row, member, kind, less)
 

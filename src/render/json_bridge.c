@@ -36,6 +36,8 @@ static void add_bridge(struct buf *out, const struct profile *p, const struct br
 	json_add_uint(out, "swap_bytes", b->swap_bytes);
 	json_add_uint(out, "before_bytes", b->before_bytes);
 	json_add_uint(out, "before_blocks", b->before_blocks);
+	if (b->heap == BRIDGE_HEAP_GLIBC)
+		buf_addf(out, ",\"unread_share\":%.4f", b->unread > b->attach_unread ? b->unread : b->attach_unread);
 	buf_adds(out, "}\n");
 }
 

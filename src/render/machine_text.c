@@ -145,6 +145,7 @@ static void add_full(struct buf *out, const struct profile *p)
 		buf_add_printable(out, name, strlen(name));
 		buf_addf(out, " (%s) full ", units_format_size(total, g->limit_bytes));
 		add_when(out, p, g->full_s, -1, -1);
+		buf_adds(out, g->kills_group ? ": then all of it is killed" : ": then the kernel kills in it");
 		if (is_near(m->full_s)) {
 			buf_adds(out, "; RAM in ");
 			add_time(out, m->full_s);
@@ -152,6 +153,7 @@ static void add_full(struct buf *out, const struct profile *p)
 	} else if (is_near(m->full_s)) {
 		buf_addf(out, "%-10s ", "RAM full");
 		add_when(out, p, m->full_s, m->full_low_s, m->full_high_s);
+		buf_adds(out, ": then the kernel kills");
 	} else {
 		buf_addf(out, "%-10s not in sight: %s of %s in use", "RAM full",
 			 units_format_size(used, m->now.total_bytes - m->now.available_bytes),

@@ -56,16 +56,17 @@ static void add_why(struct buf *out, const struct report *r)
 
 /*
  * One row each. hang: the column at which a line that is too long goes on; 0: it is cut. least: lines of it that
- * even the tersest report keeps. The table of stacks takes what the others leave.
+ * even the tersest report keeps. says_more: where lines are left after all, these may have them. The table of stacks
+ * takes what the others leave.
  */
 static const struct report_section {
 	void (*add)(struct buf *out, const struct report *r);
 	unsigned int hang, least;
-	bool is_table;
+	bool is_table, says_more;
 } sections[] = {
 	{ .add = report_deaths, .hang = 10, .least = 4 },
-	{ .add = add_verdict, .hang = 10, .least = 6 },
-	{ .add = add_why, .hang = 7, .least = 7 },
+	{ .add = add_verdict, .hang = 10, .least = 7, .says_more = true },
+	{ .add = add_why, .hang = 7, .least = 7, .says_more = true },
 	{ .add = report_targets, .hang = 8, .least = 5 },
 	{ .add = report_runtimes, .hang = 8, .least = 4 },
 	{ .add = report_window, .hang = 8, .least = 2 },
@@ -76,7 +77,7 @@ static const struct report_section {
 	{ .add = report_objects, .hang = 0, .least = 4 },
 	{ .add = report_libraries, .hang = 0, .least = 7 },
 	{ .add = report_workers, .hang = 0, .least = 7 },
-	{ .add = report_bridge, .hang = 0, .least = 12 },
+	{ .add = report_bridge, .hang = 0, .least = 14, .says_more = true },
 	{ .add = report_bumps, .hang = 0, .least = 4 },
 	{ .add = report_table, .hang = 0, .is_table = true },
 	{ .add = report_trust, .hang = 8, .least = 3 },
@@ -86,23 +87,50 @@ static const struct report_section {
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-/* All but the table, each at its width. The lines that are taken. */
-static unsigned int add_sections(struct buf *texts, const struct report *r)
+/* One at its width. The lines that it takes. */
+static unsigned int add_section(struct buf *text, const struct report *r, const struct report_section *s)
 {
 	struct buf b = BUF_INIT;
+
+	buf_reset(text);
+	s->add(&b, r);
+	text_fit_in(text, b.data, r->columns, s->hang,
+		    r->terse == REPORT_TERSEST ? s->least + (b.data[0] == '\n') : UINT_MAX);
+	buf_release(&b);
+	return text_lines(text->data);
+}
+
+/* All but the table. */
+static unsigned int add_sections(struct buf *texts, const struct report *r)
+{
 	unsigned int lines = 0;
 	size_t i;
 
-	for (i = 0; i < N_SECTIONS; i++) {
-		buf_reset(&texts[i]);
-		if (sections[i].is_table)
-			continue;
-		buf_reset(&b);
-		sections[i].add(&b, r);
-		text_fit(&texts[i], b.data, r->columns, sections[i].hang);
-		if (r->terse == REPORT_TERSEST)
-			text_keep_lines(&texts[i], sections[i].least + (texts[i].data[0] == '\n'));
-		lines += text_lines(texts[i].data);
+	for (i = 0; i < N_SECTIONS; i++)
+		if (!sections[i].is_table)
+			lines += add_section(&texts[i], r, &sections[i]);
+	return lines;
+}
+
+/* The memory from before the attach, and why it is called what it is, are worth more than small stacks. */
+static unsigned int say_more(struct buf *texts, const struct report *r, unsigned int lines)
+{
+	unsigned int wants = report_table_wants(r), more;
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = N_SECTIONS; i-- > 0;) {
+		struct report fuller = *r;
+
+		for (fuller.terse = 0; sections[i].says_more && fuller.terse < r->terse; fuller.terse++) {
+			more = lines - text_lines(texts[i].data) + add_section(&b, &fuller, &sections[i]);
+			if (more + wants > REPORT_LINES)
+				continue;
+			buf_reset(&texts[i]);
+			buf_add(&texts[i], b.data, b.len);
+			lines = more;
+			break;
+		}
 	}
 	buf_release(&b);
 	return lines;
@@ -120,6 +148,8 @@ static void fit_sections(struct buf *texts, struct report *r)
 		if (r->o->all_frames || r->terse == REPORT_TERSEST || lines + report_table_wants(r) <= REPORT_LINES)
 			break;
 	}
+	if (!r->o->all_frames)
+		lines = say_more(texts, r, lines);
 	r->lines = r->o->all_frames ? UINT_MAX : lines < REPORT_LINES ? REPORT_LINES - lines : 0;
 	for (i = 0; i < N_SECTIONS; i++) {
 		if (!sections[i].is_table)

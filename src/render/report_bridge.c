@@ -17,6 +17,7 @@
  * Printed rows add up, in each column and across. Where room is scarce the small rows are one. Pure.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
@@ -50,12 +51,14 @@ const char *report_limit_end(enum limit_end e)
 	}
 }
 
-void report_limit(struct buf *out, const struct profile *p, const struct profile_facts *f)
+void report_limit(struct buf *out, const struct report *r, const struct profile_facts *f)
 {
+	const struct profile *p = r->p;
 	char limit[16], used[16], more[16];
 	const char *name = profile_str(p, f->limit_name);
+	bool is_terse = r->terse >= 1 && !r->o->all_frames;
 
-	if (!f->limit_bytes || f->limit_bytes == UINT64_MAX)
+	if (!f->limit_bytes || f->limit_bytes == UINT64_MAX || (is_terse && verdict_tells_limit(p)))
 		return;
 	buf_addf(out, "        limit %s (", units_format_size(limit, f->limit_bytes));
 	buf_add_printable(out, name, strlen(name));
@@ -119,7 +122,9 @@ static void add_label(const struct bridge_table *t, int row)
 	struct buf label = BUF_INIT;
 	size_t len;
 
-	if (row == BRIDGE_OTHER_HEAP && *allocator)
+	if (row == BRIDGE_OTHER_HEAP && t->label_columns < LABEL_COLUMNS) /* no room for its note */
+		buf_addf(&label, "%.9s, est.: mapped - seen", *allocator ? allocator : "heap");
+	else if (row == BRIDGE_OTHER_HEAP && *allocator)
 		buf_addf(&label, "%.16s: mapped, less what is seen", allocator);
 	else if (row == BRIDGE_OTHER_HEAP)
 		buf_adds(&label, "heap and mmap, less what is seen");
@@ -279,11 +284,16 @@ static void add_rows(struct bridge_table *t)
 
 /* ---- what is from before ---- */
 
+/* Of which the heap was asked: only where it is the first of the table. */
 static const struct profile_stack *site_of(const struct profile *p, const struct bridge *b)
 {
-	uint32_t at = b->site_blocks ? profile_find_stack(p, b->site_stack) : UINT32_MAX;
+	const struct profile_stack **v, *first;
+	size_t n;
 
-	return at == UINT32_MAX ? NULL : &p->stacks[at];
+	v = stacks_by_size(p, &(struct render_opts){ .metric = METRIC_LIVE_BYTES }, &n);
+	first = n ? v[0] : NULL;
+	free(v);
+	return first && b->site_blocks && first->id == b->site_stack ? first : NULL;
 }
 
 static void add_size(struct buf *out, const struct profile *p, const struct bridge *b, const struct bridge_size *s)
@@ -312,14 +322,16 @@ static void add_size(struct buf *out, const struct profile *p, const struct brid
 static void add_sizes(struct buf *out, const struct profile *p, const struct bridge *b, unsigned int most)
 {
 	uint64_t bytes = b->other_bytes, sizes = b->other_sizes, largest = b->largest_other_bytes, i;
-	char sum[16], top[16], n[32];
+	char sum[16], top[16], n[32], unread[32] = "";
 
 	if (b->heap != BRIDGE_HEAP_GLIBC || !b->before_blocks || !most)
 		return;
-	buf_addf(out, "\n%s (glibc's heap read from outside, no stop, approximate)\n",
+	if (b->unread > BRIDGE_MOST_UNREAD)
+		snprintf(unread, sizeof(unread), "; %.1f %% unread", b->unread * 100);
+	buf_addf(out, "\n%s (glibc's heap read from outside, no stop, approximate%s)\n",
 		 !b->is_estimate	     ? "FROM BEFORE ATTACH, BY SIZE"
 		 : b->sizes[0].knows_attach ? "IN USE, BY SIZE, MOST GROWTH FIRST"
-					     : "IN USE, BY SIZE");
+					     : "IN USE, BY SIZE", unread);
 	for (i = 0; i < b->n_sizes && i < BRIDGE_MAX_SIZES; i++) {
 		uint64_t this = b->sizes[i].chunk_bytes * b->sizes[i].blocks;
 
@@ -412,12 +424,25 @@ static void add_heading(const struct bridge_table *t)
 		 t->b->has_attach ? "    change" : "");
 }
 
+/* "  #1's rate times the uptime ...": the plainest sentence there is on the memory from before. */
+static void add_history_line(struct buf *out, const struct report *r, const struct bridge *b)
+{
+	struct buf line = BUF_INIT;
+
+	buf_adds(&line, "  ");
+	if (add_history(&line, r->p, b)) {
+		buf_addc(&line, '\n');
+		text_fit(out, line.data, r->columns, 2);
+	}
+	buf_release(&line);
+}
+
 void report_bridge(struct buf *out, const struct report *r)
 {
 	const struct bridge *b = report_main_bridge(r->p);
 	struct bridge_table t = { .out = out, .r = r, .b = b };
 	unsigned int most = r->o->all_frames ? BRIDGE_MAX_SIZES : MAX_SIZES >> r->terse;
-	size_t at;
+	struct buf text = BUF_INIT;
 
 	if (!b || !b->has_now || b->now[BRIDGE_RSS] <= 0)
 		return;
@@ -425,15 +450,12 @@ void report_bridge(struct buf *out, const struct report *r)
 	t.label_columns = r->columns - 30 < LABEL_COLUMNS ? r->columns - 30 : LABEL_COLUMNS;
 	add_heading(&t);
 	add_rows(&t);
-	if (r->terse < REPORT_TERSEST || r->o->all_frames)
-		add_advice(out, b);
-	add_sizes(out, r->p, b, r->terse == REPORT_TERSEST ? 0 : most);
-	if (r->terse >= 2 && !r->o->all_frames)
-		return;
-	at = out->len;
-	buf_adds(out, "  ");
-	if (add_history(out, r->p, b))
-		buf_addc(out, '\n');
-	else
-		out->data[out->len = at] = '\0';
+	add_advice(&text, b);
+	text_fit(out, text.data, r->columns, 3);
+	buf_reset(&text);
+	add_sizes(&text, r->p, b, most);
+	text_fit(out, text.data, r->columns, 12);
+	buf_release(&text);
+	if (r->terse < 2 || verdict_tells_growth(r->p) || !r->p->has_verdict || r->p->verdict.word == TREND_UNDECIDED)
+		add_history_line(out, r, b);
 }

@@ -61,8 +61,8 @@ void report_bridge(struct buf *out, const struct report *r);
 void json_add_bridges(struct buf *out, const struct profile *p);
 void json_add_verdict(struct buf *out, const struct profile *p);
 void json_add_limit(struct buf *out, const struct profile_facts *f);
-/* Lines on the limit that is met first, and what happens there. */
-void report_limit(struct buf *out, const struct profile *p, const struct profile_facts *f);
+/* Lines on the limit that is met first, and what happens there; the terser, the less of what the verdict told of it. */
+void report_limit(struct buf *out, const struct report *r, const struct profile_facts *f);
 /* "the kernel kills it; malloc does not fail first" */
 const char *report_limit_end(enum limit_end end);
 
@@ -72,6 +72,8 @@ size_t text_cut(const char *s, size_t len, size_t width);
 unsigned int text_lines(const char *s);
 /* Lines of at most `width`, longer ones go on at column `hang`; hang 0: they are cut. */
 void text_fit(struct buf *out, const char *text, size_t width, size_t hang);
+/* The same, in no more than so many lines: a sentence that does not fit ends earlier, or with "...". */
+void text_fit_in(struct buf *out, const char *text, size_t width, size_t hang, unsigned int lines);
 /* No more than the first so many. */
 void text_keep_lines(struct buf *b, unsigned int lines);
 /* The words that matter, in colour. */

@@ -94,6 +94,10 @@ static void add_line(struct buf *out, const char *line, size_t len, size_t width
 {
 	size_t pad = 0;
 
+	while (hang && text_width(line, len) > width && strspn(line, " ") > hang) {
+		line++; /* an indent that is deeper than the section's is for wide screens */
+		len--;
+	}
 	while (text_width(line, len) > width - pad) {
 		size_t at = hang ? break_at(line, len, width - pad, pad ? 0 : hang) : 0, end = at;
 
@@ -138,6 +142,50 @@ void text_keep_lines(struct buf *b, unsigned int lines)
 		b->len = (size_t)(at - b->data);
 		*at = '\0';
 	}
+}
+
+/* What follows `begin` is the start of a sentence: it ends behind a whole part of it, or with "...". */
+static void end_in_sense(struct buf *b, size_t begin)
+{
+	size_t i, end = 0, comma = 0;
+	int depth = 0;
+
+	for (i = begin; i + 1 < b->len; i++) {
+		char c = b->data[i], next = b->data[i + 1];
+
+		depth += (c == '(') - (c == ')');
+		if (depth || (next != ' ' && next != '\n'))
+			continue;
+		end = c == ';' ? i : end;
+		comma = c == ',' ? i : comma;
+	}
+	end = end ? end : comma;
+	b->len = end ? end : b->len - 1;
+	buf_adds(b, end ? "\n" : "...\n");
+}
+
+void text_fit_in(struct buf *out, const char *text, size_t width, size_t hang, unsigned int lines)
+{
+	struct buf one = BUF_INIT;
+	const char *end;
+	size_t begin;
+
+	for (; *text && lines; text = end + 1) {
+		end = strchr(text, '\n');
+		buf_reset(&one);
+		add_line(&one, text, (size_t)(end - text), width, hang);
+		begin = out->len;
+		if (text_lines(one.data) <= lines) {
+			lines -= text_lines(one.data);
+			buf_add(out, one.data, one.len);
+			continue;
+		}
+		text_keep_lines(&one, lines);
+		buf_add(out, one.data, one.len);
+		end_in_sense(out, begin);
+		break;
+	}
+	buf_release(&one);
 }
 
 /* ---- colour ---- */

@@ -25,6 +25,7 @@
 
 #define ERROR_COLUMNS 11
 #define MAX_ROWS 10
+#define SMALL_PART 50 /* a stack with less than this part of the first is not worth the room of another section */
 #define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
 #define NARROWEST 60u /* below: no KIND either */
 #define LEAST_WHERE 24u /* where it would be narrower, AGE goes, and then BLOCKS */
@@ -303,7 +304,7 @@ static size_t most_stacks(const struct stack_table *t)
 /* Stacks for which there is room, a line each, beside heading, the rows below and the empty line. */
 static size_t fitting_stacks(const struct stack_table *t)
 {
-	size_t most = most_stacks(t), room = t->r->lines, other = 2 + lines_below(t);
+	size_t most = most_stacks(t), room = t->r->lines, other = 3 + lines_below(t); /* one more for the first's callers */
 
 	if (room >= other + most + (most < t->n_stacks))
 		return most;
@@ -338,16 +339,28 @@ static void open_table(struct stack_table *t, struct buf *out, const struct repo
 	t->has_blocks = t->has_age = r->columns >= REPORT_NARROW;
 }
 
+/* The first of them, as far as they are not small beside the first; where there is little room. */
+static unsigned int stacks_that_matter(const struct stack_table *t)
+{
+	size_t most = most_stacks(t), n = most > 0;
+
+	while (n < most && shown_bytes(t->stacks[n], t->o) * SMALL_PART >= shown_bytes(t->stacks[0], t->o))
+		n++;
+	return (unsigned int)n;
+}
+
 unsigned int report_table_wants(const struct report *r)
 {
-	static const unsigned int stacks[] = { 6, 5, 4, 3 }; /* by terseness; the first in two lines */
+	static const unsigned int stacks[] = { 6, 5, 4, 3 }; /* by terseness; the first in two lines, all of them where they are narrow */
 	unsigned int wants = stacks[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST];
 	struct stack_table t;
 
 	open_table(&t, NULL, r);
 	if (most_stacks(&t) < wants)
 		wants = (unsigned int)most_stacks(&t);
-	wants += 2 + lines_below(&t) + 1 + (wants < t.n_stacks);
+	if (r->terse >= 2 && stacks_that_matter(&t) < wants)
+		wants = stacks_that_matter(&t);
+	wants += (r->columns < REPORT_NARROW ? wants : 1) + 2 + lines_below(&t) + (wants < t.n_stacks);
 	free(t.stacks);
 	return wants;
 }

@@ -56,8 +56,7 @@ static void add_target(struct buf *out, const struct report *r, const struct pro
 	if (!report_main_bridge(p)) /* which has them */
 		buf_addf(out, "; RSS %s at attach, %s now", before, now);
 	buf_addf(out, ", swap %s\n", proc->now.swap_bytes ? units_format_size(swap, proc->now.swap_bytes) : "0");
-	if (r->terse < 1 || r->o->all_frames)
-		report_limit(out, p, &proc->now);
+	report_limit(out, r, &proc->now);
 	if (proc->state != PROC_RUNNING)
 		buf_addf(out, "        %s after %s of the window; what was live then is shown\n",
 			 state_text(proc->state), units_format_duration(age, proc->end_ns));

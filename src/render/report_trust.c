@@ -119,6 +119,17 @@ void report_add_heap_check(struct buf *out, const struct profile *p)
 			 grew < 0 ? "shrunk" : "grown", heap, rows);
 }
 
+/* Where calls are sampled, the heap itself tells what only takes the place of older blocks. Not here. */
+static void add_unread(struct buf *out, const struct profile *p)
+{
+	const struct bridge *b = report_main_bridge(p);
+	double most = b ? fmax(b->unread, b->attach_unread) : 0;
+
+	if (most > BRIDGE_MOST_UNREAD && !watch_is_exact(p))
+		buf_addf(out, "        %.1f %% of the heap could not be read from outside (1 %% may be): what replaces older blocks is "
+			      "told from growth by samples alone\n", most * 100);
+}
+
 void report_trust(struct buf *out, const struct report *r)
 {
 	buf_addf(out, "\ntrust   lost %llu", (unsigned long long)profile_lost_events(r->p));
@@ -126,6 +137,7 @@ void report_trust(struct buf *out, const struct report *r)
 	buf_addc(out, '\n');
 	report_add_losses(out, r->p, "        ");
 	report_add_heap_check(out, r->p);
+	add_unread(out, r->p);
 }
 
 static void add_own_cost(struct buf *out, const struct profile *p)

@@ -86,6 +86,7 @@ void report_add_where(struct buf *out, const struct profile *p, const struct pro
 	for (i = first_own_frame(p, s); i < s->n_frames && !w.full; i++) {
 		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
 		uint32_t again = equal_frames(p, s, i);
+		size_t keep; /* where all of it has no room, the name has it */
 
 		buf_reset(&name);
 		if (p->n_procs > 1 && !w.text.len) { /* whose stack it is */
@@ -98,8 +99,9 @@ void report_add_where(struct buf *out, const struct profile *p, const struct pro
 		if (again > 1)
 			buf_addf(&name, " x%u", again);
 		i += again - 1;
+		keep = name.len;
 		add_place(&name, p, f);
-		where_add(&w, name.data, name.len);
+		where_add(&w, name.data, text_width(name.data, name.len) + 2 <= w.width ? name.len : keep);
 	}
 	buf_reset(&name);
 	stack_mark(p, s, &mark);

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/units.h"
 #include "model/blind.h"
 #include "model/windows.h"
 #include "render/report_internal.h"
+#include "render/verdict_internal.h"
 
 /* Without a verdict: net growth below both of these in the window is called flat. */
 #define FLAT_BYTES (64 * KIB)
@@ -20,13 +20,11 @@
 /* Fewer blocks than this from the early part of the window tell nothing of the rest. */
 #define LEAST_EARLY 5
 #define CHURN_ALIVE 0.5
-/* Forecasts beyond this are left out. */
-#define DAY_S 86400.0
-#define FAR_S (30 * DAY_S)
-#define HEAD_COLUMN 10
 /* "the 16 sites" */
 #define SITES_NAME 32
 #define MOST_NAME 72 /* characters */
+/* With less room than this, a site has a line of its own. */
+#define LEAST_SITE 32
 
 /* ---- parts ---- */
 
@@ -43,14 +41,14 @@ static void add_who(struct buf *out, const struct profile *p)
 	buf_addf(out, " (pid %d)", p->procs[0].tgid);
 }
 
-static void add_size(struct buf *out, double bytes)
+void verdict_add_size(struct buf *out, double bytes)
 {
 	char size[16];
 
 	buf_addf(out, "%s%s", bytes < 0 ? "-" : "", units_format_size(size, (uint64_t)(bytes < 0 ? -bytes : bytes)));
 }
 
-static void add_time(struct buf *out, double seconds)
+void verdict_add_time(struct buf *out, double seconds)
 {
 	char text[24];
 
@@ -67,9 +65,9 @@ static void add_rate(struct buf *out, const struct verdict *v)
 }
 
 /* The head's first columns are as wide as its word. */
-static size_t add_head(struct buf *out, const char *word)
+size_t verdict_add_head(struct buf *out, const char *word)
 {
-	size_t width = strlen(word) + 2 > HEAD_COLUMN ? strlen(word) + 2 : HEAD_COLUMN;
+	size_t width = strlen(word) + 2 > VERDICT_COLUMN ? strlen(word) + 2 : VERDICT_COLUMN;
 
 	buf_addf(out, "%-*s", (int)width, word);
 	return width;
@@ -108,14 +106,14 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	uint64_t least;
 	size_t n;
 
-	add_head(out, growth_word(&h));
+	verdict_add_head(out, growth_word(&h));
 	add_who(out, p);
 	buf_addf(out, ": live heap %s", h.bytes > 0 ? "+" : "");
 	if (h.bytes && !strcmp(growth_word(&h), "FLAT")) { /* times sixty it would not look flat */
-		add_size(out, (double)h.bytes);
+		verdict_add_size(out, (double)h.bytes);
 		buf_addf(out, " in %s", units_format_duration(length, p->window_ns));
 	} else {
-		add_size(out, (double)per_minute(p, h.bytes));
+		verdict_add_size(out, (double)per_minute(p, h.bytes));
 		buf_adds(out, "/min");
 	}
 	live.metric = METRIC_LIVE_BYTES;
@@ -124,7 +122,7 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	least = n && stack_is_heap(s[0]) && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
 	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT && strcmp(growth_word(&h), "FLAT")) {
 		buf_addf(out, "; %s%llu %% is one call site:\n%*s#1 ", h.old_bytes ? "at least " : "",
-			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), HEAD_COLUMN, "");
+			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), VERDICT_COLUMN, "");
 		add_site_name(out, own_frame_name(p, s[0]));
 	}
 	buf_addc(out, '\n');
@@ -133,16 +131,28 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 
 /* ---- with one ---- */
 
+/* One with its line and its callers, as far as there is room: its name alone may be that of a wrapper of malloc. */
 static void add_sites(struct buf *out, const struct profile *p, size_t column, const struct profile_stack *first,
-		      size_t n)
+		      size_t n, unsigned int columns)
 {
+	size_t begin = out->len;
+
+	columns = columns ? columns : REPORT_COLUMNS;
 	buf_addf(out, "%*s%.0f %% of it at ", (int)column, "", p->verdict.site_share * 100);
-	if (n == 1)
-		buf_adds(out, "one call site: #1 ");
-	else
+	if (n > 1) {
 		buf_addf(out, "%zu call sites: ", n);
-	add_site_name(out, own_frame_name(p, first));
-	buf_adds(out, n == 1 ? "\n" : "...\n");
+		add_site_name(out, own_frame_name(p, first));
+		buf_adds(out, "...\n");
+		return;
+	}
+	buf_adds(out, "one call site:");
+	if (out->len - begin + LEAST_SITE > columns) {
+		buf_addc(out, '\n');
+		begin = out->len;
+		buf_pad(out, ' ', VERDICT_COLUMN - 1);
+	}
+	buf_adds(out, " #1 ");
+	report_add_where(out, p, first, out->len - begin, columns, 1);
 }
 
 /* Mappings of the program itself that make most of what the memory grows by; NULL. */
@@ -188,17 +198,17 @@ static void add_not_heap(struct buf *out, const struct profile *p, size_t column
 		buf_adds(out, ": mapped by ");
 		add_site_name(out, own_frame_name(p, s));
 		buf_adds(out, ", ");
-		add_size(out, (double)per_minute(p, (int64_t)s->live_bytes));
+		verdict_add_size(out, (double)per_minute(p, (int64_t)s->live_bytes));
 		buf_adds(out, "/min");
 	}
 	buf_addc(out, '\n');
 }
 
-static void add_grows(struct buf *out, const struct profile *p)
+static void add_grows(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
 	const struct profile_stack *sites[VERDICT_SITES];
 	const struct verdict *v = &p->verdict;
-	size_t column = add_head(out, v->is_strong ? "LEAK, strong evidence" : trend_name(v->word));
+	size_t column = verdict_add_head(out, v->is_strong ? "LEAK, strong evidence" : trend_name(v->word));
 	size_t n = profile_verdict_sites(p, sites);
 
 	add_who(out, p);
@@ -206,7 +216,7 @@ static void add_grows(struct buf *out, const struct profile *p)
 	add_rate(out, v);
 	buf_addc(out, '\n');
 	if (n && stack_is_heap(sites[0]))
-		add_sites(out, p, column, sites[0], n);
+		add_sites(out, p, column, sites[0], n, o->columns);
 	else if (!v->by_heap)
 		add_not_heap(out, p, column);
 }
@@ -214,9 +224,9 @@ static void add_grows(struct buf *out, const struct profile *p)
 static void add_levels_off(struct buf *out, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
-	double now = v->by_heap ? (double)heap_net_of(p, UINT32_MAX).bytes : 0;
+	double now = v->by_heap ? (double)heap_net_of(p, UINT32_MAX).bytes : verdict_series_now(p);
 
-	add_head(out, trend_name(v->word));
+	verdict_add_head(out, trend_name(v->word));
 	add_who(out, p);
 	if (!v->seconds) {
 		buf_addf(out, ": its %s grew, and has stopped\n", v->by_heap ? "heap" : "memory");
@@ -224,15 +234,21 @@ static void add_levels_off(struct buf *out, const struct profile *p)
 	}
 	if (v->by_heap) {
 		buf_adds(out, ": growth of its heap dies out; about ");
-		add_size(out, v->level > now ? v->level - now : 0);
+		verdict_add_size(out, v->level > now ? v->level - now : 0);
 		buf_adds(out, " more in ");
 	} else {
 		buf_adds(out, ": ends near ");
-		add_size(out, v->level);
+		verdict_add_size(out, v->level);
 		buf_adds(out, " in ");
 	}
-	add_time(out, v->seconds);
+	verdict_add_time(out, v->seconds);
+	if (!v->by_heap) {
+		buf_adds(out, "; now ");
+		verdict_add_size(out, now);
+		buf_adds(out, ", files left out");
+	}
 	buf_addc(out, '\n');
+	verdict_add_room(out, p, v->level > now ? v->level - now : 0);
 }
 
 static void add_doubt(struct buf *out, const struct profile *p)
@@ -264,12 +280,12 @@ static void add_other(struct buf *out, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
 
-	add_head(out, trend_name(v->word));
+	verdict_add_head(out, trend_name(v->word));
 	add_who(out, p);
 	switch (v->word) {
 	case TREND_FLAT:
 		buf_adds(out, ": no growth; one above ");
-		add_size(out, v->high > 4096 ? v->high * 60 : 4096 * 60);
+		verdict_add_size(out, v->high > 4096 ? v->high * 60 : 4096 * 60);
 		buf_adds(out, "/min would have shown");
 		break;
 	case TREND_SAW_TOOTH:
@@ -277,85 +293,13 @@ static void add_other(struct buf *out, const struct profile *p)
 		break;
 	case TREND_SHRINKING:
 		buf_addf(out, ": its %s shrinks ", v->by_heap ? "heap" : "memory");
-		add_size(out, -v->rate * 60);
+		verdict_add_size(out, -v->rate * 60);
 		buf_adds(out, "/min");
 		break;
 	default:
 		add_doubt(out, p);
 		break;
 	}
-	buf_addc(out, '\n');
-}
-
-/* "near 03:36 UTC, " */
-static void add_clock(struct buf *out, const struct profile *p, double seconds)
-{
-	time_t t = (time_t)(p->wall_time_ns / NS_PER_S) + (time_t)seconds;
-	struct tm tm;
-
-	if (!p->wall_time_ns || seconds > DAY_S || !gmtime_r(&t, &tm))
-		return;
-	buf_addf(out, "near %02d:%02d UTC, ", tm.tm_hour, tm.tm_min);
-}
-
-/* The process that has least room; NULL when none has a limit. */
-static const struct profile_facts *least_room(const struct profile *p, double *room)
-{
-	const struct profile_facts *tight = NULL;
-	size_t i;
-
-	*room = 0;
-	for (i = 0; i < p->n_procs; i++) {
-		const struct profile_facts *f = &p->procs[i].now;
-		double left = (double)f->limit_bytes - (double)f->limit_used_bytes;
-
-		if (p->procs[i].state != PROC_RUNNING || !f->limit_bytes || f->limit_bytes == UINT64_MAX || (tight && left >= *room))
-			continue;
-		tight = f;
-		*room = left > 0 ? left : 0;
-	}
-	return tight;
-}
-
-bool verdict_tells_end(const struct profile *p)
-{
-	const struct verdict *v = &p->verdict;
-	double room;
-
-	return p->has_verdict && (v->word == TREND_GROWING || v->word == TREND_LEAK) && least_room(p, &room) && v->rate > 0 &&
-	       room / v->rate <= FAR_S;
-}
-
-/* When the limit is reached at this rate. */
-static void add_end(struct buf *out, const struct profile *p)
-{
-	const struct verdict *v = &p->verdict;
-	struct buf when = BUF_INIT;
-	const struct profile_facts *tight;
-	double room;
-
-	if (!verdict_tells_end(p))
-		return;
-	tight = least_room(p, &room);
-	buf_adds(&when, "Runs out in ");
-	add_time(&when, room / v->rate);
-	add_head(out, when.data);
-	buf_release(&when);
-	if (v->low > 0) {
-		buf_addc(out, '(');
-		add_time(out, room / v->high);
-		buf_adds(out, " to ");
-		add_time(out, room / v->low);
-		buf_adds(out, "), ");
-	}
-	add_clock(out, p, room / v->rate);
-	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
-	add_size(out, (double)tight->limit_bytes);
-	if (tight->limit_end != LIMIT_ENDS_NOT)
-		buf_addf(out, ".\n%*sThere %s", HEAD_COLUMN, "", report_limit_end(tight->limit_end));
-	if (tight->oom_kills)
-		buf_addf(out, "; %llu OOM kill%s so far", (unsigned long long)tight->oom_kills,
-			 tight->oom_kills == 1 ? "" : "s");
 	buf_addc(out, '\n');
 }
 
@@ -368,8 +312,8 @@ void verdict_add(struct buf *out, const struct profile *p, const struct render_o
 		return;
 	}
 	if (v->word == TREND_GROWING || v->word == TREND_LEAK) {
-		add_grows(out, p);
-		add_end(out, p);
+		add_grows(out, p, o);
+		verdict_add_end(out, p);
 	} else if (v->word == TREND_LEVELS_OFF) {
 		add_levels_off(out, p);
 	} else {
@@ -480,11 +424,11 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 			before += (double)(p->procs[i].at_attach.rss_anon_bytes + p->procs[i].at_attach.swap_bytes +
 					   p->procs[i].at_attach.rss_shmem_bytes);
 	buf_adds(reason(r), "at this rate since its start (");
-	add_time(r->out, v->uptime_s);
+	verdict_add_time(r->out, v->uptime_s);
 	buf_adds(r->out, ") it would hold ");
-	add_size(r->out, v->history_bytes);
+	verdict_add_size(r->out, v->history_bytes);
 	buf_adds(r->out, "; it held ");
-	add_size(r->out, before);
+	verdict_add_size(r->out, before);
 	buf_adds(r->out, " at the attach\n");
 }
 
@@ -494,12 +438,12 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 
 	if (v->but & BUT_YOUNG) {
 		buf_adds(reason(r), "it was started ");
-		add_time(r->out, v->uptime_s);
+		verdict_add_time(r->out, v->uptime_s);
 		buf_adds(r->out, " before the attach: it may still be filling; look again later\n");
 	}
 	if (v->but & BUT_RECENT) {
 		buf_adds(reason(r), "at this rate since its start it would hold ");
-		add_size(r->out, v->history_bytes);
+		verdict_add_size(r->out, v->history_bytes);
 		buf_adds(r->out, ", far more than it does: the growth is young; -d 5m\n");
 	}
 	if (v->but & BUT_REPLACES)
@@ -543,7 +487,7 @@ void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most
 
 	if (p->has_verdict && v->word == TREND_LEVELS_OFF)
 		add_hidden(out, p);
-	if (!p->has_verdict || (v->word != TREND_GROWING && v->word != TREND_LEAK))
+	if (!verdict_tells_growth(p))
 		return;
 	add_evidence(&r, p);
 	text_keep_lines(&why, most_why);

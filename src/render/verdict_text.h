@@ -15,8 +15,12 @@
 #include "render/renderer.h"
 
 void verdict_add(struct buf *out, const struct profile *p, const struct render_opts *o);
+/* Is the word one of growth? */
+bool verdict_tells_growth(const struct profile *p);
 /* Do its lines tell when the limit is met, and what happens there? */
 bool verdict_tells_end(const struct profile *p);
+/* ... or how much room there is below it? */
+bool verdict_tells_limit(const struct profile *p);
 /* "why" and "but" of growth, "but" of growth that ends, else nothing; no more than so many reasons of each, the best first. */
 void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but);
 

@@ -80,7 +80,7 @@ static void make_bridge(struct profile *p)
 			      .trim_bytes = 300000, .untouched_bytes = 100000, .n_sizes = 2, .other_sizes = 40,
 			      .other_bytes = 3000000, .largest_other_bytes = 70000, .before_blocks = 20100,
 			      .before_bytes = 39 * 1048576, .site_stack = 1, .site_chunk_bytes = 2016,
-			      .site_blocks = 2820000 };
+			      .site_blocks = 2820000, .attach_unread = 0.004, .unread = 0.012 };
 	memcpy(b->at_attach, then, sizeof(then));
 	memcpy(b->now, now, sizeof(now));
 	b->at_attach[BRIDGE_RSS] = 59000000;

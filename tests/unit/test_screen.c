@@ -48,6 +48,26 @@ static void numbers_only__are_broken_all_the_same(void **state)
 	assert_fits("12 34 56 78\n", 8, 1, "12 34 56\n 78\n");
 }
 
+static void assert_fits_in(const char *text, unsigned int lines, const char *expected)
+{
+	struct buf b = BUF_INIT;
+
+	text_fit_in(&b, text, 28, 2, lines);
+	assert_string_equal(b.data, expected);
+	buf_release(&b);
+}
+
+static void a_sentence_for_which_there_is_no_room__ends_where_it_makes_sense(void **state)
+{
+	(void)state;
+	assert_fits_in("a leak of one (or two, or so) does not show; for others: -d 5m\n", 2,
+		       "a leak of one (or two, or\n  so) does not show\n");
+	assert_fits_in("the kernel kills a process, most likely the largest\n", 1, "the kernel kills a process\n");
+	assert_fits_in("a sentence without an end where it would be needed\n", 1, "a sentence without an end...\n");
+	assert_fits_in("one\ntwo\nthree\n", 2, "one\ntwo\n");
+	assert_fits_in("                  a deep indent that is for wide screens\n", 2, "  a deep indent that is for\n  wide screens\n");
+}
+
 /* Two seconds, in which one site allocated 40 KiB, and freed nothing. */
 static void head_of(struct buf *out, const char *name, uint64_t bytes)
 {
@@ -170,6 +190,70 @@ static void a_site_that_grows_among_its_garbage__is_no_churn(void **state)
 	assert_string_equal(verdict_kind(&p, &stacks[0]), "churn");
 }
 
+/* A site of one call, with what calls it; at the end of a report of so many columns. */
+static void where_of(struct buf *out, unsigned int columns, unsigned int lines)
+{
+	uint32_t frames[] = { 0, 1 };
+	struct profile_frame frame[2] = { { .line = 59 }, { .line = 111 } };
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stack = { .n_frames = 2, .live_bytes = 1, .live_blocks = 1 };
+	struct profile p = { .n_procs = 1, .procs = &proc, .n_stacks = 1, .stacks = &stack,
+			     .stack_frames = frames, .frames = frame, .n_frames = 2 };
+
+	frame[0].name = intern_id(&p.strings, "session_open");
+	frame[1].name = intern_id(&p.strings, "handle_request");
+	frame[0].file = frame[1].file = intern_id(&p.strings, "/src/leaky_server.c");
+	report_add_where(out, &p, &stack, 38, columns, lines);
+	intern_release(&p.strings);
+}
+
+static void where_a_line_has_no_room__the_whole_name_has(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	where_of(&b, 60, 2);
+	assert_string_equal(b.data, "session_open\n                                      < handle_request\n");
+	buf_reset(&b);
+	where_of(&b, 100, 1);
+	assert_string_equal(b.data, "session_open leaky_server.c:59\n");
+	buf_release(&b);
+}
+
+/* The memory that grew, less what may grow still, and the room: 400 MiB of anonymous and 30 of files; 20 are swapped. */
+static void levels_off_at(struct buf *out, uint64_t level_mib, uint64_t limit_mib)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile p = { .window_ns = 30000000000, .n_procs = 1, .procs = &proc, .has_verdict = true,
+			     .verdict = { .word = TREND_LEVELS_OFF, .seconds = 120, .level = (double)(level_mib << 20) } };
+
+	proc.comm = intern_id(&p.strings, "demo");
+	proc.now = (struct profile_facts){ .rss_bytes = 430 << 20, .rss_anon_bytes = 400 << 20, .rss_file_bytes = 30 << 20,
+					   .swap_bytes = 20 << 20, .lazy_free_bytes = 10 << 20,
+					   .limit_bytes = limit_mib << 20, .limit_used_bytes = 420 << 20,
+					   .limit_name = intern_id(&p.strings, "a.service"), .limit_end = LIMIT_ENDS_KILLED };
+	verdict_add(out, &p, &(struct render_opts){ 0 });
+	intern_release(&p.strings);
+}
+
+static void where_growth_ends__is_told_beside_where_it_is_and_what_room_there_is(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	levels_off_at(&b, 450, 512);
+	assert_string_equal(b.data, "LEVELS OFF  demo (pid 42): ends near 450.0 MiB in 2 min; now 410.0 MiB, files left out\n"
+				    "Runs out  not by this: 92.0 MiB free below the limit of a.service, 512.0 MiB\n");
+	buf_reset(&b);
+	levels_off_at(&b, 510, 512);
+	assert_non_null(strstr(b.data, "\nRuns out  before that: only 92.0 MiB free below the limit of a.service, 512.0 MiB.\n"
+				       "          There the kernel kills it; malloc does not fail first\n"));
+	buf_reset(&b);
+	levels_off_at(&b, 450, 0);
+	assert_null(strstr(b.data, "Runs out"));
+	buf_release(&b);
+}
+
 static void a_process_that_names_itself_as_it_likes__stays_in_its_line(void **state)
 {
 	uint32_t frames[] = { 0 };
@@ -251,6 +335,9 @@ int main(void)
 		cmocka_unit_test(a_number__stays_with_its_unit),
 		cmocka_unit_test(an_option__stays_with_its_value),
 		cmocka_unit_test(numbers_only__are_broken_all_the_same),
+		cmocka_unit_test(a_sentence_for_which_there_is_no_room__ends_where_it_makes_sense),
+		cmocka_unit_test(where_a_line_has_no_room__the_whole_name_has),
+		cmocka_unit_test(where_growth_ends__is_told_beside_where_it_is_and_what_room_there_is),
 		cmocka_unit_test(a_process_that_names_itself_as_it_likes__stays_in_its_line),
 		cmocka_unit_test(what_was_left_out_of_the_table__is_growth_only_where_its_frees_are_counted),
 		cmocka_unit_test(growth_that_has_ended__is_told_with_what_it_may_hide),
