@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The command line; see options.h. The table is the only description of an option: parsing,
- * --help and the man page's check come from it. No abbreviations, no permutation surprises: all
- * operands come after "--". A sub-command is a row of its own that names the options it takes.
- * Depends on base, model and render.
+ * The command line; see options.h. An option is a row of the table here, a sub-command one of verbs.c, which names the
+ * options that it takes. No abbreviations; COMMAND comes after "--".
  */
 #include "cli/options.h"
 
@@ -397,7 +395,7 @@ static bool takes_option(enum verb verb, const struct option_row *r)
 
 void options_help(struct buf *out, enum verb verb)
 {
-	const char *group = NULL;
+	const char *group = NULL, *help;
 	char left[40];
 	size_t i;
 
@@ -412,10 +410,11 @@ void options_help(struct buf *out, enum verb verb)
 		if (group)
 			buf_addf(out, "\n%s\n", group);
 		group = NULL;
+		help = verb_option_help(verb, r->name);
 		snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", r->letter ? '-' : ' ',
 			 r->letter ? r->letter : ' ', r->letter ? "," : " ", r->name,
 			 r->argument ? " " : "", r->argument ? r->argument : "");
-		buf_addf(out, "%-24s %s\n", left, r->help);
+		buf_addf(out, "%-24s %s\n", left, help ? help : r->help);
 	}
 	buf_adds(out, verbs[verb].ending);
 }

@@ -4,6 +4,23 @@
 
 #include <string.h>
 
+static const struct verb_option diff_options[] = {
+	{ "format", "report (terminal), folded (else: two columns, A and B), flamegraph" },
+	{ NULL, NULL },
+};
+
+static const struct verb_option top_options[] = {
+	{ "duration", "stop after TIME: 30, 5m, 8h (default: at q, or when all have ended)" },
+	{ "interval", "time between two looks (default 1 s)" },
+	{ NULL, NULL },
+};
+
+static const struct verb_option census_options[] = {
+	{ "pid", "the process, one" },
+	{ "interval", "time between the two looks (default 10 s)" },
+	{ NULL, NULL },
+};
+
 const struct verb_row verbs[] = {
 	[VERB_PROFILE] = {
 		"", NULL, 0,
@@ -24,6 +41,7 @@ const struct verb_row verbs[] = {
 		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
 		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
 		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
+		NULL,
 	},
 	[VERB_DOCTOR] = {
 		"doctor", " pid no-follow max-memory at-entry verbose help ", 0,
@@ -34,6 +52,7 @@ const struct verb_row verbs[] = {
 		"Usage: memprobe doctor [OPTION...] [-p PID[,PID...]]\n",
 		"\nExit status: 0 memprobe works here, 1 failed, 2 usage, 3 privilege or kernel, 4 no such process, or\n"
 		"nothing to probe in it.\n",
+		NULL,
 	},
 	[VERB_REPORT] = {
 		"report", " format flamegraph folded pprof json report output metric min-bytes quiet verbose help ", 1,
@@ -41,8 +60,9 @@ const struct verb_row verbs[] = {
 		"  memprobe report FILE                      what the run printed at its end\n"
 		"  memprobe report --flamegraph FILE@10s     as it was after 10 s\n\n"
 		"Usage: memprobe report [OPTION...] FILE[@TIME]\n",
-		"\nRuns are kept in ~/.local/state/memprobe, the last ten. Exit status: 0 ok, 1 failed, or the recording is\n"
-		"cut or damaged (what can be read is shown), 2 usage.\n",
+		"\nRuns are kept in ~/.local/state/memprobe, the last ten. Exit status: 0 ok, 1 failed, or the\n"
+		"recording is cut or damaged (what can be read is shown), 2 usage.\n",
+		NULL,
 	},
 	[VERB_DIFF] = {
 		"diff", " format folded flamegraph report output metric min-bytes quiet verbose help ", 2,
@@ -51,7 +71,8 @@ const struct verb_row verbs[] = {
 		"  memprobe diff FILE@10s FILE@30s           what grew from 10 s to 30 s\n"
 		"  memprobe diff before.memprobe after.memprobe\n\n"
 		"Usage: memprobe diff [OPTION...] A[@TIME] B[@TIME]\n",
-		"\nFolded has two columns, A and B. Exit status: 0 ok, 1 failed, or a recording is cut or damaged, 2 usage.\n",
+		"\nExit status: 0 ok, 1 failed, or a recording is cut or damaged, 2 usage.\n",
+		diff_options,
 	},
 	[VERB_TOP] = {
 		"top", " pid no-follow comm cgroup planes duration interval output no-save min-bytes threads sample max-overhead "
@@ -63,20 +84,21 @@ const struct verb_row verbs[] = {
 		"Keys: ? shows them all. enter opens a process, then a stack; esc goes back; g b a c sort by\n"
 		"growth, bytes, share alive, count (pressed twice: since the start); / filters, p pauses, m marks,\n"
 		"s saves a recording, f a flame graph; q quits and prints the report.\n",
-		"\n-i is the time between two looks (default 1 s). Without a terminal a report is printed each 5 s,\n"
-		"or each -i.\n"
-		"Exit status: as without top.\n",
+		"\nWithout a terminal a report is printed each 5 s, or each -i. Exit status: as without top.\n",
+		top_options,
 	},
 	[VERB_CENSUS] = {
 		"census", " pid interval quiet verbose help ", 0,
-		"memprobe census counts the objects of a process by type, from outside and twice: what grew comes first.\n"
-		"Python, Ruby and JavaScript objects, Erlang processes, where the runtime is known; else C++ classes and sizes of\n"
-		"the blocks in glibc's heap. No probe, no stop, so it is approximate.\n\n"
+		"memprobe census counts the objects of a process by type, from outside and twice: what grew comes\n"
+		"first. Python, Ruby and JavaScript objects, Erlang processes, Go's goroutines and memory profile,\n"
+		"where the runtime is known; else the blocks of glibc's heap by C++ class and size. No probe, no\n"
+		"stop, so it is approximate.\n\n"
 		"  sudo memprobe census -p 4242             10 s between the looks\n"
 		"  sudo memprobe census -p 4242 -i 1m\n\n"
 		"Usage: memprobe census [-i TIME] -p PID\n",
-		"\n-i is the time between the looks (default 10 s). Exit status: 0 ok, 1 failed, 2 usage, 3 privilege,\n"
-		"4 no such process, or nothing in it that can be counted.\n",
+		"\nExit status: 0 ok, 1 failed, 2 usage, 3 privilege, 4 no such process, or nothing in it that can be\n"
+		"counted.\n",
+		census_options,
 	},
 };
 
@@ -95,4 +117,14 @@ enum verb verb_find(const char *name)
 		if (!strcmp(name, verbs[i].name))
 			return (enum verb)i;
 	return VERB_PROFILE;
+}
+
+const char *verb_option_help(enum verb verb, const char *option)
+{
+	const struct verb_option *own;
+
+	for (own = verbs[verb].own; own && own->name; own++)
+		if (!strcmp(own->name, option))
+			return own->help;
+	return NULL;
 }

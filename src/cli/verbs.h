@@ -5,12 +5,19 @@
 
 #include "cli/options.h"
 
+/* What an option means to a sub-command, where that is not what it means to a run. */
+struct verb_option {
+	const char *name; /* NULL after the last */
+	const char *help;
+};
+
 struct verb_row {
 	const char *name;    /* "": no sub-command */
 	const char *options; /* names between blanks; NULL: all */
 	size_t n_files;	     /* operands: recordings */
 	const char *help;    /* first part of --help */
 	const char *ending;  /* last part */
+	const struct verb_option *own; /* NULL: none */
 };
 
 extern const struct verb_row verbs[]; /* by enum verb */
@@ -18,5 +25,7 @@ extern const struct verb_row verbs[]; /* by enum verb */
 const char *verb_name(enum verb verb);
 /* VERB_PROFILE when it is none. */
 enum verb verb_find(const char *name);
+/* NULL: the help of a run holds. */
+const char *verb_option_help(enum verb verb, const char *option);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The command line: what is accepted, what is refused and how; --help, and the man page beside it. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -259,38 +260,68 @@ static void the_command_line__can_be_pasted_into_a_shell(void **state)
 	buf_release(&out);
 }
 
-static void help__fits_the_screen_and_the_man_page_has_each_option(void **state)
+static void help__fits_the_screen(void **state)
 {
-	struct buf help = BUF_INIT, man = BUF_INIT;
-	const char *line, *end, *name;
-	char roff[64];
+	static const enum verb verbs[] = { VERB_PROFILE, VERB_DOCTOR, VERB_REPORT, VERB_DIFF, VERB_TOP, VERB_CENSUS };
+	const char *line, *end;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		struct buf help = BUF_INIT;
+
+		options_help(&help, verbs[i]);
+		for (line = help.data; *line; line = end + 1) {
+			end = strchr(line, '\n');
+			if (end - line > 100)
+				fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
+		}
+		buf_release(&help);
+	}
+}
+
+/* `--no-lines`, or \-\-no\-lines as roff has it, with nothing behind it that would be part of the name. */
+static bool names_option(const char *text, const char *option, const char *dash)
+{
+	struct buf name = BUF_INIT;
+	bool found = false;
+	const char *s;
+
+	for (s = option; *s; s++)
+		buf_adds(&name, *s == '-' ? dash : (char[]){ *s, '\0' });
+	for (s = text; !found && (s = strstr(s, name.data)); s += name.len)
+		found = !isalpha((unsigned char)s[name.len]) && strncmp(s + name.len, dash, strlen(dash)) != 0;
+	buf_release(&name);
+	return found;
+}
+
+static void readme_and_man_page__have_each_option(void **state)
+{
+	struct buf help = BUF_INIT, man = BUF_INIT, readme = BUF_INIT;
+	char option[64];
+	const char *line;
 	int n = 0;
 
 	(void)state;
 	options_help(&help, VERB_PROFILE);
 	assert_int_equal(buf_read_file(&man, "man/memprobe.8", 1 << 20), 0);
-	for (line = help.data; *line; line = end + 1) {
-		size_t i, o = 0;
+	assert_int_equal(buf_read_file(&readme, "README.md", 1 << 20), 0);
+	for (line = help.data; *line; line = strchr(line, '\n') + 1) {
+		const char *name = strstr(line, "--");
 
-		end = strchr(line, '\n');
-		if (end - line > 100)
-			fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
-		name = strstr(line, "--");
 		if (!name || name > line + 6 || line[0] != ' ')
 			continue;
-		for (i = 0; name[i] && name[i] != ' ' && o < sizeof(roff) - 2; i++) {
-			if (name[i] == '-')
-				roff[o++] = '\\';
-			roff[o++] = name[i];
-		}
-		roff[o] = '\0';
-		if (!strstr(man.data, roff))
-			fail_msg("not in the man page: %s", roff);
+		snprintf(option, sizeof(option), "%.*s", (int)strcspn(name, " "), name);
+		if (!names_option(man.data, option, "\\-"))
+			fail_msg("not in the man page: %s", option);
+		if (!names_option(readme.data, option, "-"))
+			fail_msg("not in README.md: %s", option);
 		n++;
 	}
 	assert_in_range(n, 19, 60);
 	buf_release(&help);
 	buf_release(&man);
+	buf_release(&readme);
 }
 
 static void planes__are_all_but_those_that_are_left_out(void **state)
@@ -346,7 +377,8 @@ int main(void)
 		cmocka_unit_test(the_command_line__can_be_pasted_into_a_shell),
 		cmocka_unit_test(planes__are_all_but_those_that_are_left_out),
 		cmocka_unit_test(an_unknown_plane__is_a_usage_error),
-		cmocka_unit_test(help__fits_the_screen_and_the_man_page_has_each_option),
+		cmocka_unit_test(help__fits_the_screen),
+		cmocka_unit_test(readme_and_man_page__have_each_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
