@@ -98,8 +98,8 @@ static void take_before(struct verdict_input *in, const struct profile *p)
 }
 
 /*
- * The largest VERDICT_SITES heap sites, and as many mappings: one of both may be judged. Not what a runtime maps that
- * collects garbage: its heap grows by that until it collects.
+ * The VERDICT_SITES heap sites that grew most for certain, as the report ranks them, and as many mappings: one of both may be
+ * judged. Not what a runtime maps that collects garbage: its heap grows by that until it collects.
  */
 struct growers {
 	const struct profile_stack *stacks[2 * VERDICT_SITES];
@@ -198,9 +198,9 @@ static void rank(const struct profile_stack **v, size_t *n, size_t most, const s
 {
 	size_t i = *n < most ? (*n)++ : *n - 1;
 
-	if (i == most - 1 && *n == most && v[i] && stack_net_bytes(v[i]) >= stack_net_bytes(s))
+	if (i == most - 1 && *n == most && v[i] && !stack_grew_more(s, v[i]))
 		return;
-	for (; i && stack_net_bytes(v[i - 1]) < stack_net_bytes(s); i--)
+	for (; i && stack_grew_more(s, v[i - 1]); i--)
 		v[i] = v[i - 1];
 	v[i] = s;
 }
@@ -223,8 +223,7 @@ static void find_growers(const struct profile *p, const struct site_trend *alone
 	if (!has_collector(p))
 		rank_plane(p, false, of[1], &n[1]);
 	for (g->n = 0; at[0] < n[0] || at[1] < n[1]; g->n++) {
-		k = at[0] == n[0] ||
-		    (at[1] < n[1] && stack_net_bytes(of[1][at[1]]) > stack_net_bytes(of[0][at[0]]));
+		k = at[0] == n[0] || (at[1] < n[1] && stack_grew_more(of[1][at[1]], of[0][at[0]]));
 		g->stacks[g->n] = of[k][at[k]++];
 		g->sites[g->n] = site_of(g->stacks[g->n], alone ? &alone[g->stacks[g->n] - p->stacks] : NULL);
 	}

@@ -348,8 +348,8 @@ bool profile_collections(const struct profile *p, uint64_t *n);
 /* The process whose objects outlive collections and grow fastest, or NULL. */
 const struct profile_proc *profile_objects_proc(const struct profile *p);
 /*
- * The stacks that a growth (GROWING, LEAK) was put down to, those with the most net growth first; how many there are, 0
- * when it was put down to none.
+ * The stacks that a growth (GROWING, LEAK) was put down to, those that grew most (stack_grew_more) first; how many there are,
+ * 0 when it was put down to none.
  */
 size_t profile_verdict_sites(const struct profile *p, const struct profile_stack *out[VERDICT_SITES]);
 /*

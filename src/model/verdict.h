@@ -116,7 +116,7 @@ struct verdict_input {
 	bool knows_replaced;   /* they were not, but the heap tells what came in the place of older ones */
 	double replaced_bytes; /* ... throughout the window; it is none of the growth that `heap` shows */
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
-	const struct verdict_site *sites; /* with the most net growth, most first */
+	const struct verdict_site *sites; /* that grew most for certain (stack_grew_more), most first */
 	size_t n_sites;
 	double blocks, alive; /* of all sites: allocated in the window, and live at its end */
 	bool is_collected;                 /* by a runtime */

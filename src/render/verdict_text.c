@@ -307,7 +307,8 @@ void verdict_add(struct buf *out, const struct profile *p, const struct render_o
 {
 	const struct verdict *v = &p->verdict;
 
-	if (!p->has_verdict || (v->word == TREND_UNDECIDED && v->doubt == DOUBT_SHORT)) {
+	/* where bursts tell proportions only, the sum is no growth */
+	if (!p->has_verdict || (v->word == TREND_UNDECIDED && v->doubt == DOUBT_SHORT && p->watch.too_much <= 0)) {
 		add_growth(out, p, o);
 		return;
 	}

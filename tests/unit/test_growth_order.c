@@ -56,6 +56,24 @@ static void where_nothing_is_sure__the_estimate_decides(void **state)
 	assert_false(stack_grew_more(&b, &a));
 }
 
+/* As of a node in brief bursts, all of whose Buffers live at the end of some: 1 in 100 is kept. */
+static void a_growth__is_put_down_to_the_site_that_is_sure_of_it(void **state)
+{
+	struct profile_stack stacks[] = { stack(178000 * KIB, 0, 195000 * KIB), stack(152000 * KIB, 0, 13000 * KIB),
+					  stack(4000 * KIB, 0, 0) };
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile p = { .window_ns = 30000000000, .n_procs = 1, .procs = &proc, .n_stacks = 3, .stacks = stacks, .has_verdict = true,
+			     .verdict = { .word = TREND_GROWING, .rate = 3700.0 * KIB } };
+	const struct profile_stack *sites[VERDICT_SITES];
+
+	(void)state;
+	assert_int_equal(profile_verdict_sites(&p, sites), 1);
+	assert_ptr_equal(sites[0], &stacks[1]);
+	stacks[0].t.alloc_var = 0;
+	assert_int_equal(profile_verdict_sites(&p, sites), 1);
+	assert_ptr_equal(sites[0], &stacks[0]);
+}
+
 static void more_than_is_mapped__is_said_to_be_proportions_only(void **state)
 {
 	struct buf out = BUF_INIT;
@@ -82,6 +100,7 @@ int main(void)
 		cmocka_unit_test(what_only_replaces__did_not_grow),
 		cmocka_unit_test(one_large_block_that_was_drawn__stands_below_a_thousand_small_ones),
 		cmocka_unit_test(where_nothing_is_sure__the_estimate_decides),
+		cmocka_unit_test(a_growth__is_put_down_to_the_site_that_is_sure_of_it),
 		cmocka_unit_test(more_than_is_mapped__is_said_to_be_proportions_only),
 	};
 

@@ -95,6 +95,23 @@ static void what_is_flat__is_told_as_it_is_and_not_per_minute(void **state)
 	buf_release(&b);
 }
 
+static void proportions_of_bursts__are_no_growth_where_the_memory_is_undecided(void **state)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stack = { .live_bytes = 1 << 30, .live_blocks = 1, .t = { .alloc_bytes = 1 << 30, .alloc_blocks = 1 } };
+	struct profile p = { .window_ns = 30000000000, .n_procs = 1, .procs = &proc, .n_stacks = 1, .stacks = &stack, .has_verdict = true,
+			     .watch = { .rung = RUNG_BRIEF, .too_much = 1.8 },
+			     .verdict = { .word = TREND_UNDECIDED, .doubt = DOUBT_SHORT, .need_s = 120 } };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	proc.comm = intern_id(&p.strings, "demo");
+	verdict_add(&b, &p, &(struct render_opts){ 0 });
+	assert_string_equal(b.data, "UNDECIDED  demo (pid 42): the window was too short: -d 2m\n");
+	intern_release(&p.strings);
+	buf_release(&b);
+}
+
 static void a_name_of_five_thousand_letters__is_cut_in_a_sentence(void **state)
 {
 	struct buf name = BUF_INIT, b = BUF_INIT;
@@ -345,6 +362,7 @@ int main(void)
 		cmocka_unit_test(objects_that_outlive_collections__are_told_as_evidence_by_number_or_bytes),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),
+		cmocka_unit_test(proportions_of_bursts__are_no_growth_where_the_memory_is_undecided),
 		cmocka_unit_test(what_bursts_tell_and_the_heap_denies__is_said),
 		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),
 	};
