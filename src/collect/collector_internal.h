@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "collect/collector.h"
 #include "collect/vm_plane.h"
+#include "model/heap_rise.h"
 #include "model/others_budget.h"
 #include "model/windows.h"
 #include "symbol/symbolizer.h"
@@ -124,8 +125,8 @@ static inline bool collector_is_over(const struct collector *c)
 
 /* bridge_look.c: where the memory of a process (its index) is as it is attached */
 void bridge_at_attach(struct collector *c, uint32_t proc);
-/* heap_looks.c: blocks of that class in use, more at the last look of the bridge than at the attach; false: not known */
-bool heap_looks_rise(const struct collector *c, uint32_t proc, uint32_t size_class, double *grown);
+/* heap_looks.c: sets `grown` and `seen` by the looks of the bridge, at the attach and the last; false: not known */
+bool heap_looks_rise(const struct collector *c, struct heap_rise *r);
 void heap_looks_release(struct collector *c);
 
 /*

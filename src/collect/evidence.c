@@ -17,9 +17,9 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/blackbox.h"
+#include "collect/class_parts.h"
 #include "collect/collector_internal.h"
 #include "collect/managed.h"
-#include "model/heap_rise.h"
 #include "proc/process.h"
 
 /*
@@ -193,57 +193,14 @@ const struct checkpoint *collector_early(const struct collector *c)
 
 /* ---- the pass over the blocks ---- */
 
-/* Live blocks of one stack in one size class. */
-struct class_part {
-	double variance; /* of the blocks, where they are estimates */
-	uint32_t stack, size_class;
-	uint64_t bytes, blocks;
-};
-
 struct pass {
 	struct collector *c;
 	const struct checkpoint *early;
 	struct lifetimes_pass *lifetimes;
 	uint64_t early_ms;
 	bool by_class;
-	struct class_part *parts;
-	size_t n_parts, parts_cap;
-	struct table part_of;  /* stack and class -> index in parts */
-	struct table live_of;  /* process and class -> bytes in parts */
-	struct table old_of;   /* ... -> bytes of older blocks that were freed */
-	bool by_heap;	       /* ... as the heap tells, not by their frees */
-	struct heap_rise *rises;
-	size_t n_rises, rises_cap;
+	struct class_parts parts;
 };
-
-static uint64_t class_key(uint32_t of, uint32_t size_class)
-{
-	return (uint64_t)of << 32 | size_class;
-}
-
-/* Of glibc: chunks of 16 bytes, with 8 of its own in each. */
-static uint32_t class_of_request(uint64_t size)
-{
-	uint64_t chunk = (size + 8 + 15) & ~15ULL;
-
-	return mp_size_class((chunk < 32 ? 32 : chunk) - 8);
-}
-
-static void add_to_part(struct pass *a, uint32_t stack, const struct mp_block *b, uint64_t weight)
-{
-	uint32_t class = class_of_request(b->size_bytes), proc = a->c->profile.stacks[stack].proc;
-	uint64_t key = class_key(stack, class), *at = table_get(&a->part_of, key);
-
-	if (!at) {
-		XGROW(a->parts, a->n_parts, a->parts_cap);
-		a->parts[a->n_parts] = (struct class_part){ .stack = stack, .size_class = class };
-		at = table_put(&a->part_of, key, a->n_parts++);
-	}
-	a->parts[*at].bytes += b->size_bytes * weight;
-	a->parts[*at].blocks += weight;
-	a->parts[*at].variance += (double)(weight * (weight - 1));
-	*table_put(&a->live_of, class_key(proc, class), 0) += b->size_bytes * weight;
-}
 
 static void look_at_block(void *ctx, const struct mp_block_key *key, const struct mp_block *b)
 {
@@ -257,7 +214,7 @@ static void look_at_block(void *ctx, const struct mp_block_key *key, const struc
 	if (at < a->early->n && b->birth_ms < a->early_ms)
 		a->c->profile.stacks[at].early_alive += weight;
 	if (a->by_class)
-		add_to_part(a, at, b, weight);
+		class_parts_add(&a->parts, at, b, weight);
 	lifetimes_block(a->lifetimes, at, b->size_bytes, weight, b->birth_ms, b->flags & MP_BLOCK_AGE_UNKNOWN);
 }
 
@@ -265,102 +222,6 @@ static void note_old(void *ctx, const struct mp_old_key *key, const struct mp_ol
 {
 	(void)key;
 	*(bool *)ctx |= o->blocks > 0;
-}
-
-/* Frees of a class belong to those that make blocks of it, by what lives of each. Not more than lives. */
-static void note_share(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
-{
-	struct pass *a = ctx;
-	const uint64_t *proc = table_get(&a->c->profile.proc_ids, key->gen);
-
-	if (proc)
-		*table_put(&a->old_of, class_key((uint32_t)*proc, key->size_class), 0) += o->bytes;
-}
-
-static void give_old(struct pass *a)
-{
-	size_t i;
-
-	for (i = 0; i < a->n_parts; i++) {
-		const struct class_part *part = &a->parts[i];
-		struct profile_stack *s = &a->c->profile.stacks[part->stack];
-		uint64_t key = class_key(s->proc, part->size_class);
-		const uint64_t *old = table_get(&a->old_of, key), *live = table_get(&a->live_of, key);
-		double share = old && live && *live ? (double)*old / (double)*live : 0;
-
-		share = share < 1 ? share : 1;
-		s->old_bytes += (uint64_t)((double)part->bytes * share);
-		s->old_blocks += (uint64_t)((double)part->blocks * share);
-	}
-}
-
-static int by_class(const void *a, const void *b)
-{
-	const struct heap_rise *x = a, *y = b;
-
-	if (x->proc != y->proc)
-		return x->proc < y->proc ? -1 : 1;
-	return x->size_class < y->size_class ? -1 : x->size_class > y->size_class;
-}
-
-static void add_rise(struct pass *a, uint32_t proc, uint32_t size_class, const struct class_part *part)
-{
-	XGROW(a->rises, a->n_rises, a->rises_cap);
-	a->rises[a->n_rises++] = (struct heap_rise){ .proc = proc, .size_class = size_class,
-						     .claimed = part ? (double)part->blocks : 0,
-						     .variance = part ? part->variance : 0 };
-}
-
-/* One row for each class, and what the heap tells of it. False: it does not, of one at least. */
-static bool find_rises(struct pass *a)
-{
-	const struct profile *p = &a->c->profile;
-	size_t i, n = 0;
-
-	for (i = 0; i < a->n_parts; i++) {
-		uint32_t proc = p->stacks[a->parts[i].stack].proc;
-
-		add_rise(a, proc, a->parts[i].size_class, &a->parts[i]);
-		add_rise(a, proc, a->parts[i].size_class + 1, NULL);
-	}
-	if (a->n_rises)
-		qsort(a->rises, a->n_rises, sizeof(*a->rises), by_class);
-	for (i = 0; i < a->n_rises; i++) {
-		struct heap_rise *r = &a->rises[i], *last = &a->rises[n ? n - 1 : 0];
-
-		if (n && !by_class(last, r)) {
-			last->claimed += r->claimed;
-			last->variance += r->variance;
-			continue;
-		}
-		if (!heap_looks_rise(a->c, r->proc, r->size_class, &r->grown))
-			return false;
-		a->rises[n++] = *r;
-	}
-	a->n_rises = n;
-	return true;
-}
-
-/* Where calls were sampled, frees of older blocks were not counted: what came in their place, the heap tells. */
-static bool give_replaced(struct pass *a)
-{
-	struct profile *p = &a->c->profile;
-	size_t i;
-
-	if (!find_rises(a))
-		return false;
-	heap_rise_find_replaced(a->rises, a->n_rises);
-	for (i = 0; i < a->n_parts; i++) {
-		const struct class_part *part = &a->parts[i];
-		struct profile_stack *s = &p->stacks[part->stack];
-		struct heap_rise wanted = { .proc = s->proc, .size_class = part->size_class };
-		const struct heap_rise *r = bsearch(&wanted, a->rises, a->n_rises, sizeof(*r), by_class);
-		double share = r && r->claimed > 0 ? r->replaced / r->claimed : 0;
-
-		s->old_bytes += (uint64_t)((double)part->bytes * share);
-		s->old_blocks += (uint64_t)((double)part->blocks * share);
-	}
-	return true;
 }
 
 static void begin_pass(struct pass *a)
@@ -417,39 +278,33 @@ static struct site_trend *end_pass(struct collector *c)
 int evidence_collect(struct collector *c)
 {
 	struct profile *p = &c->profile;
-	struct pass a = { .c = c };
+	struct pass a = { .c = c, .parts = { .c = c } };
 	struct site_trend *alone;
-	bool knows_replaced = false;
+	bool by_heap = p->final && c->heap_looks && !watch_is_exact(p), knows_replaced = false; /* the look takes long */
 	int err = 0;
 
 	begin_pass(&a);
 	a.lifetimes = lifetimes_look_begin(c);
-	a.by_heap = p->final && c->heap_looks && !watch_is_exact(p) && !c->brief_weight; /* the look takes long */
-	if (a.by_heap)
+	if (by_heap)
 		err = collector_bridge(c);
 	if (!err)
 		err = kern_read_old_frees(c->kern, note_old, &a.by_class);
-	a.by_class |= a.by_heap;
+	a.by_class |= by_heap;
 	if (!err)
 		err = kern_read_blocks(c->kern, look_at_block, &a);
 	vm_plane_fill_early(c, a.early_ms);
-	knows_replaced = !err && a.by_heap && give_replaced(&a);
+	alone = end_pass(c); /* before anything is scaled: by what there was at earlier moments */
+	if (!err && by_heap && class_parts_meet_heap(&a.parts))
+		knows_replaced = !c->brief_weight;
 	if (!err && a.by_class && !knows_replaced)
-		err = kern_read_old_frees(c->kern, note_share, &a);
-	if (!err && a.by_class && !knows_replaced)
-		give_old(&a);
-	alone = end_pass(c);
+		err = class_parts_give_old(&a.parts);
 	lifetimes_look_end(c, a.lifetimes);
 	if (!err) {
 		profile_judge(p, alone, knows_replaced);
 		profile_blind(p);
 	}
 	free(alone);
-	free(a.parts);
-	free(a.rises);
-	table_release(&a.part_of);
-	table_release(&a.live_of);
-	table_release(&a.old_of);
+	class_parts_release(&a.parts);
 	return err;
 }
 

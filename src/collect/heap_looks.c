@@ -3,8 +3,10 @@
  * How many blocks of which size the heaps of the targets had in use at the attach, and how many they have at the end: for
  * model/heap_rise.h. Of glibc's heaps, by the looks of the bridge; part of the collector.
  */
+#include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "bpf/memprobe.h"
 #include "collect/bridge_internal.h"
@@ -15,6 +17,7 @@ struct heap_looks {
 	struct table chunks[PROFILE_MAX_BRIDGES]; /* at the attach: bytes of a chunk -> blocks */
 	struct table attach[PROFILE_MAX_BRIDGES], now[PROFILE_MAX_BRIDGES]; /* size class -> blocks */
 	uint32_t has_attach, has_now;					   /* bit i: bridge i */
+	uint64_t attach_ns[PROFILE_MAX_BRIDGES], now_ns[PROFILE_MAX_BRIDGES];
 };
 
 void heap_looks_release(struct collector *c)
@@ -57,6 +60,7 @@ void heap_looks_note(const struct bridge_look *l)
 	}
 	free(v);
 	*(is_now ? &c->heap_looks->has_now : &c->heap_looks->has_attach) |= 1u << at;
+	*(is_now ? &c->heap_looks->now_ns[at] : &c->heap_looks->attach_ns[at]) = clock_monotonic_ns();
 }
 
 bool heap_looks_at_attach(const struct bridge_look *l, uint64_t chunk_bytes, uint64_t *blocks)
@@ -72,19 +76,21 @@ bool heap_looks_at_attach(const struct bridge_look *l, uint64_t chunk_bytes, uin
 	return true;
 }
 
-bool heap_looks_rise(const struct collector *c, uint32_t proc, uint32_t size_class, double *grown)
+bool heap_looks_rise(const struct collector *c, struct heap_rise *r)
 {
-	const struct bridge *b = profile_bridge(&c->profile, proc);
+	const struct bridge *b = profile_bridge(&c->profile, r->proc);
+	const struct heap_looks *h = c->heap_looks;
 	const uint64_t *then, *now;
 	size_t i;
 
-	if (!b || !c->heap_looks)
+	if (!b || !h)
 		return false;
 	i = (size_t)(b - c->profile.bridges);
-	if (!(c->heap_looks->has_attach & c->heap_looks->has_now & 1u << i))
+	if (!(h->has_attach & h->has_now & 1u << i))
 		return false;
-	then = table_get(&c->heap_looks->attach[i], size_class);
-	now = table_get(&c->heap_looks->now[i], size_class);
-	*grown = (now ? (double)*now : 0) - (then ? (double)*then : 0);
+	then = table_get(&h->attach[i], r->size_class);
+	now = table_get(&h->now[i], r->size_class);
+	r->grown = (now ? (double)*now : 0) - (then ? (double)*then : 0);
+	r->seen = h->now_ns[i] > h->attach_ns[i] ? fmin(1, (double)c->profile.window_ns / (double)(h->now_ns[i] - h->attach_ns[i])) : 1;
 	return true;
 }

@@ -383,14 +383,8 @@ static void add_unsure(struct profile *p, const struct stack_tale *tales)
 {
 	size_t i;
 
-	for (i = 0; i < p->n_stacks; i++) {
-		struct profile_totals *t = &p->stacks[i].t;
-		double deviation = tales[i].unsure_bytes / 2;
-		uint64_t var = (uint64_t)(deviation * deviation / MP_VAR_UNIT), less = var < t->free_var ? var : t->free_var;
-
-		t->free_var -= less;
-		t->alloc_var += var - less;
-	}
+	for (i = 0; i < p->n_stacks; i++)
+		totals_doubt(&p->stacks[i].t, tales[i].unsure_bytes / 2);
 }
 
 int survival_correct(struct collector *c)

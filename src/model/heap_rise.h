@@ -21,10 +21,18 @@ struct heap_rise {
 	uint32_t proc, size_class;
 	double claimed, variance; /* made since and live, and the variance of that estimate */
 	double grown;		  /* more in use than at the attach */
+	double seen;		  /* which part of the time between those two looks at the heap was watched, above 0 to 1 */
+	double kept;		  /* of `claimed`, of stacks that keep what they make */
 	double replaced;	  /* out */
 };
 
 /* v is sorted by process and class, and has the class after each that blocks were made in. */
 void heap_rise_find_replaced(struct heap_rise *v, size_t n);
+/*
+ * Of one process that is watched in bursts: by how much too little is claimed of all, as the time that was watched stands for
+ * more than it was taken for. By the classes of those that keep what they make: each block that the heap has more there is one of
+ * theirs. 1: not for certain; or so much that it has another cause.
+ */
+double heap_rise_scale(const struct heap_rise *v, size_t n);
 
 #endif

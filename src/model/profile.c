@@ -282,6 +282,25 @@ double totals_deviation(const struct profile_totals *t, enum profile_metric m)
 	return t->alloc_var > freed ? sqrt((double)(t->alloc_var - freed) * MP_VAR_UNIT) : 0;
 }
 
+void totals_scale(struct profile_totals *t, double by)
+{
+	uint64_t *amounts[] = { &t->alloc_bytes, &t->alloc_blocks, &t->free_bytes, &t->free_blocks, &t->birth_sum_ms };
+	size_t i;
+
+	for (i = 0; i < sizeof(amounts) / sizeof(*amounts); i++)
+		*amounts[i] = (uint64_t)((double)*amounts[i] * by);
+	t->alloc_var = (uint64_t)((double)t->alloc_var * by * by);
+	t->free_var = (uint64_t)((double)t->free_var * by * by);
+}
+
+void totals_doubt(struct profile_totals *t, double deviation)
+{
+	uint64_t var = (uint64_t)(deviation * deviation / MP_VAR_UNIT), less = var < t->free_var ? var : t->free_var;
+
+	t->free_var -= less;
+	t->alloc_var += var - less;
+}
+
 static double sure_net_bytes(const struct profile_stack *s)
 {
 	double sure = (double)stack_net_bytes(s) - 2 * totals_deviation(&s->t, METRIC_LIVE_BYTES);

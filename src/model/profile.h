@@ -444,6 +444,10 @@ static inline bool watch_is_exact(const struct profile *p)
 
 /* Standard deviation of the live bytes (METRIC_LIVE_*) or the allocated ones; 0 when they are exact. */
 double totals_deviation(const struct profile_totals *t, enum profile_metric m);
+/* As if so many times the blocks had been seen. */
+void totals_scale(struct profile_totals *t, double by);
+/* Of its live bytes, a deviation of so many bytes beside those that it has. */
+void totals_doubt(struct profile_totals *t, double deviation);
 
 const char *metric_name(enum profile_metric m); /* "live-bytes" */
 /* -EINVAL for an unknown name. */

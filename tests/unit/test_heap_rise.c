@@ -64,6 +64,36 @@ static void larger_blocks_than_were_asked_for__are_found_in_the_next_class(void 
 	assert_float_equal(v[2].replaced, 10, 0.01);
 }
 
+/* A tenth came before the first call was watched. */
+static void a_heap_that_has_more_of_what_stays__tells_the_scale(void **state)
+{
+	struct heap_rise v[] = {
+		{ .size_class = 57, .claimed = 1000, .kept = 980, .variance = 2500, .grown = 1400, .seen = 0.9 },
+		{ .size_class = 59, .claimed = 3000, .kept = 3000, .variance = 7500, .grown = 4200, .seen = 0.9 },
+		{ .size_class = 63, .claimed = 1000, .kept = 100, .variance = 2500, .grown = 9000, .seen = 0.9 }, /* garbage */
+		{ .size_class = 70, .claimed = 19, .kept = 19, .grown = 900, .seen = 0.9 }, /* too few */
+	};
+
+	(void)state;
+	assert_float_equal(heap_rise_scale(v, N(v)), 1.26, 0.001);
+	v[0].grown = v[1].grown = 1000;
+	assert_float_equal(heap_rise_scale(v, N(v)), 1, 0); /* less: it may have taken the place of older ones */
+	v[0].grown = 1200;
+	v[1].grown = 3400;
+	assert_float_equal(heap_rise_scale(v, N(v)), 1, 0); /* 4140 of 4000 is within two deviations */
+	v[1].grown = 14000;
+	assert_float_equal(heap_rise_scale(v, N(v)), 1, 0); /* three times as much is no matter of scale */
+}
+
+static void nothing_that_stays__tells_no_scale(void **state)
+{
+	struct heap_rise v[] = { { .size_class = 57, .claimed = 1000, .grown = 1400, .seen = 1 } };
+
+	(void)state;
+	assert_float_equal(heap_rise_scale(v, N(v)), 1, 0);
+	assert_float_equal(heap_rise_scale(NULL, 0), 1, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +102,8 @@ int main(void)
 		cmocka_unit_test(a_class_that_shrinks__replaced_no_more_than_was_made),
 		cmocka_unit_test(an_estimate__is_granted_two_deviations),
 		cmocka_unit_test(larger_blocks_than_were_asked_for__are_found_in_the_next_class),
+		cmocka_unit_test(a_heap_that_has_more_of_what_stays__tells_the_scale),
+		cmocka_unit_test(nothing_that_stays__tells_no_scale),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

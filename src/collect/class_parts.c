@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* See class_parts.h. */
+#include "collect/class_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "collect/collector_internal.h"
+
+/* A stack that keeps what it makes: so much of it lives. */
+#define KEPT_PART 0.9
+
+static uint64_t class_key(uint32_t of, uint32_t size_class)
+{
+	return (uint64_t)of << 32 | size_class;
+}
+
+/* Of glibc: chunks of 16 bytes, with 8 of its own in each. */
+static uint32_t class_of_request(uint64_t size)
+{
+	uint64_t chunk = (size + 8 + 15) & ~15ULL;
+
+	return mp_size_class((chunk < 32 ? 32 : chunk) - 8);
+}
+
+void class_parts_add(struct class_parts *a, uint32_t stack, const struct mp_block *b, uint64_t weight)
+{
+	uint32_t class = class_of_request(b->size_bytes), proc = a->c->profile.stacks[stack].proc;
+	uint64_t key = class_key(stack, class), *at = table_get(&a->part_of, key);
+
+	if (!at) {
+		XGROW(a->v, a->n, a->cap);
+		a->v[a->n] = (struct class_part){ .stack = stack, .size_class = class };
+		at = table_put(&a->part_of, key, a->n++);
+	}
+	a->v[*at].bytes += b->size_bytes * weight;
+	a->v[*at].blocks += weight;
+	a->v[*at].variance += (double)(weight * (weight - 1));
+	*table_put(&a->live_of, class_key(proc, class), 0) += b->size_bytes * weight;
+}
+
+/* Frees of a class belong to those that make blocks of it, by what lives of each. Not more than lives. */
+static void note_share(void *ctx, const struct mp_old_key *key, const struct mp_old_free *o)
+{
+	struct class_parts *a = ctx;
+	const uint64_t *proc = table_get(&a->c->profile.proc_ids, key->gen);
+
+	if (proc)
+		*table_put(&a->old_of, class_key((uint32_t)*proc, key->size_class), 0) += o->bytes;
+}
+
+int class_parts_give_old(struct class_parts *a)
+{
+	int err = kern_read_old_frees(a->c->kern, note_share, a);
+	size_t i;
+
+	if (err)
+		return err;
+
+	for (i = 0; i < a->n; i++) {
+		const struct class_part *part = &a->v[i];
+		struct profile_stack *s = &a->c->profile.stacks[part->stack];
+		uint64_t key = class_key(s->proc, part->size_class);
+		const uint64_t *old = table_get(&a->old_of, key), *live = table_get(&a->live_of, key);
+		double share = old && live && *live ? (double)*old / (double)*live : 0;
+
+		share = share < 1 ? share : 1;
+		s->old_bytes += (uint64_t)((double)part->bytes * share);
+		s->old_blocks += (uint64_t)((double)part->blocks * share);
+	}
+	return 0;
+}
+
+static int by_class(const void *a, const void *b)
+{
+	const struct heap_rise *x = a, *y = b;
+
+	if (x->proc != y->proc)
+		return x->proc < y->proc ? -1 : 1;
+	return x->size_class < y->size_class ? -1 : x->size_class > y->size_class;
+}
+
+static bool keeps(const struct profile_totals *t)
+{
+	return (double)totals_live_blocks(t) >= KEPT_PART * (double)t->alloc_blocks;
+}
+
+static void add_rise(struct class_parts *a, uint32_t proc, uint32_t size_class, const struct class_part *part)
+{
+	double blocks = part ? (double)part->blocks : 0;
+
+	XGROW(a->rises, a->n_rises, a->rises_cap);
+	a->rises[a->n_rises++] = (struct heap_rise){ .proc = proc, .size_class = size_class,
+						     .claimed = blocks,
+						     .kept = part && keeps(&a->c->profile.stacks[part->stack].t) ? blocks : 0,
+						     .variance = part ? part->variance : 0 };
+}
+
+/* Of all of them. */
+static bool heap_tells(const struct class_parts *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		struct heap_rise r = { .proc = a->c->profile.stacks[a->v[i].stack].proc, .size_class = a->v[i].size_class };
+
+		if (!heap_looks_rise(a->c, &r))
+			return false;
+	}
+	return true;
+}
+
+/* One row for each class, and what the heap tells of it. */
+static void find_rises(struct class_parts *a)
+{
+	const struct profile *p = &a->c->profile;
+	size_t i, n = 0;
+
+	for (i = 0; i < a->n; i++) {
+		uint32_t proc = p->stacks[a->v[i].stack].proc;
+
+		add_rise(a, proc, a->v[i].size_class, &a->v[i]);
+		add_rise(a, proc, a->v[i].size_class + 1, NULL);
+	}
+	if (a->n_rises)
+		qsort(a->rises, a->n_rises, sizeof(*a->rises), by_class);
+	for (i = 0; i < a->n_rises; i++) {
+		struct heap_rise *r = &a->rises[i], *last = &a->rises[n ? n - 1 : 0];
+
+		if (n && !by_class(last, r)) {
+			last->claimed += r->claimed;
+			last->kept += r->kept;
+			last->variance += r->variance;
+			continue;
+		}
+		heap_looks_rise(a->c, r);
+		a->rises[n++] = *r;
+	}
+	a->n_rises = n;
+}
+
+static const struct heap_rise *rise_of(const struct class_parts *a, const struct class_part *part)
+{
+	struct heap_rise wanted = { .proc = a->c->profile.stacks[part->stack].proc, .size_class = part->size_class };
+
+	return bsearch(&wanted, a->rises, a->n_rises, sizeof(wanted), by_class);
+}
+
+/* What blocks of a stack tell together is limited by what else is known of it (survival.c): a part of it. */
+static void limit_to_totals(struct class_parts *a)
+{
+	const struct profile *p = &a->c->profile;
+	double *told = xcalloc(p->n_stacks + 1, sizeof(*told)), part;
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		told[a->v[i].stack] += (double)a->v[i].blocks;
+	for (i = 0; i < a->n; i++) {
+		struct class_part *v = &a->v[i];
+
+		part = told[v->stack] > 0 ? (double)totals_live_blocks(&p->stacks[v->stack].t) / told[v->stack] : 0;
+		if (part >= 1)
+			continue;
+		v->bytes = (uint64_t)((double)v->bytes * part);
+		v->blocks = (uint64_t)((double)v->blocks * part);
+		v->variance *= part;
+	}
+	free(told);
+}
+
+static void give_replaced(struct class_parts *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		struct profile_stack *s = &a->c->profile.stacks[a->v[i].stack];
+		const struct heap_rise *r = rise_of(a, &a->v[i]);
+		double share = r->claimed > 0 ? r->replaced / r->claimed : 0;
+
+		s->old_bytes += (uint64_t)((double)a->v[i].bytes * share);
+		s->old_blocks += (uint64_t)((double)a->v[i].blocks * share);
+	}
+}
+
+static void scale_stacks(struct profile *p, uint32_t proc, double scale)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++) {
+		struct profile_stack *s = &p->stacks[i];
+
+		if (s->proc != proc || !stack_is_heap(s))
+			continue;
+		totals_scale(&s->t, scale);
+		s->live_bytes = (uint64_t)((double)s->live_bytes * scale);
+		s->live_blocks = (uint64_t)((double)s->live_blocks * scale);
+	}
+}
+
+static void scale_part(struct class_part *v, double scale)
+{
+	v->bytes = (uint64_t)((double)v->bytes * scale);
+	v->blocks = (uint64_t)((double)v->blocks * scale);
+	v->variance *= scale * scale;
+}
+
+/* Each process by what its own heap tells. */
+static void scale_all(struct class_parts *a)
+{
+	size_t i, j, end;
+
+	for (i = 0; i < a->n_rises; i = end) {
+		uint32_t proc = a->rises[i].proc;
+		double scale;
+
+		for (end = i; end < a->n_rises && a->rises[end].proc == proc; end++)
+			;
+		scale = heap_rise_scale(a->rises + i, end - i);
+		if (scale <= 1)
+			continue;
+		log_debug("process %d: of what stays its heap has %.2f times what was told: all is scaled by that",
+			  (int)a->c->profile.procs[proc].tgid, scale);
+		scale_stacks(&a->c->profile, proc, scale);
+		for (j = 0; j < a->n; j++)
+			if (a->c->profile.stacks[a->v[j].stack].proc == proc)
+				scale_part(&a->v[j], scale);
+		for (j = i; j < end; j++) {
+			a->rises[j].claimed *= scale;
+			a->rises[j].variance *= scale * scale;
+		}
+	}
+}
+
+/* Two deviations of each stack. */
+static void widen(struct class_parts *a)
+{
+	struct profile *p = &a->c->profile;
+	double *bytes = xcalloc(p->n_stacks + 1, sizeof(*bytes));
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		const struct class_part *v = &a->v[i];
+		const struct heap_rise *r = rise_of(a, v);
+
+		if (r->claimed > 0)
+			bytes[v->stack] += (double)v->bytes * r->replaced / r->claimed;
+	}
+	for (i = 0; i < p->n_stacks; i++)
+		totals_doubt(&p->stacks[i].t, bytes[i] / 2);
+	free(bytes);
+}
+
+bool class_parts_meet_heap(struct class_parts *a)
+{
+	bool is_brief = a->c->brief_weight > 0;
+
+	if (!heap_tells(a))
+		return false;
+	if (is_brief)
+		limit_to_totals(a);
+	find_rises(a);
+	if (rung_is_gated(a->c->profile.watch.rung))
+		scale_all(a);
+	heap_rise_find_replaced(a->rises, a->n_rises);
+	if (is_brief)
+		widen(a);
+	else
+		give_replaced(a);
+	return true;
+}
+
+void class_parts_release(struct class_parts *a)
+{
+	free(a->v);
+	free(a->rises);
+	table_release(&a->part_of);
+	table_release(&a->live_of);
+	table_release(&a->old_of);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What lives of each stack by size class, and what of it is new: by the frees of older blocks, which were counted, or by
+ * what the heap itself has more in use (model/heap_rise.h). Part of the collector.
+ */
+#ifndef MEMPROBE_COLLECT_CLASS_PARTS_H
+#define MEMPROBE_COLLECT_CLASS_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "bpf/memprobe.h"
+
+struct collector;
+
+/* Live blocks of one stack in one size class. */
+struct class_part {
+	double variance; /* of the blocks, where they are estimates */
+	uint32_t stack, size_class;
+	uint64_t bytes, blocks;
+};
+
+struct class_parts {
+	struct collector *c;
+	struct class_part *v;
+	size_t n, cap;
+	struct table part_of; /* stack and class -> index in v */
+	struct table live_of; /* process and class -> bytes in v */
+	struct table old_of;  /* ... -> bytes of older blocks that were freed */
+	struct heap_rise *rises;
+	size_t n_rises, rises_cap;
+};
+
+void class_parts_add(struct class_parts *a, uint32_t stack, const struct mp_block *b, uint64_t weight);
+/* Sets old_bytes and old_blocks of the stacks from the frees of older blocks. 0 or -errno. */
+int class_parts_give_old(struct class_parts *a);
+/*
+ * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. What is
+ * told beyond that took the place of older blocks: old_bytes and old_blocks. In brief bursts it may have ended unseen,
+ * too: there it only widens the doubt of those stacks. So does what is told too little in bursts, whose scale is an estimate
+ * itself. False: the heap does not tell, and nothing was set.
+ */
+bool class_parts_meet_heap(struct class_parts *a);
+void class_parts_release(struct class_parts *a);
+
+#endif
