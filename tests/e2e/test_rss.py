@@ -7,6 +7,7 @@ count, checked by itself against pagemap; to the page, but for kernels before 6.
 """
 import json
 import os
+import re
 import subprocess
 
 from harness import Memprobe, Target, has_function, main, parse_folded, run, sum_of, test
@@ -89,6 +90,36 @@ def rules(t):
               now - before + SLACK + 4)
     t.true("the_heap_plane_is_off__no_allocation_is_counted",
            not any(o["alloc_blocks"] for o, _ in p.stacks), "there are blocks")
+
+
+@test
+def told(t):
+    """In the report: a block of 8 MiB of which one is used."""
+    with Target("touches") as target, Memprobe("-d", 0, "-p", target.pid, "--report", "-P", "heap,rss") as m:
+        m.armed()
+        target.ask("blocks")
+        m.stop()
+        report = m.stdout
+        target.exit()
+    found = re.search(r"^(?:rss| ) +never touched: (?:about )?([\d.]+) MiB of the ([\d.]+) MiB of (\S+)$", report, re.M)
+    if t.true("what_was_never_touched__is_in_the_report", found, report):
+        t.equal("it_is_told_whose_it_is", (found[2], found[3]), ("8.0", "s_block"))
+        t.between("and_how_much", float(found[1]), 5, 7.1) # where a huge page came, less
+
+
+@test
+def ended(t):
+    with Target("touches") as target, Memprobe("-d", 0, "-P", "rss", "-p", target.pid, "--json") as m:
+        m.armed()
+        truth = target.ask("write").values
+        target.exit()
+        m.wait()
+        p = Profile(m.stdout)
+    process = p.processes[target.pid]
+    before = (process["at_attach"]["rss_anon_bytes"] + process["at_attach"].get("rss_shmem_bytes", 0)) // PAGE
+    # what it touches to read its last word and to end
+    t.between("the_end_of_a_process__gives_all_of_it_back", p.released(target.pid, "exit"), before + truth["pages"] - SLACK - 4,
+              before + truth["pages"] + SLACK + 16)
 
 
 @test

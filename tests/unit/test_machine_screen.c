@@ -72,6 +72,7 @@ static void the_screen_names_the_grower_and_fits(void **state)
 	assert_fits(&text, 100);
 	assert_true(!strncmp(text.data, "GROWING    app-17 uses 120.0 MiB/min more; 100 % of it: grower (pid 100)\n", 70));
 	assert_non_null(strstr(text.data, "\nRAM full   in 7 h"));
+	assert_non_null(strstr(text.data, ": then the kernel kills; "));
 	assert_non_null(strstr(text.data, "\nnext       sudo memprobe -p 100 -d 2m"));
 	buf_release(&text);
 	unmake(&m);
@@ -246,6 +247,57 @@ static void the_screen_fits_and_adds_up_at_any_width(void **state)
 	unmake(&m);
 }
 
+/* Three groups of one process each; the second grows fastest, and has a limit. */
+static void make_groups(struct made *m)
+{
+	static const char *const names[] = { "slow.service", "pod mailer", "faster.service" };
+	static const uint64_t mib_each[] = { 2, 14, 5 };
+	size_t i, g;
+	int t;
+
+	make(m);
+	for (t = 0; t <= LOOKS; t++) {
+		look(m, t, 10 * GIB + (uint64_t)t * 21 * MIB);
+		for (i = 0; i < 3; i++) {
+			struct machine_proc *p;
+			struct machine_watch *w = &m->w;
+
+			g = machine_watch_group(w, 77 + i);
+			snprintf(w->groups[g].name, sizeof(w->groups[g].name), "%s", names[i]);
+			w->groups[g].limit_bytes = i == 1 ? 2 * GIB : UINT64_MAX;
+			w->groups[g].used_bytes = GIB + (uint64_t)t * mib_each[i] * MIB;
+			w->groups[g].oom_kills = i == 1 ? 3 : 0;
+			w->groups[g].oom_kills_first = i == 1 ? 2 : 0;
+			series_add(&w->groups[g].used, t, (double)w->groups[g].used_bytes);
+			p = proc(m, 1 + i, t, 100 + (int)i, 1, "node");
+			p->groups[0] = g;
+			p->n_groups = 1;
+			machine_proc_take(p, t, 900 * MIB + (uint64_t)t * mib_each[i] * MIB, 0);
+		}
+	}
+	machine_fill(&m->p, &m->w);
+}
+
+static void groups_are_ranked_and_the_first_limit_is_told_with_what_happens_there(void **state)
+{
+	const struct render_opts o = { .columns = 100 };
+	struct buf text = BUF_INIT;
+	struct made m;
+
+	(void)state;
+	make_groups(&m);
+	renderer_by_name("report")->render(&text, &m.p, &o);
+	assert_fits(&text, 100);
+	assert_non_null(strstr(text.data, "\nLimit      pod mailer (2.00 GiB) full in 43 s, near "));
+	assert_non_null(strstr(text.data, " UTC: then the kernel kills in it; RAM in"));
+	assert_non_null(strstr(text.data, "\ngroups  pod mailer +420.0 MiB, now 1.41 GiB\n"
+					  "        faster.service +150.0 MiB, now 1.15 GiB\n"
+					  "        slow.service +60.0 MiB, now 1.06 GiB\n"));
+	assert_non_null(strstr(text.data, "\nlimits  pod mailer 1.41 GiB of 2.00 GiB, killed 3 times, 1 of it now\n"));
+	buf_release(&text);
+	unmake(&m);
+}
+
 /* A process may call itself anything. */
 static void hostile_names_leave_the_screen_whole(void **state)
 {
@@ -281,6 +333,7 @@ int main(void)
 		cmocka_unit_test(the_screen_names_the_grower_and_fits),
 		cmocka_unit_test(the_first_word__is_the_row_s_and_that_of_the_time),
 		cmocka_unit_test(the_screen_fits_and_adds_up_at_any_width),
+		cmocka_unit_test(groups_are_ranked_and_the_first_limit_is_told_with_what_happens_there),
 		cmocka_unit_test(hostile_names_leave_the_screen_whole),
 	};
 
