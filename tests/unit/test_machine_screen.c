@@ -271,6 +271,7 @@ static void make_groups(struct made *m)
 			series_add(&w->groups[g].used, t, (double)w->groups[g].used_bytes);
 			p = proc(m, 1 + i, t, 100 + (int)i, 1, "node");
 			p->groups[0] = g;
+			snprintf(p->group, sizeof(p->group), "%s", names[i]);
 			p->n_groups = 1;
 			machine_proc_take(p, t, 900 * MIB + (uint64_t)t * mib_each[i] * MIB, 0);
 		}
