@@ -25,11 +25,11 @@ void heap_rise_find_replaced(struct heap_rise *v, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		double missing = v[i].claimed - fmax(0, v[i].grown) - DEVIATIONS * sqrt(v[i].variance);
+		double missing = v[i].claimed - fmax(0, v[i].grown);
 
 		if (missing > 0 && i + 1 < n && v[i + 1].proc == v[i].proc && v[i + 1].size_class == v[i].size_class + 1)
 			missing -= take_from(&v[i + 1], missing);
-		v[i].replaced = fmax(0, missing);
+		v[i].replaced = missing > DEVIATIONS * sqrt(v[i].variance) ? missing : 0;
 	}
 }
 

@@ -47,7 +47,7 @@ static void an_estimate__is_granted_two_deviations(void **state)
 	assert_float_equal(v[0].replaced, 0, 0);
 	v[0].grown = 800;
 	heap_rise_find_replaced(v, N(v));
-	assert_float_equal(v[0].replaced, 100, 0.01);
+	assert_float_equal(v[0].replaced, 200, 0.01); /* what differs for certain differs by all of it */
 }
 
 static void larger_blocks_than_were_asked_for__are_found_in_the_next_class(void **state)
