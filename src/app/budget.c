@@ -11,13 +11,13 @@
 #include "app/spare.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/calibrate.h"
 #include "proc/process.h"
 
-#define PROC_ROOT "/proc"
 /* The cost from outside is read for no more processes than this. */
 #define MAX_LOOKED_AT 64
 

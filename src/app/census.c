@@ -11,6 +11,7 @@
 #include "app/session.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/heap_look.h"
@@ -19,8 +20,6 @@
 #include "runtime/runtime.h"
 #include "symbol/vtable.h"
 
-#define PROC_ROOT "/proc"
-#define DEBUG_ROOT "/usr/lib/debug"
 #define DEFAULT_INTERVAL_NS (10 * NS_PER_S)
 #define STARTING_TRIES 10 /* of 0.1 s: a runtime that has just begun */
 

@@ -7,13 +7,10 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/roots.h"
 #include "cli/options.h"
 #include "kern/calibrate.h"
 #include "proc/privilege.h"
-
-#define PROC_ROOT "/proc"
-#define SYS_ROOT "/sys"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 
 struct doctor {
 	const struct options *o;

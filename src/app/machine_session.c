@@ -3,27 +3,28 @@
  * A run that looks at the whole machine: all processes from /proc (machine_look.h), and heap probes in the few that grow
  * fastest, by links that no other process pays for. Part of the session.
  *
- * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their
- * calls are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. What grows later is
- * joined as long as there is room for it, on the rung that holds then. Before that, those that make so many calls that only bursts
- * would be left lose theirs, the busiest first, but never the fastest grower. Bursts are for one process alone: what is seen in
- * them stands for the rest by how much that one works in them (model/ladder.h), which two programs would spoil for each
- * other (by 7 times, beside one that makes 90 000 calls/s). So the fastest grower keeps its probes, and the others lose them. The budget is that of each process, and 2 % of all
- * CPUs together (budget.c).
+ * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their calls
+ * are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. Where only bursts would be
+ * left, the busiest lose their probes, but never the fastest grower. What grows later is joined as long as there is room,
+ * on the rung that holds then.
+ *
+ * Bursts are for one process alone: what is seen in them stands for the rest by how much that one works in them
+ * (model/ladder.h), which two programs would spoil for each other (by 7 times, beside one that makes 90 000 calls/s). So the
+ * fastest grower keeps its probes then, and the others lose them. The budget is that of each process, and 2 % of all CPUs
+ * together (budget.c).
  */
 #include <errno.h>
 #include <string.h>
 
 #include "app/session_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define MAX_PROBED 4
 #define MAX_FIRST 3 /* what grows later wants a place too */
 #define CHOOSE_NS (3 * NS_PER_S)
-#define COUNT_NS (250 * NS_PER_MS)
 
 int machine_start(struct session *s)
 {
@@ -35,7 +36,7 @@ int machine_start(struct session *s)
 		return STATUS_FAILED;
 	session_new_attacher(s, true);
 	s->budget = budget_new(s->kern, s->o, p);
-	now = session_now_ns();
+	now = clock_monotonic_ns();
 	budget_start(s->budget, now);
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
@@ -82,14 +83,6 @@ static unsigned int probe_growers(struct session *s, size_t most)
 	return n_new;
 }
 
-static void tell(const struct session *s, const char *load)
-{
-	size_t n = machine_look_n_probed(s->machine);
-
-	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n, n == 1 ? "" : "es",
-		 kern_attach_kind(s->kern), kern_unwinder(s->kern), load);
-}
-
 /* They are watched from now on. */
 static void begin_new(struct session *s)
 {
@@ -98,7 +91,7 @@ static void begin_new(struct session *s)
 
 	for (i = 0; i < p->n_procs; i++)
 		if (!p->procs[i].begin_ns)
-			p->procs[i].begin_ns = session_now_ns() - s->armed_ns;
+			p->procs[i].begin_ns = clock_monotonic_ns() - s->armed_ns;
 }
 
 /* No more heap probes; what was seen until now stays. */
@@ -109,7 +102,7 @@ static void drop(struct session *s, struct profile_proc *p)
 	kern_drop(s->kern, p->tgid, p->gen);
 	budget_forget(s->budget, p->gen);
 	machine_look_mark(s->machine, p->tgid, s->has_chosen ? SEEN_HEAP_AWAY : SEEN_PROC);
-	p->end_ns = session_now_ns() - s->armed_ns;
+	p->end_ns = clock_monotonic_ns() - s->armed_ns;
 }
 
 /* True when others had to go. */
@@ -180,9 +173,9 @@ static void arm(struct session *s, uint64_t now_ns)
 	s->choose_ns = 0;
 	s->has_chosen = true;
 	begin_new(s);
-	budget_start(s->budget, session_now_ns());
+	budget_start(s->budget, clock_monotonic_ns());
 	kern_arm(s->kern);
-	tell(s, load);
+	session_tell_armed(s, machine_look_n_probed(s->machine), load);
 }
 
 /* The first: nothing is counted while they are attached one after the other. */
@@ -195,7 +188,7 @@ static void choose(struct session *s, uint64_t now_ns)
 		kern_arm(s->kern);
 		return;
 	}
-	now_ns = session_now_ns();
+	now_ns = clock_monotonic_ns();
 	if (s->o->sample_auto)
 		budget_count_begin(s->budget, now_ns);
 	s->choose_ns = now_ns + COUNT_NS;
@@ -207,7 +200,7 @@ static void go_on(struct session *s)
 		keep_fastest(s);
 	} else if (probe_growers(s, MAX_PROBED)) {
 		begin_new(s);
-		tell(s, "");
+		session_tell_armed(s, machine_look_n_probed(s->machine), "");
 	}
 }
 
@@ -243,8 +236,8 @@ int machine_probe(struct session *s, pid_t pid)
 		kern_arm(s->kern);
 	} else {
 		if (s->o->sample_auto)
-			budget_count_begin(s->budget, session_now_ns());
-		s->choose_ns = session_now_ns() + COUNT_NS;
+			budget_count_begin(s->budget, clock_monotonic_ns());
+		s->choose_ns = clock_monotonic_ns() + COUNT_NS;
 	}
 	return err;
 }

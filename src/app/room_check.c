@@ -7,11 +7,9 @@
 #include "app/limits.h"
 #include "app/session.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 #include "proc/room.h"
-
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 
 /*
  * What attaching may charge to one process. Measured on 6.18, 200 processes: with glibc alone 16 KiB of copied pages

@@ -24,15 +24,12 @@
 #define TICK_MS 50
 /* Naming stacks never keeps the ring waiting for longer. */
 #define RESOLVE_BUDGET_NS (5 * NS_PER_MS)
-/* Blocks of processes that have ended leave the table so often. */
+/* Snapshots that follow one another faster have no table of where the memory is. */
 #define BRIDGE_INTERVAL_NS (5 * NS_PER_S)
+/* Blocks of processes that have ended leave the table so often. */
 #define SWEEP_NS (10 * NS_PER_S)
+#define REAP_NS NS_PER_S
 #define DEFAULT_DURATION_NS (30 * NS_PER_S)
-
-uint64_t session_now_ns(void)
-{
-	return clock_monotonic_ns();
-}
 
 /* ---- events ---- */
 
@@ -169,7 +166,7 @@ static int snapshot(struct session *s, bool final)
 
 	s->n_interrupts_before = s->n_interrupts;
 	note_probes(s);
-	budget_report(s->budget, session_now_ns());
+	budget_report(s->budget, clock_monotonic_ns());
 	err = collector_snapshot(s->collector, final);
 	machine_report(s, true);
 	if (!err && wants_bridge(s, final))
@@ -180,7 +177,7 @@ static int snapshot(struct session *s, bool final)
 		end_preliminary(s);
 	output_render_options(s->o, &r);
 	err = output_write(s->output, p, &r);
-	rec_err = recorder_add(s->recorder, p, session_now_ns(), 0);
+	rec_err = recorder_add(s->recorder, p, clock_monotonic_ns(), 0);
 	if (!err)
 		err = rec_err;
 	if (final)
@@ -193,7 +190,7 @@ int session_look(struct session *s, bool with_shares)
 	int err;
 
 	note_probes(s);
-	budget_report(s->budget, session_now_ns());
+	budget_report(s->budget, clock_monotonic_ns());
 	err = collector_snapshot(s->collector, false);
 	machine_report(s, with_shares);
 	return err;
@@ -203,14 +200,14 @@ int session_look(struct session *s, bool with_shares)
 static int record(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
-	uint64_t begin = session_now_ns(), now;
+	uint64_t begin = clock_monotonic_ns(), now;
 	int err;
 
 	note_probes(s);
 	budget_report(s->budget, begin);
 	err = collector_snapshot(s->collector, final);
 	machine_report(s, final);
-	now = session_now_ns();
+	now = clock_monotonic_ns();
 	return err ? err : recorder_add(s->recorder, p, now, now - begin);
 }
 
@@ -286,7 +283,7 @@ void session_read_signals(struct session *s)
 /* Wait for events, a signal, or until the deadline; at most one tick. */
 void session_wait(struct session *s, uint64_t deadline_ns)
 {
-	uint64_t now = session_now_ns();
+	uint64_t now = clock_monotonic_ns();
 	struct epoll_event ev[4];
 	int ms = TICK_MS;
 
@@ -339,20 +336,99 @@ static bool targets_ended(struct session *s)
 	return s->o->n_pids && !collector_n_running(s->collector);
 }
 
+/* When what is to be done next; UINT64_MAX: never. */
+struct deadlines {
+	uint64_t end, snapshot, mark, sweep, reap;
+	uint64_t budget; /* it wants to be looked at */
+};
+
+static void set_deadlines(const struct session *s, struct deadlines *d)
+{
+	const struct options *o = s->o;
+
+	*d = (struct deadlines){
+		.end = end_of_run(s),
+		.snapshot = o->interval_ns && !s->ui ? s->armed_ns + o->interval_ns : UINT64_MAX,
+		.mark = o->mark_ns ? s->armed_ns + o->mark_ns : UINT64_MAX,
+		.sweep = s->armed_ns + SWEEP_NS,
+		.reap = s->armed_ns + REAP_NS,
+	};
+}
+
+static uint64_t next_deadline(const struct deadlines *d)
+{
+	uint64_t next = d->end < d->snapshot ? d->end : d->snapshot;
+
+	return d->budget < next ? d->budget : next;
+}
+
+/* Who is probed, how closely, and what the verdict needs. Looking and attaching take their time: returns the time after. */
+static uint64_t look_after_probes(struct session *s, struct deadlines *d)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now >= d->reap) {
+		collector_reap(s->collector);
+		d->reap = now + REAP_NS;
+	}
+	attacher_watch_others(s->attacher); /* before the gate opens */
+	machine_tick(s, now);
+	now = clock_monotonic_ns();
+	if (now >= d->budget && !s->choose_ns)
+		d->budget = budget_tick(s->budget, now);
+	collector_look(s->collector);
+	return now;
+}
+
+static int mark_when_due(struct session *s, struct deadlines *d, uint64_t now)
+{
+	int err;
+
+	if (!s->want_mark && now < d->mark)
+		return 0;
+	s->want_mark = false;
+	err = set_mark(s);
+	while (d->mark <= now)
+		d->mark += s->o->mark_ns;
+	return err;
+}
+
+static int draw_preliminary_when_due(struct session *s, uint64_t now)
+{
+	int err;
+
+	if (now < preliminary_due_ns(s->preliminary) || s->names_wait)
+		return 0;
+	err = session_look(s, false);
+	if (!err)
+		preliminary_draw(s->preliminary, collector_profile(s->collector), now, clock_monotonic_ns());
+	return err;
+}
+
+static int snapshot_when_due(struct session *s, struct deadlines *d, uint64_t now)
+{
+	int err;
+
+	if (now < d->snapshot && !s->want_snapshot)
+		return 0;
+	s->want_snapshot = false;
+	err = snapshot(s, false);
+	while (d->snapshot <= now)
+		d->snapshot += s->o->interval_ns;
+	return err;
+}
+
 /* Until the run ends; what it saw last is not told yet. */
 static int loop(struct session *s)
 {
-	uint64_t end = end_of_run(s), next = UINT64_MAX, sweep = s->armed_ns + SWEEP_NS;
-	uint64_t reap = s->armed_ns + NS_PER_S, mark = UINT64_MAX, now, look = 0;
+	struct deadlines d;
+	uint64_t now;
 	int err = 0;
 
-	if (s->o->interval_ns && !s->ui)
-		next = s->armed_ns + s->o->interval_ns;
-	preliminary_begin(s->preliminary, s->armed_ns, end);
-	if (s->o->mark_ns)
-		mark = s->armed_ns + s->o->mark_ns;
+	set_deadlines(s, &d);
+	preliminary_begin(s->preliminary, s->armed_ns, d.end);
 	while (!err && !s->n_interrupts && !s->want_end) {
-		session_wait(s, look < end && look < next ? look : end < next ? end : next);
+		session_wait(s, next_deadline(&d));
 		session_poll(s);
 		if (s->want_stop)
 			session_suspend(s);
@@ -360,42 +436,21 @@ static int loop(struct session *s)
 			s->n_exit_stops = s->n_stops;
 			err = look_at_exit(s);
 		}
-		now = session_now_ns();
-		if (now >= reap) {
-			collector_reap(s->collector);
-			reap = now + NS_PER_S;
-		}
-		attacher_watch_others(s->attacher); /* before the gate opens */
-		machine_tick(s, now);
-		now = session_now_ns(); /* looking and attaching take their time */
-		if (now >= look && !s->choose_ns)
-			look = budget_tick(s->budget, now);
-		collector_look(s->collector);
-		if (now >= end || targets_ended(s))
+		now = look_after_probes(s, &d);
+		if (now >= d.end || targets_ended(s))
 			break;
-		if (now >= sweep) {
+		if (now >= d.sweep) {
 			collector_sweep(s->collector);
-			sweep = now + SWEEP_NS;
+			d.sweep = now + SWEEP_NS;
 		}
-		if (s->want_mark || now >= mark) {
-			s->want_mark = false;
-			err = set_mark(s);
-			while (mark <= now)
-				mark += s->o->mark_ns;
-		}
-		if (!err && now >= preliminary_due_ns(s->preliminary) && !s->names_wait) {
-			err = session_look(s, false);
-			if (!err)
-				preliminary_draw(s->preliminary, collector_profile(s->collector), now, session_now_ns());
-		}
+		if (!err)
+			err = mark_when_due(s, &d, now);
+		if (!err)
+			err = draw_preliminary_when_due(s, now);
 		if (!err && s->ui)
 			err = s->ui->tick(s->ui->ctx, s);
-		if (!err && (now >= next || s->want_snapshot)) {
-			s->want_snapshot = false;
-			err = snapshot(s, false);
-			while (next <= now)
-				next += s->o->interval_ns;
-		}
+		if (!err)
+			err = snapshot_when_due(s, &d, now);
 		if (!err && now >= recorder_due_ns(s->recorder) && !s->names_wait)
 			err = record(s, false);
 	}

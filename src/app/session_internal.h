@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What session.c and start.c share. Not for others. */
+/* The parts of a session, a file each, and what they share. Not for others. */
 #ifndef MEMPROBE_APP_SESSION_INTERNAL_H
 #define MEMPROBE_APP_SESSION_INTERNAL_H
 
@@ -10,11 +10,15 @@
 #include "app/preliminary.h"
 #include "app/recorder.h"
 #include "app/session.h"
+#include "base/units.h"
 #include "collect/collector.h"
 #include "collect/machine_look.h"
 #include "kern/kern.h"
 #include "kern/mapwatch.h"
 #include "proc/cgroup_find.h"
+
+/* Calls are only counted for this long, before anything dearer is armed. */
+#define COUNT_NS (250 * NS_PER_MS)
 
 struct session {
 	const struct options *o;
@@ -45,7 +49,6 @@ struct session {
 	const struct session_ui *ui; /* NULL: nobody watches */
 };
 
-uint64_t session_now_ns(void);
 void session_poll(struct session *s);
 void session_read_signals(struct session *s);
 void session_wait(struct session *s, uint64_t deadline_ns);
@@ -63,6 +66,8 @@ int session_check_targets(struct session *s); /* before anything is loaded */
 int session_open(struct session *s);	      /* load the kernel side */
 int session_attach(struct session *s);	      /* probes, COMMAND, arming */
 void session_new_attacher(struct session *s, bool pid_scoped);
+/* "armed: ...", for so many processes; load is what their calls would cost, or "". */
+void session_tell_armed(const struct session *s, size_t n_processes, const char *load);
 int session_arm(struct session *s);
 /* With the heap plane there must be one; else it says why there is none. */
 int session_has_probes(struct session *s, const char *who);

@@ -16,15 +16,12 @@
 #include "app/room_check.h"
 #include "app/session_internal.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 #include "proc/process.h"
 #include "symbol/elf_file.h"
-
-#define PROC_ROOT "/proc"
-/* Calls are only counted for this long, before anything dearer is armed. */
-#define COUNT_NS (250 * NS_PER_MS)
-#define CGROUP_ROOT "/sys/fs/cgroup"
 
 static int check_pid(pid_t pid)
 {
@@ -196,17 +193,23 @@ void session_new_attacher(struct session *s, bool pid_scoped)
 /* How often do the targets allocate? Decides how closely they are watched. COMMAND is seen from its first call on. */
 static const char *count_calls(struct session *s)
 {
-	uint64_t end = session_now_ns() + COUNT_NS;
+	uint64_t end = clock_monotonic_ns() + COUNT_NS;
 
 	if (s->o->command || !s->o->sample_auto || !(s->o->planes & PLANE_HEAP))
 		return "";
-	budget_count_begin(s->budget, session_now_ns());
-	while (session_now_ns() < end && !s->n_interrupts && collector_n_running(s->collector)) {
+	budget_count_begin(s->budget, clock_monotonic_ns());
+	while (clock_monotonic_ns() < end && !s->n_interrupts && collector_n_running(s->collector)) {
 		session_wait(s, end);
 		session_poll(s);
 		attacher_watch_others(s->attacher);
 	}
-	return budget_choose(s->budget, session_now_ns());
+	return budget_choose(s->budget, clock_monotonic_ns());
+}
+
+void session_tell_armed(const struct session *s, size_t n_processes, const char *load)
+{
+	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n_processes,
+		 n_processes == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern), load);
 }
 
 int session_arm(struct session *s)
@@ -220,13 +223,12 @@ int session_arm(struct session *s)
 	load = count_calls(s);
 	if (s->n_interrupts)
 		return STATUS_ABORTED;
-	budget_start(s->budget, session_now_ns());
+	budget_start(s->budget, clock_monotonic_ns());
 	bystanders_start(s->collector);
 	kern_arm(s->kern);
 	s->armed_ns = kern_armed_ns(s->kern);
 	collector_profile(s->collector)->cost.n_processes = (uint32_t)n;
-	log_info("armed: %u probes in %zu process%s; %s, %s%s", attacher_n_probes(s->attacher), n,
-		 n == 1 ? "" : "es", kern_attach_kind(s->kern), kern_unwinder(s->kern), load);
+	session_tell_armed(s, n, load);
 	return STATUS_OK;
 }
 

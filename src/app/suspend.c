@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "app/session_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -36,7 +37,7 @@ bool session_can_suspend(void)
 
 void session_suspend(struct session *s)
 {
-	uint64_t begin = session_now_ns();
+	uint64_t begin = clock_monotonic_ns();
 	char seconds[24];
 
 	s->want_stop = false;
@@ -50,5 +51,5 @@ void session_suspend(struct session *s)
 	kern_resume(s->kern);
 	collector_note_stop(s->collector);
 	log_warn("stopped for %s, without probes: what was allocated, freed or mapped meanwhile was not seen",
-		 units_format_duration(seconds, session_now_ns() - begin));
+		 units_format_duration(seconds, clock_monotonic_ns() - begin));
 }

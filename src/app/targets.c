@@ -16,13 +16,13 @@
 #include "app/room_check.h"
 #include "app/session_internal.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
 
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 /* More targets than this share inode-wide links: each pid-scoped link costs every target. */
 #define MAX_SCOPED_PIDS 4
 
@@ -362,7 +362,7 @@ static void widen(struct session *s, const struct mp_ev_proc *e)
 	else
 		log_info("process %u has a child: attached again, for every process that maps the same objects; "
 			 "what this child allocated in its first %.1f ms was not seen",
-			 e->parent_tgid, (double)(session_now_ns() - e->time_ns) / 1e6);
+			 e->parent_tgid, (double)(clock_monotonic_ns() - e->time_ns) / 1e6);
 }
 
 void targets_on_proc(struct session *s, const struct mp_ev_proc *e)

@@ -18,6 +18,7 @@
 #include "app/top_files.h"
 #include "app/top_guard.h"
 #include "app/top_screen.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "model/history.h"
@@ -57,7 +58,7 @@ static void say(struct top *t, const char *text)
 {
 	buf_reset(&t->message);
 	buf_adds(&t->message, text);
-	t->message_ns = session_now_ns();
+	t->message_ns = clock_monotonic_ns();
 }
 
 static void look_for_messages(struct top *t)
@@ -66,7 +67,7 @@ static void look_for_messages(struct top *t)
 
 	if (top_guard_message(line, sizeof(line)))
 		say(t, line);
-	else if (t->message.len && session_now_ns() - t->message_ns > MESSAGE_NS)
+	else if (t->message.len && clock_monotonic_ns() - t->message_ns > MESSAGE_NS)
 		say(t, "");
 }
 
@@ -127,7 +128,7 @@ static void take_headline(struct top *t, const struct profile *p)
 static int judge(struct top *t, struct session *s)
 {
 	struct profile *p = collector_profile(s->collector);
-	uint64_t begin = session_now_ns(), cpu = cpu_ns(), took;
+	uint64_t begin = clock_monotonic_ns(), cpu = cpu_ns(), took;
 	struct buf b = BUF_INIT;
 	struct render_opts r;
 	int err = collector_judge(s->collector);
@@ -150,7 +151,7 @@ static int judge(struct top *t, struct session *s)
 
 static int look(struct top *t, struct session *s)
 {
-	uint64_t begin = session_now_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, cpu = cpu_ns(), took;
+	uint64_t begin = clock_monotonic_ns(), least = t->o->interval_ns ? t->o->interval_ns : LOOK_NS, cpu = cpu_ns(), took;
 	bool with_shares = s->machine && begin >= t->next_shares_ns;
 	int err = session_look(s, with_shares);
 
@@ -339,7 +340,7 @@ static int tick(void *ctx, struct session *s)
 
 	if (has_hung_up())
 		s->want_end = true;
-	if (!t->history.now.v || (!t->state.is_paused && session_now_ns() >= t->next_ns)) {
+	if (!t->history.now.v || (!t->state.is_paused && clock_monotonic_ns() >= t->next_ns)) {
 		err = look(t, s);
 		changed = true;
 	}

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/roots.h"
 #include "collect/bridge_internal.h"
 #include "symbol/vtable.h"
-
-#define DEBUG_ROOT "/usr/lib/debug"
 
 /* glibc's request2size; mapped blocks have whole pages. */
 static uint64_t chunk_of(uint64_t size_bytes)

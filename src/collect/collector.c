@@ -12,6 +12,7 @@
 #include "alloc/allocator.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/blackbox.h"
@@ -27,7 +28,7 @@ struct collector *collector_new(const struct collector_opts *o)
 	struct collector *c = xcalloc(1, sizeof(*c));
 	struct symbolizer_opts so = {
 		.proc_root = o->proc_root,
-		.debug_root = "/usr/lib/debug",
+		.debug_root = DEBUG_ROOT,
 		.lines = !o->options->no_lines,
 		.fetch_debug = o->debuginfod ? debuginfod_fetch : NULL,
 		.fetch_ctx = o->debuginfod,

@@ -5,11 +5,10 @@
  */
 #include <stdlib.h>
 
+#include "base/roots.h"
 #include "base/xalloc.h"
 #include "collect/collector_internal.h"
 #include "proc/process.h"
-
-#define CGROUP_ROOT "/sys/fs/cgroup"
 
 struct candidates {
 	struct limit *v;

@@ -10,11 +10,9 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "kern/kern_internal.h"
 #include "proc/privilege.h"
-
-#define PROC_ROOT "/proc"
-#define SYS_ROOT "/sys"
 
 /* The kernel refused: which right is missing, or what else forbids it. */
 static void explain_refusal(const char *what, int err)

@@ -15,13 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/roots.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
 #include "proc/process.h"
 #include "proc/same_file.h"
 
-#define PROC_ROOT "/proc"
 #define WAIT_NS (3000 * NS_PER_MS)
 #define WAIT_STEP_NS (10 * NS_PER_MS)
 #define MAX_OWN 64 /* programs */
@@ -236,8 +236,10 @@ bool kern_others_wait(struct kern *k, int fd, const struct probe_site *entry, st
 	if (!is_looking(k) || !find_on(k, fd, 0, true, &l))
 		return false;
 	snprintf(path, sizeof(path), PROC_ROOT "/self/fd/%d", fd);
-	mark = link_multi(bpf_program__fd(k->skel->progs.heap_free_entry), MP_TRACE_UPROBE_MULTI, path, &offset,
-			  &entry->cookie, 1, 0, getpid());
+	mark = link_multi(&(struct multi_link){
+		.prog_fd = bpf_program__fd(k->skel->progs.heap_free_entry), .type = MP_TRACE_UPROBE_MULTI, .path = path,
+		.offsets = &offset, .cookies = &entry->cookie, .n = 1, .pid = getpid(),
+	});
 	for (; waited < WAIT_NS && find_on(k, fd, 0, true, &l); waited += WAIT_STEP_NS) {
 		widen_poll(k);
 		wait_a_step();

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/roots.h"
 #include "kern/kern_internal.h"
 #include "bpf/unwind.h"
 #include "proc/maps.h"
@@ -84,7 +85,7 @@ static int write_process(struct kern *k, pid_t pid, bool begin)
 	if (bpf_map_lookup_elem(fd, &head_key, &head) && !begin)
 		return 0; /* nobody has asked: none of ours, or not yet */
 	next = head.end && head.start == places[0];
-	err = proc_maps_read(&maps, "/proc", pid);
+	err = proc_maps_read(&maps, PROC_ROOT, pid);
 	if (err)
 		return err;
 	drop_ranges(fd, (uint32_t)pid, places[next]);

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/roots.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
@@ -30,7 +31,6 @@
 #include "unwind/file_id.h"
 #include "unwind/unwind_table.h"
 
-#define PROC_ROOT "/proc"
 /* So long an object has to be hit once, when room is needed, to be kept. */
 #define USE_WAIT_NS (50 * NS_PER_MS)
 /* So often at most all objects are asked; what came since is not evicted before. */
