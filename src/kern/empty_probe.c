@@ -110,8 +110,10 @@ int empty_probe(struct kern *k, enum attach_kind kind, enum empty_half half,
 		return err;
 	}
 	cookies = xcalloc(n, sizeof(*cookies));
-	fd = link_multi(prog, types[kind], SELF, offsets, cookies, n,
-			half == EMPTY_RETURN ? MP_UPROBE_MULTI_RETURN : 0, pid);
+	fd = link_multi(&(struct multi_link){
+		.prog_fd = prog, .type = types[kind], .flags = half == EMPTY_RETURN ? MP_UPROBE_MULTI_RETURN : 0, .path = SELF,
+		.offsets = offsets, .cookies = cookies, .n = n, .pid = pid,
+	});
 	free(cookies);
 	close(prog);
 	if (fd < 0)

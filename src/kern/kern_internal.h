@@ -162,8 +162,20 @@ void rss_pause(struct kern *k);
 void rss_resume(struct kern *k);
 
 /* link.c */
-int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
-	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid);
+/* A uprobe_multi or session link: n places in one file, for one program. */
+struct multi_link {
+	int prog_fd;
+	uint32_t type;	/* MP_TRACE_UPROBE_MULTI, ..._SESSION */
+	uint32_t flags; /* 0, MP_UPROBE_MULTI_RETURN */
+	const char *path;
+	const unsigned long *offsets;
+	const unsigned long *counters; /* offsets of semaphores that switch the probes on; NULL: none have one */
+	const uint64_t *cookies;
+	uint32_t n;
+	pid_t pid; /* 0: every process */
+};
+/* A file descriptor, or -errno. */
+int link_multi(const struct multi_link *m);
 /* Closed with k. */
 void link_keep(struct kern *k, int fd, struct bpf_link *perf);
 int probe_set_open(struct kern *k, const struct probe_set *s);

@@ -22,30 +22,22 @@ struct link_create_attr {
 	uint32_t cnt, multi_flags, pid, path_fd;
 };
 
-/* counters: offsets of semaphores, or NULL. */
-static int create_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
-			const unsigned long *counters, const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid)
+int link_multi(const struct multi_link *m)
 {
 	struct link_create_attr attr = {
-		.prog_fd = (uint32_t)prog_fd,
-		.attach_type = attach_type,
-		.path = (uintptr_t)path,
-		.offsets = (uintptr_t)offsets,
-		.ref_ctr_offsets = (uintptr_t)counters,
-		.cookies = (uintptr_t)cookies,
-		.cnt = n,
-		.multi_flags = flags,
-		.pid = (uint32_t)pid,
+		.prog_fd = (uint32_t)m->prog_fd,
+		.attach_type = m->type,
+		.path = (uintptr_t)m->path,
+		.offsets = (uintptr_t)m->offsets,
+		.ref_ctr_offsets = (uintptr_t)m->counters,
+		.cookies = (uintptr_t)m->cookies,
+		.cnt = m->n,
+		.multi_flags = m->flags,
+		.pid = (uint32_t)m->pid,
 	};
 	long fd = syscall(__NR_bpf, 28, &attr, sizeof(attr));
 
 	return fd < 0 ? -errno : (int)fd;
-}
-
-int link_multi(int prog_fd, uint32_t attach_type, const char *path, const unsigned long *offsets,
-	       const uint64_t *cookies, uint32_t n, uint32_t flags, pid_t pid)
-{
-	return create_multi(prog_fd, attach_type, path, offsets, NULL, cookies, n, flags, pid);
 }
 
 /* Where a set goes. */
@@ -87,8 +79,10 @@ static int open_multi(struct kern *k, const struct probe_set *s, const char *pat
 		counters[i] = s->sites[i].counter;
 		cookies[i] = cookie_of(s, i);
 	}
-	fd = create_multi(bpf_program__fd(s->prog), s->type, path, offsets, s->sites[0].counter ? counters : NULL, cookies,
-			  (uint32_t)s->n, s->flags, s->pid);
+	fd = link_multi(&(struct multi_link){
+		.prog_fd = bpf_program__fd(s->prog), .type = s->type, .flags = s->flags, .path = path, .offsets = offsets,
+		.counters = s->sites[0].counter ? counters : NULL, .cookies = cookies, .n = (uint32_t)s->n, .pid = s->pid,
+	});
 	free(offsets);
 	free(counters);
 	free(cookies);
@@ -266,7 +260,8 @@ static int attach_one(struct kern *k, struct bpf_program *prog, const char *path
 		out->perf = bpf_program__attach_uprobe(prog, false, pid, path, offset);
 		return out->perf ? 0 : -errno;
 	}
-	out->fd = link_multi(bpf_program__fd(prog), MP_TRACE_UPROBE_MULTI, path, &offset, &cookie, 1, 0, pid);
+	out->fd = link_multi(&(struct multi_link){ .prog_fd = bpf_program__fd(prog), .type = MP_TRACE_UPROBE_MULTI,
+						   .path = path, .offsets = &offset, .cookies = &cookie, .n = 1, .pid = pid });
 	return out->fd < 0 ? out->fd : 0;
 }
 

@@ -157,8 +157,8 @@ static int measure(struct bench *b, size_t at, enum method method, double *ns)
 	uint64_t cookie = 0;
 	int fd;
 
-	fd = link_multi(bpf_program__fd(progs[method]), MP_TRACE_UPROBE_MULTI, t->path, &offset, &cookie,
-			1, 0, t->pid);
+	fd = link_multi(&(struct multi_link){ .prog_fd = bpf_program__fd(progs[method]), .type = MP_TRACE_UPROBE_MULTI,
+					      .path = t->path, .offsets = &offset, .cookies = &cookie, .n = 1, .pid = t->pid });
 	if (fd < 0)
 		return fd;
 	one_round(t, depths[at], 100); /* the stack is known, the memo warm */
