@@ -56,53 +56,69 @@ struct unsent_stack {
 };
 
 struct collector {
+	/* as it was opened */
 	struct kern *kern;
+	const struct options *options;
+	const char *proc_root;
 	void (*poll)(void *ctx);
 	bool (*is_over)(void *ctx);
 	void *poll_ctx;
-	uint32_t bridges_kept; /* bit i: that of profile.bridges[i] is of its process's end */
-	enum { NO_LOOK, LOOK_BEGUN, LOOK_HAS_STACKS } look; /* collector_look goes on; the table of stacks has been read in it */
-	struct unsent_stack *unsent; /* of the last read of the stacks */
-	size_t n_unsent, unsent_cap;
-	struct table unsent_at; /* their hashes -> the stack that stands for them */
-	const struct options *options;
-	const char *proc_root;
+
+	struct profile profile;
 	struct symbolizer *symbolizer;
 	struct managed *managed;
-	struct blackbox *blackbox; /* blackbox.c; NULL: nothing yet */
+	struct vm_plane vm;
+	struct bystanders bystanders;
+	struct blackbox *blackbox; /* NULL: nothing yet */
 	struct holders_first *holders_first; /* holders_look.c; NULL: nobody knows any */
-	struct profile profile;
-	struct checkpoint older, newer; /* evidence.c; newer at least twice as late */
-	struct windows windows;
-	uint64_t next_sweep_ns; /* for what has ended between bursts */
-	size_t sweep_most; /* blocks that such a look has time for */
-	unsigned int n_heap_looks;
-	double brief_weight; /* of brief bursts, the mean; 0: there were none */
-	double weight_sum;   /* at so many looks */
-	unsigned int n_weights;
-	uint64_t next_look_ns;
-	uint64_t next_lazy_ns; /* resident.c */
-	size_t lazy_proc;
-	uint64_t touched_pages, touched_ns; /* at the last look */
-	struct checkpoint lately[2]; /* lifetimes_look.c: a second old and two, the newer first */
-	struct checkpoint at_marks[PROFILE_MAX_MARKS]; /* v NULL: not counted */
-	struct heap_looks *heap_looks; /* heap_looks.c; NULL: there were none */
-	bool has_bridges; /* of this snapshot */
-	struct table met; /* stack -> mp_stack.met_blocks */
-	struct table looked; /* ... -> of these, those that the heap itself showed */
-	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
-	size_t first_raw, n_raw, raw_cap;
-	struct table gen_of_pid; /* living processes */
+
+	/* processes: collector.c */
+	struct table gen_of_pid; /* living ones */
 	struct recent_maps *recent;
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
-	uint64_t hash_mismatches;
+	uint64_t n_ended, n_swept;
+
+	/* stacks without names: collector.c; without frames: snapshot.c */
+	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
+	size_t first_raw, n_raw, raw_cap;
+	struct unsent_stack *unsent; /* of the last read of the stacks */
+	size_t n_unsent, unsent_cap;
+	struct table unsent_at; /* their hashes -> the stack that stands for them */
 	bool told_of_lines; /* that they stopped */
-	struct vm_plane vm;
-	struct bystanders bystanders;
-	uint64_t n_ended, n_swept; /* processes */
+
+	/* losses */
+	uint64_t hash_mismatches;
 	uint64_t n_stops; /* of memprobe itself */
 	uint64_t n_lost_maps;
+
+	/* what the verdict needs: evidence.c, survival*.c */
+	enum { NO_LOOK, LOOK_BEGUN, LOOK_HAS_STACKS } look; /* collector_look goes on; the table of stacks has been read in it */
+	uint64_t next_look_ns;
+	struct checkpoint older, newer; /* newer at least twice as late */
+	struct windows windows;
+	struct table met; /* stack -> mp_stack.met_blocks */
+	struct table looked; /* ... -> of these, those that the heap itself showed */
+	struct heap_looks *heap_looks; /* NULL: there were none */
+	unsigned int n_heap_looks;
+	uint64_t next_sweep_ns; /* for what has ended between bursts */
+	size_t sweep_most; /* blocks that such a look has time for */
+	double brief_weight; /* of brief bursts, the mean; 0: there were none */
+	double weight_sum;   /* at so many looks */
+	unsigned int n_weights;
+
+	/* lifetimes_look.c */
+	struct checkpoint lately[2]; /* a second old and two, the newer first */
+	struct checkpoint at_marks[PROFILE_MAX_MARKS]; /* v NULL: not counted */
+
+	/* resident.c */
+	uint64_t next_lazy_ns;
+	size_t lazy_proc;
+	uint64_t touched_pages, touched_ns; /* at the last look */
+
+	/* bridge_look.c */
+	uint32_t bridges_kept; /* bit i: that of profile.bridges[i] is of its process's end */
+	bool has_bridges; /* of this snapshot */
 };
 
 /* Drop what was kept for processes that did not become ours in time. */
