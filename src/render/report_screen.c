@@ -144,8 +144,21 @@ void text_keep_lines(struct buf *b, unsigned int lines)
 	}
 }
 
+/* Words go from the end of its last line until `width` has room for three dots. */
+static void make_room_for_dots(struct buf *b, size_t begin, size_t width)
+{
+	size_t line = b->len;
+
+	while (line > begin && b->data[line - 1] != '\n')
+		line--;
+	while (b->len > line && text_width(b->data + line, b->len - line) + 3 > width)
+		do
+			b->len--;
+		while (b->len > line && b->data[b->len] != ' ');
+}
+
 /* What follows `begin` is the start of a sentence: it ends behind a whole part of it, or with "...". */
-static void end_in_sense(struct buf *b, size_t begin)
+static void end_in_sense(struct buf *b, size_t begin, size_t width)
 {
 	size_t i, end = 0, comma = 0;
 	int depth = 0;
@@ -161,6 +174,8 @@ static void end_in_sense(struct buf *b, size_t begin)
 	}
 	end = end ? end : comma;
 	b->len = end ? end : b->len - 1;
+	if (!end)
+		make_room_for_dots(b, begin, width);
 	buf_adds(b, end ? "\n" : "...\n");
 }
 
@@ -182,7 +197,7 @@ void text_fit_in(struct buf *out, const char *text, size_t width, size_t hang, u
 		}
 		text_keep_lines(&one, lines);
 		buf_add(out, one.data, one.len);
-		end_in_sense(out, begin);
+		end_in_sense(out, begin, width);
 		break;
 	}
 	buf_release(&one);

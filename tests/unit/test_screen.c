@@ -64,6 +64,7 @@ static void a_sentence_for_which_there_is_no_room__ends_where_it_makes_sense(voi
 		       "a leak of one (or two, or\n  so) does not show\n");
 	assert_fits_in("the kernel kills a process, most likely the largest\n", 1, "the kernel kills a process\n");
 	assert_fits_in("a sentence without an end where it would be needed\n", 1, "a sentence without an end...\n");
+	assert_fits_in("a sentence without any ends where it would be needed\n", 1, "a sentence without any...\n");
 	assert_fits_in("one\ntwo\nthree\n", 2, "one\ntwo\n");
 	assert_fits_in("                  a deep indent that is for wide screens\n", 2, "  a deep indent that is for\n  wide screens\n");
 }
