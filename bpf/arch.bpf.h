@@ -41,7 +41,10 @@ static __always_inline __u64 arch_return_slot(__u64 sp)
 	return bpf_probe_read_user(&ra, sizeof(ra), (void *)sp) ? 0 : ra;
 }
 
-/* Number of the system call that the thread is in; a fault's error code when it came from user mode: none of those below. */
+/*
+ * Number of the system call that the thread is in; a fault's error code when it came from user mode: none of those
+ * below.
+ */
 static __always_inline __u32 arch_syscall(struct pt_regs *regs)
 {
 	return (__u32)regs->orig_ax;

@@ -5,9 +5,9 @@
  *
  * Each time such an area is used up, and at each large object, V8 adds what was handed out since the last time to a
  * counter of its own (AllocationCounter::AdvanceAllocationObservers); the probe is there. So the sum of the bytes is
- * exact, and the stack is that of the allocation that did not fit any more: drawn in proportion to bytes. The gate leaves
- * these probes alone: a hit per 256 KiB is cheap on every rung, and where they come fast a stack stands for more. The
- * program is loaded only when a process has such a heap (src/kern/bump.c).
+ * exact, and the stack is that of the allocation that did not fit any more: drawn in proportion to bytes. The gate
+ * leaves these probes alone: a hit per 256 KiB is cheap on every rung, and where they come fast a stack stands for
+ * more. The program is loaded only when a process has such a heap (src/kern/bump.c).
  */
 __u32 bumps_on = 0; /* apart from `armed`, which follows the gate */
 

@@ -192,8 +192,8 @@ struct {
 } thread_scratch SEC(".maps");
 
 /*
- * 0 or -errno. For comparisons with an error, never bpf_map_update_elem itself: before 6.4 a hash's update returns an int,
- * which the verifier's direct call does not extend, so that -EEXIST is 0x00000000ffffffef (6.1).
+ * 0 or -errno. For comparisons with an error, never bpf_map_update_elem itself: before 6.4 a hash's update returns an
+ * int, which the verifier's direct call does not extend, so that -EEXIST is 0x00000000ffffffef (6.1).
  */
 static __always_inline int map_update(void *map, const void *key, const void *value, __u64 flags)
 {

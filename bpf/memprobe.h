@@ -250,8 +250,8 @@ struct mp_young {
 };
 
 /*
- * bumps: HASH, key as in stacks. Bytes of a runtime's own heap (MP_OP_BUMP), put down to the stack at which the runtime took
- * up its next piece: a sample. All counters only grow.
+ * bumps: HASH, key as in stacks. Bytes of a runtime's own heap (MP_OP_BUMP), put down to the stack at which the runtime
+ * took up its next piece: a sample. All counters only grow.
  */
 struct mp_bump {
 	__u64 bytes;   /* exact, over all stacks */
@@ -261,13 +261,19 @@ struct mp_bump {
 	__u32 pad;
 };
 
-/* Bytes of a thread from one sample to the next, at least: a page of V8's heap is 256 KiB. More where samples come fast. */
+/*
+ * Bytes of a thread from one sample to the next, at least: a page of V8's heap is 256 KiB. More where samples come
+ * fast.
+ */
 #define MP_BUMP_STEP (128u << 10)
 #define MP_BUMP_MOST (16u << 20)
 
 /* ---- resident memory (rss.bpf.c); in pages ---- */
 
-/* As the kernel counts it: enum { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES } of mm_types_task.h, since 4.5. */
+/*
+ * As the kernel counts it: enum { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES } of mm_types_task.h, since
+ * 4.5.
+ */
 enum mp_rss_member {
 	MP_RSS_FILE = 0,
 	MP_RSS_ANON = 1,
@@ -564,9 +570,9 @@ struct mp_usdt_arg {
 };
 
 /*
- * object_paces: HASH, key __u32 gen. The runtime's own count of all objects that it ever made, whatever they are, beside the births
- * that were seen. Between two births of one burst it goes on as it does outside: births / made is the scale, however
- * much the probe slows the program. A runtime with a lock around its interpreter: one thread at a time.
+ * object_paces: HASH, key __u32 gen. The runtime's own count of all objects that it ever made, whatever they are,
+ * beside the births that were seen. Between two births of one burst it goes on as it does outside: births / made is the
+ * scale, however much the probe slows the program. A runtime with a lock around its interpreter: one thread at a time.
  */
 struct mp_object_pace {
 	__u64 counter; /* its address */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How a target comes to its end for want of memory: the kernel's choice of a victim, and a runtime's own allocator that gives
- * up. Part of memprobe.bpf.c. What the victim had is in the tables already: nothing is read from it here.
+ * How a target comes to its end for want of memory: the kernel's choice of a victim, and a runtime's own allocator that
+ * gives up. Part of memprobe.bpf.c. What the victim had is in the tables already: nothing is read from it here.
  *
  * The mark comes some milliseconds before the process is gone. It knows the process by its number in the first PID
  * namespace only; the exit event (task.bpf.c) says for certain, in any namespace, whether it was marked.

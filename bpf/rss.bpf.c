@@ -9,8 +9,8 @@
  *	rss_targets     over all threads, when the run begins: the sums then
  *	rss_prepare     run once by user space: where per-CPU variables lie
  *
- * The tracepoint comes under the page table's lock: nothing here may sleep, and user memory is read only as far as it is
- * resident.
+ * The tracepoint comes under the page table's lock: nothing here may sleep, and user memory is read only as far as it
+ * is resident.
  */
 
 #define RSS_PROGRAM(suffix, walker)                                             \

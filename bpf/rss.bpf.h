@@ -91,7 +91,10 @@ struct rss_count { /* atomic_long_t: a structure, or libbpf finds no such member
 	__s64 counter;
 };
 
-/* struct mm_rss_stat, by its first member: where it is missing libbpf looks for it in modules, which takes CAP_SYS_ADMIN */
+/*
+ * struct mm_rss_stat, by its first member: where it is missing libbpf looks for it in modules, which takes
+ * CAP_SYS_ADMIN
+ */
 struct rss_counts {
 	struct rss_count count[MP_RSS_MEMBERS];
 };
@@ -215,8 +218,9 @@ static __always_inline bool rss_is_folio(__u64 pages)
 }
 
 /*
- * The page that the thread's fault is for becomes this stack's: a page, or, where the kernel gave a larger one, that one.
- * Several pages on kernels that tell by the batch are this one and others whose addresses nobody knows. Pages entered.
+ * The page that the thread's fault is for becomes this stack's: a page, or, where the kernel gave a larger one, that
+ * one. Several pages on kernels that tell by the batch are this one and others whose addresses nobody knows. Pages
+ * entered.
  */
 static __noinline __u32 rss_place(__u64 hash, __u32 gen, __u64 page, __u64 pages)
 {
@@ -244,7 +248,9 @@ static __noinline void rss_add_placed(__u64 hash, __u64 pages, __u32 noted)
 	__sync_fetch_and_add(&st->noted, noted);
 }
 
-/* Of the fault that the thread is in now; what its system call does without one (mlock, MAP_POPULATE) has no address. */
+/*
+ * Of the fault that the thread is in now; what its system call does without one (mlock, MAP_POPULATE) has no address.
+ */
 static __always_inline __u64 rss_fault_page(struct mp_thread *th, struct pt_regs *regs)
 {
 	__u64 page = rss_placing && th->fault_ip == PT_REGS_IP(regs) ? th->fault_page : 0;
@@ -339,7 +345,10 @@ static __always_inline __s64 rss_change(struct mp_rss_mm *m, __u32 member, __s64
 	return now - (__s64)__sync_lock_test_and_set(&m->pages[rss_bound(member)], now);
 }
 
-/* The address space is not, or no longer, the current thread's: what it lost is told, what it got is its copy of another's. */
+/*
+ * The address space is not, or no longer, the current thread's: what it lost is told, what it got is its copy of
+ * another's.
+ */
 static __always_inline void rss_by_other(struct task_struct *task, bool in_exec, struct mp_rss_mm *m, __u32 member,
 					 __s64 change)
 {
@@ -357,8 +366,8 @@ static __always_inline __u64 rss_stack(void *ctx, struct pt_regs *regs, const st
 }
 
 /*
- * A stack per change, or, where changes come fast, per so many pages of the thread, at a page that chance picks: it then
- * stands for those since the one before.
+ * A stack per change, or, where changes come fast, per so many pages of the thread, at a page that chance picks: it
+ * then stands for those since the one before.
  */
 static __always_inline void rss_draw(void *ctx, struct pt_regs *regs, struct mp_thread *th, __u32 member, __u64 pages,
 				     enum walker walker)

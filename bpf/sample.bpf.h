@@ -9,9 +9,9 @@
  *
  * Of a plain allocation that is not drawn the return is not taken: one trap instead of two. Then the end of the call is
  * not known, so functions that may call other probed ones (calloc, realloc, memalign: all but "size first
- * and only") are waited for, drawn or not, or their inner calls would be drawn once more. So are those that turned out to
- * do so when they were drawn: wrappers of malloc in another object, operators that jump to one another. (That a
- * call comes from the same place as the last one tells nothing: `return zero ? calloc(1, n) : malloc(n)`.)
+ * and only") are waited for, drawn or not, or their inner calls would be drawn once more. So are those that turned out
+ * to do so when they were drawn: wrappers of malloc in another object, operators that jump to one another. (That a call
+ * comes from the same place as the last one tells nothing: `return zero ? calloc(1, n) : malloc(n)`.)
  */
 #ifndef MEMPROBE_SAMPLE_BPF_H
 #define MEMPROBE_SAMPLE_BPF_H
@@ -19,8 +19,8 @@
 /* Per-thread sums go to the process's totals in parts of this size. */
 #define SPENT_PART_NS 50000
 /*
- * One hit in so many is timed, for all of them: in the mean, so that no rhythm of the program's is met (every second call
- * a free), and whatever else is counted meanwhile.
+ * One hit in so many is timed, for all of them: in the mean, so that no rhythm of the program's is met (every second
+ * call a free), and whatever else is counted meanwhile.
  */
 #define TIMED_EVERY 16
 /* Between the trap and the clock: the per-thread record's look-up. */

@@ -385,8 +385,8 @@ static __always_inline void uw_walk(struct mp_scratch *s)
 	}
 	s->ev.end = end ? end - 1 : MP_END_DEPTH;
 	/*
-	 * Nor is there a rule while a mapping is not known yet (the first stack through a memory file of code, as the BEAM has),
-	 * or was being changed: a reader knows by the address whether this is code of its own.
+	 * Nor is there a rule while a mapping is not known yet (the first stack through a memory file of code, as the
+	 * BEAM has), or was being changed: a reader knows by the address whether this is code of its own.
 	 */
 	if (end && !s->jit_pc)
 		s->jit_pc = s->regs.pc;

@@ -2,9 +2,9 @@
 /*
  * The vm plane: what a target does to its mappings, one record per system call. Part of memprobe.bpf.c.
  *
- * No system-call tracepoint, but where nothing else is to be had (vm_calls.bpf.c): those make every system call of every
- * process on the machine slower. Whoever changes mappings takes the mmap lock for writing, and the saved user registers
- * say for which call:
+ * No system-call tracepoint, but where nothing else is to be had (vm_calls.bpf.c): those make every system call of
+ * every process on the machine slower. Whoever changes mappings takes the mmap lock for writing, and the saved user
+ * registers say for which call:
  *
  *	mmap_lock_start_locking   before the lock: number, arguments, user stack (bpf_find_vma works here only)
  *	ma_write                  under it: which address ranges are mapped now, as the kernel merged them

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The vm plane by system calls, where the kernel lacks the tracepoints that vm.bpf.c takes, or refuses its programs. Part of
- * memprobe.bpf.c. The records are the same.
+ * The vm plane by system calls, where the kernel lacks the tracepoints that vm.bpf.c takes, or refuses its programs.
+ * Part of memprobe.bpf.c. The records are the same.
  *
  * Every system call of every process on the machine pays for these two programs, so they are loaded only then, and the
- * report says what they cost. What ends a mapping is told when it begins, as another thread may get the address before the
- * call's end is seen; what makes one is told at its end. A call that ends a mapping and fails for another reason than its
- * arguments is counted as missed.
+ * report says what they cost. What ends a mapping is told when it begins, as another thread may get the address before
+ * the call's end is seen; what makes one is told at its end. A call that ends a mapping and fails for another reason
+ * than its arguments is counted as missed.
  */
 #define VM_EINVAL 22
 #define VM_MAX_ERRNO 4095

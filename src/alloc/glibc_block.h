@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Do blocks that were seen to be allocated still live? Told by the words that glibc keeps before and behind each, without a
- * walk through the heap. In the main heap and in those of threads' arenas, whose chunks have NON_MAIN_ARENA set too; a block with a
- * mapping of its own may live as long as that is there. glibc 2.26 to 2.41, 64 bit.
+ * Do blocks that were seen to be allocated still live? Told by the words that glibc keeps before and behind each,
+ * without a walk through the heap. In the main heap and in those of threads' arenas, whose chunks have NON_MAIN_ARENA
+ * set too; a block with a mapping of its own may live as long as that is there. glibc 2.26 to 2.41, 64 bit.
  *
  *	at block - 8		at the next chunk's size	a block of 1000 bytes (chunk of 1008)
  *	1008 | PREV_INUSE	... | PREV_INUSE		may live
@@ -31,8 +31,9 @@ struct glibc_block {
 };
 
 /*
- * v: sorted by address; those outside of heap (MEMORY_BRK, or MEMORY_ANON: a thread's) are left as they are. Returns how many have
- * ended: 0, and none is marked, where fewer than half of the words look like glibc's, as it is not its heap then.
+ * v: sorted by address; those outside of heap (MEMORY_BRK, or MEMORY_ANON: a thread's) are left as they are. Returns
+ * how many have ended: 0, and none is marked, where fewer than half of the words look like glibc's, as it is not its
+ * heap then.
  */
 size_t glibc_blocks_ended(const struct target_memory *m, const struct memory_range *heap, struct glibc_block *v,
 			  size_t n);

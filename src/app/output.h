@@ -23,7 +23,10 @@ struct output;
  * format that is not for a terminal would go to one (logged).
  */
 int output_open(struct output **out, const struct options *o);
-/* Render one snapshot to every destination; in a run all but recordings, which are appended to.  0, -EPIPE, -errno (logged). */
+/*
+ * Render one snapshot to every destination; in a run all but recordings, which are appended to.  0, -EPIPE, -errno
+ * (logged).
+ */
 int output_write(struct output *out, const struct profile *p, const struct render_opts *r);
 /* A comparison, to every destination. Each format there has a diff (-EINVAL, logged, when one has not). */
 int output_write_diff(struct output *out, const struct diff *d, const struct render_opts *r);
@@ -33,7 +36,10 @@ bool output_has_recording(const struct output *out);
 bool output_shows_machine(const struct output *out);
 /* More of the recording that a run makes, to each of those. 0 or -errno (logged). */
 int output_append(struct output *out, const void *data, size_t len);
-/* Finish the files; commit false leaves nothing under their names but what is whole: another output's error costs only that one. */
+/*
+ * Finish the files; commit false leaves nothing under their names but what is whole: another output's error costs only
+ * that one.
+ */
 int output_close(struct output *out, bool commit);
 /* The report's first lines to stderr, when no report goes to standard output; not with -q. */
 void output_summary(const struct output *out, const struct profile *p, const struct render_opts *r);

@@ -362,7 +362,10 @@ static uint64_t next_deadline(const struct deadlines *d)
 	return d->budget < next ? d->budget : next;
 }
 
-/* Who is probed, how closely, and what the verdict needs. Looking and attaching take their time: returns the time after. */
+/*
+ * Who is probed, how closely, and what the verdict needs. Looking and attaching take their time: returns the time
+ * after.
+ */
 static uint64_t look_after_probes(struct session *s, struct deadlines *d)
 {
 	uint64_t now = clock_monotonic_ns();

@@ -54,7 +54,9 @@ void session_read_signals(struct session *s);
 void session_wait(struct session *s, uint64_t deadline_ns);
 /* Wake session_wait when there is something to read. 0 or -errno. */
 int session_watch(struct session *s, int fd);
-/* Fill in the figures of this moment, for the user interface; with what processes share (machine_report). 0 or -errno. */
+/*
+ * Fill in the figures of this moment, for the user interface; with what processes share (machine_report). 0 or -errno.
+ */
 int session_look(struct session *s, bool with_shares);
 
 /* suspend.c: Ctrl-Z. Not where it was ignored when memprobe was started. */
@@ -84,7 +86,9 @@ int targets_probe(struct session *s, pid_t pid);
 /* machine_session.c: the whole machine. */
 int machine_start(struct session *s);			  /* an exit status */
 void machine_tick(struct session *s, uint64_t now_ns);	  /* look, and probe those that grow */
-/* Heap probes into a process that the user chose. 0, -EAGAIN: not now, -ENOSPC: enough have them, -errno: it cannot be. */
+/*
+ * Heap probes into a process that the user chose. 0, -EAGAIN: not now, -ENOSPC: enough have them, -errno: it cannot be.
+ */
 int machine_probe(struct session *s, pid_t pid);
 /* And out again; what was seen stays. 0, -EAGAIN: not now, -ENOENT: it has none (any more). */
 int machine_unprobe(struct session *s, pid_t pid);

@@ -357,8 +357,8 @@ static bool find_site(struct session *s, struct function_site *l, bool in_progra
 }
 
 /*
- * Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state (a static program has
- * its own, and never calls it). musl: the C library is its own loader.
+ * Put the second stop into ld.so: any mapped object but the program itself that has _dl_debug_state (a static program
+ * has its own, and never calls it). musl: the C library is its own loader.
  */
 static bool hook_loader(struct session *s)
 {
@@ -373,8 +373,8 @@ static bool hook_loader(struct session *s)
 }
 
 /*
- * The last stop, when COMMAND exits, so that the report can tell where its memory was. Without it (a program that exits by a
- * system call of its own, a death by a signal) there is no such table.
+ * The last stop, when COMMAND exits, so that the report can tell where its memory was. Without it (a program that exits
+ * by a system call of its own, a death by a signal) there is no such table.
  */
 static void hook_exit(struct session *s)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The terminal is left as it was found; see top_guard.h. One terminal, so one guard: a signal handler has no argument. */
+/*
+ * The terminal is left as it was found; see top_guard.h. One terminal, so one guard: a signal handler has no argument.
+ */
 #include "app/top_guard.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The clock of durations and deadlines, and that of a thread's own work: what a piece of work costs is not how long it waited for
- * a CPU. What can be tested without waiting takes the time as an argument instead.
+ * The clock of durations and deadlines, and that of a thread's own work: what a piece of work costs is not how long it
+ * waited for a CPU. What can be tested without waiting takes the time as an argument instead.
  */
 #ifndef MEMPROBE_BASE_CLOCK_H
 #define MEMPROBE_BASE_CLOCK_H

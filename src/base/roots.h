@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Where this machine has what the readers of proc, symbol and runtime take as an argument, so that tests give them trees of
- * their own. For those who look at the machine itself.
+ * Where this machine has what the readers of proc, symbol and runtime take as an argument, so that tests give them
+ * trees of their own. For those who look at the machine itself.
  */
 #ifndef MEMPROBE_BASE_ROOTS_H
 #define MEMPROBE_BASE_ROOTS_H

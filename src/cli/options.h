@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The command line. Parsing and --help come from the table in options.c; that README.md and the man page have each option
- * is tested (tests/unit/test_options.c). Only what works is accepted.
+ * The command line. Parsing and --help come from the table in options.c; that README.md and the man page have each
+ * option is tested (tests/unit/test_options.c). Only what works is accepted.
  */
 #ifndef MEMPROBE_CLI_OPTIONS_H
 #define MEMPROBE_CLI_OPTIONS_H

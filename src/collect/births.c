@@ -58,8 +58,8 @@ struct fill {
 };
 
 /*
- * In bursts it made so many objects of any kind, from the first birth seen to the last, and in all so many: births are the same part of
- * either. 1 where the probe was never taken away.
+ * In bursts it made so many objects of any kind, from the first birth seen to the last, and in all so many: births are
+ * the same part of either. 1 where the probe was never taken away.
  */
 static double scale_of(struct collector *c, uint32_t gen)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Objects of managed languages by class and line (--objects): finds the probe that a runtime was built with, has it attached, and
- * puts what it told into the profile. Ruby's object__create is the only one.
+ * Objects of managed languages by class and line (--objects): finds the probe that a runtime was built with, has it
+ * attached, and puts what it told into the profile. Ruby's object__create is the only one.
  */
 #ifndef MEMPROBE_COLLECT_BIRTHS_H
 #define MEMPROBE_COLLECT_BIRTHS_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Page faults of processes that are no targets, held within their budget (model/others_budget.h); part of the collector.
+ * Page faults of processes that are no targets, held within their budget (model/others_budget.h); part of the
+ * collector.
  *
- * Counted without a probe: those of the whole machine (/proc/vmstat) less the targets' (/proc/PID/stat, and the kernel side's
- * sum of those that have ended) and memprobe's own. Not where every process is a target, nor where the user insists: -P with
- * rss in it, or -m rss-bytes.
+ * Counted without a probe: those of the whole machine (/proc/vmstat) less the targets' (/proc/PID/stat, and the kernel
+ * side's sum of those that have ended) and memprobe's own. Not where every process is a target, nor where the user
+ * insists: -P with rss in it, or -m rss-bytes.
  */
 #include <sys/resource.h>
 

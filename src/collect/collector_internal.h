@@ -146,8 +146,8 @@ bool heap_looks_rise(const struct collector *c, struct heap_rise *r);
 void heap_looks_release(struct collector *c);
 
 /*
- * snapshot.c: each stack's totals from the kernel's table (those of mappings: vm_plane_fill); within one look it is read
- * once for all that ask. 0 or -errno. Then: the time in the window.
+ * snapshot.c: each stack's totals from the kernel's table (those of mappings: vm_plane_fill); within one look it is
+ * read once for all that ask. 0 or -errno. Then: the time in the window.
  */
 int snapshot_read_stacks(struct collector *c);
 void snapshot_fill_times(struct collector *c);
@@ -157,8 +157,8 @@ uint32_t unsent_of(struct collector *c, uint32_t gen);
 int resident_fill(struct collector *c);
 double resident_now(struct collector *c);
 /*
- * ... after the bridge's look: what of the blocks' and mappings' memory is resident, and by whom it was touched, or never
- * was; what first touches have been given back. 0 or -errno.
+ * ... after the bridge's look: what of the blocks' and mappings' memory is resident, and by whom it was touched, or
+ * never was; what first touches have been given back. 0 or -errno.
  */
 int resident_join(struct collector *c);
 /* bystanders.c: page faults of others: from here on they are counted; some ten times a second; the gaps until now */
@@ -173,8 +173,8 @@ void collector_note_weight(struct collector *c);
 /* survival.c: after the stacks have been read */
 int survival_correct(struct collector *c);
 /*
- * survival_heap.c: marks those blocks that the heap of their process shows to have ended; looks at so many at most, the young ones
- * first; 0: at all
+ * survival_heap.c: marks those blocks that the heap of their process shows to have ended; looks at so many at most, the
+ * young ones first; 0: at all
  */
 struct overlap_block;
 void survival_look_at_heap(struct collector *c, struct overlap_block *v, size_t n, uint32_t young_ms, size_t most);

@@ -11,7 +11,10 @@
 
 #define PAGE 4096ull
 
-/* 36 bits of a page's number and 28 of a generation: both the kernel's and ours (MP_GEN_USER) count up from their first. */
+/*
+ * 36 bits of a page's number and 28 of a generation: both the kernel's and ours (MP_GEN_USER) count up from their
+ * first.
+ */
 static uint64_t place_of(uint32_t gen, uint64_t addr)
 {
 	return (addr / PAGE & 0xfffffffff) | (uint64_t)((gen & 0x7ffffff) | gen >> 31 << 27) << 36;

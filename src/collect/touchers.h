@@ -2,14 +2,15 @@
 /*
  * Who touched which page first, joined with what the page tables hold now; part of the collector.
  *
- * The kernel side notes the page of each first touch with its stack (bpf/rss.bpf.h). When a report is made the page tables
- * tell which of those pages are still there, resident or swapped out: what was given back meanwhile, by whichever
- * call, leaves the stack that touched it. And a block's pages are looked up for who touched them.
+ * The kernel side notes the page of each first touch with its stack (bpf/rss.bpf.h). When a report is made the page
+ * tables tell which of those pages are still there, resident or swapped out: what was given back meanwhile, by
+ * whichever call, leaves the stack that touched it. And a block's pages are looked up for who touched them.
  *
  *	stack 7 touched 1000 pages, 250 of them are gone	given_back_bytes 250 pages
  *	block of stack 3 on pages that stack 7 touched		stack 3: toucher 7
  *
- * A page that came back from swap counts as touched by who read it. Nothing where the kernel tells no addresses (not x86).
+ * A page that came back from swap counts as touched by who read it. Nothing where the kernel tells no addresses (not
+ * x86).
  */
 #ifndef MEMPROBE_COLLECT_TOUCHERS_H
 #define MEMPROBE_COLLECT_TOUCHERS_H

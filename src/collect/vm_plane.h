@@ -4,8 +4,8 @@
  * kernel side's records, put right by /proc/PID/maps, and their stacks in the profile.
  *
  * What was mapped before arming is only known to be there. A stack of this plane is an ordinary one (STACK_VM) with
- * an innermost frame [mmap], or [thread stack]. Mappings that an allocator made are left out: by the kernel side while it
- * follows that call, else by the names in the stack, here.
+ * an innermost frame [mmap], or [thread stack]. Mappings that an allocator made are left out: by the kernel side while
+ * it follows that call, else by the names in the stack, here.
  */
 #ifndef MEMPROBE_COLLECT_VM_PLANE_H
 #define MEMPROBE_COLLECT_VM_PLANE_H
@@ -33,7 +33,10 @@ void vm_plane_end(struct collector *c, uint32_t gen);
 /* Put right what /proc/PID/maps says otherwise; totals into the profile's stacks. */
 void vm_plane_correct(struct collector *c);
 void vm_plane_fill(struct collector *c);
-/* Each range that is counted and may be accessed, of processes that run; stack: its index in the profile, after the fill. */
+/*
+ * Each range that is counted and may be accessed, of processes that run; stack: its index in the profile, after the
+ * fill.
+ */
 typedef void (*vm_range_fn)(void *ctx, uint32_t stack, uint64_t start, uint64_t end);
 void vm_plane_each(const struct collector *c, vm_range_fn fn, void *ctx);
 /* early_alive of this plane's stacks: blocks born before. */

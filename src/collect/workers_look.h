@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What workers share with the process that forked them (model/workers.h); part of the collector. Of targets whose parent is a
- * target, and of that parent. The kernel walks the page tables for it: 20 ms per GiB.
+ * What workers share with the process that forked them (model/workers.h); part of the collector. Of targets whose
+ * parent is a target, and of that parent. The kernel walks the page tables for it: 20 ms per GiB.
  */
 #ifndef MEMPROBE_COLLECT_WORKERS_LOOK_H
 #define MEMPROBE_COLLECT_WORKERS_LOOK_H

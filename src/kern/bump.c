@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The program for heaps that hand out memory by moving a pointer (bpf/bump.bpf.c). Few processes have one, and to verify the walk of a stack
- * once more takes long, so it is loaded with the first probe that wants it: at the start, or when such a process comes later.
- * libbpf loads an object once only: it is opened a second time, for this program alone, with all maps of the first, global variables too.
+ * The program for heaps that hand out memory by moving a pointer (bpf/bump.bpf.c). Few processes have one, and to
+ * verify the walk of a stack once more takes long, so it is loaded with the first probe that wants it: at the start, or
+ * when such a process comes later. libbpf loads an object once only: it is opened a second time, for this program
+ * alone, with all maps of the first, global variables too.
  */
 #include <errno.h>
 #include <string.h>

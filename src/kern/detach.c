@@ -3,11 +3,11 @@
  * Closing links, so that no probe is left in a target whatever happens to memprobe meanwhile.
  *
  * The last close of a link takes the breakpoints out of the targets. A fatal signal in the middle makes the kernel
- * give up ("failed to unregister, leaking uprobe", 6.18: its access to the target's page is interrupted): the breakpoint
- * stays, and costs a trap at each hit for as long as the target lives, or until the same place is probed again.
- * A process that is exiting has no more signals, so links are closed by the exit of a process of their own: one for
- * each, as each close waits for RCU grace periods, and together they wait once (200 links: 18.8 s -> 0.44 s).
- * These processes share our memory, but neither signals nor descriptors. Perf links are closed by threads.
+ * give up ("failed to unregister, leaking uprobe", 6.18: its access to the target's page is interrupted): the
+ * breakpoint stays, and costs a trap at each hit for as long as the target lives, or until the same place is probed
+ * again. A process that is exiting has no more signals, so links are closed by the exit of a process of their own: one
+ * for each, as each close waits for RCU grace periods, and together they wait once (200 links: 18.8 s -> 0.44 s). These
+ * processes share our memory, but neither signals nor descriptors. Perf links are closed by threads.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -122,9 +122,10 @@ int kern_widen(struct kern *k);
 /*
  * Links of others (another memprobe's, another tracer's) on files that we probe. The kernel runs through all
  * links of a place at each hit, and arms a return for a session link of a single process in any process: there
- * nobody takes care that this drops no return that is pending on another stack, and the target ends by SIGILL. Links for
- * every process decide each call by their program, and do no harm. Hence: no links of single processes on a file that
- * others probe. Seen: uprobe_multi links and links of perf events, with CAP_SYS_ADMIN. Only where we have sessions.
+ * nobody takes care that this drops no return that is pending on another stack, and the target ends by SIGILL. Links
+ * for every process decide each call by their program, and do no harm. Hence: no links of single processes on a file
+ * that others probe. Seen: uprobe_multi links and links of perf events, with CAP_SYS_ADMIN. Only where we have
+ * sessions.
  */
 struct kern_other {
 	uint32_t link_id;
@@ -137,8 +138,8 @@ bool kern_others_came(struct kern *k, struct kern_other *other);
 /* Is there one on the file behind fd, which is not for the process pid (0: ours see all)? */
 bool kern_others_on(struct kern *k, int fd, pid_t pid, struct kern_other *other);
 /*
- * Before our first probe on it: let another memprobe see that we come (a link at `entry` that sees memprobe itself), and
- * wait up to 3 s until no link there is for a single process. True: there is still one.
+ * Before our first probe on it: let another memprobe see that we come (a link at `entry` that sees memprobe itself),
+ * and wait up to 3 s until no link there is for a single process. True: there is still one.
  */
 bool kern_others_wait(struct kern *k, int fd, const struct probe_site *entry, struct kern_other *other);
 /* The links of one process go (0.1 s); those for all stay. What was counted stays too. pid is not 0. */
@@ -303,8 +304,8 @@ int kern_read_rss_now(struct kern *k, kern_rss_now_fn fn, void *ctx);
 /* Drop what belongs to ended generations. */
 void kern_sweep_rss(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 /*
- * What of first touches is watched from now on, or from arming on: less leaves other processes' page faults alone. What was
- * seen stays. All of it, until this is called.
+ * What of first touches is watched from now on, or from arming on: less leaves other processes' page faults alone. What
+ * was seen stays. All of it, until this is called.
  */
 void kern_watch_touches(struct kern *k, enum first_touches level);
 /* Page faults of targets that have ended, so far. */
@@ -317,7 +318,10 @@ int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);
 /* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
-/* These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. How many of the first. */
+/*
+ * These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. How many of
+ * the first.
+ */
 size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);
 long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 

@@ -92,7 +92,10 @@ void kern_log_verified(const struct bpf_object *obj);
 /* bump.c: the program for probes with is_bump, loaded with the first; NULL: it cannot be, and a message has said so */
 struct bpf_program *bump_program(struct kern *k);
 
-/* vm.c: has this kernel what the vm plane takes (k->vm, k->vm_by_calls)? Its programs in the object, if k->vm; attached. */
+/*
+ * vm.c: has this kernel what the vm plane takes (k->vm, k->vm_by_calls)? Its programs in the object, if k->vm;
+ * attached.
+ */
 void vm_plane_find(struct kern *k, bool by_calls);
 /* The programs were refused: by calls then, if it was not by those; else there is no plane. */
 void vm_plane_lessen(struct kern *k);
@@ -119,8 +122,8 @@ typedef void (*drain_fn)(void *ctx, const void *key, const void *value);
 int drain_map(const struct bpf_map *map, drain_fn fn, void *ctx);
 
 /*
- * A reader of kern.h that hands a table's entries on as they are, while is_there (of k): the key as it stands, or as the
- * number that it is.
+ * A reader of kern.h that hands a table's entries on as they are, while is_there (of k): the key as it stands, or as
+ * the number that it is.
  */
 #define KEY_STRUCT(key) (key)
 #define KEY_U32(key) (*(const uint32_t *)(key))

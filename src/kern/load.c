@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Opening and loading the BPF object: sizes from --max-memory, programs by attach kind. Nothing is attached to user code here but the task
- * tracepoints.
+ * Opening and loading the BPF object: sizes from --max-memory, programs by attach kind. Nothing is attached to user
+ * code here but the task tracepoints.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -3,9 +3,9 @@
  * Links that others hold on the files that we probe; see kern.h.
  *
  * Ids of links only grow, so a look costs one call of bpf(2) as long as there is no new one. Not seen: probes
- * without a link (perf events with a program of their own, tracefs), and those of others before the kernel tells a link's
- * file (6.8). Which half of a call a link is for the kernel does not tell either: entries alone
- * are taken for danger too.
+ * without a link (perf events with a program of their own, tracefs), and those of others before the kernel tells a
+ * link's file (6.8). Which half of a call a link is for the kernel does not tell either: entries alone are taken for
+ * danger too.
  */
 #include <errno.h>
 #include <fcntl.h>

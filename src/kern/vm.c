@@ -3,8 +3,8 @@
  * The vm plane's programs (bpf/vm.bpf.c): are their tracepoints here, with which arguments, and on.
  *
  * From the kernel's BTF, not its version: before 6.14 the mmap_lock tracepoints pass a path between mm and write. Where
- * one is missing, or a program is refused, those of system calls take their place (bpf/vm_calls.bpf.c), which every process
- * pays for: what that is is measured. Where these fail too, the run goes on without the plane, and says so.
+ * one is missing, or a program is refused, those of system calls take their place (bpf/vm_calls.bpf.c), which every
+ * process pays for: what that is is measured. Where these fail too, the run goes on without the plane, and says so.
  */
 #include <bpf/btf.h>
 #include <errno.h>

@@ -72,8 +72,8 @@ extern const struct codec_table codec_lifetimes, codec_survivors, codec_holders,
 extern const struct codec_table codec_objects; /* struct object_row */
 
 /*
- * The figures of a stack as they are recorded: live_bytes and live_blocks are what they are more than the totals say, which is
- * 0 without filters. What is in no row of codec_figures (id, frames) is not among them.
+ * The figures of a stack as they are recorded: live_bytes and live_blocks are what they are more than the totals say,
+ * which is 0 without filters. What is in no row of codec_figures (id, frames) is not among them.
  */
 struct profile_stack codec_figures_of(const struct profile_stack *s);
 void codec_figures_apply(struct profile_stack *s, const struct profile_stack *f);

@@ -11,7 +11,9 @@
 #include "base/xalloc.h"
 #include "model/codec_internal.h"
 
-/* Recordings are made while the run goes on: level 6 takes twice the time for each snapshot, for a fifth fewer bytes. */
+/*
+ * Recordings are made while the run goes on: level 6 takes twice the time for each snapshot, for a fifth fewer bytes.
+ */
 #define LEVEL 1
 
 /* Stacks are compared with the last one that had the same outermost 4, 8, 16... frames. */

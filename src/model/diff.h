@@ -4,8 +4,8 @@
  *
  * Of one run (run_id) they are two moments: levels are subtracted. Of two runs levels mean nothing to each
  * other (blocks from before either attach are in none, and one may have run longer): what each did per second is
- * compared, and nothing else. Stacks are the same when their frames and their end read the same, and their process is the
- * same: the one of one run, one of the same name in two.
+ * compared, and nothing else. Stacks are the same when their frames and their end read the same, and their process is
+ * the same: the one of one run, one of the same name in two.
  *
  *	main < parse < malloc	A 10 s: 300 B live	B 30 s: 900 B live	one run:  +600 B
  *				A 10 s: 300 B live	B 60 s: 900 B live	two runs: 30 B/s, then 15 B/s

@@ -9,8 +9,8 @@
  *	who takes a place next, for good or seen	1 stays, unseen 0.82	100 pass, seen 18
  *	ghosts of 100 blocks that ended unseen		4.4 = 0.82 / (0.82 + 18)
  *
- * Nor of those that a look at the heap finds ended before (survival_heap.c): where three are found so for each that is met, the
- * ghosts are a quarter.
+ * Nor of those that a look at the heap finds ended before (survival_heap.c): where three are found so for each that is
+ * met, the ghosts are a quarter.
  *
  * That many of a busy site outweigh the leak itself. So from the unmet blocks of each stack are taken as many as its
  * met ones make likely. The ratio follows from what stays, and what stays from the ratio; and no more than three times

@@ -35,8 +35,8 @@
 #define LEAST_IDLE 0.1
 #define SURE_IDLE 0.3
 /*
- * An own heap tells of bursts when it handed out so much in them: it comes in parts of up to 256 KiB. So little of that is in
- * a burst that it is weighed by more of the past; and other processes must do little beside.
+ * An own heap tells of bursts when it handed out so much in them: it comes in parts of up to 256 KiB. So little of that
+ * is in a burst that it is weighed by more of the past; and other processes must do little beside.
  */
 #define OWN_SECONDS 30.0
 #define LEAST_OWN_BYTES (4.0 * (256 << 10))

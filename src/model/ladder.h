@@ -58,10 +58,10 @@ struct ladder_load {
 double ladder_counted_work(double work, double taken);
 
 /*
- * What a program could not have had of dt seconds of CPU time beside what it used; idle: its CPUs were so long. None while it waits
- * for a CPU. While it sleeps and others keep its CPUs busy, it may be that its clients are among them, or that it has nothing to do:
- * the former where its busiest thread wants half a CPU (busiest: its part of what all ran and waited), and as far as it does not get
- * that. One that wants less than a quarter is a light one.
+ * What a program could not have had of dt seconds of CPU time beside what it used; idle: its CPUs were so long. None
+ * while it waits for a CPU. While it sleeps and others keep its CPUs busy, it may be that its clients are among them,
+ * or that it has nothing to do: the former where its busiest thread wants half a CPU (busiest: its part of what all ran
+ * and waited), and as far as it does not get that. One that wants less than a quarter is a light one.
  *
  *	works	waits	sleeps, CPUs busy	taken by others
  *	0.25	0.45	0.30			0.45 + 0.30 * 0.45 / 0.70 = 0.64	a server whose clients are starved, too
@@ -110,8 +110,8 @@ void ladder_purse_fill(struct ladder_purse *p, double budget, enum rung r);
  * But one that sleeps in bursts, too, keeps its pace: what it does there is as much as in any other time. That is
  * better known than a small difference of two large estimates.
  *
- * Nor is that difference known where the probes take nearly all of a burst. But some runtimes tell what their own heap hands
- * out, in bursts and between them (bpf/bump.bpf.c): how far the program comes in either.
+ * Nor is that difference known where the probes take nearly all of a burst. But some runtimes tell what their own heap
+ * hands out, in bursts and between them (bpf/bump.bpf.c): how far the program comes in either.
  *
  *	3 GiB, 30 MiB of them in bursts: 102, whatever the probes are said to cost
  *
@@ -126,7 +126,10 @@ struct ladder_share {
 	double taken; /* what it could not have, at any time */
 	double busy; /* in bursts: its busiest thread ran, or waited for a CPU */
 	double burst, last_burst; /* seconds: of this one so far, of the one before */
-	/* fading slower: bytes of runtimes' own heaps at any time and in bursts; calls in bursts, of all and of those that have one */
+	/*
+	 * fading slower: bytes of runtimes' own heaps at any time and in bursts; calls in bursts, of all and of those
+	 * that have one
+	 */
 	double own_all, own_open, own_calls, long_calls;
 };
 
@@ -145,8 +148,8 @@ void ladder_step_add_calls(struct ladder_step *step, double calls, uint64_t own_
 void ladder_share_step(struct ladder_share *s, bool is_open, const struct ladder_step *step);
 double ladder_share_weight(const struct ladder_share *s); /* at least 1 */
 /*
- * The probes' cost by the program's work if it were watched 1 % of the time: less than that is not worth having. 0 while
- * no burst was seen.
+ * The probes' cost by the program's work if it were watched 1 % of the time: less than that is not worth having. 0
+ * while no burst was seen.
  */
 #define LADDER_LEAST_OPEN 0.01
 double ladder_share_least_cost(const struct ladder_share *s);

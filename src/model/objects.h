@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Objects that a managed language made in the window, by class and line, as the runtime's own probe told (--objects). Births
- * only: which of them live, nobody tells. Names are ids of the profile's strings. Pure.
+ * Objects that a managed language made in the window, by class and line, as the runtime's own probe told (--objects).
+ * Births only: which of them live, nobody tells. Names are ids of the profile's strings. Pure.
  *
  *	rows	Journal::Record lib/journal.rb:14 12 345, then smaller ones; all 13 000
  */

@@ -2,16 +2,16 @@
 /*
  * What processes that are not profiled may pay for the watching of first touches. Pure arithmetic.
  *
- * The tracepoints of page faults run a program at everybody's fault. What that costs the others is a known price for each
- * of their faults, and how many they make is counted without a probe; together they may pay half a percent of one CPU.
- * The rest of that is kept, up to two seconds' worth, so that a program's start costs nobody the figures.
+ * The tracepoints of page faults run a program at everybody's fault. What that costs the others is a known price for
+ * each of their faults, and how many they make is counted without a probe; together they may pay half a percent of one
+ * CPU. The rest of that is kept, up to two seconds' worth, so that a program's start costs nobody the figures.
  *
  *	purse	10 ms at most, fills by 5 ms a second, pays for each fault of the others
  *	empty	the addresses go (who touched a block first), and the stacks too where they alone would cost too much
  *	calm	what would have been within half of that for 5 s (10, 20, 40 the next times), by a purse of its own, comes back
  *
- * After four times it stays as it is. Before anything is attached the same is asked of the time just before, with half a
- * purse: on a busy machine nobody ever pays.
+ * After four times it stays as it is. Before anything is attached the same is asked of the time just before, with half
+ * a purse: on a busy machine nobody ever pays.
  */
 #ifndef MEMPROBE_MODEL_OTHERS_BUDGET_H
 #define MEMPROBE_MODEL_OTHERS_BUDGET_H
@@ -31,8 +31,8 @@ enum first_touches {
 #define OTHERS_SHARE 0.005
 #define OTHERS_MOST_CYCLES 4
 /*
- * What each fault costs a process that is no target, ns: a program that leaves at once at one tracepoint (rss_stat), at two
- * (page_fault_user too). Measured by tools/bench/bench_faults.py on a virtual machine with mitigations (6.18); most
+ * What each fault costs a process that is no target, ns: a program that leaves at once at one tracepoint (rss_stat), at
+ * two (page_fault_user too). Measured by tools/bench/bench_faults.py on a virtual machine with mitigations (6.18); most
  * of it is the way to a program, whatever that does. Less on bare metal, so that this errs for the others.
  */
 #define OTHERS_STACK_NS 100

@@ -96,10 +96,15 @@ struct profile_stack {
 	uint64_t reserved_bytes; /* STACK_VM: mapped without access (PROT_NONE), not in live_bytes */
 	uint64_t peak_bytes, peak_blocks; /* that lived at profile.peak */
 	uint64_t given_back_bytes; /* of touched_bytes: not there any more, as far as that was looked at */
-	/* of its live blocks: on pages that are resident or swapped out, when that was looked at (as untouched_bytes) */
+	/*
+	 * of its live blocks: on pages that are resident or swapped out, when that was looked at (as untouched_bytes)
+	 */
 	uint64_t resident_bytes;
 	uint64_t toucher, toucher_bytes; /* id of the stack that touched most of those first (may be this one), and how much; 0: not known */
-	/* of a runtime's own heap (V8's), allocated at about this stack, alive or not; samples that it comes from; variance as alloc_var */
+	/*
+	 * of a runtime's own heap (V8's), allocated at about this stack, alive or not; samples that it comes from;
+	 * variance as alloc_var
+	 */
 	uint64_t bump_bytes, bump_draws, bump_var;
 };
 
@@ -348,8 +353,8 @@ bool profile_collections(const struct profile *p, uint64_t *n);
 /* The process whose objects outlive collections and grow fastest, or NULL. */
 const struct profile_proc *profile_objects_proc(const struct profile *p);
 /*
- * The stacks that a growth (GROWING, LEAK) was put down to, those that grew most (stack_grew_more) first; how many there are,
- * 0 when it was put down to none.
+ * The stacks that a growth (GROWING, LEAK) was put down to, those that grew most (stack_grew_more) first; how many
+ * there are, 0 when it was put down to none.
  */
 size_t profile_verdict_sites(const struct profile *p, const struct profile_stack *out[VERDICT_SITES]);
 /*
@@ -364,8 +369,8 @@ static inline uint64_t stack_net_bytes(const struct profile_stack *s)
 	return s->live_bytes > s->old_bytes ? s->live_bytes - s->old_bytes : 0;
 }
 /*
- * Did a grow more than b? By what is sure of their net growth, two deviations less, so that one large block that was drawn does
- * not stand above a thousand small ones; where that is equal, by the growth itself.
+ * Did a grow more than b? By what is sure of their net growth, two deviations less, so that one large block that was
+ * drawn does not stand above a thousand small ones; where that is equal, by the growth itself.
  *
  *	4.1 +/- 4.0 MiB		0 is sure
  *	1.6 +/- 0.3 MiB		1.0 is sure: grew more

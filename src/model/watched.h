@@ -57,8 +57,8 @@ bool watched_long(const struct watched_spans *w, uint32_t birth_ms);
 void watched_release(struct watched_spans *w);
 
 /*
- * Of born blocks, how many may have stayed at most, when so many were born in first halves and are unmet; with two standard
- * deviations of that count, and never more than born. Counts of blocks seen, without weight.
+ * Of born blocks, how many may have stayed at most, when so many were born in first halves and are unmet; with two
+ * standard deviations of that count, and never more than born. Counts of blocks seen, without weight.
  */
 double watched_may_stay(double born, double unmet_early);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Forked workers: what of each one's memory is its own, and what it shares with its master and the others. Anonymous and
- * shared memory, swapped memory too; pages of files that can be dropped are in none of it. Pure.
+ * Forked workers: what of each one's memory is its own, and what it shares with its master and the others. Anonymous
+ * and shared memory, swapped memory too; pages of files that can be dropped are in none of it. Pure.
  *
  *	master forks two workers	each: 0 private, 100 shared
  *	each writes to a third of it	each: 33 private, 67 shared: shared fell by 33, more than an eighth
@@ -22,8 +22,9 @@ struct sharing {
 };
 
 /*
- * The rule of the advice. Of workers that were there at both moments: together they share less than seven eighths of what they
- * did, and 4 MiB less each (their mean). Then writing to what came with the fork costs memory, once for each worker.
+ * The rule of the advice. Of workers that were there at both moments: together they share less than seven eighths of
+ * what they did, and 4 MiB less each (their mean). Then writing to what came with the fork costs memory, once for each
+ * worker.
  */
 #define WORKERS_FELL_BYTES (4ULL << 20)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How long CPUs had nothing to do that could not wait, from PROC_ROOT/stat (man 5 proc): idle, waiting for I/O, or at niced programs,
- * which give way; in ticks of a hundredth of a second. Depends on proc_internal.h only.
+ * How long CPUs had nothing to do that could not wait, from PROC_ROOT/stat (man 5 proc): idle, waiting for I/O, or at
+ * niced programs, which give way; in ticks of a hundredth of a second. Depends on proc_internal.h only.
  */
 #ifndef MEMPROBE_PROC_CPU_IDLE_H
 #define MEMPROBE_PROC_CPU_IDLE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Another process's memory, read while it runs: /proc/PID/mem and /proc/PID/pagemap. Of one image: after an exec it is gone.
+ * Another process's memory, read while it runs: /proc/PID/mem and /proc/PID/pagemap. Of one image: after an exec it is
+ * gone.
  *
  * A read of a page that is not resident would make it so; the caller asks for the pages' states
  * first. Needs the right to ptrace the process (CAP_SYS_PTRACE for those of others).

@@ -232,7 +232,10 @@ int proc_stat_read(struct proc_stat *st, const char *proc_root, pid_t pid)
 
 	if (!err)
 		p = strrchr(text.data, ')'); /* the name before it may hold blanks and brackets */
-	/* Fields 3 state, 4-9, 10 minflt, 11, 12 majflt, 13, 14 utime, 15 stime, 16-19, 20 num_threads, 21, 22 starttime. */
+	/*
+	 * Fields 3 state, 4-9, 10 minflt, 11, 12 majflt, 13, 14 utime, 15 stime, 16-19, 20 num_threads, 21, 22
+	 * starttime.
+	 */
 	if (!err && (!p || sscanf(p + 1,
 				  " %c %*s %*s %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64 " %*s %" SCNu64
 				  " %" SCNu64 " %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64,

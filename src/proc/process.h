@@ -112,7 +112,9 @@ struct proc_meminfo {
 
 int proc_meminfo_read(struct proc_meminfo *m, const char *proc_root);
 
-/* A process that holds what a line "key: value" of its /proc/PID/fdinfo names; 0: none that we may see. Reads them all. */
+/*
+ * A process that holds what a line "key: value" of its /proc/PID/fdinfo names; 0: none that we may see. Reads them all.
+ */
 pid_t proc_holder(const char *proc_root, const char *key, uint32_t value);
 
 /* Effective capabilities of this process (bit numbers of linux/capability.h). */

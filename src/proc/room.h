@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * What is left below the memory limits of some processes' control groups: what the kernel would still give them
- * before it kills. Page cache is left too, as it is dropped first; swap is not, as nobody knows how much of it others will
- * take; memory.high does not kill and is no limit here. The kernel charges groups in batches, up to 64 pages per
+ * before it kills. Page cache is left too, as it is dropped first; swap is not, as nobody knows how much of it others
+ * will take; memory.high does not kill and is no limit here. The kernel charges groups in batches, up to 64 pages per
  * CPU ahead: what is left may be more than this, not less.
  */
 #ifndef MEMPROBE_PROC_ROOM_H

@@ -73,7 +73,10 @@ void proc_smaps_parse(struct proc_smaps *s, const char *text, size_t len)
 
 		next = newline ? newline + 1 : end;
 		if (is_header(line, (size_t)(next - line))) {
-			/* one that grows between two of the kernel's reads is listed again, with the same begin (seen on 6.18) */
+			/*
+			 * one that grows between two of the kernel's reads is listed again, with the same begin (seen
+			 * on 6.18)
+			 */
 			if (n && f[n - 1].start == strtoull(line, NULL, 16)) {
 				headers.len = last;
 				n--;

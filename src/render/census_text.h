@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What `memprobe census` prints: objects by type, as they were at two looks, what grew first. Text only; a runtime's census or a
- * heap's looks the same here.
+ * What `memprobe census` prints: objects by type, as they were at two looks, what grew first. Text only; a runtime's
+ * census or a heap's looks the same here.
  *
  *	python3.11 (pid 4242), CPython 3.11.2: objects that the collector tracks; approximate: read while it ran
  *	two looks, 10 s between; they took 31 ms and 33 ms

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * The words of a flame graph that compares two profiles, A and B. A frame is as wide as the sum of what changed in its
- * stacks, up or down, so that what is gone is in the picture and what stayed is not; its sign is that of the net change:
+ * stacks, up or down, so that what is gone is in the picture and what stayed is not; its sign is that of the net
+ * change:
  *
  *	+ SessionCache::insert: +27.7 MiB (+29 088 000 B), 93.1 % of all change, grew 27.7 MiB, gatewayd
  *	- Pool::get: -2.1 MiB (-2 202 009 B), 6.9 % of all change, shrank 2.4 MiB, grew 0.3 MiB, gatewayd

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Erlang processes by memory, as text for the report and for `memprobe census`: at the last look, and what they grew by.
+ * Erlang processes by memory, as text for the report and for `memprobe census`: at the last look, and what they grew
+ * by.
  *
  *	      MiB    GROWTH      HEAP  OLD HEAP  BINARIES  COUNT  ERLANG PROCESS
  *	     12.3      +2.1       0.9       1.4      10.0     41  <0.90.0> feed:worker/2
@@ -17,7 +18,10 @@
 #include "base/table.h"
 #include "model/holders.h"
 
-/* "40 Erlang processes: heaps 1.2 MiB, old heaps 0.3 MiB, binaries 60.4 MiB; +58.1 MiB in the window" without an end of line */
+/*
+ * "40 Erlang processes: heaps 1.2 MiB, old heaps 0.3 MiB, binaries 60.4 MiB; +58.1 MiB in the window" without an end of
+ * line
+ */
 void holders_add_sum(struct buf *out, const struct holders *h);
 /* The most rows. names: of the ids in h. */
 void holders_add_rows(struct buf *out, const struct holders *h, const struct intern *names, size_t most);

@@ -13,8 +13,8 @@
  * The profile has names, not addresses: a location is a function and its line, with the functions that
  * were inlined into it. Only code without a name has its address, in the object's own terms, and a mapping
  * apart: tools look for names afterwards by mapping, and for all of its locations. That mapping has no range, so that
- * addresses are taken as they are (pprof, elfexec.GetBase); the named one's is a page, since pprof makes mappings of one
- * build id and size one (profile/merge.go).
+ * addresses are taken as they are (pprof, elfexec.GetBase); the named one's is a page, since pprof makes mappings of
+ * one build id and size one (profile/merge.go).
  *
  * Messages are compressed as they are made; of the profile only tables of what is distinct are held.
  * The same profile gives the same bytes. Depends on base, model and zlib.

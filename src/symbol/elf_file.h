@@ -34,7 +34,9 @@ bool elf_file_imports(struct elf_file *f, const char *symbol);
  * minidebuginfo; the same name may come more than once. A non-zero return of fn stops and is returned.
  */
 int elf_file_each_function(struct elf_file *f, int (*fn)(void *ctx, const struct elf_symbol *sym), void *ctx);
-/* Bytes of the file at a file offset (from the file, never from a process: probes patch memory). Length read or -errno. */
+/*
+ * Bytes of the file at a file offset (from the file, never from a process: probes patch memory). Length read or -errno.
+ */
 long elf_file_read(struct elf_file *f, uint64_t offset, void *out, size_t len);
 
 #endif

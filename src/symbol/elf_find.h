@@ -12,20 +12,20 @@
 #include "symbol/elf_file.h"
 
 /*
- * The defined symbol of that linker name in .dynsym, .symtab or minidebuginfo, whatever it is; vaddr of one in thread-local
- * storage is its offset there. offset is set for code only, else 0. False when there is none.
+ * The defined symbol of that linker name in .dynsym, .symtab or minidebuginfo, whatever it is; vaddr of one in
+ * thread-local storage is its offset there. offset is set for code only, else 0. False when there is none.
  */
 bool elf_find_symbol(struct elf_file *f, const char *name, struct elf_symbol *out);
 /* The same of many, in one pass over each table; out[i].name is NULL where there is none. How many were found. */
 size_t elf_find_symbols(struct elf_file *f, const char *const *names, size_t n, struct elf_symbol *out);
 /*
- * Virtual address of the two words {module, offset} by which the file finds that symbol of its own in thread-local storage
- * (relocations DTPMOD64 and DTPOFF64 of x86-64). False when there are none.
+ * Virtual address of the two words {module, offset} by which the file finds that symbol of its own in thread-local
+ * storage (relocations DTPMOD64 and DTPOFF64 of x86-64). False when there are none.
  */
 bool elf_find_tls_pair(struct elf_file *f, const char *name, uint64_t *vaddr);
 /*
- * Where functions begin, as the table for unwinding tells (.eh_frame_hdr, each with 32 bits): ascending virtual addresses, the
- * caller's to free. False when there is none, or one in another form.
+ * Where functions begin, as the table for unwinding tells (.eh_frame_hdr, each with 32 bits): ascending virtual
+ * addresses, the caller's to free. False when there is none, or one in another form.
  */
 bool elf_function_starts(struct elf_file *f, uint64_t **starts, size_t *n);
 /*

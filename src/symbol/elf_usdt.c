@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * SystemTap's notes; see elf_usdt.h. A note's description: the addresses of the probe, of .stapsdt.base when it was linked, and of
- * its semaphore, then provider, name and arguments, each with a NUL. Depends on libelf only.
+ * SystemTap's notes; see elf_usdt.h. A note's description: the addresses of the probe, of .stapsdt.base when it was
+ * linked, and of its semaphore, then provider, name and arguments, each with a NUL. Depends on libelf only.
  */
 #include "symbol/elf_usdt.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Probes that a program was built with (SystemTap's notes, "USDT"): where they are, the counter that switches them on, where their
- * arguments lie. Untrusted input; every read is bounded. Format: systemtap, includes/sys/sdt.h, NT_STAPSDT of version 3.
+ * Probes that a program was built with (SystemTap's notes, "USDT"): where they are, the counter that switches them on,
+ * where their arguments lie. Untrusted input; every read is bounded. Format: systemtap, includes/sys/sdt.h, NT_STAPSDT
+ * of version 3.
  */
 #ifndef MEMPROBE_SYMBOL_ELF_USDT_H
 #define MEMPROBE_SYMBOL_ELF_USDT_H
@@ -21,8 +22,8 @@ struct elf_usdt {
 /* The first probe of that name. False when there is none. */
 bool elf_find_usdt(struct elf_file *f, const char *provider, const char *name, struct elf_usdt *out);
 /*
- * The first n arguments, as x86-64's assembler writes them: registers, and memory at a distance from one. False when there are
- * fewer, or one is anything else, or on another machine.
+ * The first n arguments, as x86-64's assembler writes them: registers, and memory at a distance from one. False when
+ * there are fewer, or one is anything else, or on another machine.
  */
 bool usdt_arguments(const char *text, struct mp_usdt_arg *out, size_t n);
 

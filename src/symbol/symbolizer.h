@@ -51,7 +51,10 @@ struct symbol {
 struct symbolizer *symbolizer_new(const struct symbolizer_opts *opts);
 void symbolizer_free(struct symbolizer *s);
 
-/* Take (again) the snapshot of the mappings of process pid under the number gen. 0 or -errno; on error the old one stays. */
+/*
+ * Take (again) the snapshot of the mappings of process pid under the number gen. 0 or -errno; on error the old one
+ * stays.
+ */
 int symbolizer_add_process(struct symbolizer *s, uint32_t gen, pid_t pid);
 /* A child created by fork starts with its parent's mappings. */
 void symbolizer_fork(struct symbolizer *s, uint32_t parent_gen, uint32_t gen, pid_t pid);

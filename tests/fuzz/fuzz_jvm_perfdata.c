@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Fuzzing a JVM's counters: no figure that cannot be, and no read outside of the bytes (the copy ends where they end). */
+/*
+ * Fuzzing a JVM's counters: no figure that cannot be, and no read outside of the bytes (the copy ends where they end).
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

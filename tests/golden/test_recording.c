@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Recordings in the tree, rendered: tests/golden/NAME.memprobe gives the bytes of NAME.* in each format. They stay as they
- * are: what was written by an earlier memprobe must be read by a later one. With GOLDEN_WRITE=1 missing ones are
+ * Recordings in the tree, rendered: tests/golden/NAME.memprobe gives the bytes of NAME.* in each format. They stay as
+ * they are: what was written by an earlier memprobe must be read by a later one. With GOLDEN_WRITE=1 missing ones are
  * written (where profiles.c has changed: remove them first), and the texts of the comparison.
  */
 #include <setjmp.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* A directory of files with the content that a test wants, as /proc and control groups have them. Include cmocka before. */
+/*
+ * A directory of files with the content that a test wants, as /proc and control groups have them. Include cmocka
+ * before.
+ */
 #ifndef MEMPROBE_TESTS_UNIT_MADE_TREE_H
 #define MEMPROBE_TESTS_UNIT_MADE_TREE_H
 

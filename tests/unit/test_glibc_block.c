@@ -161,7 +161,9 @@ static int by_address(const void *a, const void *b)
 /* A heap of a thread's arena lies in one part of so much, aligned to it. */
 #define HEAP_BYTES (64ull << 20)
 
-/* Of 4000 living blocks of all sizes none is called ended; of those freed and coalesced, most. arg: enum memory_kind *. */
+/*
+ * Of 4000 living blocks of all sizes none is called ended; of those freed and coalesced, most. arg: enum memory_kind *.
+ */
 static void *real_heap(void *arg)
 {
 	static struct glibc_block v[4000];

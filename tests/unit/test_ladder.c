@@ -397,7 +397,10 @@ static void an_estimate_that_leaves_no_work_in_a_burst__is_held_by_its_calls(voi
 	assert_near(ladder_share_slowdown(&s), 102);
 }
 
-/* 300 parts of 256 KiB a second, one of a hundred in bursts, in which the probes are taken to leave four times too much. */
+/*
+ * 300 parts of 256 KiB a second, one of a hundred in bursts, in which the probes are taken to leave four times too
+ * much.
+ */
 static void an_own_heap__tells_how_far_the_program_comes_in_bursts(void **state)
 {
 	struct ladder_share s = { 0 };
@@ -495,7 +498,10 @@ static void up__is_never_the_last_change(void **state)
 	}
 }
 
-/* A program at a steady pace, 5 % of a CPU: what its bursts stand for adds up to all of the time, from the first burst on. */
+/*
+ * A program at a steady pace, 5 % of a CPU: what its bursts stand for adds up to all of the time, from the first burst
+ * on.
+ */
 static void long_bursts_of_a_paced_program__stand_for_all_of_the_time_and_not_for_more(void **state)
 {
 	struct ladder_share s = { .last_burst = 1 };

@@ -2,8 +2,8 @@
 /*
  * Source lines and inlined functions at each instruction of optimised C++ programs, against two other programs:
  * elfutils' eu-addr2line, whose search is another, and binutils' addr2line, which reads DWARF by code of its
- * own. Each has errors here and there (elfutils 0.188 "??" for a name; binutils 2.40 the name of the function around, no type
- * units), so an address must be as one of the two has it. Also bounds: damaged files, time.
+ * own. Each has errors here and there (elfutils 0.188 "??" for a name; binutils 2.40 the name of the function around,
+ * no type units), so an address must be as one of the two has it. Also bounds: damaged files, time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,7 +100,10 @@ static bool check_address(struct lines *l, uint64_t vaddr, char **text, struct c
 	return equal && (!n || i == n);
 }
 
-/* Each instruction of the program's own code; command: addresses to frames as addr2line writes them. How many are equal. */
+/*
+ * Each instruction of the program's own code; command: addresses to frames as addr2line writes them. How many are
+ * equal.
+ */
 static size_t check_program(struct checked *c, const char *command)
 {
 	struct elf_file *f = open_elf(in_dir("prog"));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Spans by worked examples, and a program that is played through: garbage that lives 2 ms and a leak, seen in bursts. */
+/*
+ * Spans by worked examples, and a program that is played through: garbage that lives 2 ms and a leak, seen in bursts.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,8 +105,8 @@ static void a_long_span__keeps_its_middle_in_little_room(void **state)
 }
 
 /*
- * A program that makes 2000 calls in 2 ms every 100 ms; the probes let 2000 calls through until they are taken away: the burst
- * ends with the calls. One call in a hundred is a leak.
+ * A program that makes 2000 calls in 2 ms every 100 ms; the probes let 2000 calls through until they are taken away:
+ * the burst ends with the calls. One call in a hundred is a leak.
  */
 static void a_program_that_mostly_sleeps__tells_its_leak_as_one_that_does_not(void **state)
 {
