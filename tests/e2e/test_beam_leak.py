@@ -42,6 +42,17 @@ def shares(t):
 
 
 @test
+def busy_nodes(t):
+    """Requests one after the other, to one process and to many: the leak is first, whatever the budget leaves."""
+    for name, workers in ("one_process", 1), ("many_processes", 20):
+        with Node("leak", workers, ENDLESS) as target:
+            known_release(target.pid)
+            text = report_of(target, 8)
+        t.measured(f"busy__{name}__the_function_that_leaks_is_first", re.search(r"^ *1 .* feed:journal/1 feed.erl:\d+$", text, re.M), text)
+        t.true(f"busy__{name}__the_rung_is_told", re.search(r"^window .*(bursts|sampled|every malloc)", text, re.M), text)
+
+
+@test
 def a_leak_is_called_one(t):
     with Node("leak", WORKERS, ENDLESS, EVERY_MS) as target:
         born = time.monotonic()

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""`memprobe census` of a process whose runtime is known but cannot be counted: it says which one it is, why, and what to do."""
+"""
+`memprobe census` of a process without a runtime, C++ classes; and of one whose runtime is known but cannot be counted: it says which
+one it is, why, and what to do.
+"""
 import re
 import subprocess
 import sys
 
-from harness import MEMPROBE, Memprobe, Target, main, test
+from harness import MEMPROBE, Memprobe, Target, build, main, test
 from interpreters import go_program, pythons
 
 # It becomes another program when it is told to.
@@ -52,6 +55,25 @@ def fall_back_to_the_heap(t):
                not in ended.stdout, ended.stdout)
         kept = sum(int(n.replace(" ", "")) for n, size in rows if int(size) == 20032)
         t.between(f"{who}__a_first_look_that_fails__the_heap_has_the_blocks_that_are_kept", kept, 5003, 5013)
+
+
+@test
+def classes_of_cxx(t):
+    """No runtime: objects by their vtable, and by size what has none."""
+    with subprocess.Popen([build("heap_types")], stdout=subprocess.PIPE, text=True) as p:
+        try:
+            assert p.stdout.readline() == "ready\n"
+            ended = subprocess.run([MEMPROBE, "census", "-p", str(p.pid), "-i", "1"], capture_output=True, text=True, timeout=60)
+        finally:
+            p.kill()
+    rows = dict((name, int(n.replace(" ", ""))) for n, name in
+                re.findall(r"^ *0  +([0-9][0-9 ]*?)  +[-+0-9.]+ +[0-9.]+  (\S.*)$", ended.stdout, re.M))
+    deleted = range(0, 3 * 10007, 3) # all of them Sessions
+    # a deleted one keeps its vtable until its place is used again, but is not in use
+    t.between("Sessions__are_as_many_as_live", rows.get("Session", 0), 70001 - len(deleted), 70001 - len(deleted) + 10)
+    t.between("Orders__have_their_whole_name", rows.get("shop::Order", 0), 9001, 9001)
+    t.between("their_texts__which_have_no_class__are_told_by_size", rows.get("[chunks of 208 B]", 0) + rows.get("[chunks of 224 B]", 0),
+              9001, 9001 + 50)
 
 
 @test

@@ -5,10 +5,11 @@ Python and Ruby lines of living programs, against what the programs themselves s
 place, at default options; and their objects by type, against their own count.
 """
 import os
+import re
 import subprocess
 import tempfile
 
-from harness import BUILD, Memprobe, main, test
+from harness import BUILD, Memprobe, main, run, test
 from interpreters import TARGETS, Program, census, last_snapshot, line_with, profile, pythons, ruby
 
 # Functions that the interpreter runs lines by, or calls them by; and one that all of the main thread's stand above, where a library
@@ -79,6 +80,25 @@ def ruby_lines(t):
     with Program(path, os.path.join(TARGETS, "keeps.rb"), "300") as program:
         check_stacks(t, "ruby", program, (journal, line_with("journal.rb", "# line of the leak")),
                      (journal, line_with("journal.rb", "# line of the other leak")), "append", "handle")
+
+
+def check_saturated(t, who, program, site):
+    """It serves as fast as it can, in two threads, and keeps a part of each request."""
+    text = run("-d", 8, "-p", program.process.pid, "--report", "--no-save", auto=True, timeout_s=120).stdout
+    t.measured(f"{who}_saturated__the_line_that_keeps_is_first", re.search(rf"^ *1 [^[\n]* {re.escape(site)}", text, re.M), text)
+    t.measured(f"{who}_saturated__the_growth_is_put_down_to_it", re.search(rf"call sites?:\s+(#1 )?{re.escape(site)}", text), text)
+    t.true(f"{who}_saturated__the_rung_is_told", re.search(r"^window .*(bursts|sampled|every malloc)", text, re.M), text)
+    share = re.search(r"^runtime .*: ([\d.]+) % of the allocations have a line of it", text, re.M)
+    t.between(f"{who}_saturated__99_in_100_allocations_have_a_line", float(share[1]) if share else -1, 99, 100)
+
+
+@test
+def saturated(t):
+    for who, path in pythons().items():
+        with Program(path, os.path.join(TARGETS, "keeps.py"), "100000") as program:
+            check_saturated(t, who, program, f"Store.put keeps.py:{line_with('keeps.py', '# line of the leak')}")
+    with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "100000") as program:
+        check_saturated(t, "ruby", program, f"append journal.rb:{line_with('journal.rb', '# line of the leak')}")
 
 
 @test
