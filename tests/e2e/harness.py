@@ -117,10 +117,20 @@ class Truth:
 
 
 class Talk:
-    """A conversation with a program over its stdin and stdout, with time limits."""
+    """A conversation with a program over its stdin and stdout, with time limits; with `with`, until that ends."""
 
     def __init__(self, process):
         self.process, self.rest = process, b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
 
     def line(self, timeout_s=END_TIMEOUT_S):
         end = time.monotonic() + timeout_s
@@ -153,6 +163,11 @@ class Talk:
         return self.until("done", timeout_s)
 
 
+def started(*argv, **options):
+    """Any program, to talk with."""
+    return Talk(subprocess.Popen([*map(str, argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options))
+
+
 class Target(Talk):
     """A target program, from `ready` to its end."""
 
@@ -162,16 +177,6 @@ class Target(Talk):
                                           stdout=subprocess.PIPE,
                                           env=dict(os.environ, **(env or {}))))
         self.pid = int(self.line().split()[1])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
 
     def is_alive(self):
         return self.process.poll() is None
@@ -389,6 +394,12 @@ class Tests:
         """memprobe printed how much it lost, and that is nothing."""
         return self.true(name, memprobe.losses() == 0,
                          f"losses {memprobe.losses()!r} in:\n{memprobe.stderr}")
+
+    def only_told_losses(self, name, memprobe, missed):
+        """So many were missed, and memprobe printed at least as many as lost."""
+        losses = memprobe.losses()
+        return self.true(name, missed >= 0 and losses is not None and losses >= missed,
+                         f"{missed} blocks missed:\n{memprobe.stderr}")
 
     def sites(self, names, truth, results):
         """

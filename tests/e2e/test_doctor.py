@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import MEMPROBE, Memprobe, Skip, Target, build, main, run, test
+from harness import MEMPROBE, Memprobe, Skip, Target, build, main, run, started, test
 from rights import run_as, sleeper_of_nobody
 
 PROBE_LINE = re.compile(r"^    (\S+) +(entry\*?|session\*?|return) +(0x[0-9a-f]+) +\+(\d+) +"
@@ -253,18 +253,12 @@ def targets_that_are_none(t):
     ended = doctor("-p", 4194303)
     t.true("a_process_that_does_not_exist__exits_with_4",
            ended.status == 4 and "4194303" in ended.stderr, f"{ended}")
-    process = subprocess.Popen([build("noalloc")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        process.stdout.readline()
-        ended = doctor("-p", process.pid)
+    with started(build("noalloc")) as program:
+        program.line()
+        ended = doctor("-p", program.process.pid)
         t.equal("a_process_without_an_allocator__exits_with_4", ended.status, 4)
         t.true("a_process_without_an_allocator__is_told_so", "no allocator was found" in ended.stdout,
                ended.stdout)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
 
 
 @test

@@ -12,7 +12,7 @@ import resource
 import subprocess
 import time
 
-from harness import BUILD, ROOT, TARGETS, Skip, main, test
+from harness import BUILD, ROOT, TARGETS, Skip, Talk, main, started, test
 
 PRINT_HEAP = os.path.join(BUILD, "tests", "e2e", "print_heap")
 
@@ -33,25 +33,18 @@ def cpu_seconds_to_look(pid):
     return spent() - before
 
 
-class Arenas:
+class Arenas(Talk):
     def __init__(self, *argv):
-        self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        super().__init__(started(*argv).process)
 
     def __enter__(self):
-        assert self.p.stdout.readline() == "ready\n"
+        assert self.line() == "ready"
         return self
 
-    def __exit__(self, *exc):
-        self.p.kill()
-        self.p.wait()
-        self.p.stdin.close()
-        self.p.stdout.close()
-
-    def ask(self, word="stat"):
-        self.p.stdin.write(word + "\n")
-        self.p.stdin.flush()
+    def stat(self, word="stat"):
+        self.say(word)
         names = ("arena", "fordblks", "uordblks", "hblks", "hblkhd", "fsmblks")
-        return dict(zip(names, map(int, self.p.stdout.readline().split())))
+        return dict(zip(names, map(int, self.line().split())))
 
 
 def near(got, want, percent):
@@ -75,12 +68,12 @@ def compare(t, name, truth, heap, percent):
 
 def compare_arenas(t, name, *argv):
     with Arenas(*argv) as a:
-        truth = a.ask()
-        heap = look(a.p.pid)
+        truth = a.stat()
+        heap = look(a.process.pid)
         compare(t, f"{name}__at_rest_is_read_as_it_counts_itself", truth, heap, 0)
         t.equal(f"{name}__blocks_with_a_mapping_are_counted", heap["mmapped"]["blocks"],
                 truth["hblks"])
-        a.ask("run")
+        a.stat("run")
         time.sleep(2)  # the sizes settle
         runs = sorted((running(a) for _ in range(5)), key=lambda r: r[0])
         error, unread, detail = runs[2]
@@ -91,9 +84,9 @@ def compare_arenas(t, name, *argv):
 
 def running(a):
     """(error of what is in use as a part of all, part unread, detail) of a program that goes on"""
-    before = a.ask()
-    heap = look(a.p.pid)
-    after = a.ask()
+    before = a.stat()
+    heap = look(a.process.pid)
+    after = a.stat()
     mean = {k: (before[k] + after[k]) / 2 for k in before}
     total = mean["arena"] + mean["hblkhd"]
     unread = heap["unread"]["bytes"]  # in use as far as the rest is
@@ -113,10 +106,10 @@ def threads_and_arenas(t):
 def many_heaps(t):
     """Of 150 MB in one arena: three heaps of 64 MiB."""
     with Arenas(os.path.join(TARGETS, "heap_arenas"), "1", "200003") as a:
-        heap = look(a.p.pid)
-        compare(t, "an_arena_of_several_heaps__is_read_as_it_counts_itself", a.ask(), heap, 0)
+        heap = look(a.process.pid)
+        compare(t, "an_arena_of_several_heaps__is_read_as_it_counts_itself", a.stat(), heap, 0)
         t.true("an_arena_of_several_heaps__has_several", heap["heaps"] > 2, f"{heap['heaps']}")
-        spent = min(cpu_seconds_to_look(a.p.pid) for _ in range(3))
+        spent = min(cpu_seconds_to_look(a.process.pid) for _ in range(3))
         t.measured("reading_a_heap__takes_at_most_a_second_of_CPU_per_GiB_and_a_half_for_noise",
                    spent < 1.5 * heap["system"] / 2**30, f"{spent} s for {heap['system']} bytes")
 
@@ -128,14 +121,9 @@ def static_program(t):
 
 @test
 def types(t):
-    p = subprocess.Popen([os.path.join(TARGETS, "heap_types")], stdout=subprocess.PIPE, text=True)
-    try:
-        p.stdout.readline()
-        heap = look(p.pid)
-    finally:
-        p.kill()
-        p.wait()
-        p.stdout.close()
+    with started(os.path.join(TARGETS, "heap_types")) as program:
+        program.line()
+        heap = look(program.process.pid)
     t.equal("objects_of_a_class__are_counted_by_name", heap["types"],
             [["Session", 208, 59994], ["shop::Order", 240, 9001]])
     t.equal("sizes__are_counted", [c for c in heap["classes"] if c[1] > 1000],
@@ -146,14 +134,9 @@ def types(t):
 def python_program(t):
     code = ("import sys, time\nx = [bytearray(5000) for _ in range(10007)]\n"
             "del x[::3]\nprint('ready', flush=True)\ntime.sleep(60)")
-    p = subprocess.Popen(["python3", "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        p.stdout.readline()
-        heap = look(p.pid)
-    finally:
-        p.kill()
-        p.wait()
-        p.stdout.close()
+    with started("python3", "-c", code) as program:
+        program.line()
+        heap = look(program.process.pid)
     # 5000 bytes and a NUL: a chunk of 5024; 10007 without every third
     found = {size: n for size, n in heap["classes"]}.get(5024, 0)
     t.true("blocks_of_a_python_program__are_counted_by_size", 6671 <= found <= 6680, f"{found}")
@@ -193,7 +176,7 @@ def other_versions(t):
         argv = build_for(root, out)
         compare_arenas(t, f"glibc_{version}", *argv, "3", "20011", "7")
         with Arenas(*argv, "2", "5003") as a:
-            t.equal(f"glibc_{version}__is_told_by_its_layout", look(a.p.pid)["layout"], layout)
+            t.equal(f"glibc_{version}__is_told_by_its_layout", look(a.process.pid)["layout"], layout)
 
 
 if __name__ == "__main__":

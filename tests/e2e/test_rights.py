@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import MEMPROBE, Skip, Target, build, main, test
+from harness import MEMPROBE, Skip, Target, build, main, started, test
 from rights import as_nobody, profile_as, run_as
 
 UNSHARE = shutil.which("unshare")
@@ -68,21 +68,14 @@ def a_program_that_nobody_may_read(t):
         os.chmod(d, 0o700) # the program is static: its allocator is in this file alone
         copy = os.path.join(d, "secret")
         shutil.copy(binary, copy)
-        process = subprocess.Popen(["sleep", "1000"], executable=copy, stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE)
-        try:
+        with started("sleep", 1000, executable=copy) as program:
             time.sleep(0.2)
-            ended = run_as(("bpf", "perfmon"), "-d", 1, "-p", process.pid)
+            ended = run_as(("bpf", "perfmon"), "-d", 1, "-p", program.process.pid)
             skip_where_uprobes_are_perf_events(t, ended.returncode, ended.stderr)
             t.equal("a_program_that_we_may_not_read__exits_with_3", ended.returncode, 3)
             t.true("a_program_that_we_may_not_read__is_named_with_the_capability",
                    (copy in ended.stderr or "cannot read its mappings" in ended.stderr) and
                    "CAP_SYS_PTRACE" in ended.stderr, ended.stderr)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
 
 
 @test

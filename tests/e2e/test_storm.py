@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import (METRICS, Memprobe, Talk, Target, build, has_function, main, parse_folded, sum_of, test)
+from harness import METRICS, Memprobe, Talk, Target, build, has_function, main, parse_folded, started, sum_of, test
 from test_select import named
 
 N_FORKS = 3000
@@ -107,14 +107,11 @@ def ends_during_attach_to_many(t):
 
 def images(t, what, command, m, count=1):
     for _ in range(count):
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        talk = Talk(process)
-        talk.line() # ready
-        truth = talk.ask("go")
-        talk.say("exit")
-        process.wait(timeout=10)
-        process.stdin.close()
-        process.stdout.close()
+        with started(*command) as program:
+            program.line() # ready
+            truth = program.ask("go")
+            program.say("exit")
+            program.process.wait(timeout=10)
     m.stop()
     t.equal(f"{what}__is_exact", sum_of(m.stacks(), "s_master"), truth.of("s_master", "live-bytes"))
     t.equal(f"{what}__is_one_process",
@@ -149,17 +146,11 @@ def another_file_in_another_root(t):
         shutil.copy(p["mpsel-one"], os.path.join(d, "mpsel-hidden"))
         m.armed()
         script = f"mount -t tmpfs none /mnt && cp {d}/mpsel-hidden /mnt/ && exec /mnt/mpsel-hidden 0"
-        process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE)
-        talk = Talk(process)
-        talk.line()
-        time.sleep(0.3) # its unwind table, too, is only now made
-        truth = talk.ask("go")
-        m.stop()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        with started("unshare", "--mount", "sh", "-c", script) as program:
+            program.line()
+            time.sleep(0.3) # its unwind table, too, is only now made
+            truth = program.ask("go")
+            m.stop()
         t.equal("a_program_that_only_its_mount_namespace_has__is_exact", sum_of(m.stacks(), "s_master"),
                 truth.of("s_master", "live-bytes"))
 

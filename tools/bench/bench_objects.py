@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Cost of --objects: CPU time of a Ruby loop that does nothing but make objects, bare, with the heap's probes, with a probe at
 each object too (--sample off), and as the budget has it. Best of three rounds. Needs root and Debian's ruby; prints a table."""
-import json
 import os
 import shutil
 import subprocess

@@ -130,6 +130,7 @@ def summary(programs, results, seconds):
     loads = collections.Counter(r["load"] for r in some)
     leaks = [p for p in programs if p.is_leak and words.get(p.name)]
     fast = [p for p in leaks if p.rate >= FAST]
+    n_fast = sum(sum(words[p.name].values()) for p in fast)
     found = sum(words[p.name]["LEAK"] for p in fast)
     grown = sum(words[p.name]["GROWING"] for p in fast)
     undecided = [undecided_programs(programs, words, is_leak) for is_leak in (True, False)]
@@ -141,8 +142,8 @@ def summary(programs, results, seconds):
         f"Runs: {len(some)} (" + ", ".join(f"{n} at {load} % load" for load, n in sorted(loads.items())) +
         "); built from " + ", ".join(f"{c} ({n})" for c, n in commits.most_common()) + ".",
         f"Wrong LEAK: {len(wrong_leaks(programs, some))} of {steady} runs of programs that do not leak.",
-        f"Leaks of 20 kB/s and more: of {sum(sum(words[p.name].values()) for p in fast)} runs {found} called LEAK, "
-        f"{grown} GROWING (with its rate, but without evidence enough for the word); the others were missed.",
+        f"Leaks of 20 kB/s and more: of {n_fast} runs {found} called LEAK, {grown} GROWING (with its rate, but without "
+        f"evidence enough for the word), {n_fast - found - grown} neither.",
         f"Undecided in more than half of their runs: {len(undecided[0])} leaks (at most {most[0]}), "
         f"{len(undecided[1])} others (at most {most[1]})" +
         (": " + ", ".join(undecided[0] + undecided[1]) if undecided[0] + undecided[1] else "") + ".",
