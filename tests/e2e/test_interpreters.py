@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
+import xml.etree.ElementTree as ET
 
 from harness import BUILD, Memprobe, main, run, test
 from interpreters import TARGETS, Program, census, last_snapshot, line_with, profile, pythons, ruby
@@ -80,6 +81,34 @@ def ruby_lines(t):
     with Program(path, os.path.join(TARGETS, "keeps.rb"), "300") as program:
         check_stacks(t, "ruby", program, (journal, line_with("journal.rb", "# line of the leak")),
                      (journal, line_with("journal.rb", "# line of the other leak")), "append", "handle")
+
+
+APPLICATION, RUNTIME = 2, 4 # kinds of frames: enum flame_kind
+SHADES = 3
+
+
+def colours(svg):
+    """name -> kinds of its frames in a flame graph: see src/render/flamegraph.c."""
+    text = {e.get("id"): e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}metadata")}
+    names = [line.split(" ", 1)[1] for line in text["mp-names"].split("\n")]
+    found = {}
+    for key in text["mp-keys"].split(";"):
+        name, _, kind, *_ = [int(n, 36) for n in key.split(",")]
+        found.setdefault(names[name], set()).add(kind // SHADES)
+    return found
+
+
+@test
+def colours_of_a_flame_graph(t):
+    (who, path), *_ = pythons().items()
+    with tempfile.TemporaryDirectory() as d, Program(path, os.path.join(TARGETS, "keeps.py"), "300") as program:
+        run("-d", 2, "-p", program.process.pid, "--no-save", "-o", os.path.join(d, "out.svg"), auto=True)
+        with open(os.path.join(d, "out.svg"), "rb") as f:
+            found = colours(f.read())
+    t.equal(f"{who}__one's_own_functions__have_the_colour_of_an_application",
+            [found.get(name) for name in ("Store.put", "handle", "other_put")], 3 * [{APPLICATION}])
+    t.equal(f"{who}__those_of_its_library_and_its_interpreter__have_the_runtime's",
+            [found.get(name) for name in ("Thread.run", "_PyEval_EvalFrameDefault")], 2 * [{RUNTIME}])
 
 
 def check_saturated(t, who, program, site):
