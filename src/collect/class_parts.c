@@ -11,6 +11,8 @@
 
 /* A stack that keeps what it makes: so much of it lives. */
 #define KEPT_PART 0.9
+/* A stack that was seen to make fewer blocks may make others, too. */
+#define LEAST_MADE 20
 
 static uint64_t class_key(uint32_t of, uint32_t size_class)
 {
@@ -233,6 +235,62 @@ static void scale_all(struct class_parts *a)
 	}
 }
 
+/* The stack of which all blocks of a class are, and that has none of another: whatever of it was not seen was made there. */
+static struct class_part *sole_maker(const struct class_parts *a, const struct heap_rise *r)
+{
+	const struct profile *p = &a->c->profile;
+	struct class_part *maker = NULL;
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		if (p->stacks[a->v[i].stack].proc == r->proc && a->v[i].size_class == r->size_class) {
+			if (maker)
+				return NULL;
+			maker = &a->v[i];
+		}
+	for (i = 0; i < a->n && maker; i++)
+		if (a->v[i].stack == maker->stack && a->v[i].size_class != r->size_class)
+			return NULL;
+	return maker;
+}
+
+static bool makes_that_size(const struct profile_totals *t, uint32_t size_class)
+{
+	return t->alloc_blocks >= LEAST_MADE && class_of_request(t->alloc_bytes / t->alloc_blocks) == size_class;
+}
+
+static void raise_to(struct profile_stack *s, struct class_part *part, double blocks)
+{
+	double by = blocks - (double)part->blocks, bytes = by * (double)s->t.alloc_bytes / (double)s->t.alloc_blocks;
+
+	totals_add_live(&s->t, (uint64_t)bytes, (uint64_t)by);
+	s->live_bytes += (uint64_t)bytes;
+	s->live_blocks += (uint64_t)by;
+	part->bytes += (uint64_t)bytes;
+	part->blocks += (uint64_t)by;
+}
+
+/*
+ * Where brief bursts have seen little of what stays: what the heap has more in a class lives, and is that of the only stack
+ * that was seen to make such blocks, and no others.
+ */
+static void raise_sole_makers(struct class_parts *a)
+{
+	struct profile *p = &a->c->profile;
+	size_t i;
+
+	for (i = 0; i < a->n_rises; i++) {
+		struct heap_rise *r = &a->rises[i];
+		double blocks = r->grown * r->seen;
+		struct class_part *maker = r->claimed > 0 && blocks > r->claimed ? sole_maker(a, r) : NULL;
+
+		if (!maker || !makes_that_size(&p->stacks[maker->stack].t, r->size_class))
+			continue;
+		raise_to(&p->stacks[maker->stack], maker, blocks);
+		r->claimed = blocks;
+	}
+}
+
 /* Two deviations of each stack. */
 static void widen(struct class_parts *a)
 {
@@ -263,6 +321,8 @@ bool class_parts_meet_heap(struct class_parts *a)
 	find_rises(a);
 	if (rung_is_gated(a->c->profile.watch.rung))
 		scale_all(a);
+	if (is_brief)
+		raise_sole_makers(a);
 	heap_rise_find_replaced(a->rises, a->n_rises);
 	if (is_brief)
 		widen(a);

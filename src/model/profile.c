@@ -293,6 +293,19 @@ void totals_scale(struct profile_totals *t, double by)
 	t->free_var = (uint64_t)((double)t->free_var * by * by);
 }
 
+void totals_add_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks)
+{
+	uint64_t freed_bytes = bytes < t->free_bytes ? bytes : t->free_bytes;
+	uint64_t freed_blocks = blocks < t->free_blocks ? blocks : t->free_blocks, live = totals_live_blocks(t);
+
+	if (live)
+		t->birth_sum_ms += (uint64_t)((double)t->birth_sum_ms / (double)live * (double)blocks);
+	t->free_bytes -= freed_bytes;
+	t->free_blocks -= freed_blocks;
+	t->alloc_bytes += bytes - freed_bytes;
+	t->alloc_blocks += blocks - freed_blocks;
+}
+
 void totals_doubt(struct profile_totals *t, double deviation)
 {
 	uint64_t var = (uint64_t)(deviation * deviation / MP_VAR_UNIT), less = var < t->free_var ? var : t->free_var;

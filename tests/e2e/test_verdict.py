@@ -104,5 +104,28 @@ def sampled_below_teeth(t):
     t.measured("a_full_cache_below_teeth__replaces_its_entries", live > 0 and replaced > live / 2, (live, replaced))
 
 
+@test
+def leak_in_brief_bursts(t):
+    """
+    Where a few of a hundred calls are seen, and of these one in five hundred stays: the heap has as many more blocks of that
+    size as the program keeps, and one site alone makes such blocks.
+    """
+    with contextlib.ExitStack() as stack:
+        targets = [stack.enter_context(Target("behaves", "leak_in_garbage")) for i in range(3)]
+        time.sleep(1)
+        runs = [stack.enter_context(Memprobe("-p", x.pid, "-d", WINDOW_S, "--max-overhead", "0.5", "-f", "json", auto=True))
+                for x in targets]
+        snapshots = [JsonLines(m.wait().stdout.encode()).snapshots[-1] for m in runs]
+    heads = [s["header"][0] for s in snapshots]
+    t.equal("a_small_budget__is_kept_by_brief_bursts", [h["rung"] for h in heads], 3 * ["in brief bursts"])
+    parts = []
+    for s, head in zip(snapshots, heads):
+        site = {f["id"] for f in s["frame"] if f["name"] == "s_forget"}
+        told = sum(x["live_bytes"] for x in s["stack"] if site & set(x["frames"]))
+        parts.append(told / (GARBAGE_LEAK_RATE * head["window_ms"] / 1000))
+    # a block in 50 ms: what came while the heap was read is another
+    t.true("a_leak_in_garbage__has_its_bytes", all(abs(p - 1) < 0.05 for p in parts), parts)
+
+
 if __name__ == "__main__":
     main()
