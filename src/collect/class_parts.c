@@ -259,34 +259,37 @@ static bool makes_that_size(const struct profile_totals *t, uint32_t size_class)
 	return t->alloc_blocks >= LEAST_MADE && class_of_request(t->alloc_bytes / t->alloc_blocks) == size_class;
 }
 
-static void raise_to(struct profile_stack *s, struct class_part *part, double blocks)
+static void set_live(struct profile_stack *s, struct class_part *part, double blocks)
 {
-	double by = blocks - (double)part->blocks, bytes = by * (double)s->t.alloc_bytes / (double)s->t.alloc_blocks;
+	double by = blocks - (double)part->blocks, size = (double)s->t.alloc_bytes / (double)s->t.alloc_blocks;
 
-	totals_add_live(&s->t, (uint64_t)bytes, (uint64_t)by);
-	s->live_bytes += (uint64_t)bytes;
-	s->live_blocks += (uint64_t)by;
-	part->bytes += (uint64_t)bytes;
-	part->blocks += (uint64_t)by;
+	totals_add_live(&s->t, (int64_t)(by * size), (int64_t)by);
+	s->live_bytes = totals_live_bytes(&s->t);
+	s->live_blocks = totals_live_blocks(&s->t);
+	part->bytes = (uint64_t)(blocks * size);
+	part->blocks = (uint64_t)blocks;
 }
 
 /*
  * Where brief bursts have seen little of what stays: what the heap has more in a class lives, and is that of the only stack
- * that was seen to make such blocks, and no others.
+ * that was seen to make such blocks, and no others. What is told beyond that may have taken the place of older blocks, if it is
+ * more than the estimate may be off by.
  */
-static void raise_sole_makers(struct class_parts *a)
+static void correct_sole_makers(struct class_parts *a)
 {
 	struct profile *p = &a->c->profile;
 	size_t i;
 
 	for (i = 0; i < a->n_rises; i++) {
 		struct heap_rise *r = &a->rises[i];
+		struct class_part *maker = r->claimed > 0 && r->grown > 0 ? sole_maker(a, r) : NULL;
+		const struct profile_totals *t = maker ? &p->stacks[maker->stack].t : NULL;
 		double blocks = r->grown * r->seen;
-		struct class_part *maker = r->claimed > 0 && blocks > r->claimed ? sole_maker(a, r) : NULL;
 
-		if (!maker || !makes_that_size(&p->stacks[maker->stack].t, r->size_class))
+		if (!maker || !makes_that_size(t, r->size_class) ||
+		    r->claimed > blocks + 2 * totals_deviation(t, METRIC_LIVE_BYTES) * (double)t->alloc_blocks / (double)t->alloc_bytes)
 			continue;
-		raise_to(&p->stacks[maker->stack], maker, blocks);
+		set_live(&p->stacks[maker->stack], maker, blocks);
 		r->claimed = blocks;
 	}
 }
@@ -312,17 +315,17 @@ static void widen(struct class_parts *a)
 
 bool class_parts_meet_heap(struct class_parts *a)
 {
-	bool is_brief = a->c->brief_weight > 0;
+	bool is_brief = a->c->brief_weight > 0, is_all = !snapshot_is_filtered(a->c->options);
 
 	if (!heap_tells(a))
 		return false;
 	if (is_brief)
 		limit_to_totals(a);
 	find_rises(a);
-	if (rung_is_gated(a->c->profile.watch.rung))
+	if (rung_is_gated(a->c->profile.watch.rung) && is_all)
 		scale_all(a);
-	if (is_brief)
-		raise_sole_makers(a);
+	if (is_brief && is_all)
+		correct_sole_makers(a);
 	heap_rise_find_replaced(a->rises, a->n_rises);
 	if (is_brief)
 		widen(a);

@@ -293,17 +293,23 @@ void totals_scale(struct profile_totals *t, double by)
 	t->free_var = (uint64_t)((double)t->free_var * by * by);
 }
 
-void totals_add_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks)
+/* Frees that were not, and where these are too few, allocations that were not seen. Less: more frees. */
+static void add_live(uint64_t *allocated, uint64_t *freed, int64_t more)
 {
-	uint64_t freed_bytes = bytes < t->free_bytes ? bytes : t->free_bytes;
-	uint64_t freed_blocks = blocks < t->free_blocks ? blocks : t->free_blocks, live = totals_live_blocks(t);
+	uint64_t unfreed = more > 0 && (uint64_t)more > *freed ? *freed : (uint64_t)more;
 
+	*freed -= unfreed;
+	*allocated += (uint64_t)more - unfreed;
+}
+
+void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks)
+{
+	uint64_t live = totals_live_blocks(t);
+
+	add_live(&t->alloc_bytes, &t->free_bytes, bytes);
+	add_live(&t->alloc_blocks, &t->free_blocks, blocks);
 	if (live)
-		t->birth_sum_ms += (uint64_t)((double)t->birth_sum_ms / (double)live * (double)blocks);
-	t->free_bytes -= freed_bytes;
-	t->free_blocks -= freed_blocks;
-	t->alloc_bytes += bytes - freed_bytes;
-	t->alloc_blocks += blocks - freed_blocks;
+		t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms / (double)live * (double)totals_live_blocks(t));
 }
 
 void totals_doubt(struct profile_totals *t, double deviation)

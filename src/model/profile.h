@@ -451,8 +451,8 @@ static inline bool watch_is_exact(const struct profile *p)
 double totals_deviation(const struct profile_totals *t, enum profile_metric m);
 /* As if so many times the blocks had been seen. */
 void totals_scale(struct profile_totals *t, double by);
-/* So much more of what was allocated lives. */
-void totals_add_live(struct profile_totals *t, uint64_t bytes, uint64_t blocks);
+/* So much more of what was allocated lives, or less. */
+void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks);
 /* Of its live bytes, a deviation of so many bytes beside those that it has. */
 void totals_doubt(struct profile_totals *t, double deviation);
 

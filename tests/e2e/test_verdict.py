@@ -123,8 +123,8 @@ def leak_in_brief_bursts(t):
         site = {f["id"] for f in s["frame"] if f["name"] == "s_forget"}
         told = sum(x["live_bytes"] for x in s["stack"] if site & set(x["frames"]))
         parts.append(told / (GARBAGE_LEAK_RATE * head["window_ms"] / 1000))
-    # a block in 50 ms: what came while the heap was read is another
-    t.true("a_leak_in_garbage__has_its_bytes", all(abs(p - 1) < 0.05 for p in parts), parts)
+    # a block in 50 ms: what came while the heap was read is another; one that changes meanwhile may not be readable: once more
+    t.measured("a_leak_in_garbage__has_its_bytes", all(abs(p - 1) < 0.05 for p in parts), parts)
 
 
 if __name__ == "__main__":
