@@ -28,7 +28,7 @@
 #include "bump.bpf.c"
 #include "task.bpf.c"
 #include "trial.bpf.c"
-#include "fault.bpf.c"
+#include "verify.bpf.c"
 #include "rss.bpf.c"
 #include "vm.bpf.c"
 #include "vm_calls.bpf.c"

@@ -10,6 +10,8 @@
 #ifndef MEMPROBE_PROCESS_BPF_H
 #define MEMPROBE_PROCESS_BPF_H
 
+#define MP_SIGSTOP 19 /* of x86 and of arm64 */
+
 static __always_inline __u32 new_gen(void)
 {
 	return __sync_fetch_and_add(&next_gen, 1) + 1;

@@ -44,6 +44,13 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* It stands still until user space lets it go on. */
+static __always_inline void stop_command(__u32 tgid, __u32 gen, struct task_struct *task)
+{
+	bpf_send_signal(MP_SIGSTOP);
+	send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 {
@@ -61,10 +68,8 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 	gen = proc_exec(task, p, tgid, old_pid == task->tgid ? tgid : (__u32)old_pid);
 	if (gen && rss_armed)
 		rss_begin(task->mm, gen);
-	if (held) {
-		bpf_send_signal(19 /* SIGSTOP, before its first instruction */);
-		send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);
-	}
+	if (held) /* before its first instruction */
+		stop_command(tgid, gen, task);
 	return 0;
 }
 
@@ -80,8 +85,7 @@ int loader_ready(struct pt_regs *ctx)
 
 	if (__sync_fetch_and_add(&loader_calls, 1) != 1)
 		return 0;
-	bpf_send_signal(19);
-	send_proc(MP_PROC_STOPPED, tgid, 0, 0, 0, task);
+	stop_command(tgid, 0, task);
 	return 0;
 }
 
@@ -94,8 +98,7 @@ int exit_begins(struct pt_regs *ctx)
 
 	if (tgid != exit_tgid || __sync_val_compare_and_swap(&exit_tgid, tgid, 0) != tgid)
 		return 0;
-	bpf_send_signal(19);
-	send_proc(MP_PROC_STOPPED, tgid, 0, 0, 0, task);
+	stop_command(tgid, 0, task);
 	return 0;
 }
 
