@@ -33,8 +33,9 @@
 /* The verdict needs a look at every block: seldom, and no more than a fiftieth. */
 #define VERDICT_NS (5 * NS_PER_S)
 #define VERDICT_SHARE 50
-/* Before, it would say nothing. */
+/* Before, it would say nothing; what replaces older blocks is told sooner. */
 #define VERDICT_LEAST_NS (8 * NS_PER_S)
+#define EVIDENCE_NS (2 * NS_PER_S)
 /* What processes share is read from their page tables. */
 #define SHARES_NS (10 * NS_PER_S)
 #define REPORT_NS (5 * NS_PER_S)
@@ -129,6 +130,8 @@ static int judge(struct top *t, struct session *s)
 {
 	struct profile *p = collector_profile(s->collector);
 	uint64_t begin = clock_monotonic_ns(), cpu = cpu_ns(), took;
+	bool is_early = p->window_ns < VERDICT_LEAST_NS;
+	uint64_t least = is_early ? EVIDENCE_NS : VERDICT_NS;
 	struct buf b = BUF_INIT;
 	struct render_opts r;
 	int err = collector_judge(s->collector);
@@ -137,7 +140,7 @@ static int judge(struct top *t, struct session *s)
 		return err;
 	history_add_evidence(&t->history, p);
 	output_render_options(t->o, &r);
-	if (!p->machine.is_there) {
+	if (!p->machine.is_there && !is_early) {
 		verdict_add(&b, p, &r);
 		buf_reset(&t->verdict);
 		add_first_line(&t->verdict, b.data);
@@ -145,7 +148,7 @@ static int judge(struct top *t, struct session *s)
 	buf_release(&b);
 	p->has_verdict = false; /* it is of this moment: not for a recording of a later one */
 	took = (cpu_ns() - cpu) * VERDICT_SHARE;
-	t->next_verdict_ns = begin + (took > VERDICT_NS ? took : VERDICT_NS);
+	t->next_verdict_ns = begin + (took > least ? took : least);
 	return 0;
 }
 
@@ -157,7 +160,7 @@ static int look(struct top *t, struct session *s)
 
 	if (with_shares)
 		t->next_shares_ns = begin + SHARES_NS;
-	if (!err && begin >= t->next_verdict_ns && collector_profile(s->collector)->window_ns >= VERDICT_LEAST_NS)
+	if (!err && begin >= t->next_verdict_ns && collector_profile(s->collector)->window_ns >= EVIDENCE_NS)
 		err = judge(t, s);
 	if (err)
 		return err;

@@ -112,18 +112,26 @@ void history_add_evidence(struct history *h, const struct profile *p)
 {
 	size_t i;
 
-	h->alive = xreallocarray(h->alive, p->n_stacks + 1, sizeof(*h->alive));
-	h->n_alive = p->n_stacks;
+	h->evidence = xreallocarray(h->evidence, p->n_stacks + 1, sizeof(*h->evidence));
+	h->n_evidence = p->n_stacks;
 	for (i = 0; i < p->n_stacks; i++) {
 		const struct profile_stack *s = &p->stacks[i];
 
-		h->alive[i] = s->early_blocks < LEAST_EARLY ? -1 : (double)s->early_alive / (double)s->early_blocks;
+		h->evidence[i] = (struct history_evidence){
+			.alive = s->early_blocks < LEAST_EARLY ? -1 : (double)s->early_alive / (double)s->early_blocks,
+			.replaced = s->live_bytes ? 1 - (double)stack_net_bytes(s) / (double)s->live_bytes : 0,
+		};
 	}
 }
 
 double history_alive(const struct history *h, size_t stack)
 {
-	return stack < h->n_alive ? h->alive[stack] : -1;
+	return stack < h->n_evidence ? h->evidence[stack].alive : -1;
+}
+
+double history_replaced(const struct history *h, size_t stack)
+{
+	return stack < h->n_evidence ? h->evidence[stack].replaced : 0;
 }
 
 void history_set_mark(struct history *h)
@@ -149,7 +157,7 @@ void history_release(struct history *h)
 	free(h->procs);
 	free(h->now.v);
 	free(h->mark.v);
-	free(h->alive);
+	free(h->evidence);
 	*h = (struct history)HISTORY_INIT;
 }
 

@@ -76,8 +76,11 @@ struct history {
 	size_t n_trees, trees_cap;
 	struct history_member members[HISTORY_MEMBERS];
 	size_t n_members;
-	double *alive; /* by stack: of the blocks that lived early, the share that still does; negative: too few */
-	size_t n_alive;
+	struct history_evidence {
+		double alive;    /* of the blocks that lived early, the share that still does; negative: too few */
+		double replaced; /* of what lives, the share that took the place of older blocks; 0 to 1 */
+	} *evidence; /* by stack */
+	size_t n_evidence;
 };
 
 #define HISTORY_INIT { 0 }
@@ -88,6 +91,8 @@ void history_add(struct history *h, const struct profile *p);
 void history_add_evidence(struct history *h, const struct profile *p);
 /* The share of a stack's early blocks that still live; negative: not known. */
 double history_alive(const struct history *h, size_t stack);
+/* The share of a stack's live bytes that is no growth, as older blocks of its sizes were freed; 0: none, or not known. */
+double history_replaced(const struct history *h, size_t stack);
 /* The present figures become what HISTORY_START compares with. */
 void history_set_mark(struct history *h);
 void history_release(struct history *h);

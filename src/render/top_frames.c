@@ -59,6 +59,18 @@ static void add_change(struct lines *l, const struct top_data *d, uint32_t stack
 	add_line(l, &b);
 }
 
+/* Of the growth above. */
+static void add_replaced(struct lines *l, const struct top_data *d, uint32_t stack)
+{
+	double share = history_replaced(d->h, stack) * 100;
+	struct buf b = BUF_INIT;
+
+	if (share < 1)
+		return;
+	buf_addf(&b, "%.0f %% of what lives took the place of older blocks of its sizes: it is no growth", share);
+	add_line(l, &b);
+}
+
 static void add_frames(struct lines *l, const struct top_data *d, const struct profile_stack *s)
 {
 	const struct profile *p = d->p;
@@ -96,6 +108,7 @@ void top_frames(struct top_canvas *c, struct top_area a, const struct top_data *
 	add_figures(&l, d, st->stack);
 	add_change(&l, d, st->stack, HISTORY_RECENT, "the last");
 	add_change(&l, d, st->stack, HISTORY_START, d->h->n_marks ? "since the mark" : "since the start");
+	add_replaced(&l, d, st->stack);
 	add_frames(&l, d, s);
 	/* no cursor: keys scroll, and at the end there is nothing more to see */
 	list->n = l.n > page ? l.n - page + 1 : 1;

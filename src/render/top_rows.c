@@ -128,6 +128,8 @@ static struct top_row stack_row(const struct history *h, const struct history_mo
 		.site = TOP_NONE,
 	};
 
+	if (r.change > 0) /* a full cache that replaces its entries does not grow */
+		r.change *= 1 - history_replaced(h, id);
 	r.rate = seconds > 0 ? r.change / seconds : 0;
 	r.alive = history_alive(h, id);
 	return r;

@@ -237,6 +237,36 @@ static void each_sort_key__brings_another_stack_to_the_top(void **state)
 	expect(f, 100, 40, "alive, since start", false);
 }
 
+/* For a minute a cache makes twice what leaks; of its 160 MiB then, 150 took the place of older blocks. */
+static void a_full_cache__stands_below_a_leak(void **state)
+{
+	struct fixture *f = *state;
+	struct top_rows r;
+	uint64_t t;
+
+	for (t = 121; t <= 180; t++) {
+		set_stack(&f->p, 0, t, t, MIB);
+		set_stack(&f->p, 2, 40 + 2 * (t - 120), 40 + 2 * (t - 120), MIB);
+		f->p.window_ns = t * S;
+		history_add(&f->h, &f->p);
+	}
+	assert_int_equal(first_stack(f), 2);
+	f->p.stacks[2].old_bytes = 150 * MIB;
+	history_add_evidence(&f->h, &f->p);
+	assert_int_equal(first_stack(f), 0);
+	top_rows_stacks(&r, &f->p, &f->h, &f->st, 1);
+	assert_true(r.v[0].rate > 0.11 * MIB && r.v[0].rate < 0.14 * MIB); /* a sixteenth */
+	assert_true(r.v[0].bytes == 160.0 * MIB);
+	top_rows_release(&r);
+	f->p.stacks[2].proc = 0; /* of the same process it is not the site that grows most */
+	top_rows_procs(&r, &f->p, &f->h, &f->st);
+	assert_int_equal(r.v[r.v[0].id ? 1 : 0].site, 0);
+	top_rows_release(&r);
+	f->st.depth = TOP_FRAMES;
+	f->st.stack = 2;
+	expect(f, 100, 40, "94 % of what lives took the place of older blocks of its sizes: it is no growth", true);
+}
+
 static void enter_opens_and_escape_closes(void **state)
 {
 	struct fixture *f = *state;
@@ -528,6 +558,7 @@ int main(void)
 		T(a_mark__is_what_growth_is_counted_from),
 		T(memory_of_a_process__has_its_rate_and_its_limit),
 		T(each_sort_key__brings_another_stack_to_the_top),
+		T(a_full_cache__stands_below_a_leak),
 		T(enter_opens_and_escape_closes),
 		T(the_cursor__stays_on_its_row_when_the_order_changes),
 		T(a_filter__shows_what_has_it_in_its_name),
