@@ -48,54 +48,53 @@ static void add_verdict(struct buf *out, const struct report *r)
 
 static void add_why(struct buf *out, const struct report *r)
 {
-	static const unsigned int most[] = { UINT_MAX, 3, 2, 2 };
-	unsigned int n = most[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST];
+	static const unsigned int most[] = { UINT_MAX, 3, 1, 1 };
 
-	verdict_add_why(out, r->p, n, n > 2 ? n : n - 1);
+	/* "strong evidence" are three kinds of it */
+	verdict_add_why(out, r->p, r->terse ? 3 : UINT_MAX, most[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST]);
 }
 
 /*
  * One row each. hang: the column at which a line that is too long goes on; 0: it is cut. least: lines of it that
- * even the tersest report keeps. says_more: where lines are left after all, these may have them. The table of stacks
- * takes what the others leave.
+ * even the tersest report keeps; utmost: those where that is still too long. says_more: where lines are left after all,
+ * these may have them. The table of stacks takes what the others leave.
  */
 static const struct report_section {
 	void (*add)(struct buf *out, const struct report *r);
-	unsigned int hang, least;
+	unsigned int hang, least, utmost;
 	bool is_table, says_more;
 } sections[] = {
-	{ .add = report_deaths, .hang = 10, .least = 4 },
-	{ .add = add_verdict, .hang = 10, .least = 7, .says_more = true },
-	{ .add = add_why, .hang = 7, .least = 7, .says_more = true },
-	{ .add = report_targets, .hang = 8, .least = 5 },
-	{ .add = report_runtimes, .hang = 8, .least = 4 },
-	{ .add = report_window, .hang = 8, .least = 2 },
+	{ .add = report_deaths, .hang = 10, .least = 4, .utmost = 4 },
+	{ .add = add_verdict, .hang = 10, .least = 7, .utmost = 6, .says_more = true },
+	{ .add = add_why, .hang = 7, .least = 7, .utmost = 7, .says_more = true },
+	{ .add = report_targets, .hang = 8, .least = 5, .utmost = 2 },
+	{ .add = report_runtimes, .hang = 8, .least = 4, .utmost = 2 },
+	{ .add = report_window, .hang = 8, .least = 2, .utmost = 1 },
 	{ .add = report_peak, .hang = 8, .least = 1 },
 	{ .add = report_rss, .hang = 8, .least = 1 },
-	{ .add = report_marks, .hang = 0, .least = 6 },
-	{ .add = report_holders, .hang = 8, .least = 8 },
-	{ .add = report_objects, .hang = 0, .least = 4 },
-	{ .add = report_libraries, .hang = 0, .least = 7 },
-	{ .add = report_workers, .hang = 0, .least = 7 },
-	{ .add = report_bridge, .hang = 0, .least = 14, .says_more = true },
-	{ .add = report_bumps, .hang = 0, .least = 4 },
+	{ .add = report_marks, .hang = 0, .least = 6, .utmost = 6 },
+	{ .add = report_holders, .hang = 8, .least = 8, .utmost = 6 },
+	{ .add = report_objects, .hang = 0, .least = 4, .utmost = 4 },
+	{ .add = report_libraries, .hang = 0, .least = 7, .utmost = 7 },
+	{ .add = report_workers, .hang = 0, .least = 7, .utmost = 7 },
+	{ .add = report_bridge, .hang = 0, .least = 14, .utmost = 14, .says_more = true },
+	{ .add = report_bumps, .hang = 0, .least = 4, .utmost = 4 },
 	{ .add = report_table, .hang = 0, .is_table = true },
-	{ .add = report_trust, .hang = 8, .least = 3 },
-	{ .add = report_cost, .hang = 8, .least = 2 },
-	{ .add = report_blind, .hang = 8, .least = 2 },
+	{ .add = report_trust, .hang = 8, .least = 3, .utmost = 2 },
+	{ .add = report_cost, .hang = 8, .least = 2, .utmost = 1 },
+	{ .add = report_blind, .hang = 8, .least = 2, .utmost = 2 },
 };
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 /* One at its width. The lines that it takes. */
-static unsigned int add_section(struct buf *text, const struct report *r, const struct report_section *s)
+static unsigned int add_section(struct buf *text, const struct report *r, const struct report_section *s, unsigned int most)
 {
 	struct buf b = BUF_INIT;
 
 	buf_reset(text);
 	s->add(&b, r);
-	text_fit_in(text, b.data, r->columns, s->hang,
-		    r->terse == REPORT_TERSEST ? s->least + (b.data[0] == '\n') : UINT_MAX);
+	text_fit_in(text, b.data, r->columns, s->hang, most == UINT_MAX ? most : most + (b.data[0] == '\n'));
 	buf_release(&b);
 	return text_lines(text->data);
 }
@@ -108,7 +107,24 @@ static unsigned int add_sections(struct buf *texts, const struct report *r)
 
 	for (i = 0; i < N_SECTIONS; i++)
 		if (!sections[i].is_table)
-			lines += add_section(&texts[i], r, &sections[i]);
+			lines += add_section(&texts[i], r, &sections[i], r->terse == REPORT_TERSEST ? sections[i].least : UINT_MAX);
+	return lines;
+}
+
+/* On a narrow screen even that may be too long: from the end of the report on each says as little as it can. */
+static unsigned int say_least(struct buf *texts, const struct report *r, unsigned int lines)
+{
+	struct report briefer = *r;
+	unsigned int wants = report_table_wants(r);
+	size_t i;
+
+	briefer.room = REPORT_NO_ROOM;
+	for (i = N_SECTIONS; i-- > 0 && lines + wants > REPORT_LINES;) {
+		if (sections[i].is_table)
+			continue;
+		lines -= text_lines(texts[i].data);
+		lines += add_section(&texts[i], &briefer, &sections[i], sections[i].utmost);
+	}
 	return lines;
 }
 
@@ -122,8 +138,9 @@ static unsigned int say_more(struct buf *texts, const struct report *r, unsigned
 	for (i = N_SECTIONS; i-- > 0;) {
 		struct report fuller = *r;
 
-		for (fuller.terse = 0; sections[i].says_more && fuller.terse < r->terse; fuller.terse++) {
-			more = lines - text_lines(texts[i].data) + add_section(&b, &fuller, &sections[i]);
+		fuller.room = REPORT_MORE_ROOM;
+		for (fuller.terse = 0; sections[i].says_more && fuller.terse <= r->terse; fuller.terse++) {
+			more = lines - text_lines(texts[i].data) + add_section(&b, &fuller, &sections[i], UINT_MAX);
 			if (more + wants > REPORT_LINES)
 				continue;
 			buf_reset(&texts[i]);
@@ -149,7 +166,7 @@ static void fit_sections(struct buf *texts, struct report *r)
 			break;
 	}
 	if (!r->o->all_frames)
-		lines = say_more(texts, r, lines);
+		lines = say_more(texts, r, say_least(texts, r, lines));
 	r->lines = r->o->all_frames ? UINT_MAX : lines < REPORT_LINES ? REPORT_LINES - lines : 0;
 	for (i = 0; i < N_SECTIONS; i++) {
 		if (!sections[i].is_table)

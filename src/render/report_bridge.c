@@ -442,6 +442,7 @@ void report_bridge(struct buf *out, const struct report *r)
 	const struct bridge *b = report_main_bridge(r->p);
 	struct bridge_table t = { .out = out, .r = r, .b = b };
 	unsigned int most = r->o->all_frames ? BRIDGE_MAX_SIZES : MAX_SIZES >> r->terse;
+	bool may_grow = verdict_tells_growth(r->p) || !r->p->has_verdict || r->p->verdict.word == TREND_UNDECIDED;
 	struct buf text = BUF_INIT;
 
 	if (!b || !b->has_now || b->now[BRIDGE_RSS] <= 0)
@@ -453,9 +454,9 @@ void report_bridge(struct buf *out, const struct report *r)
 	add_advice(&text, b);
 	text_fit(out, text.data, r->columns, 3);
 	buf_reset(&text);
-	add_sizes(&text, r->p, b, most);
+	add_sizes(&text, r->p, b, most || r->room != REPORT_MORE_ROOM ? most : 1);
 	text_fit(out, text.data, r->columns, 12);
 	buf_release(&text);
-	if (r->terse < 2 || verdict_tells_growth(r->p) || !r->p->has_verdict || r->p->verdict.word == TREND_UNDECIDED)
+	if (r->room != REPORT_NO_ROOM && (r->terse < 2 || may_grow))
 		add_history_line(out, r, b);
 }

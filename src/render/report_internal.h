@@ -93,6 +93,8 @@ struct report {
 	const struct render_opts *o;
 	unsigned int columns;
 	unsigned int terse;
+	/* on top of that: this section may be longer if there is something to say, or has to be shorter if it can be */
+	enum report_room { REPORT_ROOM = 0, REPORT_MORE_ROOM, REPORT_NO_ROOM } room;
 	unsigned int lines; /* that the table of stacks may have */
 };
 

@@ -25,7 +25,9 @@
 
 #define ERROR_COLUMNS 11
 #define MAX_ROWS 10
-#define SMALL_PART 50 /* a stack with less than this part of the first is not worth the room of another section */
+/* A stack with less than this part of the first is not worth the room of another section; where there is hardly any. */
+#define SMALL_PART 50
+#define LARGE_PART 10
 #define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
 #define NARROWEST 60u /* below: no KIND either */
 #define LEAST_WHERE 24u /* where it would be narrower, AGE goes, and then BLOCKS */
@@ -343,8 +345,9 @@ static void open_table(struct stack_table *t, struct buf *out, const struct repo
 static unsigned int stacks_that_matter(const struct stack_table *t)
 {
 	size_t most = most_stacks(t), n = most > 0;
+	uint64_t part = t->r->terse == REPORT_TERSEST ? LARGE_PART : SMALL_PART;
 
-	while (n < most && shown_bytes(t->stacks[n], t->o) * SMALL_PART >= shown_bytes(t->stacks[0], t->o))
+	while (n < most && shown_bytes(t->stacks[n], t->o) * part >= shown_bytes(t->stacks[0], t->o))
 		n++;
 	return (unsigned int)n;
 }

@@ -367,10 +367,10 @@ static void add_cohort(struct reasons *r, const struct profile *p, const struct 
 		early += sites[i]->early_blocks;
 		early_alive += sites[i]->early_alive;
 	}
-	buf_addf(reason(r), "of the %s blocks of %s that lived early in the window %.0f %% still do",
+	buf_addf(reason(r), "of %s blocks of %s from early in the window %.0f %% still live",
 		 units_format_count(blocks, early), sites_name(name, sites, n), early_share(early_alive, early));
 	if (others)
-		buf_addf(r->out, "; of the blocks made elsewhere %.2g %%", early_share(alive, others));
+		buf_addf(r->out, "; of those made elsewhere %.2g %%", early_share(alive, others));
 	buf_addc(r->out, '\n');
 }
 

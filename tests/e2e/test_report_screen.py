@@ -170,6 +170,40 @@ def real_runs(t):
     t.true("most_have_a_bridge", n_bridges[0] >= len(ways) * len(WIDTHS) // 2, str(n_bridges))
 
 
+PYTHON = ("""import time
+keep = [bytearray(3000) for i in range(30011)]
+cache = {i: "x" * 200 + str(i) for i in range(100000)}
+print("ready", flush=True)
+leak = []
+while True:
+    leak.extend([bytearray(900) for _ in range(20)])
+    time.sleep(0.02)
+""")
+
+
+@test
+def most_from_before(t):
+    """Two thirds of the memory were there; a runtime, several stacks, evidence: what they were has its lines all the same."""
+    with tempfile.TemporaryDirectory() as folder, \
+            subprocess.Popen(["python3", "-c", PYTHON], stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            path = os.path.join(folder, "python.memprobe")
+            with Memprobe("-p", process.pid, "-d", 12, "--sample", "off", "-o", path, "--no-save", auto=True) as m:
+                m.wait()
+        finally:
+            process.kill()
+        check_widths(t, "python", path, [0])
+        texts = {columns: on_terminal(columns, MEMPROBE, "report", path, env={"NO_COLOR": "1"})[1] for columns in WIDTHS}
+    t.true("blocks_from_before__are_told_by_size", re.search(r"^ +[\d.]+ MiB  30 01\d chunks of 3024 B$", texts[100], re.M), texts[100])
+    for columns, text in texts.items():
+        if text.startswith(("LEAK", "GROWING")):
+            t.true(f"at_{columns}_columns__the_evidence_and_what_speaks_against_it_are_there",
+                   len(re.findall(r"^(?:why )? +\+ ", text, re.M)) >= 2 and re.search(r"^but  - ", text, re.M), text)
+        t.true(f"at_{columns}_columns__no_sentence_ends_in_its_middle",
+               re.search(r"^blind .*\n?.*(does not show|-d \d+[mh])$", text, re.M) and " most likely the\n\n" not in text, text)
+
+
 class Screen:
     """What a run writes to a terminal, standard error included."""
 
