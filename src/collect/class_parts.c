@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/collector_internal.h"
 
@@ -332,6 +333,28 @@ bool class_parts_meet_heap(struct class_parts *a)
 	else
 		give_replaced(a);
 	return true;
+}
+
+void class_parts_confirm(const struct class_parts *a, struct site_trend *alone)
+{
+	const struct profile *p = &a->c->profile;
+	double *bytes = xcalloc(p->n_stacks + 1, sizeof(*bytes)), window_s = (double)p->window_ns / NS_PER_S;
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		const struct heap_rise *r = rise_of(a, &a->v[i]);
+
+		if (r->claimed > 0)
+			bytes[a->v[i].stack] += (double)a->v[i].bytes * (1 - r->replaced / r->claimed);
+	}
+	for (i = 0; i < p->n_stacks; i++) {
+		double unsure = 2 * totals_deviation(&p->stacks[i].t, METRIC_LIVE_BYTES);
+
+		if (bytes[i] > unsure && keeps(&p->stacks[i].t))
+			alone[i] = (struct site_trend){ bytes[i] / window_s, (bytes[i] - unsure) / window_s,
+							(bytes[i] + unsure) / window_s, -1 };
+	}
+	free(bytes);
 }
 
 void class_parts_release(struct class_parts *a)

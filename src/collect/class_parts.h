@@ -14,6 +14,7 @@
 #include "bpf/memprobe.h"
 
 struct collector;
+struct site_trend;
 
 /* Live blocks of one stack in one size class. */
 struct class_part {
@@ -43,6 +44,11 @@ int class_parts_give_old(struct class_parts *a);
  * itself. False: the heap does not tell, and nothing was set.
  */
 bool class_parts_meet_heap(struct class_parts *a);
+/*
+ * After that, in brief bursts, where no stack is watched throughout: for those that keep what they make, what the heap has more
+ * for them, by the second. Whether it came straight is not known.
+ */
+void class_parts_confirm(const struct class_parts *a, struct site_trend *alone);
 void class_parts_release(struct class_parts *a);
 
 #endif

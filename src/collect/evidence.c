@@ -294,8 +294,11 @@ int evidence_collect(struct collector *c)
 		err = kern_read_blocks(c->kern, look_at_block, &a);
 	vm_plane_fill_early(c, a.early_ms);
 	alone = end_pass(c); /* before anything is scaled: by what there was at earlier moments */
-	if (!err && by_heap && class_parts_meet_heap(&a.parts))
+	if (!err && by_heap && class_parts_meet_heap(&a.parts)) {
 		knows_replaced = !c->brief_weight;
+		if (c->brief_weight)
+			class_parts_confirm(&a.parts, alone);
+	}
 	if (!err && a.by_class && !knows_replaced)
 		err = class_parts_give_old(&a.parts);
 	lifetimes_look_end(c, a.lifetimes);

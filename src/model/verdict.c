@@ -224,6 +224,7 @@ static void widen(struct growth *g, double deviation, double window_s)
 static void look_below_teeth(const struct verdict_input *in, double least, struct growth *g)
 {
 	struct site_trend sum = { 0 };
+	bool is_straight = true;
 	size_t i;
 
 	if (in->is_collected || (g->word != TREND_SAW_TOOTH && g->doubt != DOUBT_NOISE))
@@ -238,6 +239,7 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 		sum.low += s->alone.low - replaced;
 		sum.high += s->alone.high - replaced;
 		sum.ratio += s->alone.ratio * s->alone.rate;
+		is_straight &= s->alone.ratio >= 0;
 	}
 	if (sum.low <= least)
 		return;
@@ -246,8 +248,8 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 	g->rate = sum.rate;
 	g->low = sum.low;
 	g->high = sum.high;
-	g->ratio = sum.ratio / sum.rate;
-	g->slows = g->ratio < STRAIGHT_LOW;
+	g->ratio = is_straight ? sum.ratio / sum.rate : -1;
+	g->slows = is_straight && g->ratio < STRAIGHT_LOW;
 }
 
 /* What came in the place of older blocks came evenly. */
@@ -289,6 +291,18 @@ static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 	       (v->heap.word != TREND_UNDECIDED && rate_of(&v->memory) <= LEAST_RATE);
 }
 
+/* Brief bursts leave no series of the heap. Where the memory swings, its sites may be known to grow all the same. */
+static void look_below_memory(const struct verdict_input *in, struct verdict *v)
+{
+	struct growth below = v->memory;
+
+	look_below_teeth(in, LEAST_RATE, &below);
+	if (below.word != TREND_GROWING || v->memory.word == TREND_GROWING)
+		return;
+	v->heap = below;
+	take_growth(v, true);
+}
+
 static void choose_series(const struct verdict_input *in, struct verdict *v)
 {
 	bool has_heap = in->heap && in->heap->n, has_memory = in->memory && in->memory->n;
@@ -302,6 +316,8 @@ static void choose_series(const struct verdict_input *in, struct verdict *v)
 		return;
 	}
 	take_growth(v, has_heap && (!has_memory || is_by_heap(in, v)));
+	if (!has_heap && has_memory)
+		look_below_memory(in, v);
 }
 
 /* What was there early, still is. */

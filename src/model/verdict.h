@@ -31,6 +31,9 @@
  * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
  * grows and not the heap, the sites are also those of mappings.
  *
+ * In brief bursts there is no series of the heap. Where the memory swings then, sites that keep what they make and of which the
+ * heap has as many more at the end grow by that, and whether they do so straight is not known.
+ *
  * Frees of older blocks are known only while every call is seen. Where that was not so all the time, what replaces them
  * looks like growth of the heap: then what the heap itself tells of it is taken off (heap_rise.h), and where it does not
  * tell, growth is believed as far as the memory grows too.
@@ -83,10 +86,10 @@ struct growth {
 
 void growth_of(const struct series *s, double window_s, struct growth *g);
 
-/* Its live bytes by themselves, when they rise straight and never fall; all 0: they do not. */
+/* Its live bytes by themselves, when they rise straight and never fall; all 0: they do not, or it is not known. */
 struct site_trend {
 	double rate, low, high; /* bytes per second, 95 % */
-	double ratio;           /* last half by first */
+	double ratio;           /* last half by first; negative: not known, as only the heap at both ends tells of the rise */
 };
 
 /* A stack. Bytes, blocks. */

@@ -457,8 +457,9 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 	if (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS))
 		buf_addf(reason(r), "%s slows down: second half of the window / first half %.2f; -d 5m\n",
 			 v->but & BUT_MEMORY_SLOWS ? "the memory itself" : "it", v->ratio);
-	else if (!(v->why & WHY_STRAIGHT) && !v->by_classes)
-		buf_adds(reason(r), "it does not grow straight\n");
+	else if (!(v->why & WHY_STRAIGHT) && !v->by_classes) /* brief bursts have no series of the heap: only its two ends */
+		buf_adds(reason(r), v->by_heap && p->watch.rung == RUNG_BRIEF ? "whether it came straight was not seen; -d 5m\n" :
+								       "it does not grow straight\n");
 	if (v->word == TREND_LEAK)
 		buf_adds(reason(r), "a cache that is not full yet would look the same until it is\n");
 	else if (!v->but && v->why & (WHY_STRAIGHT | WHY_CLASSES))

@@ -533,6 +533,33 @@ static void an_estimate_that_levels_off__is_not_believed_where_the_memory_grows(
 	end_scene(&c);
 }
 
+/* In brief bursts: what the heap has more at the end, of a site that keeps what it makes. */
+static void a_site_that_the_heap_confirms__grows_below_a_memory_that_swings(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_leak_scene(&c);
+	end_scene(&c);
+	c.in.heap = NULL;
+	c.in.counts_older = false;
+	draw(&c.memory, teeth, 60, 0.1 * MIB, 3);
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH);
+	c.site.alone = (struct site_trend){ 0.9 * MIB, 0.8 * MIB, 1.0 * MIB, -1 };
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING); /* no leak: whether it came straight is not known */
+	assert_true(v.by_heap);
+	assert_float_equal(v.rate, 0.9 * MIB, 1);
+	assert_false(v.why & WHY_STRAIGHT);
+	assert_false(v.but & BUT_SLOWS);
+	c.site.early_alive = 0.5 * c.site.early_blocks;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_SAW_TOOTH); /* it does not keep them */
+	series_release(&c.memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
 		cmocka_unit_test(what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it),
 		cmocka_unit_test(a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it),
+		cmocka_unit_test(a_site_that_the_heap_confirms__grows_below_a_memory_that_swings),
 		cmocka_unit_test(an_estimate_that_levels_off__is_not_believed_where_the_memory_grows),
 	};
 
