@@ -267,6 +267,18 @@ static double replaced_bytes(const struct profile *p)
 	return sum;
 }
 
+/* Of the heap: what lives, but in the place of older blocks. */
+static double net_bytes(const struct profile *p)
+{
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < p->n_stacks; i++)
+		if (stack_is_heap(&p->stacks[i]))
+			sum += (double)stack_net_bytes(&p->stacks[i]);
+	return sum;
+}
+
 /* Of processes that have all ended, until the last one did: after that nothing could grow. */
 static double judged_s(const struct profile *p)
 {
@@ -308,6 +320,7 @@ void profile_judge(struct profile *p, const struct site_trend *alone, bool knows
 	in.heap_deviation = sqrt(in.heap_deviation);
 	in.knows_replaced = knows_replaced;
 	in.replaced_bytes = knows_replaced ? replaced_bytes(p) : 0;
+	in.net_bytes = net_bytes(p);
 	for (i = 0; i < MP_LOSS_NR; i++)
 		in.lost_bytes += (double)p->losses[i].bytes;
 	verdict_of(&in, &p->verdict);

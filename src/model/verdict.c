@@ -54,6 +54,8 @@
 /* A process is past its start when it is so old at the end of the window. */
 #define START_SECONDS 60
 #define SITE_SHARE 0.5
+/* Growth of which the heap at both ends shows less than this is an estimate's. */
+#define CONFIRMED_PART 0.25
 #define LEAST_COLLECTIONS 3
 /* ... until what they leave tells by itself (DECIDING_LOOKS of class_looks.c) */
 #define HIDDEN_COLLECTIONS 6
@@ -276,13 +278,22 @@ static void look_at_heap(const struct verdict_input *in, struct growth *g)
 		widen(g, in->heap_deviation, in->window_s);
 }
 
+/* In the window, of a heap that was nothing at its begin. */
+static double rise_of(const struct verdict_input *in, const struct growth *g)
+{
+	return g->word == TREND_LEVELS_OFF ? g->level : rate_of(g) * in->window_s;
+}
+
 /*
  * The heap tells more (what is freed there may stay resident), unless most of the growth is elsewhere; or unless it is
- * estimated, seems to die out, and the memory says otherwise: then the estimate changed, as at a step of the ladder.
+ * estimated, seems to die out, and the memory says otherwise: then the estimate changed, as at a step of the ladder. Nor where
+ * the heap itself has not so much more at the end: what replaces older blocks does not come evenly.
  */
 static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 {
 	if (in->heap_deviation > 0 && v->heap.word == TREND_LEVELS_OFF && v->memory.word == TREND_GROWING)
+		return false;
+	if (in->knows_replaced && in->net_bytes < CONFIRMED_PART * rise_of(in, &v->heap))
 		return false;
 	if (!in->counts_older && !in->knows_replaced && in->memory && in->memory->n &&
 	    rate_of(&v->memory) < rate_of(&v->heap) / 2)

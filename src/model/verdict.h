@@ -118,6 +118,7 @@ struct verdict_input {
 	bool counts_older; /* frees of blocks from before the attach were counted all the time */
 	bool knows_replaced;   /* they were not, but the heap tells what came in the place of older ones */
 	double replaced_bytes; /* ... throughout the window; it is none of the growth that `heap` shows */
+	double net_bytes;      /* what lives of all that was made since, less that */
 	double heap_deviation; /* of the live bytes at the end, where they are estimates: one standard deviation */
 	const struct verdict_site *sites; /* that grew most for certain (stack_grew_more), most first */
 	size_t n_sites;

@@ -8,48 +8,8 @@
 
 #include <cmocka.h>
 
-#include "model/verdict.h"
 #include "model/windows.h"
-#include "tests/unit/series_shapes.h"
-
-struct scene {
-	struct series heap, memory;
-	struct verdict_site site;
-	struct verdict_input in;
-};
-
-/* A leak of 1 MiB/s at one site, seen from all sides, one hour after the start. */
-static void a_leak_scene(struct scene *c)
-{
-	draw(&c->heap, leak, 60, 0.1 * MIB, 1);
-	draw(&c->memory, leak, 60, 0.3 * MIB, 2);
-	c->in = (struct verdict_input){
-		.heap = &c->heap,
-		.memory = &c->memory,
-		.window_s = 60,
-		.uptime_s = 3600,
-		.before_bytes = 3500 * MIB,
-		.counts_older = true,
-		.sites = &c->site,
-		.n_sites = 1,
-		.blocks = 100000,
-		.alive = 4300,
-	};
-	c->site = (struct verdict_site){
-		.net_bytes = 58 * MIB,
-		.live_bytes = 58 * MIB,
-		.blocks = 4000,
-		.alive = 4000,
-		.early_blocks = 1000,
-		.early_alive = 1000,
-	};
-}
-
-static void end_scene(struct scene *c)
-{
-	series_release(&c->heap);
-	series_release(&c->memory);
-}
+#include "tests/unit/verdict_scene.h"
 
 static void a_leak_with_all_evidence__is_a_strong_one(void **state)
 {
@@ -285,34 +245,6 @@ static void a_growth_that_slows_down__is_no_leak(void **state)
 		}
 }
 
-static double quarter_leak(double t, double w)
-{
-	(void)w;
-	return 100 * MIB + 0.25 * MIB * t;
-}
-
-/* Drawn by chance, the halves of an estimate may be alike. */
-static void an_estimate_that_is_straight__is_no_leak_where_the_memory_slows_down(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_leak_scene(&c);
-	redraw(&c.heap, quarter_leak, 60, 0.1 * MIB, 1);
-	redraw(&c.memory, root_of_time, 60, 0.05 * MIB, 1);
-	verdict_of(&c.in, &v);
-	assert_true(v.word == TREND_LEAK && v.why & WHY_STRAIGHT); /* every call of it was seen */
-	c.in.heap_deviation = 10000;
-	verdict_of(&c.in, &v);
-	assert_true(v.by_heap);
-	assert_int_equal(v.word, TREND_GROWING);
-	assert_int_equal(v.but, BUT_MEMORY_SLOWS);
-	assert_false(v.why & WHY_STRAIGHT);
-	assert_true(v.ratio < 0.8);
-	end_scene(&c);
-}
-
 static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **state)
 {
 	struct verdict v;
@@ -321,26 +253,6 @@ static void a_heap_that_reuses_what_was_freed__is_decided_by_the_heap(void **sta
 	(void)state;
 	a_leak_scene(&c);
 	redraw(&c.memory, steady, 60, 1000, 1); /* RSS stands: the heap grows into holes */
-	verdict_of(&c.in, &v);
-	assert_true(v.by_heap);
-	assert_int_equal(v.word, TREND_LEAK);
-	end_scene(&c);
-}
-
-/* Entries that live for long replace older ones: net of these nothing grows; seen without them it would be a leak. */
-static void what_replaces_unseen_blocks__is_no_leak(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_leak_scene(&c);
-	redraw(&c.memory, steady, 60, 1000, 1);
-	c.in.counts_older = false;
-	verdict_of(&c.in, &v);
-	assert_false(v.by_heap);
-	assert_int_equal(v.word, TREND_FLAT);
-	redraw(&c.memory, leak, 60, 0.1 * MIB, 1); /* but what grows in memory too, does */
 	verdict_of(&c.in, &v);
 	assert_true(v.by_heap);
 	assert_int_equal(v.word, TREND_LEAK);
@@ -431,19 +343,6 @@ static void mappings__are_a_site_when_the_memory_grows(void **state)
 	end_scene(&c);
 }
 
-/* 300 KiB/s below teeth of 30 MiB every 4 s. */
-static void a_scene_below_teeth(struct scene *c)
-{
-	a_leak_scene(c);
-	end_scene(c);
-	draw(&c->heap, teeth, 60, 0.2 * MIB, 1);
-	draw(&c->memory, teeth, 60, 0.2 * MIB, 2);
-	c->in.before_bytes = 100000 * MIB;
-	c->site.net_bytes = c->site.live_bytes = 17 * MIB;
-	c->site.grew_in = WINDOWS_NR;
-}
-
-/* Not to be seen in the sum in half a minute, but at the site. */
 static void a_leak_below_teeth__is_found_by_its_site(void **state)
 {
 	const struct site_trend alone = { 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
@@ -469,97 +368,6 @@ static void a_leak_below_teeth__is_found_by_its_site(void **state)
 	end_scene(&c);
 }
 
-/* Sampled, frees of older blocks are not counted: what the heap itself tells of them is. */
-static void what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_scene_below_teeth(&c);
-	c.in.counts_older = false;
-	c.site.alone = (struct site_trend){ 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_SAW_TOOTH); /* nobody knows */
-	c.in.knows_replaced = true;
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_LEAK);
-	assert_true(v.by_heap);
-	c.site.old_freed_bytes = 17 * MIB;
-	c.site.net_bytes = 0;
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_SAW_TOOTH);
-	end_scene(&c);
-}
-
-/* A full cache, sampled, in a program whose memory says nothing: its new blocks look like growth, and are none. */
-static void a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_leak_scene(&c);
-	series_release(&c.memory);
-	c.in.memory = NULL;
-	c.in.counts_older = false;
-	c.in.knows_replaced = true;
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_LEAK);
-	c.in.replaced_bytes = c.site.old_freed_bytes = 60 * MIB;
-	c.site.net_bytes = 0;
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_UNDECIDED);
-	series_release(&c.heap);
-}
-
-/* A heap that is estimated may have been estimated otherwise before. */
-static void an_estimate_that_levels_off__is_not_believed_where_the_memory_grows(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_leak_scene(&c);
-	end_scene(&c);
-	draw(&c.heap, filling, 60, 0.1 * MIB, 1);
-	draw(&c.memory, quarter_leak, 60, 0.1 * MIB, 2);
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_LEVELS_OFF);
-	c.in.heap_deviation = 10000;
-	verdict_of(&c.in, &v);
-	assert_false(v.by_heap);
-	assert_true(v.word == TREND_GROWING || v.word == TREND_LEAK);
-	end_scene(&c);
-}
-
-/* In brief bursts: what the heap has more at the end, of a site that keeps what it makes. */
-static void a_site_that_the_heap_confirms__grows_below_a_memory_that_swings(void **state)
-{
-	struct verdict v;
-	struct scene c;
-
-	(void)state;
-	a_leak_scene(&c);
-	end_scene(&c);
-	c.in.heap = NULL;
-	c.in.counts_older = false;
-	draw(&c.memory, teeth, 60, 0.1 * MIB, 3);
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_SAW_TOOTH);
-	c.site.alone = (struct site_trend){ 0.9 * MIB, 0.8 * MIB, 1.0 * MIB, -1 };
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_GROWING); /* no leak: whether it came straight is not known */
-	assert_true(v.by_heap);
-	assert_float_equal(v.rate, 0.9 * MIB, 1);
-	assert_false(v.why & WHY_STRAIGHT);
-	assert_false(v.but & BUT_SLOWS);
-	c.site.early_alive = 0.5 * c.site.early_blocks;
-	verdict_of(&c.in, &v);
-	assert_int_equal(v.word, TREND_SAW_TOOTH); /* it does not keep them */
-	series_release(&c.memory);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -567,23 +375,17 @@ int main(void)
 		cmocka_unit_test(evidence_of_one_kind__is_no_leak),
 		cmocka_unit_test(what_speaks_against_it__leaves_a_growth),
 		cmocka_unit_test(a_pool_that_doubles__is_no_leak),
-		cmocka_unit_test(what_replaces_unseen_blocks__is_no_leak),
 		cmocka_unit_test(growth_outside_the_heap__is_decided_by_the_memory),
 		cmocka_unit_test(a_flat_heap_beside_a_runtimes_own__says_nothing_of_memory_that_is_not_flat),
 		cmocka_unit_test(where_garbage_is_collected__three_full_collections_are_needed_but_for_a_cohort),
 		cmocka_unit_test(what_is_undecided__says_how_long_it_would_take),
 		cmocka_unit_test(a_growth_that_slows_down__is_no_leak),
-		cmocka_unit_test(an_estimate_that_is_straight__is_no_leak_where_the_memory_slows_down),
 		cmocka_unit_test(without_a_series_of_the_heap__the_site_is_that_of_the_memory),
 		cmocka_unit_test(a_growth_that_speeds_up__is_a_leak_by_its_site),
 		cmocka_unit_test(a_heap_that_reuses_what_was_freed__is_decided_by_the_heap),
 		cmocka_unit_test(several_sites__are_a_leak_when_each_keeps_its_blocks),
 		cmocka_unit_test(mappings__are_a_site_when_the_memory_grows),
 		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
-		cmocka_unit_test(what_is_sampled_below_teeth__is_a_leak_where_the_heap_has_more_of_it),
-		cmocka_unit_test(a_sampled_cache__is_no_growth_where_the_heap_has_no_more_of_it),
-		cmocka_unit_test(a_site_that_the_heap_confirms__grows_below_a_memory_that_swings),
-		cmocka_unit_test(an_estimate_that_levels_off__is_not_believed_where_the_memory_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
