@@ -169,11 +169,11 @@ def what_leaks_beside_a_larger_cache(t):
         process.wait()
     t.true("the_first_row__is_the_leak", re.search(r"^ 1 .* session_open ", report, re.M), report)
     t.equal("what_is_called_its_size__is_that_of_its_blocks", re.findall(r"chunks of (\d+) B, #1's size", report), ["16400"])
-    found = re.search(r"^  #1's rate times the uptime \((\d+) s\) is ([\d.]+) MiB; in use of its size: ([\d.]+) MiB", report, re.M)
+    found = re.search(r"^  #1's rate times the uptime \(([\d.]+) s\) is ([\d.]+) MiB; in use of its size: ([\d.]+) MiB", report, re.M)
     if not t.true("the_rate_of_the_leak_times_the_uptime__stands_beside_what_there_is", found, report):
         return
-    t.between("the_product__is_a_MiB_a_second", float(found[2]) / int(found[1]), 0.85, 1.15)
-    t.between("it_is_in_use", float(found[3]) / int(found[1]), 0.85, 1.15)
+    t.between("the_product__is_a_MiB_a_second", float(found[2]) / float(found[1]), 0.85, 1.15)
+    t.between("it_is_in_use", float(found[3]) / float(found[1]), 0.85, 1.15)
 
 
 @test
