@@ -61,7 +61,6 @@ int class_parts_give_old(struct class_parts *a)
 
 	if (err)
 		return err;
-
 	for (i = 0; i < a->n; i++) {
 		const struct class_part *part = &a->v[i];
 		struct profile_stack *s = &a->c->profile.stacks[part->stack];
@@ -144,7 +143,7 @@ static void find_rises(struct class_parts *a)
 	a->n_rises = n;
 }
 
-static const struct heap_rise *rise_of(const struct class_parts *a, const struct class_part *part)
+static struct heap_rise *rise_of(const struct class_parts *a, const struct class_part *part)
 {
 	struct heap_rise wanted = { .proc = a->c->profile.stacks[part->stack].proc, .size_class = part->size_class };
 
@@ -236,25 +235,6 @@ static void scale_all(struct class_parts *a)
 	}
 }
 
-/* The stack of which all blocks of a class are, and that has none of another: whatever of it was not seen was made there. */
-static struct class_part *sole_maker(const struct class_parts *a, const struct heap_rise *r)
-{
-	const struct profile *p = &a->c->profile;
-	struct class_part *maker = NULL;
-	size_t i;
-
-	for (i = 0; i < a->n; i++)
-		if (p->stacks[a->v[i].stack].proc == r->proc && a->v[i].size_class == r->size_class) {
-			if (maker)
-				return NULL;
-			maker = &a->v[i];
-		}
-	for (i = 0; i < a->n && maker; i++)
-		if (a->v[i].stack == maker->stack && a->v[i].size_class != r->size_class)
-			return NULL;
-	return maker;
-}
-
 static bool makes_that_size(const struct profile_totals *t, uint32_t size_class)
 {
 	return t->alloc_blocks >= LEAST_MADE && class_of_request(t->alloc_bytes / t->alloc_blocks) == size_class;
@@ -271,6 +251,20 @@ static void set_live(struct profile_stack *s, struct class_part *part, double bl
 	part->blocks = (uint64_t)blocks;
 }
 
+static void correct_sole_maker(struct profile *p, struct class_part *part, struct heap_rise *r)
+{
+	const struct profile_totals *t = &p->stacks[part->stack].t;
+	double blocks = r->grown * r->seen, unsure;
+
+	if (blocks <= 0 || !t->alloc_bytes || !makes_that_size(t, r->size_class))
+		return;
+	unsure = 2 * totals_deviation(t, METRIC_LIVE_BYTES) * (double)t->alloc_blocks / (double)t->alloc_bytes;
+	if (r->claimed > blocks + unsure)
+		return;
+	set_live(&p->stacks[part->stack], part, blocks);
+	r->claimed = blocks;
+}
+
 /*
  * Where brief bursts have seen little of what stays: what the heap has more in a class lives, and is that of the only stack
  * that was seen to make such blocks, and no others. What is told beyond that may have taken the place of older blocks, if it is
@@ -278,21 +272,22 @@ static void set_live(struct profile_stack *s, struct class_part *part, double bl
  */
 static void correct_sole_makers(struct class_parts *a)
 {
-	struct profile *p = &a->c->profile;
+	uint32_t *of_stack = xcalloc(a->c->profile.n_stacks + 1, sizeof(*of_stack));
+	uint32_t *of_rise = xcalloc(a->n_rises + 1, sizeof(*of_rise));
 	size_t i;
 
-	for (i = 0; i < a->n_rises; i++) {
-		struct heap_rise *r = &a->rises[i];
-		struct class_part *maker = r->claimed > 0 && r->grown > 0 ? sole_maker(a, r) : NULL;
-		const struct profile_totals *t = maker ? &p->stacks[maker->stack].t : NULL;
-		double blocks = r->grown * r->seen;
-
-		if (!maker || !makes_that_size(t, r->size_class) ||
-		    r->claimed > blocks + 2 * totals_deviation(t, METRIC_LIVE_BYTES) * (double)t->alloc_blocks / (double)t->alloc_bytes)
-			continue;
-		set_live(&p->stacks[maker->stack], maker, blocks);
-		r->claimed = blocks;
+	for (i = 0; i < a->n; i++) {
+		of_stack[a->v[i].stack]++;
+		of_rise[rise_of(a, &a->v[i]) - a->rises]++;
 	}
+	for (i = 0; i < a->n; i++) {
+		struct heap_rise *r = rise_of(a, &a->v[i]);
+
+		if (of_stack[a->v[i].stack] == 1 && of_rise[r - a->rises] == 1)
+			correct_sole_maker(&a->c->profile, &a->v[i], r);
+	}
+	free(of_stack);
+	free(of_rise);
 }
 
 /* Two deviations of each stack. */
