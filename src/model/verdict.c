@@ -544,16 +544,17 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 
 /*
  * What outlives full collections decides, where neither heap nor memory did. Where these level off and the objects
- * do not, as in a runtime that has just begun and still reads its files, it grows, but no more is said.
+ * do not, as in a runtime that has just begun and still reads its files, it grows, but no more is said. Where they fill a heap that
+ * is resident, what else grows beside it is the smaller part.
  */
 static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 {
 	const struct class_rise *r = &in->classes;
 	struct verdict other = { .uptime_s = v->uptime_s, .heap = v->heap, .memory = v->memory };
-	bool levels_off = v->word == TREND_LEVELS_OFF;
+	bool levels_off = v->word == TREND_LEVELS_OFF, is_inside = in->hides_growth && r->rate > v->rate;
 
 	if (v->word == TREND_LEAK || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
-	    v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS) || !class_rise_decides(r, in->window_s))
+	    (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS) && !is_inside) || !class_rise_decides(r, in->window_s))
 		return;
 	other.word = TREND_GROWING;
 	other.by_classes = true;
@@ -569,7 +570,7 @@ static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 		other.but |= BUT_MEMORY_SLOWS;
 		other.ratio = v->ratio;
 	}
-	if (other.word == TREND_LEAK || v->word != TREND_GROWING)
+	if (other.word == TREND_LEAK || v->word != TREND_GROWING || is_inside)
 		*v = other;
 }
 

@@ -245,6 +245,29 @@ static void memory_that_stands_and_a_heap_that_stays_resident__tell_nothing_unti
 	}
 }
 
+/* The JVM's code and tables grow, ever slower, beside a heap that is resident and fills up. */
+static void what_fills_a_resident_heap__is_not_what_grows_beside_it(void **state)
+{
+	struct verdict v;
+	struct scene c = { 0 };
+
+	(void)state;
+	a_memory_scene(&c, root_of_time, 0.05 * MIB);
+	c.in.is_outside = true;
+	c.sites[KEPT].early_alive = 10;
+	c.in.classes.rate = c.in.classes.low = c.in.classes.high = MIB;
+	verdict_of(&c.in, &v);
+	assert_true(v.word == TREND_GROWING && v.but & BUT_SLOWS && !v.by_classes); /* what they leave is part of it */
+	c.in.hides_growth = true;
+	verdict_of(&c.in, &v);
+	assert_true(v.word == TREND_GROWING && v.by_classes);
+	assert_float_equal(v.rate, MIB, 1);
+	c.in.classes.rate = c.in.classes.low = c.in.classes.high = 20000;
+	verdict_of(&c.in, &v);
+	assert_false(v.by_classes);
+	end_scene(&c);
+}
+
 /* Slots of objects pass no allocator. */
 static void objects_that_make_half_of_the_growth__are_enough_where_no_site_does(void **state)
 {
@@ -274,6 +297,7 @@ int main(void)
 		cmocka_unit_test(objects_that_stay_and_a_class_or_a_straight_growth__are_a_leak),
 		cmocka_unit_test(objects_that_stay_alone__are_no_leak),
 		cmocka_unit_test(memory_that_stands_and_a_heap_that_stays_resident__tell_nothing_until_collections_do),
+		cmocka_unit_test(what_fills_a_resident_heap__is_not_what_grows_beside_it),
 		cmocka_unit_test(objects_that_make_half_of_the_growth__are_enough_where_no_site_does),
 	};
 
