@@ -551,7 +551,7 @@ static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 {
 	const struct class_rise *r = &in->classes;
 	struct verdict other = { .uptime_s = v->uptime_s, .heap = v->heap, .memory = v->memory };
-	bool levels_off = v->word == TREND_LEVELS_OFF, is_inside = in->hides_growth && r->rate > v->rate;
+	bool levels_off = v->word == TREND_LEVELS_OFF, is_inside = in->is_outside && r->rate > v->rate;
 
 	if (v->word == TREND_LEAK || v->word == TREND_SHRINKING || v->doubt == DOUBT_SHORT ||
 	    (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS) && !is_inside) || !class_rise_decides(r, in->window_s))

@@ -253,12 +253,11 @@ static void what_fills_a_resident_heap__is_not_what_grows_beside_it(void **state
 
 	(void)state;
 	a_memory_scene(&c, root_of_time, 0.05 * MIB);
-	c.in.is_outside = true;
 	c.sites[KEPT].early_alive = 10;
 	c.in.classes.rate = c.in.classes.low = c.in.classes.high = MIB;
 	verdict_of(&c.in, &v);
 	assert_true(v.word == TREND_GROWING && v.but & BUT_SLOWS && !v.by_classes); /* what they leave is part of it */
-	c.in.hides_growth = true;
+	c.in.is_outside = true; /* they lie elsewhere */
 	verdict_of(&c.in, &v);
 	assert_true(v.word == TREND_GROWING && v.by_classes);
 	assert_float_equal(v.rate, MIB, 1);
