@@ -290,22 +290,40 @@ static void correct_sole_makers(struct class_parts *a)
 	free(of_rise);
 }
 
-/* Two deviations of each stack. */
+/* Blocks of a part that may have ended unseen, as far as that is known: one deviation. */
+static double unsure_blocks(const struct profile *p, const struct class_part *v)
+{
+	const struct profile_totals *t = &p->stacks[v->stack].t;
+	uint64_t live = totals_live_bytes(t);
+
+	return live ? totals_deviation(t, METRIC_LIVE_BYTES) / (double)live * (double)v->blocks : 0;
+}
+
+/*
+ * Two deviations of each stack. What a class has not is missing where it is least sure: a site of which all stays, and one that
+ * makes a hundred times as much garbage of the same size, of which ghosts are left.
+ */
 static void widen(struct class_parts *a)
 {
 	struct profile *p = &a->c->profile;
-	double *bytes = xcalloc(p->n_stacks + 1, sizeof(*bytes));
+	double *bytes = xcalloc(p->n_stacks + 1, sizeof(*bytes)), *unsure = xcalloc(a->n_rises + 1, sizeof(*unsure)), part;
 	size_t i;
 
+	for (i = 0; i < a->n; i++)
+		unsure[rise_of(a, &a->v[i]) - a->rises] += unsure_blocks(p, &a->v[i]);
 	for (i = 0; i < a->n; i++) {
 		const struct class_part *v = &a->v[i];
 		const struct heap_rise *r = rise_of(a, v);
+		double all = unsure[r - a->rises];
 
-		if (r->claimed > 0)
-			bytes[v->stack] += (double)v->bytes * r->replaced / r->claimed;
+		if (!v->blocks || r->claimed <= 0)
+			continue;
+		part = all > 0 ? r->replaced * unsure_blocks(p, v) / all / (double)v->blocks : r->replaced / r->claimed;
+		bytes[v->stack] += (double)v->bytes * fmin(1, part);
 	}
 	for (i = 0; i < p->n_stacks; i++)
 		totals_doubt(&p->stacks[i].t, bytes[i] / 2);
+	free(unsure);
 	free(bytes);
 }
 
