@@ -34,14 +34,16 @@ struct class_parts {
 	size_t n_rises, rises_cap;
 };
 
+/* A live block; weight: as many as it stands for. */
 void class_parts_add(struct class_parts *a, uint32_t stack, const struct mp_block *b, uint64_t weight);
 /* Sets old_bytes and old_blocks of the stacks from the frees of older blocks. 0 or -errno. */
 int class_parts_give_old(struct class_parts *a);
 /*
  * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. What is
  * told beyond that took the place of older blocks: old_bytes and old_blocks. In brief bursts it may have ended unseen,
- * too: there it only widens the doubt of those stacks. So does what is told too little in bursts, whose scale is an estimate
- * itself. False: the heap does not tell, and nothing was set.
+ * too: there it only widens the doubt of those stacks. The scale of bursts is an estimate itself: where too little is told
+ * of what is kept, all of that process is scaled up. And in brief bursts the blocks of a size that one stack alone makes
+ * are as many as the heap has more. False: the heap does not tell, and nothing was set.
  */
 bool class_parts_meet_heap(struct class_parts *a);
 /*

@@ -293,13 +293,14 @@ void totals_scale(struct profile_totals *t, double by)
 	t->free_var = (uint64_t)((double)t->free_var * by * by);
 }
 
-/* Frees that were not, and where these are too few, allocations that were not seen. Less: more frees. */
+/* More live: frees that were not, and where these are too few, allocations that were not seen. Less: more frees. */
 static void add_live(uint64_t *allocated, uint64_t *freed, int64_t more)
 {
-	uint64_t unfreed = more > 0 && (uint64_t)more > *freed ? *freed : (uint64_t)more;
+	uint64_t wanted = more > 0 ? (uint64_t)more : 0, unfreed = wanted < *freed ? wanted : *freed;
 
 	*freed -= unfreed;
-	*allocated += (uint64_t)more - unfreed;
+	*allocated += wanted - unfreed;
+	*freed += more < 0 ? (uint64_t)-more : 0;
 }
 
 void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks)

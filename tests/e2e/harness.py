@@ -116,6 +116,16 @@ class Truth:
         return getattr(self.sites[site], metric.replace("-", "_"))
 
 
+def end_process(process):
+    """Now, if it has not ended; and its pipes."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
+
+
 class Talk:
     """A conversation with a program over its stdin and stdout, with time limits; with `with`, until that ends."""
 
@@ -126,11 +136,7 @@ class Talk:
         return self
 
     def __exit__(self, *exc):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        end_process(self.process)
 
     def line(self, timeout_s=END_TIMEOUT_S):
         end = time.monotonic() + timeout_s
@@ -257,13 +263,7 @@ class Memprobe:
         return self
 
     def __exit__(self, *exc):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
-        if self.process.stdout:
-            self.process.stdout.close()
+        end_process(self.process)
         self.save()
         self.out.close()
         self.err.close()
