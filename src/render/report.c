@@ -65,7 +65,7 @@ static const struct report_section {
 	bool is_table, says_more;
 } sections[] = {
 	{ .add = report_deaths, .hang = 10, .least = 4, .utmost = 4 },
-	{ .add = add_verdict, .hang = 10, .least = 7, .utmost = 6, .says_more = true },
+	{ .add = add_verdict, .hang = 10, .least = 7, .utmost = 7, .says_more = true },
 	{ .add = add_why, .hang = 7, .least = 7, .utmost = 7, .says_more = true },
 	{ .add = report_targets, .hang = 8, .least = 5, .utmost = 2 },
 	{ .add = report_runtimes, .hang = 8, .least = 4, .utmost = 2 },
@@ -111,16 +111,20 @@ static unsigned int add_sections(struct buf *texts, const struct report *r)
 	return lines;
 }
 
-/* On a narrow screen even that may be too long: from the end of the report on each says as little as it can. */
+/*
+ * Even that may be too long: from the end of the report on each says as little as it can. Those that may say more give way
+ * after all others.
+ */
 static unsigned int say_least(struct buf *texts, const struct report *r, unsigned int lines)
 {
 	struct report briefer = *r;
 	unsigned int wants = report_table_wants(r);
-	size_t i;
+	size_t n, i;
 
 	briefer.room = REPORT_NO_ROOM;
-	for (i = N_SECTIONS; i-- > 0 && lines + wants > REPORT_LINES;) {
-		if (sections[i].is_table)
+	for (n = 2 * N_SECTIONS; n-- > 0 && lines + wants > REPORT_LINES;) {
+		i = n % N_SECTIONS;
+		if (sections[i].is_table || sections[i].says_more == (n >= N_SECTIONS))
 			continue;
 		lines -= text_lines(texts[i].data);
 		lines += add_section(&texts[i], &briefer, &sections[i], sections[i].utmost);

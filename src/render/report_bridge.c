@@ -33,7 +33,7 @@
 
 /* ---- limits ---- */
 
-const char *report_limit_end(enum limit_end e)
+static const char *limit_end_text(enum limit_end e)
 {
 	switch (e) {
 	case LIMIT_ENDS_KILLED:
@@ -51,10 +51,21 @@ const char *report_limit_end(enum limit_end e)
 	}
 }
 
+void report_add_limit_end(struct buf *out, const struct profile_facts *f)
+{
+	char size[16];
+
+	if (f->limit_swap_bytes && f->limit_swap_bytes != UINT64_MAX && f->limit_end != LIMIT_ENDS_MALLOC_FAILS)
+		buf_addf(out, "%s of swap fill up, then ", units_format_size(size, f->limit_swap_bytes));
+	buf_adds(out, limit_end_text(f->limit_end));
+	if (f->limit_slowed_bytes)
+		buf_addf(out, "; slowed down from %s on (memory.high)", units_format_size(size, f->limit_slowed_bytes));
+}
+
 void report_limit(struct buf *out, const struct report *r, const struct profile_facts *f)
 {
 	const struct profile *p = r->p;
-	char limit[16], used[16], more[16];
+	char limit[16], used[16];
 	const char *name = profile_str(p, f->limit_name);
 	bool is_terse = r->terse >= 1 && !r->o->all_frames;
 
@@ -66,15 +77,10 @@ void report_limit(struct buf *out, const struct report *r, const struct profile_
 	if (f->limit_kind != LIMIT_NONE)
 		buf_addf(out, ", %s used", units_format_size(used, f->limit_used_bytes));
 	buf_addf(out, ", %llu OOM kill%s\n", (unsigned long long)f->oom_kills, f->oom_kills == 1 ? "" : "s");
-	if (f->limit_end == LIMIT_ENDS_NOT || (verdict_tells_end(p) && !f->limit_swap_bytes && !f->limit_slowed_bytes))
+	if (f->limit_end == LIMIT_ENDS_NOT || verdict_tells_end(p))
 		return;
 	buf_adds(out, "        there ");
-	if (f->limit_swap_bytes && f->limit_swap_bytes != UINT64_MAX && f->limit_end != LIMIT_ENDS_MALLOC_FAILS)
-		buf_addf(out, "%s of swap fill up, then ", units_format_size(more, f->limit_swap_bytes));
-	buf_adds(out, report_limit_end(f->limit_end));
-	if (f->limit_slowed_bytes)
-		buf_addf(out, ";\n        slowed down from %s on (memory.high)",
-			 units_format_size(more, f->limit_slowed_bytes));
+	report_add_limit_end(out, f);
 	buf_addc(out, '\n');
 }
 
@@ -437,11 +443,19 @@ static void add_history_line(struct buf *out, const struct report *r, const stru
 	buf_release(&line);
 }
 
+/* How many sizes. Where most of the memory is from before the attach the largest is there even where room is scarce. */
+static unsigned int most_sizes(const struct report *r, const struct bridge *b)
+{
+	unsigned int most = r->o->all_frames ? BRIDGE_MAX_SIZES : MAX_SIZES >> r->terse;
+	bool is_most = b->before_bytes * 2 >= (uint64_t)b->now[BRIDGE_RSS];
+
+	return most ? most : r->room == REPORT_MORE_ROOM || (is_most && r->room != REPORT_NO_ROOM);
+}
+
 void report_bridge(struct buf *out, const struct report *r)
 {
 	const struct bridge *b = report_main_bridge(r->p);
 	struct bridge_table t = { .out = out, .r = r, .b = b };
-	unsigned int most = r->o->all_frames ? BRIDGE_MAX_SIZES : MAX_SIZES >> r->terse;
 	bool may_grow = verdict_tells_growth(r->p) || !r->p->has_verdict || r->p->verdict.word == TREND_UNDECIDED;
 	struct buf text = BUF_INIT;
 
@@ -454,7 +468,7 @@ void report_bridge(struct buf *out, const struct report *r)
 	add_advice(&text, b);
 	text_fit(out, text.data, r->columns, 3);
 	buf_reset(&text);
-	add_sizes(&text, r->p, b, most || r->room != REPORT_MORE_ROOM ? most : 1);
+	add_sizes(&text, r->p, b, most_sizes(r, b));
 	text_fit(out, text.data, r->columns, 12);
 	buf_release(&text);
 	if (r->room != REPORT_NO_ROOM && (r->terse < 2 || may_grow))

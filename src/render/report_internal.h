@@ -63,8 +63,8 @@ void json_add_verdict(struct buf *out, const struct profile *p);
 void json_add_limit(struct buf *out, const struct profile_facts *f);
 /* Lines on the limit that is met first, and what happens there; the terser, the less of what the verdict told of it. */
 void report_limit(struct buf *out, const struct report *r, const struct profile_facts *f);
-/* "the kernel kills it; malloc does not fail first" */
-const char *report_limit_end(enum limit_end end);
+/* "512.0 MiB of swap fill up, then the kernel kills it; malloc does not fail first" */
+void report_add_limit_end(struct buf *out, const struct profile_facts *f);
 
 /* report_screen.c: how wide a text is, where its first `width` characters end, how many lines it has. */
 size_t text_width(const char *s, size_t len);

@@ -9,7 +9,7 @@
  *
  * Nothing where that is less than a MiB, but for what was not seen, so that other processes did not pay for it:
  *
- *	rss     first touches: not seen for 18 s of 30 s, from 12 s on (-P heap,vm,rss insists):
+ *	rss     first touches: not seen for 18 s of 30 s, from 12 s on (-P heap,vm,rss insists)
  *	        other processes make 480 000 page faults/s, and would pay 200 ns for each
  *
  * Pure.
@@ -168,7 +168,7 @@ static void add_gaps(struct buf *out, const struct profile *p)
 	if (gap_ns < p->window_ns)
 		buf_addf(out, " for %s of %s, from %s on", units_format_duration(gap, gap_ns),
 			 units_format_duration(window, p->window_ns), units_format_duration(begin, g->begin_ns));
-	buf_addf(out, " (-P heap,vm,rss insists):\n        other processes make %s page faults/s, and would pay %u ns for each\n",
+	buf_addf(out, " (-P heap,vm,rss insists)\n        as other processes make %s page faults/s, and would pay %u ns for each\n",
 		 units_format_count(rate, others_rate(g->rate)), others_fault_ns(TOUCHES_BY_PAGE));
 }
 

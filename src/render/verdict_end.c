@@ -69,6 +69,12 @@ static void add_clock(struct buf *out, const struct profile *p, double seconds)
 	buf_addf(out, "near %02d:%02d UTC, ", tm.tm_hour, tm.tm_min);
 }
 
+static void add_there(struct buf *out, const struct profile_facts *f)
+{
+	buf_addf(out, ".\n%*sThere ", VERDICT_COLUMN, "");
+	report_add_limit_end(out, f);
+}
+
 void verdict_add_end(struct buf *out, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
@@ -94,7 +100,7 @@ void verdict_add_end(struct buf *out, const struct profile *p)
 	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
 	verdict_add_size(out, (double)tight->limit_bytes);
 	if (tight->limit_end != LIMIT_ENDS_NOT)
-		buf_addf(out, ".\n%*sThere %s", VERDICT_COLUMN, "", report_limit_end(tight->limit_end));
+		add_there(out, tight);
 	if (tight->oom_kills)
 		buf_addf(out, "; %llu OOM kill%s so far", (unsigned long long)tight->oom_kills,
 			 tight->oom_kills == 1 ? "" : "s");
@@ -128,6 +134,6 @@ void verdict_add_room(struct buf *out, const struct profile *p, double more)
 	buf_addf(out, " free below the limit of %s, ", profile_str(p, tight->limit_name));
 	verdict_add_size(out, (double)tight->limit_bytes);
 	if (room <= more && tight->limit_end != LIMIT_ENDS_NOT)
-		buf_addf(out, ".\n%*sThere %s", VERDICT_COLUMN, "", report_limit_end(tight->limit_end));
+		add_there(out, tight);
 	buf_addc(out, '\n');
 }

@@ -126,7 +126,7 @@ def busy_before(t):
         t.true("what_others_do__is_told", told["others_faults_per_s"] > BUSY and told["unseen_ms"] > 0, f"{told}")
         text = run("-d", 1, "--report", "-p", target.pid, auto=True).stdout
         t.true("the_report__says_so__and_how_to_insist",
-               "first touches: not seen" in text and "(-P heap,vm,rss insists):" in text and "other processes make" in text, text)
+               "first touches: not seen" in text and "(-P heap,vm,rss insists)" in text and "other processes make" in text, text)
 
 
 def calm_run(t, target, *others):

@@ -108,6 +108,64 @@ static void columns_add_up_as_printed(void **state)
 	}
 }
 
+/* A process attached late, beside others: with much else to tell. */
+static void make_late(struct profile *p)
+{
+	struct bridge *b;
+
+	make_growing(p);
+	b = &p->bridges[0];
+	b->now[BRIDGE_HEAP_BEFORE] = b->at_attach[BRIDGE_HEAP_BEFORE] = (int64_t)b->before_bytes * 2;
+	b->before_bytes *= 2;
+	b->now[BRIDGE_RSS] = 2 * (int64_t)b->before_bytes - 20 * (int64_t)MIB;
+	bridge_finish(b->now);
+	p->has_verdict = true;
+	p->verdict = (struct verdict){ .word = TREND_LEAK, .by_heap = true, .rate = 71512.4, .low = 60000, .high = 140000, .ratio = 0.99,
+				       .uptime_s = 3900, .site_share = 0.97, .need_s = 300, .is_strong = true,
+				       .why = WHY_COHORT | WHY_HISTORY | WHY_STRAIGHT | WHY_WINDOWS, .but = BUT_YOUNG };
+	p->procs[0].runtime = profile_string(p, "CPython 3.11.2");
+	p->procs[0].grown[0] = (struct profile_grown){ .type = profile_string(p, "Shop::Order"), .objects = 1200, .now = 4000 };
+	p->procs[0].now.oom_kills = 22;
+	p->losses[MP_LOSS_BLOCKS_FULL] = (struct profile_loss){ 5, 4096 };
+	p->losses[MP_LOSS_LOST_RETURN] = (struct profile_loss){ 1, 0 };
+	p->watch = (struct profile_watch){ .rung = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.0625, .work = 0.8, .budget = 0.1,
+					   .cpu_before = 0.5, .cpu_armed = 0.6, .delay_before = 0.1, .delay_armed = 0.2 };
+	p->watch.steps[p->watch.n_steps++] = (struct profile_step){
+		.time_ns = 3200 * NS_PER_MS, .from = RUNG_EXACT, .to = RUNG_SAMPLED, .interval_bytes = 8192, .share = 0.31 };
+	p->gaps = (struct profile_gaps){ .are_there = true, .now = TOUCHES_BY_STACK, .begin_ns = 12 * NS_PER_S,
+					 .until_ns = 29 * NS_PER_S, .unseen_ns = 5 * NS_PER_S, .unplaced_ns = 17 * NS_PER_S, .rate = 480000 };
+}
+
+static unsigned int n_lines(const char *s)
+{
+	unsigned int n = 0;
+
+	while (*s)
+		n += *s++ == '\n';
+	return n;
+}
+
+static void much_to_tell__leaves_what_is_from_before_by_size_and_what_happens_at_the_limit(void **state)
+{
+	unsigned int columns;
+
+	(void)state;
+	for (columns = 100; columns <= 160; columns += 20) {
+		struct render_opts o = { .metric = METRIC_LIVE_BYTES, .columns = columns };
+		struct buf b = BUF_INIT;
+		struct profile p;
+
+		make_late(&p);
+		renderer_by_name("report")->render(&b, &p, &o);
+		if (!strstr(b.data, "\nFROM BEFORE ATTACH, BY SIZE") || !strstr(b.data, "chunks of 2016 B") || n_lines(b.data) > 40)
+			fail_msg("%u columns:\n%s", columns, b.data);
+		assert_non_null(strstr(b.data, "There 512.0 MiB of swap fill up, then the kernel kills it;"));
+		assert_non_null(strstr(b.data, "7.00 GiB on (memory.high)"));
+		buf_release(&b);
+		profile_release(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +173,7 @@ int main(void)
 		cmocka_unit_test(nothing_kept),
 		cmocka_unit_test(several_processes_and_a_loss),
 		cmocka_unit_test(columns_add_up_as_printed),
+		cmocka_unit_test(much_to_tell__leaves_what_is_from_before_by_size_and_what_happens_at_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
