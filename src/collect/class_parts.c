@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/collector_internal.h"
+#include "model/ghosts.h"
 
 /* A stack that keeps what it makes: so much of it lives. */
 #define KEPT_PART 0.9
@@ -290,6 +291,63 @@ static void correct_sole_makers(struct class_parts *a)
 	free(of_rise);
 }
 
+/* Less of a stack lives than was told. doubt: blocks of which it is not known whether they are its. */
+static void take_ghosts(struct profile_stack *s, struct class_part *part, double blocks, double doubt)
+{
+	double share = blocks / (double)part->blocks, size = (double)part->bytes / (double)part->blocks;
+	double live = (double)totals_live_blocks(&s->t), left = live > blocks ? (live - blocks) / live : 0;
+
+	s->early_alive = (uint64_t)((double)s->early_alive * left);
+	totals_add_live(&s->t, -(int64_t)(blocks * size), -(int64_t)blocks);
+	totals_doubt(&s->t, doubt * size / 2);
+	s->live_bytes = totals_live_bytes(&s->t);
+	s->live_blocks = totals_live_blocks(&s->t);
+	part->bytes -= (uint64_t)((double)part->bytes * share);
+	part->blocks -= (uint64_t)blocks;
+}
+
+/* Of one class: n parts of it, by their places in a->v. */
+static void drop_ghosts_of(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n)
+{
+	struct ghosts_claim *claims = xcalloc(n, sizeof(*claims));
+	struct profile *p = &a->c->profile;
+	double ended = 0, left;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct profile_totals *t = &p->stacks[a->v[at[i]].stack].t;
+		uint64_t live = totals_live_blocks(t);
+
+		claims[i].claimed = (double)a->v[at[i]].blocks;
+		claims[i].ended = live ? (double)t->free_blocks * claims[i].claimed / (double)live : 0;
+		ended += claims[i].ended;
+	}
+	left = ghosts_beyond(claims, n, r->replaced);
+	for (i = 0; i < n; i++)
+		if (claims[i].ghosts >= 1)
+			take_ghosts(&p->stacks[a->v[at[i]].stack], &a->v[at[i]], claims[i].ghosts,
+				    claims[i].ghosts * (1 - claims[i].ended / ended));
+	r->claimed -= r->replaced - left;
+	r->replaced = left;
+	free(claims);
+}
+
+/* What stacks claim beyond what the heap has, and each of them had so many blocks end that it is likely to have missed them. */
+static void drop_ghosts(struct class_parts *a)
+{
+	size_t *at = xcalloc(a->n + 1, sizeof(*at)), i, k, n;
+
+	for (i = 0; i < a->n_rises; i++) {
+		if (a->rises[i].replaced <= 0)
+			continue;
+		for (n = k = 0; k < a->n; k++)
+			if (a->v[k].blocks && rise_of(a, &a->v[k]) == &a->rises[i])
+				at[n++] = k;
+		drop_ghosts_of(a, &a->rises[i], at, n);
+	}
+	free(at);
+}
+
 /* Blocks of a part that may have ended unseen, as far as that is known: one deviation. */
 static double unsure_blocks(const struct profile *p, const struct class_part *v)
 {
@@ -341,10 +399,12 @@ bool class_parts_meet_heap(struct class_parts *a)
 	if (is_brief && is_all)
 		correct_sole_makers(a);
 	heap_rise_find_replaced(a->rises, a->n_rises);
-	if (is_brief)
+	if (is_brief) {
+		drop_ghosts(a);
 		widen(a);
-	else
+	} else {
 		give_replaced(a);
+	}
 	return true;
 }
 

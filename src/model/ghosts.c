@@ -6,6 +6,8 @@
 #define TELLING_PART 0.01
 /* Stacks of one size differ by so much: one's blocks have had more time to be met than another's. */
 #define SPREAD 3
+/* Of the blocks that ended, more were not missed for good. */
+#define MOST_MISSED 0.1
 #define STEPS 50
 
 double ghosts_stay(const struct ghosts_stack *s, double ratio)
@@ -76,4 +78,35 @@ double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen)
 			high = mid;
 	}
 	return low;
+}
+
+static double room(const struct ghosts_claim *c)
+{
+	double most = MOST_MISSED * c->ended;
+
+	return (most < c->claimed ? most : c->claimed) - c->ghosts;
+}
+
+double ghosts_beyond(struct ghosts_claim *v, size_t n, double beyond)
+{
+	double ended, part, more;
+	size_t i, round;
+
+	for (i = 0; i < n; i++)
+		v[i].ghosts = 0;
+	/* each round at least one stack has all that it can have, or all is given */
+	for (round = 0; round < n && beyond > 0; round++) {
+		for (ended = 0, i = 0; i < n; i++)
+			ended += room(&v[i]) > 0 ? v[i].ended : 0;
+		if (ended <= 0)
+			break;
+		for (part = beyond / ended, i = 0; i < n; i++) {
+			more = room(&v[i]) > part * v[i].ended ? part * v[i].ended : room(&v[i]);
+			v[i].ghosts += more;
+			beyond -= more;
+		}
+		if (beyond < 1)
+			break;
+	}
+	return beyond > 0 ? beyond : 0;
 }

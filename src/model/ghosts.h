@@ -19,6 +19,13 @@
  *	stack	born	met	unmet	- 0.046 met	stays
  *	busy	100 000	78 000	 3 700	3 600		0.1 %
  *	leak	  1 000	     0	 1 000	    0		100 %
+ *
+ * Where the heap itself tells that it has fewer blocks of a size than all stacks claim, each stack had ghosts in proportion
+ * to what it had end: the chance to miss an end is the same for all.
+ *
+ *	stack	claims	ended		the heap has 100 000 less: ghosts
+ *	busy	130 000	6 300 000	99 970
+ *	leak	 60 000	    2 000	    30
  */
 #ifndef MEMPROBE_MODEL_GHOSTS_H
 #define MEMPROBE_MODEL_GHOSTS_H
@@ -37,5 +44,18 @@ struct ghosts_stack {
 double ghosts_ratio(const struct ghosts_stack *v, size_t n, double seen);
 /* Of the unmet bytes, what has stayed. */
 double ghosts_stay(const struct ghosts_stack *s, double ratio);
+
+/* Of one stack, in blocks of one size. */
+struct ghosts_claim {
+	double claimed; /* told to live */
+	double ended;
+	double ghosts; /* out: of `claimed` */
+};
+
+/*
+ * Finds the ghosts of stacks that claim so many blocks beyond what the heap has. What is left is no ghost of theirs: as many
+ * would not have been missed.
+ */
+double ghosts_beyond(struct ghosts_claim *v, size_t n, double beyond);
 
 #endif

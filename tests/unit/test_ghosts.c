@@ -136,6 +136,31 @@ static void a_heap_played_through__has_its_leak_on_top(void **state)
 	assert_true(ghosts_stay(&v[LEAK], ratio) == v[LEAK].born);
 }
 
+static void claims_beyond_the_heap__are_of_those_that_had_blocks_end(void **state)
+{
+	struct ghosts_claim v[] = { { 130000, 6300000, 0 }, { 60000, 2000, 0 } };
+
+	(void)state;
+	assert_true(ghosts_beyond(v, 2, 100000) < 1);
+	assert_int_equal((int)(v[0].ghosts + 0.5), 99968);
+	assert_int_equal((int)(v[1].ghosts + 0.5), 32);
+	assert_true(ghosts_beyond(v, 2, 0) == 0);
+	assert_true(v[0].ghosts == 0 && v[1].ghosts == 0);
+}
+
+/* A full cache makes others of that size: its blocks took the place of older ones, and hardly one of them ended. */
+static void what_no_one_is_likely_to_have_missed__is_left(void **state)
+{
+	struct ghosts_claim busy[] = { { 1000, 100000, 0 }, { 60000, 2000, 0 } },
+			    keepers[] = { { 500, 10, 0 }, { 700, 0, 0 } };
+
+	(void)state;
+	assert_int_equal((int)(ghosts_beyond(busy, 2, 50000) + 0.5), 50000 - 1000 - 200);
+	assert_int_equal((int)(busy[0].ghosts + 0.5), 1000);
+	assert_int_equal((int)(busy[1].ghosts + 0.5), 200);
+	assert_int_equal((int)(ghosts_beyond(keepers, 2, 600) + 0.5), 599);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +171,8 @@ int main(void)
 		cmocka_unit_test(busy_sites_that_differ_by_twice__do_not_stand_above_a_leak),
 		cmocka_unit_test(what_looks_find__leaves_fewer_ghosts),
 		cmocka_unit_test(a_heap_played_through__has_its_leak_on_top),
+		cmocka_unit_test(claims_beyond_the_heap__are_of_those_that_had_blocks_end),
+		cmocka_unit_test(what_no_one_is_likely_to_have_missed__is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
