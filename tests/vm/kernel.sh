@@ -28,7 +28,7 @@ test_kernel() {
 		exit 77
 	fi
 	# shellcheck disable=SC2086 # common is a list
-	VM_APPEND=$append VM_MEMORY=1536 VM_TIMEOUT=380 VM_KEEP=$BUILD tools/vm-run.sh "$kernel" -- \
+	VM_APPEND=$append VM_MEMORY=1536 VM_TIMEOUT=480 VM_KEEP=$BUILD tools/vm-run.sh "$kernel" -- \
 		env BUILD="$BUILD" MEMPROBE="$MEMPROBE" TARGETS="$TARGETS" O="$BUILD" \
 		python3 -B tests/vm/guest.py "$@" $common 2>"$out"
 	status=$?
