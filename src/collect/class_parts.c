@@ -225,6 +225,7 @@ static void scale_all(struct class_parts *a)
 			continue;
 		log_debug("process %d: of what stays its heap has %.2f times what was told: all is scaled by that",
 			  (int)a->c->profile.procs[proc].tgid, scale);
+		a->c->profile.procs[proc].correction.scale = scale;
 		scale_stacks(&a->c->profile, proc, scale);
 		for (j = 0; j < a->n; j++)
 			if (a->c->profile.stacks[a->v[j].stack].proc == proc)
@@ -292,8 +293,9 @@ static void correct_sole_makers(struct class_parts *a)
 }
 
 /* Less of a stack lives than was told. doubt: blocks of which it is not known whether they are its. */
-static void take_ghosts(struct profile_stack *s, struct class_part *part, double blocks, double doubt)
+static void take_ghosts(struct profile *p, struct class_part *part, double blocks, double doubt)
 {
+	struct profile_stack *s = &p->stacks[part->stack];
 	double share = blocks / (double)part->blocks, size = (double)part->bytes / (double)part->blocks;
 	double live = (double)totals_live_blocks(&s->t), left = live > blocks ? (live - blocks) / live : 0;
 
@@ -302,6 +304,7 @@ static void take_ghosts(struct profile_stack *s, struct class_part *part, double
 	totals_doubt(&s->t, doubt * size / 2);
 	s->live_bytes = totals_live_bytes(&s->t);
 	s->live_blocks = totals_live_blocks(&s->t);
+	p->procs[s->proc].correction.unseen_bytes += (uint64_t)(blocks * size);
 	part->bytes -= (uint64_t)((double)part->bytes * share);
 	part->blocks -= (uint64_t)blocks;
 }
@@ -325,8 +328,7 @@ static void drop_ghosts_of(struct class_parts *a, struct heap_rise *r, const siz
 	left = ghosts_beyond(claims, n, r->replaced);
 	for (i = 0; i < n; i++)
 		if (claims[i].ghosts >= 1)
-			take_ghosts(&p->stacks[a->v[at[i]].stack], &a->v[at[i]], claims[i].ghosts,
-				    claims[i].ghosts * (1 - claims[i].ended / ended));
+			take_ghosts(p, &a->v[at[i]], claims[i].ghosts, claims[i].ghosts * (1 - claims[i].ended / ended));
 	r->claimed -= r->replaced - left;
 	r->replaced = left;
 	free(claims);
@@ -388,7 +390,10 @@ static void widen(struct class_parts *a)
 bool class_parts_meet_heap(struct class_parts *a)
 {
 	bool is_brief = a->c->brief_weight > 0, is_all = !snapshot_is_filtered(a->c->options);
+	size_t i;
 
+	for (i = 0; i < a->c->profile.n_procs; i++)
+		a->c->profile.procs[i].correction = (struct profile_correction){ 0 };
 	if (!heap_tells(a))
 		return false;
 	if (is_brief)

@@ -106,6 +106,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0),
 	PROC(old.own_heap_bytes, FIELD_BYTES, 0),
 	PROC(managed_heap.told, FIELD_NUMBER, 0),
+	PROC(correction.scale, FIELD_FLOAT, 0), PROC(correction.unseen_bytes, FIELD_BYTES, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);
@@ -118,7 +119,7 @@ IS_AS_LISTED(struct profile_managed_heap, 72);
 IS_AS_LISTED(struct sharing, 56);
 IS_AS_LISTED(struct profile_steady, 80);
 IS_AS_LISTED(struct profile_staying, 64);
-IS_AS_LISTED(struct profile_proc, 440 + sizeof(struct profile_steady) + sizeof(struct profile_staying) + sizeof(struct profile_rss) +
+IS_AS_LISTED(struct profile_proc, 456 + sizeof(struct profile_steady) + sizeof(struct profile_staying) + sizeof(struct profile_rss) +
 				       sizeof(struct profile_death) + sizeof(struct profile_managed_heap) + PROFILE_GROWN * 24 + sizeof(struct sharing));
 
 #define FIGURE(member, kind) ROW(struct profile_stack, member, kind, 0)

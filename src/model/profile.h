@@ -207,6 +207,12 @@ struct profile_staying {
 	struct class_stay stay;
 };
 
+/* What was told of a process that is watched in bursts, corrected by what its heap itself has more (model/heap_rise.h). */
+struct profile_correction {
+	double scale;	       /* of all amounts of the heap; 0: none */
+	uint64_t unseen_bytes; /* told to live by what was seen, and taken off: they had ended unseen (model/ghosts.h) */
+};
+
 struct profile_proc {
 	uint32_t gen;
 	int32_t tgid;
@@ -232,6 +238,7 @@ struct profile_proc {
 	struct profile_steady steady; /* at the end of a run only */
 	uint32_t runtime_heap_reason; /* why what its own heap hands out is not counted, "" if it is, or it has none; string id */
 	struct profile_staying staying; /* at the end of a run only */
+	struct profile_correction correction;
 };
 
 struct profile_loss {

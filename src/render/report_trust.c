@@ -18,6 +18,8 @@
 /* Rows of what was seen in bursts, and the heap that is read from outside: as far apart as this they agree. */
 #define AGREES_BYTES (256.0 * 1024)
 #define AGREES_PART 0.2
+/* Smaller corrections are not worth a line. */
+#define LEAST_SCALE 1.01
 
 void report_add_losses(struct buf *out, const struct profile *p, const char *indent)
 {
@@ -48,7 +50,7 @@ static void add_cuts(struct buf *out, uint64_t *by_end, unsigned int most)
 				end = i;
 		if (!end)
 			return;
-		buf_addf(out, "\n        %llu blocks below %s", (unsigned long long)by_end[end],
+		buf_addf(out, "\n        %llu block%s below %s", (unsigned long long)by_end[end], by_end[end] == 1 ? "" : "s",
 			 stack_end_text((enum mp_stack_end)end));
 		by_end[end] = 0;
 	}
@@ -119,6 +121,28 @@ void report_add_heap_check(struct buf *out, const struct profile *p)
 			 grew < 0 ? "shrunk" : "grown", heap, rows);
 }
 
+/* What bursts told, made to agree with what the heap itself has more. */
+static void add_correction(struct buf *out, const struct profile *p)
+{
+	double scale = 1;
+	uint64_t unseen = 0;
+	char size[16];
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++) {
+		scale = fmax(scale, p->procs[i].correction.scale);
+		unseen += p->procs[i].correction.unseen_bytes;
+	}
+	if (scale < LEAST_SCALE && unseen < MIB)
+		return;
+	buf_adds(out, "        after the heap itself: ");
+	if (scale >= LEAST_SCALE)
+		buf_addf(out, "rows times %.3g%s", scale, unseen >= MIB ? ", and " : "");
+	if (unseen >= MIB)
+		buf_addf(out, "%s taken off that had ended unseen", units_format_size(size, unseen));
+	buf_addc(out, '\n');
+}
+
 /* Where calls are sampled, the heap itself tells what only takes the place of older blocks. Not here. */
 static void add_unread(struct buf *out, const struct profile *p)
 {
@@ -136,6 +160,8 @@ void report_trust(struct buf *out, const struct report *r)
 	add_completeness(out, r);
 	buf_addc(out, '\n');
 	report_add_losses(out, r->p, "        ");
+	if (r->terse < 2)
+		add_correction(out, r->p);
 	report_add_heap_check(out, r->p);
 	add_unread(out, r->p);
 }

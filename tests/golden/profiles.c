@@ -334,6 +334,7 @@ void make_rich(struct profile *p)
 						       .stay = { .born = 900, .early = 440, .alive = 437, .full = 8,
 								 .rate = 9000.2, .ratio = 1.2 } };
 	p->procs[1].sharing = (struct sharing){ { true, true }, { 100, 5000000 }, { 9000000, 4000000 }, { 3000000, 6000000 } };
+	p->procs[1].correction = (struct profile_correction){ 1.25, 3 * MIB };
 	p->procs[1].parent = 0;
 	p->procs[1].begin_ns = 2 * NS_PER_S;
 	p->procs[1].end_ns = 21 * NS_PER_S;
