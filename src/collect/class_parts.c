@@ -15,6 +15,8 @@
 #define KEPT_PART 0.9
 /* A stack that was seen to make fewer blocks may make others, too. */
 #define LEAST_MADE 20
+/* Of what is told in bursts, so much at most is too much. */
+#define MOST_OVERSTATED 0.5
 
 static uint64_t class_key(uint32_t of, uint32_t size_class)
 {
@@ -304,9 +306,27 @@ static void take_ghosts(struct profile *p, struct class_part *part, double block
 	totals_doubt(&s->t, doubt * size / 2);
 	s->live_bytes = totals_live_bytes(&s->t);
 	s->live_blocks = totals_live_blocks(&s->t);
-	p->procs[s->proc].correction.unseen_bytes += (uint64_t)(blocks * size);
+	p->procs[s->proc].correction.taken_bytes += (uint64_t)(blocks * size);
 	part->bytes -= (uint64_t)((double)part->bytes * share);
 	part->blocks -= (uint64_t)blocks;
+}
+
+/* Fewer blocks of a stack were made than was told, by `less` in one of those that live; it may be that they were made all the same. */
+static void take_unmade(struct profile *p, struct class_part *part, double less)
+{
+	struct profile_stack *s = &p->stacks[part->stack];
+	uint64_t bytes = (uint64_t)((double)part->bytes * less), blocks = (uint64_t)((double)part->blocks * less);
+	double left = 1 - (double)blocks / fmax(1, (double)totals_live_blocks(&s->t));
+
+	s->early_blocks = (uint64_t)((double)s->early_blocks * left);
+	s->early_alive = (uint64_t)((double)s->early_alive * left);
+	totals_unmake(&s->t, bytes, blocks);
+	p->procs[s->proc].correction.taken_bytes += bytes;
+	totals_doubt(&s->t, (double)bytes / 2);
+	s->live_bytes = totals_live_bytes(&s->t);
+	s->live_blocks = totals_live_blocks(&s->t);
+	part->bytes -= bytes;
+	part->blocks -= blocks;
 }
 
 /* Of one class: n parts of it, by their places in a->v. */
@@ -334,8 +354,25 @@ static void drop_ghosts_of(struct class_parts *a, struct heap_rise *r, const siz
 	free(claims);
 }
 
-/* What stacks claim beyond what the heap has, and each of them had so many blocks end that it is likely to have missed them. */
-static void drop_ghosts(struct class_parts *a)
+/* What a block seen in bursts stands for is an estimate; more than so much is no matter of it, but of blocks that were replaced. */
+static void scale_down_of(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n)
+{
+	double less = r->claimed > 0 ? r->replaced / r->claimed : 0;
+	size_t i;
+
+	if (less <= 0 || less > MOST_OVERSTATED)
+		return;
+	for (i = 0; i < n; i++)
+		take_unmade(&a->c->profile, &a->v[at[i]], less);
+	r->claimed -= r->replaced;
+	r->replaced = 0;
+}
+
+/*
+ * What stacks claim beyond what the heap has. First what had ended: of each as much as it had so many blocks end that it is
+ * likely to have missed them. Then what was never made.
+ */
+static void take_from_claims(struct class_parts *a)
 {
 	size_t *at = xcalloc(a->n + 1, sizeof(*at)), i, k, n;
 
@@ -346,6 +383,7 @@ static void drop_ghosts(struct class_parts *a)
 			if (a->v[k].blocks && rise_of(a, &a->v[k]) == &a->rises[i])
 				at[n++] = k;
 		drop_ghosts_of(a, &a->rises[i], at, n);
+		scale_down_of(a, &a->rises[i], at, n);
 	}
 	free(at);
 }
@@ -405,7 +443,7 @@ bool class_parts_meet_heap(struct class_parts *a)
 		correct_sole_makers(a);
 	heap_rise_find_replaced(a->rises, a->n_rises);
 	if (is_brief) {
-		drop_ghosts(a);
+		take_from_claims(a);
 		widen(a);
 	} else {
 		give_replaced(a);

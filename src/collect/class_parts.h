@@ -41,8 +41,8 @@ int class_parts_give_old(struct class_parts *a);
 /*
  * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. What is
  * told beyond that took the place of older blocks: old_bytes and old_blocks. In brief bursts it may have ended unseen,
- * too: there it is taken from those that had so many blocks end (model/ghosts.h), and what is left only widens the doubt of the
- * stacks. The scale of bursts is an estimate itself: where too little is told
+ * too: there it is taken from those that had so many blocks end (model/ghosts.h), and of what is left up to a half of all is taken as
+ * never made, as the scale of bursts is an estimate; more than that only widens the doubt of the stacks. Where too little is told
  * of what is kept, all of that process is scaled up. And in brief bursts the blocks of a size that one stack alone makes
  * are as many as the heap has more. False: the heap does not tell, and nothing was set.
  */

@@ -106,7 +106,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(steady.rise.unit_bytes, FIELD_NUMBER, 0),
 	PROC(old.own_heap_bytes, FIELD_BYTES, 0),
 	PROC(managed_heap.told, FIELD_NUMBER, 0),
-	PROC(correction.scale, FIELD_FLOAT, 0), PROC(correction.unseen_bytes, FIELD_BYTES, 0),
+	PROC(correction.scale, FIELD_FLOAT, 0), PROC(correction.taken_bytes, FIELD_BYTES, 0),
 };
 
 const struct codec_table codec_procs = TABLE(struct profile_proc, proc_rows);

@@ -313,6 +313,17 @@ void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks)
 		t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms / (double)live * (double)totals_live_blocks(t));
 }
 
+void totals_unmake(struct profile_totals *t, uint64_t bytes, uint64_t blocks)
+{
+	uint64_t live = totals_live_blocks(t), live_bytes = totals_live_bytes(t);
+
+	blocks = blocks < live ? blocks : live;
+	t->alloc_blocks -= blocks;
+	t->alloc_bytes -= bytes < live_bytes ? bytes : live_bytes;
+	if (live)
+		t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms / (double)live * (double)(live - blocks));
+}
+
 void totals_doubt(struct profile_totals *t, double deviation)
 {
 	uint64_t var = (uint64_t)(deviation * deviation / MP_VAR_UNIT), less = var < t->free_var ? var : t->free_var;

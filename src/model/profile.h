@@ -210,7 +210,7 @@ struct profile_staying {
 /* What was told of a process that is watched in bursts, corrected by what its heap itself has more (model/heap_rise.h). */
 struct profile_correction {
 	double scale;	       /* of all amounts of the heap; 0: none */
-	uint64_t unseen_bytes; /* told to live by what was seen, and taken off: they had ended unseen (model/ghosts.h) */
+	uint64_t taken_bytes; /* told to live by what was seen, and taken off: had ended unseen (model/ghosts.h), or was never made */
 };
 
 struct profile_proc {
@@ -460,6 +460,8 @@ double totals_deviation(const struct profile_totals *t, enum profile_metric m);
 void totals_scale(struct profile_totals *t, double by);
 /* So much more of what was allocated lives, or less. */
 void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks);
+/* So much less was allocated, of what lives. */
+void totals_unmake(struct profile_totals *t, uint64_t bytes, uint64_t blocks);
 /* Of its live bytes, a deviation of so many bytes beside those that it has. */
 void totals_doubt(struct profile_totals *t, double deviation);
 

@@ -379,8 +379,8 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 		json_add_uint(out, "oom_killed_at_ns", proc->death.time_ns);
 	if (proc->correction.scale > 0)
 		buf_addf(out, ",\"heap_scale\":%.4g", proc->correction.scale);
-	if (proc->correction.unseen_bytes)
-		json_add_uint(out, "unseen_ends_bytes", proc->correction.unseen_bytes);
+	if (proc->correction.taken_bytes)
+		json_add_uint(out, "taken_off_bytes", proc->correction.taken_bytes);
 	json_add_uint(out, "lost_bytes", proc->old.lost_bytes);
 	json_add_uint(out, "lost_blocks", proc->old.lost_blocks);
 	if (p->planes & PLANE_RSS && !p->rss_missing)

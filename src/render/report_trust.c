@@ -125,21 +125,21 @@ void report_add_heap_check(struct buf *out, const struct profile *p)
 static void add_correction(struct buf *out, const struct profile *p)
 {
 	double scale = 1;
-	uint64_t unseen = 0;
+	uint64_t taken = 0;
 	char size[16];
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++) {
 		scale = fmax(scale, p->procs[i].correction.scale);
-		unseen += p->procs[i].correction.unseen_bytes;
+		taken += p->procs[i].correction.taken_bytes;
 	}
-	if (scale < LEAST_SCALE && unseen < MIB)
+	if (scale < LEAST_SCALE && taken < MIB)
 		return;
 	buf_adds(out, "        after the heap itself: ");
 	if (scale >= LEAST_SCALE)
-		buf_addf(out, "rows times %.3g%s", scale, unseen >= MIB ? ", and " : "");
-	if (unseen >= MIB)
-		buf_addf(out, "%s taken off that had ended unseen", units_format_size(size, unseen));
+		buf_addf(out, "rows times %.3g%s", scale, taken >= MIB ? ", and " : "");
+	if (taken >= MIB)
+		buf_addf(out, "%s taken off that it does not have", units_format_size(size, taken));
 	buf_addc(out, '\n');
 }
 
