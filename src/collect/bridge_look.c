@@ -26,6 +26,7 @@
 #define NOW_NS_PER_GIB NS_PER_S
 #define NOW_LEAST_NS (2 * NS_PER_S)
 #define NOW_MOST_NS (10 * NS_PER_S)
+#define MOST_TRIES 3
 #define MAX_SINCE_BLOCKS ((size_t)4 << 20)
 
 /* ---- residency ---- */
@@ -163,14 +164,13 @@ static int64_t payload(const struct heap_part *p, uint64_t header_bytes)
 }
 
 /* Sampled: what the profile says is alive, at most what is in use. */
-static int64_t estimated_live(const struct bridge_look *l)
+static int64_t estimated_live(const struct profile *p, uint32_t proc)
 {
-	const struct profile *p = &l->c->profile;
 	uint64_t sum = 0;
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (p->stacks[i].proc == l->b->proc && stack_is_heap(&p->stacks[i]))
+		if (p->stacks[i].proc == proc && stack_is_heap(&p->stacks[i]))
 			sum += totals_live_bytes(&p->stacks[i].t);
 	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
@@ -201,7 +201,7 @@ static void add_heap(struct bridge_look *l)
 	uint64_t since_bytes = s->since.bytes + h->mmapped_since.bytes;
 	uint64_t since_resident = s->since.resident_bytes + h->mmapped_since.resident_bytes;
 	bool is_estimate = l->b->is_estimate && l->rows == l->b->now;
-	int64_t estimate = is_estimate ? estimated_live(l) : 0;
+	int64_t estimate = is_estimate ? estimated_live(&l->c->profile, l->b->proc) : 0;
 
 	since = is_estimate ? estimate : since;
 	since += born_meanwhile(l, is_estimate ? (uint64_t)estimate : since_bytes);
@@ -215,6 +215,24 @@ static void add_heap(struct bridge_look *l)
 	l->b->n_arenas = h->n_arenas;
 	l->b->trim_bytes = s->trim_bytes;
 	l->b->heap = BRIDGE_HEAP_GLIBC;
+}
+
+void bridge_divide_again(struct collector *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->profile.n_bridges; i++) {
+		struct bridge *b = &c->profile.bridges[i];
+		int64_t *now = b->now, in_use = now[BRIDGE_HEAP_BEFORE] + now[BRIDGE_HEAP_SINCE];
+		int64_t since = estimated_live(&c->profile, b->proc);
+
+		if (!b->is_estimate || !b->has_now || b->heap != BRIDGE_HEAP_GLIBC)
+			continue;
+		if (b->has_attach && in_use - since > b->at_attach[BRIDGE_HEAP_BEFORE])
+			since = in_use - b->at_attach[BRIDGE_HEAP_BEFORE];
+		now[BRIDGE_HEAP_SINCE] = since < in_use ? since : in_use;
+		now[BRIDGE_HEAP_BEFORE] = in_use - now[BRIDGE_HEAP_SINCE];
+	}
 }
 
 static bool is_claimed(const struct bridge_look *l, uint64_t addr)
@@ -248,7 +266,7 @@ static void add_foreign(struct bridge_look *l)
 		touched += (int64_t)resident_in(l, s->v[i].addr, s->v[i].addr + s->v[i].size_bytes);
 	}
 	if (l->b->is_estimate && l->rows == l->b->now)
-		touched = estimated_live(l) - l->rows[BRIDGE_HEAP_SINCE];
+		touched = estimated_live(&l->c->profile, l->b->proc) - l->rows[BRIDGE_HEAP_SINCE];
 	if (touched > mapped)
 		touched = mapped;
 	if (touched <= 0)
@@ -315,17 +333,56 @@ static void find_managed(struct bridge_look *l)
 	l->b->managed = profile_string(&l->c->profile, name);
 }
 
+/* No heap of glibc's was found, though it has glibc and no other allocator. */
+static bool may_be_one(const struct bridge_look *l)
+{
+	const struct proc_maps *maps = &l->smaps.maps;
+	bool has_libc = false;
+	size_t i;
+
+	for (i = 0; i < maps->n; i++) {
+		const char *base = base_name(maps->v[i].path);
+
+		if (alloc_is_allocator_library(base))
+			return false;
+		has_libc |= alloc_is_libc(base);
+	}
+	return has_libc && l->heap_err == -ENOENT;
+}
+
+/*
+ * The mappings, and the heap in them. A heap that changes under the eyes of the reader may make no sense, or not look
+ * like one (two of thirty looks at a busy node): then both once more, within the time allowed. 0 or -errno.
+ */
+static int read_memory(struct bridge_look *l, uint64_t budget_ns)
+{
+	unsigned int tries = MOST_TRIES;
+	int err;
+
+	for (;;) {
+		err = proc_smaps_read(&l->smaps, l->c->proc_root, l->proc->tgid);
+		if (err)
+			return err;
+		read_heap(l, budget_ns);
+		if (!--tries || (l->heap_err && !may_be_one(l)) || heap_is_read(l) || l->heap.took_ns > budget_ns / 2 ||
+		    collector_is_over(l->c))
+			return 0;
+		budget_ns -= l->heap.took_ns;
+		glibc_heap_release(&l->heap);
+		proc_smaps_release(&l->smaps);
+	}
+}
+
 /* Fills rows. False: the process cannot be looked at. */
 static bool look(struct bridge_look *l, uint64_t budget_ns)
 {
 	if (proc_memory_open(&l->memory, l->c->proc_root, l->proc->tgid))
 		return false;
-	if (proc_smaps_read(&l->smaps, l->c->proc_root, l->proc->tgid)) {
+	if (read_memory(l, budget_ns)) {
 		proc_memory_close(&l->memory);
 		return false;
 	}
 	memset(l->rows, 0, BRIDGE_NR * sizeof(*l->rows));
-	read_heap(l, budget_ns);
 	name_allocator(l);
 	find_managed(l);
 	make_claims(l);

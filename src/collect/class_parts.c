@@ -57,6 +57,30 @@ static void note_share(void *ctx, const struct mp_old_key *key, const struct mp_
 		*table_put(&a->old_of, class_key((uint32_t)*proc, key->size_class), 0) += o->bytes;
 }
 
+static int by_class(const void *a, const void *b)
+{
+	const struct heap_rise *x = a, *y = b;
+
+	if (x->proc != y->proc)
+		return x->proc < y->proc ? -1 : 1;
+	return x->size_class < y->size_class ? -1 : x->size_class > y->size_class;
+}
+
+static struct heap_rise *rise_of(const struct class_parts *a, const struct class_part *part)
+{
+	struct heap_rise wanted = { .proc = a->c->profile.stacks[part->stack].proc, .size_class = part->size_class };
+
+	return a->n_rises ? bsearch(&wanted, a->rises, a->n_rises, sizeof(wanted), by_class) : NULL;
+}
+
+/* Does no more of it live than the heap has? Then older blocks that were freed are left out already. */
+static bool is_corrected(const struct class_parts *a, const struct class_part *part)
+{
+	const struct heap_rise *r = a->has_corrected ? rise_of(a, part) : NULL;
+
+	return r && r->replaced <= 0;
+}
+
 int class_parts_give_old(struct class_parts *a)
 {
 	int err = kern_read_old_frees(a->c->kern, note_share, a);
@@ -71,20 +95,13 @@ int class_parts_give_old(struct class_parts *a)
 		const uint64_t *old = table_get(&a->old_of, key), *live = table_get(&a->live_of, key);
 		double share = old && live && *live ? (double)*old / (double)*live : 0;
 
+		if (is_corrected(a, part))
+			continue;
 		share = share < 1 ? share : 1;
 		s->old_bytes += (uint64_t)((double)part->bytes * share);
 		s->old_blocks += (uint64_t)((double)part->blocks * share);
 	}
 	return 0;
-}
-
-static int by_class(const void *a, const void *b)
-{
-	const struct heap_rise *x = a, *y = b;
-
-	if (x->proc != y->proc)
-		return x->proc < y->proc ? -1 : 1;
-	return x->size_class < y->size_class ? -1 : x->size_class > y->size_class;
 }
 
 static bool keeps(const struct profile_totals *t)
@@ -144,13 +161,6 @@ static void find_rises(struct class_parts *a)
 		a->rises[n++] = *r;
 	}
 	a->n_rises = n;
-}
-
-static struct heap_rise *rise_of(const struct class_parts *a, const struct class_part *part)
-{
-	struct heap_rise wanted = { .proc = a->c->profile.stacks[part->stack].proc, .size_class = part->size_class };
-
-	return bsearch(&wanted, a->rises, a->n_rises, sizeof(wanted), by_class);
 }
 
 /* What blocks of a stack tell together is limited by what else is known of it (survival.c): a part of it. */
@@ -294,68 +304,90 @@ static void correct_sole_makers(struct class_parts *a)
 	free(of_rise);
 }
 
-/* Less of a stack lives than was told. doubt: blocks of which it is not known whether they are its. */
-static void take_ghosts(struct profile *p, struct class_part *part, double blocks, double doubt)
+/* So much less of a part lives: 0 to 1. Bytes. */
+static double take_part(struct profile *p, struct class_part *part, double less)
 {
 	struct profile_stack *s = &p->stacks[part->stack];
-	double share = blocks / (double)part->blocks, size = (double)part->bytes / (double)part->blocks;
-	double live = (double)totals_live_blocks(&s->t), left = live > blocks ? (live - blocks) / live : 0;
+	double bytes = fmin((double)part->bytes * less, (double)totals_live_bytes(&s->t));
 
-	s->early_alive = (uint64_t)((double)s->early_alive * left);
-	totals_add_live(&s->t, -(int64_t)(blocks * size), -(int64_t)blocks);
-	totals_doubt(&s->t, doubt * size / 2);
-	s->live_bytes = totals_live_bytes(&s->t);
-	s->live_blocks = totals_live_blocks(&s->t);
-	p->procs[s->proc].correction.taken_bytes += (uint64_t)(blocks * size);
-	part->bytes -= (uint64_t)((double)part->bytes * share);
-	part->blocks -= (uint64_t)blocks;
+	part->bytes = (uint64_t)((double)part->bytes * (1 - less));
+	part->blocks = (uint64_t)((double)part->blocks * (1 - less));
+	p->procs[s->proc].correction.taken_bytes += (uint64_t)bytes;
+	return bytes;
 }
 
-/* Fewer blocks of a stack were made than was told, by `less` in one of those that live; it may be that they were made all the same. */
-static void take_unmade(struct profile *p, struct class_part *part, double less)
+static void note_live(struct profile_stack *s)
+{
+	s->live_bytes = totals_live_bytes(&s->t);
+	s->live_blocks = totals_live_blocks(&s->t);
+}
+
+/* Less of a stack lives than was told: `less` of one of its classes has ended. Bytes. */
+static double take_ghosts(struct profile *p, struct class_part *part, double less)
 {
 	struct profile_stack *s = &p->stacks[part->stack];
-	uint64_t bytes = (uint64_t)((double)part->bytes * less), blocks = (uint64_t)((double)part->blocks * less);
-	double left = 1 - (double)blocks / fmax(1, (double)totals_live_blocks(&s->t));
+	double live = (double)totals_live_bytes(&s->t), bytes = take_part(p, part, less), left = live > 0 ? 1 - bytes / live : 1;
 
+	totals_limit_live(&s->t, left);
+	s->early_alive = (uint64_t)((double)s->early_alive * left);
+	note_live(s);
+	return bytes;
+}
+
+/* Less of a stack was made than was told, by `less` of one of its classes. Bytes that live less. */
+static double take_unmade(struct profile *p, struct class_part *part, double less)
+{
+	struct profile_stack *s = &p->stacks[part->stack];
+	double live = (double)totals_live_bytes(&s->t), bytes = take_part(p, part, less), left = live > 0 ? 1 - bytes / live : 1;
+
+	totals_scale(&s->t, left);
 	s->early_blocks = (uint64_t)((double)s->early_blocks * left);
 	s->early_alive = (uint64_t)((double)s->early_alive * left);
-	totals_unmake(&s->t, bytes, blocks);
-	p->procs[s->proc].correction.taken_bytes += bytes;
-	totals_doubt(&s->t, (double)bytes / 2);
-	s->live_bytes = totals_live_bytes(&s->t);
-	s->live_blocks = totals_live_blocks(&s->t);
-	part->bytes -= bytes;
-	part->blocks -= blocks;
+	note_live(s);
+	return bytes;
 }
 
-/* Of one class: n parts of it, by their places in a->v. */
-static void drop_ghosts_of(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n)
+/* Blocks of each part that have ended: as those of its stack. */
+static double *find_ended(const struct class_parts *a)
 {
-	struct ghosts_claim *claims = xcalloc(n, sizeof(*claims));
-	struct profile *p = &a->c->profile;
-	double ended = 0, left;
+	double *ended = xcalloc(a->n + 1, sizeof(*ended));
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		const struct profile_totals *t = &a->c->profile.stacks[a->v[i].stack].t;
+		uint64_t live = totals_live_blocks(t);
+
+		ended[i] = live ? (double)t->free_blocks * (double)a->v[i].blocks / (double)live : 0;
+	}
+	return ended;
+}
+
+/*
+ * Of one class: n parts of it, by their places in a->v. doubts: of each stack, bytes of which it is not known whether they are
+ * its, where others had blocks end, too.
+ */
+static void drop_ghosts(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n, const double *ended, double *doubts)
+{
+	struct ghosts_claim *claims = xcalloc(n + 1, sizeof(*claims));
+	double all = 0, left;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		const struct profile_totals *t = &p->stacks[a->v[at[i]].stack].t;
-		uint64_t live = totals_live_blocks(t);
-
-		claims[i].claimed = (double)a->v[at[i]].blocks;
-		claims[i].ended = live ? (double)t->free_blocks * claims[i].claimed / (double)live : 0;
-		ended += claims[i].ended;
+		claims[i] = (struct ghosts_claim){ .claimed = (double)a->v[at[i]].blocks, .ended = ended[at[i]] };
+		all += claims[i].ended;
 	}
 	left = ghosts_beyond(claims, n, r->replaced);
 	for (i = 0; i < n; i++)
 		if (claims[i].ghosts >= 1)
-			take_ghosts(p, &a->v[at[i]], claims[i].ghosts, claims[i].ghosts * (1 - claims[i].ended / ended));
+			doubts[a->v[at[i]].stack] += (1 - claims[i].ended / all) *
+						     take_ghosts(&a->c->profile, &a->v[at[i]], claims[i].ghosts / claims[i].claimed);
 	r->claimed -= r->replaced - left;
 	r->replaced = left;
 	free(claims);
 }
 
-/* What a block seen in bursts stands for is an estimate; more than so much is no matter of it, but of blocks that were replaced. */
-static void scale_down_of(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n)
+/* What a block seen in bursts stands for is an estimate. More than so much is no matter of it: blocks were replaced. */
+static void scale_down(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n, double *doubts)
 {
 	double less = r->claimed > 0 ? r->replaced / r->claimed : 0;
 	size_t i;
@@ -363,28 +395,30 @@ static void scale_down_of(struct class_parts *a, struct heap_rise *r, const size
 	if (less <= 0 || less > MOST_OVERSTATED)
 		return;
 	for (i = 0; i < n; i++)
-		take_unmade(&a->c->profile, &a->v[at[i]], less);
+		doubts[a->v[at[i]].stack] += take_unmade(&a->c->profile, &a->v[at[i]], less);
 	r->claimed -= r->replaced;
 	r->replaced = 0;
 }
 
 /*
  * What stacks claim beyond what the heap has. First what had ended: of each as much as it had so many blocks end that it is
- * likely to have missed them. Then what was never made.
+ * likely to have missed them. Then what was never made. Adds to the doubts of the stacks, in bytes.
  */
-static void take_from_claims(struct class_parts *a)
+static void take_from_claims(struct class_parts *a, double *doubts)
 {
 	size_t *at = xcalloc(a->n + 1, sizeof(*at)), i, k, n;
+	double *ended = find_ended(a);
 
 	for (i = 0; i < a->n_rises; i++) {
 		if (a->rises[i].replaced <= 0)
 			continue;
 		for (n = k = 0; k < a->n; k++)
-			if (a->v[k].blocks && rise_of(a, &a->v[k]) == &a->rises[i])
+			if (a->v[k].blocks && a->v[k].size_class == a->rises[i].size_class && rise_of(a, &a->v[k]) == &a->rises[i])
 				at[n++] = k;
-		drop_ghosts_of(a, &a->rises[i], at, n);
-		scale_down_of(a, &a->rises[i], at, n);
+		drop_ghosts(a, &a->rises[i], at, n, ended, doubts);
+		scale_down(a, &a->rises[i], at, n, doubts);
 	}
+	free(ended);
 	free(at);
 }
 
@@ -401,10 +435,10 @@ static double unsure_blocks(const struct profile *p, const struct class_part *v)
  * Two deviations of each stack. What a class has not is missing where it is least sure: a site of which all stays, and one that
  * makes a hundred times as much garbage of the same size, of which ghosts are left.
  */
-static void widen(struct class_parts *a)
+static void widen(struct class_parts *a, double *doubts)
 {
 	struct profile *p = &a->c->profile;
-	double *bytes = xcalloc(p->n_stacks + 1, sizeof(*bytes)), *unsure = xcalloc(a->n_rises + 1, sizeof(*unsure)), part;
+	double *unsure = xcalloc(a->n_rises + 1, sizeof(*unsure)), part;
 	size_t i;
 
 	for (i = 0; i < a->n; i++)
@@ -417,19 +451,20 @@ static void widen(struct class_parts *a)
 		if (!v->blocks || r->claimed <= 0)
 			continue;
 		part = all > 0 ? r->replaced * unsure_blocks(p, v) / all / (double)v->blocks : r->replaced / r->claimed;
-		bytes[v->stack] += (double)v->bytes * fmin(1, part);
+		doubts[v->stack] += (double)v->bytes * fmin(1, part);
 	}
 	for (i = 0; i < p->n_stacks; i++)
-		totals_doubt(&p->stacks[i].t, bytes[i] / 2);
+		totals_doubt(&p->stacks[i].t, doubts[i] / 2);
 	free(unsure);
-	free(bytes);
 }
 
 bool class_parts_meet_heap(struct class_parts *a)
 {
-	bool is_brief = a->c->brief_weight > 0, is_all = !snapshot_is_filtered(a->c->options);
+	bool is_brief = a->c->brief_weight > 0, is_gated = rung_is_gated(a->c->profile.watch.rung);
+	bool is_all = !snapshot_is_filtered(a->c->options);
 	size_t i;
 
+	a->has_corrected = false;
 	for (i = 0; i < a->c->profile.n_procs; i++)
 		a->c->profile.procs[i].correction = (struct profile_correction){ 0 };
 	if (!heap_tells(a))
@@ -437,17 +472,24 @@ bool class_parts_meet_heap(struct class_parts *a)
 	if (is_brief)
 		limit_to_totals(a);
 	find_rises(a);
-	if (rung_is_gated(a->c->profile.watch.rung) && is_all)
+	if (is_gated && is_all)
 		scale_all(a);
 	if (is_brief && is_all)
 		correct_sole_makers(a);
 	heap_rise_find_replaced(a->rises, a->n_rises);
 	if (is_brief) {
-		take_from_claims(a);
-		widen(a);
+		double *doubts = xcalloc(a->c->profile.n_stacks + 1, sizeof(*doubts));
+
+		if (is_all)
+			take_from_claims(a, doubts);
+		a->has_corrected = is_all;
+		widen(a, doubts);
+		free(doubts);
 	} else {
 		give_replaced(a);
 	}
+	if (is_gated)
+		bridge_divide_again(a->c);
 	return true;
 }
 

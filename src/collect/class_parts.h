@@ -32,6 +32,7 @@ struct class_parts {
 	struct table old_of;  /* ... -> bytes of older blocks that were freed */
 	struct heap_rise *rises;
 	size_t n_rises, rises_cap;
+	bool has_corrected; /* what lives of each class is what the heap has more of it, where nothing was replaced */
 };
 
 /* A live block; weight: as many as it stands for. */

@@ -141,6 +141,8 @@ static inline bool collector_is_over(const struct collector *c)
 
 /* bridge_look.c: where the memory of a process (its index) is as it is attached */
 void bridge_at_attach(struct collector *c, uint32_t proc);
+/* After amounts were corrected: what is in use, from before the attach and since. */
+void bridge_divide_again(struct collector *c);
 /* heap_looks.c: sets `grown` and `seen` by the looks of the bridge, at the attach and the last; false: not known */
 bool heap_looks_rise(const struct collector *c, struct heap_rise *r);
 void heap_looks_release(struct collector *c);

@@ -313,15 +313,14 @@ void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks)
 		t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms / (double)live * (double)totals_live_blocks(t));
 }
 
-void totals_unmake(struct profile_totals *t, uint64_t bytes, uint64_t blocks)
+void totals_limit_live(struct profile_totals *t, double part)
 {
-	uint64_t live = totals_live_blocks(t), live_bytes = totals_live_bytes(t);
+	uint64_t var = t->alloc_var > t->free_var ? t->alloc_var - t->free_var : 0;
 
-	blocks = blocks < live ? blocks : live;
-	t->alloc_blocks -= blocks;
-	t->alloc_bytes -= bytes < live_bytes ? bytes : live_bytes;
-	if (live)
-		t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms / (double)live * (double)(live - blocks));
+	t->free_bytes = t->alloc_bytes - (uint64_t)((double)totals_live_bytes(t) * part);
+	t->free_blocks = t->alloc_blocks - (uint64_t)((double)totals_live_blocks(t) * part);
+	t->birth_sum_ms = (uint64_t)((double)t->birth_sum_ms * part);
+	t->free_var = t->alloc_var - (uint64_t)((double)var * part);
 }
 
 void totals_doubt(struct profile_totals *t, double deviation)

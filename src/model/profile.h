@@ -460,8 +460,8 @@ double totals_deviation(const struct profile_totals *t, enum profile_metric m);
 void totals_scale(struct profile_totals *t, double by);
 /* So much more of what was allocated lives, or less. */
 void totals_add_live(struct profile_totals *t, int64_t bytes, int64_t blocks);
-/* So much less was allocated, of what lives. */
-void totals_unmake(struct profile_totals *t, uint64_t bytes, uint64_t blocks);
+/* Only such a part of what lives does; the rest was freed. */
+void totals_limit_live(struct profile_totals *t, double part);
 /* Of its live bytes, a deviation of so many bytes beside those that it has. */
 void totals_doubt(struct profile_totals *t, double deviation);
 

@@ -126,18 +126,20 @@ static void add_correction(struct buf *out, const struct profile *p)
 {
 	double scale = 1;
 	uint64_t taken = 0;
+	size_t n = 0;
 	char size[16];
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++) {
 		scale = fmax(scale, p->procs[i].correction.scale);
+		n += p->procs[i].state == PROC_RUNNING;
 		taken += p->procs[i].correction.taken_bytes;
 	}
 	if (scale < LEAST_SCALE && taken < MIB)
 		return;
 	buf_adds(out, "        after the heap itself: ");
 	if (scale >= LEAST_SCALE)
-		buf_addf(out, "rows times %.3g%s", scale, taken >= MIB ? ", and " : "");
+		buf_addf(out, "rows times %s%.3g%s", n > 1 ? "up to " : "", scale, taken >= MIB ? ", and " : "");
 	if (taken >= MIB)
 		buf_addf(out, "%s taken off that it does not have", units_format_size(size, taken));
 	buf_addc(out, '\n');

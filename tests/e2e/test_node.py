@@ -7,9 +7,10 @@ place.
 import os
 import re
 import subprocess
+import tempfile
 
 from harness import BUILD, HERE, Memprobe, Skip, main, test
-from interpreters import Program, blocks_through, node, profile_until
+from interpreters import Program, blocks_through, last_snapshot, node, profile_until
 
 PROGRAM = os.path.join(HERE, "targets", "keeps.js")
 SITE = re.compile(r"at (?:(?P<name>\S+) (?:\[as \S+\] )?)?\(?(?P<file>[^\s(]*?):(?P<line>\d+):\d+\)?$")
@@ -76,11 +77,13 @@ def saturated(t):
     for threads in (1, 2):
         with Program(*node(os.path.join(HERE, "targets", "buffers.js")), str(threads)) as program:
             # memprobe's own 4 s of CPU are 20 s beside threads that want all there is
-            with Memprobe("-d", 30, "-p", program.process.pid, "--report", "--no-save", auto=True) as m:
+            with tempfile.TemporaryDirectory() as d, \
+                    Memprobe("-d", 30, "-p", program.process.pid, "--report", "-o", f"{d}/out.jsonl", "--no-save", auto=True) as m:
                 m.armed()
                 before = program.tell("count")["kept"]
                 text = m.wait(150).stdout
                 kept = 5000 * (program.tell("count")["kept"] - before)
+                snapshot = last_snapshot(f"{d}/out.jsonl")
         what = f"{threads}_busy_thread{'s' if threads > 1 else ''}"
         t.true(f"{what}__the_rung_is_told", re.search(r"^window .*(bursts|sampled|every malloc)", text, re.M), text)
         if kept < threads * GARBAGE:
@@ -89,6 +92,9 @@ def saturated(t):
             continue
         t.measured(f"{what}__the_function_that_keeps_is_first",
                    re.search(r"^ *1 [^[\n]* keepBuffer buffers.js:\d+", text, re.M), text)
+        if "at attach" in text:  # the heap could be read then, as it changed
+            t.measured(f"{what}__its_bytes_are_those_that_it_kept",
+                       0.8 * kept <= blocks_through(snapshot, ["keepBuffer"], 5000) <= 1.25 * kept, f"{kept}\n{text}")
         t.measured(f"{what}__the_growth_is_put_down_to_no_other", not re.search(r"call sites?: (#1 )?dropBuffer", text), text)
 
 

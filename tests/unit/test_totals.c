@@ -64,19 +64,20 @@ static void what_does_not_live__was_freed(void **state)
 	assert_int_equal(t.free_blocks, 70);
 }
 
-static void what_was_never_made__was_not_allocated(void **state)
+static void a_part_that_lives__has_its_part_of_the_deviation(void **state)
 {
 	struct profile_totals t = some();
 
 	(void)state;
-	totals_unmake(&t, 100, 10);
-	assert_int_equal(totals_live_bytes(&t), 300);
-	assert_int_equal(t.alloc_blocks, 90);
-	assert_int_equal(t.free_blocks, 60);
-	assert_int_equal(t.birth_sum_ms, 300);
-	totals_unmake(&t, 5000, 500);
+	totals_limit_live(&t, 0.25);
+	assert_int_equal(totals_live_bytes(&t), 100);
+	assert_int_equal(totals_live_blocks(&t), 10);
+	assert_int_equal(t.alloc_blocks, 100);
+	assert_int_equal(t.birth_sum_ms, 100);
+	assert_int_equal(t.alloc_var - t.free_var, 10);
+	totals_limit_live(&t, 0);
 	assert_int_equal(totals_live_bytes(&t), 0);
-	assert_int_equal(totals_live_blocks(&t), 0);
+	assert_true(totals_deviation(&t, METRIC_LIVE_BYTES) == 0);
 }
 
 static void a_doubt__is_beside_the_others(void **state)
@@ -97,7 +98,7 @@ int main(void)
 		cmocka_unit_test(what_lives_beside__was_not_freed),
 		cmocka_unit_test(more_than_was_freed__was_allocated_unseen),
 		cmocka_unit_test(what_does_not_live__was_freed),
-		cmocka_unit_test(what_was_never_made__was_not_allocated),
+		cmocka_unit_test(a_part_that_lives__has_its_part_of_the_deviation),
 		cmocka_unit_test(a_doubt__is_beside_the_others),
 	};
 
