@@ -35,22 +35,34 @@ struct class_parts {
 	bool has_corrected; /* what lives of each class is what the heap has more of it, where nothing was replaced */
 };
 
+/* The size class of a request. Of glibc: chunks of 16 bytes, with 8 of its own in each. */
+uint32_t class_parts_class_of(uint64_t size);
+/* The order of rises, for qsort and bsearch. */
+int class_parts_by_class(const void *a, const void *b);
+/* What the heap tells of the class of a part; NULL before it was asked. */
+struct heap_rise *class_parts_rise(const struct class_parts *a, const struct class_part *part);
 /* A live block; weight: as many as it stands for. */
 void class_parts_add(struct class_parts *a, uint32_t stack, const struct mp_block *b, uint64_t weight);
 /* Sets old_bytes and old_blocks of the stacks from the frees of older blocks. 0 or -errno. */
 int class_parts_give_old(struct class_parts *a);
+
+/* class_heap.c */
+
 /*
- * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. What is
- * told beyond that took the place of older blocks: old_bytes and old_blocks. In brief bursts it may have ended unseen,
- * too: there it is taken from those that had so many blocks end (model/ghosts.h), and of what is left up to a half of all is taken as
- * never made, as the scale of bursts is an estimate; more than that only widens the doubt of the stacks. Where too little is told
- * of what is kept, all of that process is scaled up. And in brief bursts the blocks of a size that one stack alone makes
- * are as many as the heap has more. False: the heap does not tell, and nothing was set.
+ * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. False:
+ * the heap does not tell, and nothing was set.
+ *
+ *	sampled		what is told beyond it took the place of older blocks: old_bytes, old_blocks
+ *	any bursts	the scale of bursts is an estimate: where too little is told of what is kept, all of the process is
+ *			scaled up
+ *	brief bursts	the blocks of a size that one stack alone makes are as many as the heap has more. What is told beyond
+ *			that is taken from stacks that had so many blocks end that it is likely to have missed them
+ *			(model/ghosts.h), then up to a half from all, as never made; more only widens the doubt
  */
 bool class_parts_meet_heap(struct class_parts *a);
 /*
- * After that, in brief bursts, where no stack is watched throughout: for those that keep what they make, what the heap has more
- * for them, by the second. Whether it came straight is not known.
+ * After that, in brief bursts, where no stack is watched throughout: for those that keep what they make, what the heap has
+ * more for them, by the second. Whether it came straight is not known.
  */
 void class_parts_confirm(const struct class_parts *a, struct site_trend *alone);
 void class_parts_release(struct class_parts *a);
