@@ -4,9 +4,9 @@
  *
  * A scheduler thread is known by its name, which leads to its record and the process that it runs: "3_scheduler",
  * "1_dirty_cpu_sch", "10_dirty_io_sch" (OTP 25), "erts_sched_3", "erts_dcpus_1", "erts_dios_10" (OTP 27).
- * In the Erlang stack a word with both low bits clear that points into the JIT's code is a return address; all others are
- * tagged terms. The native stack ends where the JIT switched stacks: the code there is the innermost Erlang function. A
- * dirty scheduler's ends in its own loop: there the process tells where it goes on.
+ * In the Erlang stack a word with both low bits clear that points into the JIT's code is a return address; all others
+ * are tagged terms. The native stack ends where the JIT switched stacks: the code there is the innermost Erlang
+ * function. A dirty scheduler's ends in its own loop: there the process tells where it goes on.
  */
 #ifndef MEMPROBE_BEAM_BPF_H
 #define MEMPROBE_BEAM_BPF_H
@@ -49,8 +49,8 @@ static __always_inline __u64 beam_record(const struct mp_runtime *r, char kind, 
 }
 
 /*
- * The record of the scheduler whose thread this is; 0: it is none. A dirty one runs no code of the JIT. Its name is read
- * into the scratch: of one on the stack clang finds a letter by OR, which the verifier prohibits.
+ * The record of the scheduler whose thread this is; 0: it is none. A dirty one runs no code of the JIT. Its name is
+ * read into the scratch: of one on the stack clang finds a letter by OR, which the verifier prohibits.
  */
 static __always_inline __u64 beam_scheduler(struct mp_scratch *s, const struct mp_runtime *r, bool *is_dirty)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Frames of CPython. They are mostly contiguous and callers lie below, so that one copy, which ends with the current frame
- * and begins within its page, serves many; a frame elsewhere (generators) costs one more.
+ * Frames of CPython. They are mostly contiguous and callers lie below, so that one copy, which ends with the current
+ * frame and begins within its page, serves many; a frame elsewhere (generators) costs one more.
  *
- * Sent per frame: code = the code object, at = its current instruction, from the code object on. The state found may be of
- * another thread (3.11: whoever holds the lock), or none: C code that was called runs without the lock. The thread's own
- * is where it keeps it for PyGILState_Ensure; else it has no frames.
+ * Sent per frame: code = the code object, at = its current instruction, from the code object on. The state found may be
+ * of another thread (3.11: whoever holds the lock), or none: C code that was called runs without the lock. The thread's
+ * own is where it keeps it for PyGILState_Ensure; else it has no frames.
  */
 #ifndef MEMPROBE_CPYTHON_BPF_H
 #define MEMPROBE_CPYTHON_BPF_H

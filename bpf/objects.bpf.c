@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Objects of a managed language by class and line, from the runtime's own probe: ruby:object__create(class, file, line).
- * Part of memprobe.bpf.c; loaded with --objects only. The probe is one instruction, which the runtime runs while a
- * counter in its memory is not 0; the kernel holds that counter up for as long as the link is there, and no longer.
+ * Objects of a managed language by class and line, from the runtime's own probe: ruby:object__create(class, file,
+ * line). Part of memprobe.bpf.c; loaded with --objects only. The probe is one instruction, which the runtime runs while
+ * a counter in its memory is not 0; the kernel holds that counter up for as long as the link is there, and no longer.
  *
- * The key is the texts themselves: where the runtime keeps them, they move and are freed. Births only; nobody tells of the end.
+ * The key is the texts themselves: where the runtime keeps them, they move and are freed. Births only; nobody tells of
+ * the end.
  */
 
 __u64 objects_unplaced = 0; /* births that found no room in the table */

@@ -74,8 +74,8 @@ enum mp_rb_word {
 };
 
 /*
- * MP_RT_BEAM: addresses of the schedulers' records and the bytes from one to the next; offsets in them and in a process;
- * the JIT's code (0 bytes: no processes and stacks, types of blocks only).
+ * MP_RT_BEAM: addresses of the schedulers' records and the bytes from one to the next; offsets in them and in a
+ * process; the JIT's code (0 bytes: no processes and stacks, types of blocks only).
  */
 enum mp_beam_word {
 	MP_BEAM_SCHEDULERS,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * A word that a runtime keeps for each thread, of the current thread; src/runtime/thread_local.c reads the same from outside
- * and says where it is. 0 when there is none, or when it cannot be read.
+ * A word that a runtime keeps for each thread, of the current thread; src/runtime/thread_local.c reads the same from
+ * outside and says where it is. 0 when there is none, or when it cannot be read.
  */
 #ifndef MEMPROBE_THREAD_LOCAL_BPF_H
 #define MEMPROBE_THREAD_LOCAL_BPF_H
 
 /*
- * Of the current thread; the kernel keeps it here as long as the thread sets it by system calls, as glibc does. Not told on
- * arm64: src/runtime/thread_local.c knows x86-64 only.
+ * Of the current thread; the kernel keeps it here as long as the thread sets it by system calls, as glibc does. Not
+ * told on arm64: src/runtime/thread_local.c knows x86-64 only.
  */
 static __always_inline __u64 thread_pointer(void)
 {

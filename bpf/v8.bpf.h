@@ -5,9 +5,9 @@
  * array and the offset in it too. The walk begins where the native walk met the first code without unwind
  * information, and follows the frame pointers; a frame that holds no function is passed over (stubs, entries).
  *
- * Sent per frame: code = SharedFunctionInfo (which collections hardly ever move; a JSFunction they do) and in bits 48..63 the
- * bytecode offset as the frame holds it, 0xffff where there is none; at = the native address there, so
- * that user space finds the native frame that it stands for.
+ * Sent per frame: code = SharedFunctionInfo (which collections hardly ever move; a JSFunction they do) and in bits
+ * 48..63 the bytecode offset as the frame holds it, 0xffff where there is none; at = the native address there, so that
+ * user space finds the native frame that it stands for.
  */
 #ifndef MEMPROBE_V8_BPF_H
 #define MEMPROBE_V8_BPF_H

@@ -5,8 +5,8 @@
  * calls, and at page faults: any instruction, in the midst of an allocator call too. Part of memprobe.bpf.c.
  *
  * A software page-fault event comes with preemption off, and not while an access of ours faults (the kernel returns
- * before it counts those), so the scratch of the CPU is free. The registers are the user's at the fault, or, for a fault
- * of the kernel on the user's behalf, at the system call.
+ * before it counts those), so the scratch of the CPU is free. The registers are the user's at the fault, or, for a
+ * fault of the kernel on the user's behalf, at the system call.
  */
 
 /* Sends the stack in the scratch when it is its turn. True: the process is to be stopped. */

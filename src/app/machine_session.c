@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * A run that looks at the whole machine: all processes from /proc (machine_look.h), and heap probes in the few that grow
- * fastest, by links that no other process pays for. Part of the session.
+ * A run that looks at the whole machine: all processes from /proc (machine_look.h), and heap probes in the few that
+ * grow fastest, by links that no other process pays for. Part of the session.
  *
- * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their calls
- * are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. Where only bursts would be
- * left, the busiest lose their probes, but never the fastest grower. What grows later is joined as long as there is room,
- * on the rung that holds then.
+ * The window begins at once, with no probe. The first processes that grow are chosen together, after CHOOSE_NS: their
+ * calls are counted for COUNT_NS, which decides how closely they can be watched, and they are armed. Where only bursts
+ * would be left, the busiest lose their probes, but never the fastest grower. What grows later is joined as long as
+ * there is room, on the rung that holds then.
  *
  * Bursts are for one process alone: what is seen in them stands for the rest by how much that one works in them
- * (model/ladder.h), which two programs would spoil for each other (by 7 times, beside one that makes 90 000 calls/s). So the
- * fastest grower keeps its probes then, and the others lose them. The budget is that of each process, and 2 % of all CPUs
- * together (budget.c).
+ * (model/ladder.h), which two programs would spoil for each other (by 7 times, beside one that makes 90 000 calls/s).
+ * So the fastest grower keeps its probes then, and the others lose them. The budget is that of each process, and 2 % of
+ * all CPUs together (budget.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -125,8 +125,8 @@ static bool keep_fastest(struct session *s)
 }
 
 /*
- * Before arming: the one that makes most calls goes, until what is left can be watched throughout, or the fastest grower
- * is alone. True when one has gone.
+ * Before arming: the one that makes most calls goes, until what is left can be watched throughout, or the fastest
+ * grower is alone. True when one has gone.
  */
 static bool drop_busiest(struct session *s)
 {

@@ -107,8 +107,8 @@ static void fill_sizes(struct bridge_look *l, struct vtables *names)
 }
 
 /*
- * Of the stack that grew most, which is the report's #1: a full cache that replaces its entries may hold more. Where its
- * blocks are of one size, the heap tells how many of it there are.
+ * Of the stack that grew most, which is the report's #1: a full cache that replaces its entries may hold more. Where
+ * its blocks are of one size, the heap tells how many of it there are.
  */
 static void fill_site(struct bridge_look *l)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The bridge of a process (model/bridge.h): joins smaps, page tables, the walk of the heap, the ledger and the vm plane;
- * part of the collector. At the attach and when a report is made; of PROFILE_MAX_BRIDGES processes at most.
+ * The bridge of a process (model/bridge.h): joins smaps, page tables, the walk of the heap, the ledger and the vm
+ * plane; part of the collector. At the attach and when a report is made; of PROFILE_MAX_BRIDGES processes at most.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Which classes of a managed language have grown; into the profile's process. By number of objects, from the census of its
- * runtime when it was found and at the end; and which are more after each of several full collections (model/class_looks.h), for
- * which it is looked at again meanwhile. Of few processes, and of heaps that are read in a moment; at a fiftieth of the time.
+ * Which classes of a managed language have grown; into the profile's process. By number of objects, from the census of
+ * its runtime when it was found and at the end; and which are more after each of several full collections
+ * (model/class_looks.h), for which it is looked at again meanwhile. Of few processes, and of heaps that are read in a
+ * moment; at a fiftieth of the time.
  */
 #ifndef MEMPROBE_COLLECT_CLASS_GROWTH_H
 #define MEMPROBE_COLLECT_CLASS_GROWTH_H

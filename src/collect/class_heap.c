@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What was told to live, made to agree with what the heap itself has more in use, size by size; see class_parts.h. Part of the
- * collector.
+ * What was told to live, made to agree with what the heap itself has more in use, size by size; see class_parts.h. Part
+ * of the collector.
  */
 #include "collect/class_parts.h"
 
@@ -197,9 +197,9 @@ static void correct_sole_maker(struct profile *p, struct class_part *part, struc
 }
 
 /*
- * Where brief bursts have seen little of what stays: what the heap has more in a class lives, and is that of the only stack
- * that was seen to make such blocks, and no others. What is told beyond that may have taken the place of older blocks, if it is
- * more than the estimate may be off by.
+ * Where brief bursts have seen little of what stays: what the heap has more in a class lives, and is that of the only
+ * stack that was seen to make such blocks, and no others. What is told beyond that may have taken the place of older
+ * blocks, if it is more than the estimate may be off by.
  */
 static void correct_sole_makers(struct class_parts *a)
 {
@@ -281,8 +281,8 @@ static double *find_ended(const struct class_parts *a)
 }
 
 /*
- * Of one class: n parts of it, by their places in a->v. doubts: of each stack, bytes of which it is not known whether they are
- * its, where others had blocks end, too.
+ * Of one class: n parts of it, by their places in a->v. doubts: of each stack, bytes of which it is not known whether
+ * they are its, where others had blocks end, too.
  */
 static void drop_ghosts(struct class_parts *a, struct heap_rise *r, const size_t *at, size_t n, const double *ended,
 			double *doubts)
@@ -323,8 +323,8 @@ static void scale_down(struct class_parts *a, struct heap_rise *r, const size_t 
 }
 
 /*
- * What stacks claim beyond what the heap has. First what had ended: of each as much as it had so many blocks end that it is
- * likely to have missed them. Then what was never made. Adds to the doubts of the stacks, in bytes.
+ * What stacks claim beyond what the heap has. First what had ended: of each as much as it had so many blocks end that
+ * it is likely to have missed them. Then what was never made. Adds to the doubts of the stacks, in bytes.
  */
 static void take_from_claims(struct class_parts *a, double *doubts)
 {
@@ -355,8 +355,8 @@ static double unsure_blocks(const struct profile *p, const struct class_part *v)
 }
 
 /*
- * Two deviations of each stack. What a class has not is missing where it is least sure: a site of which all stays, and one that
- * makes a hundred times as much garbage of the same size, of which ghosts are left.
+ * Two deviations of each stack. What a class has not is missing where it is least sure: a site of which all stays, and
+ * one that makes a hundred times as much garbage of the same size, of which ghosts are left.
  */
 static void widen(struct class_parts *a, double *doubts)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What lives of each stack by size class, and what of it is new: by the frees of older blocks, which were counted, or by
- * what the heap itself has more in use (model/heap_rise.h). Part of the collector.
+ * What lives of each stack by size class, and what of it is new: by the frees of older blocks, which were counted, or
+ * by what the heap itself has more in use (model/heap_rise.h). Part of the collector.
  */
 #ifndef MEMPROBE_COLLECT_CLASS_PARTS_H
 #define MEMPROBE_COLLECT_CLASS_PARTS_H
@@ -49,8 +49,8 @@ int class_parts_give_old(struct class_parts *a);
 /* class_heap.c */
 
 /*
- * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use. False:
- * the heap does not tell, and nothing was set.
+ * Where not all calls were seen: what is told to live of each class, against what the heap itself has more in use.
+ * False: the heap does not tell, and nothing was set.
  *
  *	sampled		what is told beyond it took the place of older blocks: old_bytes, old_blocks
  *	any bursts	the scale of bursts is an estimate: where too little is told of what is kept, all of the process is
@@ -61,8 +61,8 @@ int class_parts_give_old(struct class_parts *a);
  */
 bool class_parts_meet_heap(struct class_parts *a);
 /*
- * After that, in brief bursts, where no stack is watched throughout: for those that keep what they make, what the heap has
- * more for them, by the second. Whether it came straight is not known.
+ * After that, in brief bursts, where no stack is watched throughout: for those that keep what they make, what the heap
+ * has more for them, by the second. Whether it came straight is not known.
  */
 void class_parts_confirm(const struct class_parts *a, struct site_trend *alone);
 void class_parts_release(struct class_parts *a);

@@ -23,8 +23,8 @@
 #include "proc/process.h"
 
 /*
- * Looks come no faster than this, and take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it.
- * Else a busy machine would leave a window of half a minute with too few of them to tell anything.
+ * Looks come no faster than this, and take no more than a fiftieth of a CPU: by what they ran, not by how long they
+ * waited for it. Else a busy machine would leave a window of half a minute with too few of them to tell anything.
  */
 #define LOOK_NS (100 * NS_PER_MS)
 #define LOOK_SHARE 50

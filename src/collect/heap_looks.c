@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How many blocks of which size the heaps of the targets had in use at the attach, and how many they have at the end: for
- * model/heap_rise.h. Of glibc's heaps, by the looks of the bridge; part of the collector.
+ * How many blocks of which size the heaps of the targets had in use at the attach, and how many they have at the end:
+ * for model/heap_rise.h. Of glibc's heaps, by the looks of the bridge; part of the collector.
  */
 #include <math.h>
 #include <stdlib.h>

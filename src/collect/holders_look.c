@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Who within a process holds its memory (model/holders.h): the census of its runtime at the attach and now, joined with the
- * ledger, so that each place that allocated large binaries has its holders; part of the collector.
+ * Who within a process holds its memory (model/holders.h): the census of its runtime at the attach and now, joined with
+ * the ledger, so that each place that allocated large binaries has its holders; part of the collector.
  *
  * Of the first process whose runtime knows such holders; of none on the whole machine.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Who within a process holds its memory, at the attach and now: fills profile.holders; part of the collector. It may depend
- * on runtimes and the kernel side's tables; it does not print.
+ * Who within a process holds its memory, at the attach and now: fills profile.holders; part of the collector. It may
+ * depend on runtimes and the kernel side's tables; it does not print.
  */
 #ifndef MEMPROBE_COLLECT_HOLDERS_LOOK_H
 #define MEMPROBE_COLLECT_HOLDERS_LOOK_H

@@ -4,8 +4,8 @@
  * processes grow fastest. Joins the readers of /proc to model/machine.h.
  *
  * A look takes 10 us per process, or 30 where memory has changed; looks come twice a second, or so seldom that they
- * take no more than 1 % of one CPU. Page tables (PSS) are read of workers when they are first seen, since what they share
- * must be known, and of all when figures are wanted (machine_look_fill).
+ * take no more than 1 % of one CPU. Page tables (PSS) are read of workers when they are first seen, since what they
+ * share must be known, and of all when figures are wanted (machine_look_fill).
  *
  * Depends on proc and model; knows nothing of probes but what it is told.
  */

@@ -269,7 +269,10 @@ static void count_collections(struct managed_process *p, struct profile_proc *pr
 		proc->all_collections = now - p->all_then;
 }
 
-/* Its objects would be counted as its heap hands them out, but the program for it is refused: it is tried when it is first wanted. */
+/*
+ * Its objects would be counted as its heap hands them out, but the program for it is refused: it is tried when it is
+ * first wanted.
+ */
 static void note_bumps(struct collector *c, const struct managed_process *p, struct profile_proc *proc)
 {
 	int err = kern_bumps_error(c->kern);
@@ -365,8 +368,8 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 #define NAME_LASTS_MS 100
 
 /*
- * What is loaded once (a module's or a file's own code, `<module>`, `<top (required)>`) is garbage when it has run, and other code
- * comes to its place: its name is not taken from before. Of other code, which lives longer, for a moment.
+ * What is loaded once (a module's or a file's own code, `<module>`, `<top (required)>`) is garbage when it has run, and
+ * other code comes to its place: its name is not taken from before. Of other code, which lives longer, for a moment.
  */
 static bool is_still_named(const struct collector *c, uint64_t known, uint32_t now_ms)
 {
@@ -511,7 +514,10 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
 	return n_out;
 }
 
-/* Frames of native ones up to that where the collector moves what lives; 0: none does. Finalizers, which run there too, do not. */
+/*
+ * Frames of native ones up to that where the collector moves what lives; 0: none does. Finalizers, which run there too,
+ * do not.
+ */
 static uint32_t n_moved(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
 			const bool *eval, uint32_t n_native)
 {

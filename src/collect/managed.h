@@ -43,8 +43,9 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 /* How many of a stack's native frames are to be shown: where the language's code begins, its own frames tell the rest. */
 uint32_t managed_n_native(struct collector *c, const struct raw_stack *r);
 /*
- * Put the runtime's frames of a stack between the native ones, where they belong. first[i] is where the names of native frame i
- * begin in frames, first[n_native] is their number; out has room for these and MANAGED_MOST_FRAMES. Returns how many are in out.
+ * Put the runtime's frames of a stack between the native ones, where they belong. first[i] is where the names of native
+ * frame i begin in frames, first[n_native] is their number; out has room for these and MANAGED_MOST_FRAMES. Returns how
+ * many are in out.
  */
 uint32_t managed_merge(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first,
 		       uint32_t n_native, uint32_t *out);

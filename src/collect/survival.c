@@ -3,8 +3,8 @@
  * What is never freed, told apart from what is freed unseen; part of the collector, for runs with brief bursts only.
  *
  * In brief bursts a block that ends between two of them counts as live until another one is seen where it was: at
- * its address (bpf/ledger.bpf.h), or anywhere on it (model/overlap.h); or until the heap itself shows something else there
- * (survival_heap.c). That takes a while, so the younger blocks of a
+ * its address (bpf/ledger.bpf.h), or anywhere on it (model/overlap.h); or until the heap itself shows something else
+ * there (survival_heap.c). That takes a while, so the younger blocks of a
  * stack overstate what will stay. The older ones tell: of those that were born in the first part of the
  * window, the part that is still not met again is taken for all.
  *
@@ -13,9 +13,10 @@
  *	leak			    400		     400 (100 %)	   1 500	 1 500
  *
  * Of those, some have ended nevertheless: soon after the probes were gone (model/watched.h), or in a place that
- * another block has taken for good (model/ghosts.h). How many these are is an estimate: what is taken away for them is told as two
- * standard deviations of the rest, so that garbage, of which much is taken away, does not rank above what is sure to stay. Still too high where memory is seldom used again. That younger
- * blocks end older ones holds for allocators that take their memory from the kernel, not from one another.
+ * another block has taken for good (model/ghosts.h). How many these are is an estimate: what is taken away for them is
+ * told as two standard deviations of the rest, so that garbage, of which much is taken away, does not rank above what
+ * is sure to stay. Still too high where memory is seldom used again. That younger blocks end older ones holds for
+ * allocators that take their memory from the kernel, not from one another.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@
 #include "proc/process.h"
 
 /*
- * Looking for what has ended takes one part in so many of a CPU; and no more often than this. The sooner after a burst the fewer
- * of its blocks have been replaced by one that stays (model/ghosts.h).
+ * Looking for what has ended takes one part in so many of a CPU; and no more often than this. The sooner after a burst
+ * the fewer of its blocks have been replaced by one that stays (model/ghosts.h).
  */
 #define SWEEP_SHARE 20
 #define LEAST_SWEEP_NS (50 * NS_PER_MS)
@@ -286,7 +287,10 @@ static struct likely *read_likely(struct collector *c, const struct stack_tale *
 	return v;
 }
 
-/* Of its early bytes so many stay. How many have ended beside the met ones is an estimate: none or twice as many may have. */
+/*
+ * Of its early bytes so many stay. How many have ended beside the met ones is an estimate: none or twice as many may
+ * have.
+ */
 static void limit_one(struct profile_totals *t, struct stack_tale *tale, const struct ghosts_stack *g, double stay)
 {
 	double part = tale->old_bytes ? stay / (double)tale->old_bytes : 1;
@@ -338,8 +342,8 @@ static void lessen(struct profile_totals *t, struct stack_tale *tale, double les
 }
 
 /*
- * The scale of bursts is an estimate: more than the processes have mapped for data cannot live. What is not sure goes first.
- * Where that is not enough only the stacks' proportions are known.
+ * The scale of bursts is an estimate: more than the processes have mapped for data cannot live. What is not sure goes
+ * first. Where that is not enough only the stacks' proportions are known.
  */
 static void limit_to_mapped(struct collector *c, struct stack_tale *tales)
 {

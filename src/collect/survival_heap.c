@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Of blocks whose end may have been missed: which have ended, as the heap itself tells (alloc/glibc_block.h). For processes
- * whose allocator is glibc's. Part of survival.c.
+ * Of blocks whose end may have been missed: which have ended, as the heap itself tells (alloc/glibc_block.h). For
+ * processes whose allocator is glibc's. Part of survival.c.
  */
 #include <stdlib.h>
 #include <string.h>

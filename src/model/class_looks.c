@@ -16,7 +16,10 @@
 #define LEAST_TAU 0.9
 /* Fewer come and go at any moment. */
 #define LEAST_OBJECTS 100
-/* Second half of the looks by the first: what fills as 1 - e^-t has far less, what grows as the root of time 0.71 and less. */
+/*
+ * Second half of the looks by the first: what fills as 1 - e^-t has far less, what grows as the root of time 0.71 and
+ * less.
+ */
 #define STRAIGHT_LOW 0.8
 #define STRAIGHT_HIGH 1.6
 /* Of what came early, and for what is gone of older ones. */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How many objects of each class of a managed language have outlived collections, at up to 24 moments, each after another full
- * collection than the one before. What grows from one such look to the next is no garbage: somebody holds it. Pure: no clock, no
- * I/O, no names (a class is a number).
+ * How many objects of each class of a managed language have outlived collections, at up to 24 moments, each after
+ * another full collection than the one before. What grows from one such look to the next is no garbage: somebody holds
+ * it. Pure: no clock, no I/O, no names (a class is a number).
  *
  *	full collections	   3	   8	  15	  21	  26
  *	Hash (leak)		 610	1740	2890	4010	5130	grows as fast at the end as at the beginning
  *	String (cache)		2000	6500	8800	9000	9010	dies out: no evidence
  *	Array (requests)	 300	 280	 310	 290	 300	does not rise
  *
- * A cache that is not full at the end looks as a leak does; so this is one kind of evidence, and the verdict asks for two.
+ * A cache that is not full at the end looks as a leak does; so this is one kind of evidence, and the verdict asks for
+ * two.
  *
- * Where a look tells which of them the looks before it saw too (number), there is another one: what came in the window is still
- * there, nothing older went for it, and as many stayed of what came late as of what came early.
+ * Where a look tells which of them the looks before it saw too (number), there is another one: what came in the window
+ * is still there, nothing older went for it, and as many stayed of what came late as of what came early.
  *
  *	came until look	   8	  15	  21	  26	of these at the last look
  *	Hash (leak)		1130	1150	1120	1120	1130	1150	1120	1120	stay
@@ -82,13 +83,16 @@ bool class_looks_is_due(const struct class_looks *l, double t_s, uint64_t full);
 /* Takes v (malloc'ed). */
 void class_looks_add(struct class_looks *l, const struct class_look *look);
 /*
- * Of the last look: how many objects of a class each look saw first, by their numbers, up to the one before it. Of one class it may
- * be called more than once: they add up.
+ * Of the last look: how many objects of a class each look saw first, by their numbers, up to the one before it. Of one
+ * class it may be called more than once: they add up.
  */
 void class_looks_count(struct class_looks *l, size_t class, const uint32_t *since);
 /* After the warm-up, and over at least half of the window. */
 bool class_looks_rise(const struct class_looks *l, double window_s, struct class_rise *out);
-/* Is it enough to say that memory grows, where the memory itself does not tell: enough looks, the last near the end of the window? */
+/*
+ * Is it enough to say that memory grows, where the memory itself does not tell: enough looks, the last near the end of
+ * the window?
+ */
 bool class_rise_decides(const struct class_rise *r, double window_s);
 /* As class_looks_rise, and until near the end of the window: a cache may have become full since. */
 bool class_looks_stay(const struct class_looks *l, double window_s, struct class_stay *out);

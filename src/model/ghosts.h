@@ -20,8 +20,8 @@
  *	busy	100 000	78 000	 3 700	3 600		0.1 %
  *	leak	  1 000	     0	 1 000	    0		100 %
  *
- * Where the heap itself tells that it has fewer blocks of a size than all stacks claim, each stack had ghosts in proportion
- * to what it had end: the chance to miss an end is the same for all.
+ * Where the heap itself tells that it has fewer blocks of a size than all stacks claim, each stack had ghosts in
+ * proportion to what it had end: the chance to miss an end is the same for all.
  *
  *	stack	claims	ended		the heap has 100 000 less: ghosts
  *	busy	130 000	6 300 000	99 970
@@ -53,8 +53,8 @@ struct ghosts_claim {
 };
 
 /*
- * Finds the ghosts of stacks that claim so many blocks beyond what the heap has. What is left is no ghost of theirs: as many
- * would not have been missed.
+ * Finds the ghosts of stacks that claim so many blocks beyond what the heap has. What is left is no ghost of theirs: as
+ * many would not have been missed.
  */
 double ghosts_beyond(struct ghosts_claim *v, size_t n, double beyond);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * The rows of a whole machine over successive snapshots; see history.h. A row's bytes are read now and then (PSS), its
- * growth each time: what is kept over time is what it had at first, plus the growth. Rows that are among the largest no more
- * are forgotten. Pure.
+ * growth each time: what is kept over time is what it had at first, plus the growth. Rows that are among the largest no
+ * more are forgotten. Pure.
  */
 #include <stdio.h>
 #include <stdlib.h>

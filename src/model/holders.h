@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Who within a process holds its memory: Erlang processes, at two looks; and whose large binaries they hold, by the place
- * that allocated them. Pure. Sizes in bytes, [0] at the first look and [1] at the last. Names are ids of strings
+ * Who within a process holds its memory: Erlang processes, at two looks; and whose large binaries they hold, by the
+ * place that allocated them. Pure. Sizes in bytes, [0] at the first look and [1] at the last. Names are ids of strings
  * that the caller keeps.
  *
  *	look 1	<0.90.0> worker 10 B	<0.91.0> worker 20 B

@@ -42,7 +42,10 @@ static bool is_outside(const struct profile *p)
 #define LEAST_YOUNG 3
 #define KEPT_RATE 20480.0
 
-/* A heap that stays resident is filled without a sign; not by more than what outlives its young collections. Full ones may tell. */
+/*
+ * A heap that stays resident is filled without a sign; not by more than what outlives its young collections. Full ones
+ * may tell.
+ */
 static bool hides_growth(const struct profile *p)
 {
 	size_t i;
@@ -98,8 +101,8 @@ static void take_before(struct verdict_input *in, const struct profile *p)
 }
 
 /*
- * The VERDICT_SITES heap sites that grew most for certain, as the report ranks them, and as many mappings: one of both may be
- * judged. Not what a runtime maps that collects garbage: its heap grows by that until it collects.
+ * The VERDICT_SITES heap sites that grew most for certain, as the report ranks them, and as many mappings: one of both
+ * may be judged. Not what a runtime maps that collects garbage: its heap grows by that until it collects.
  */
 struct growers {
 	const struct profile_stack *stacks[2 * VERDICT_SITES];

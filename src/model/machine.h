@@ -12,7 +12,8 @@
  *	root 100 MiB	worker forked, shares 95	tree: 100 + (98 - 95) = 103, not 198
  *
  * The rows add up to RAM in use (MemTotal - MemAvailable) and swap in use. Only `unexplained`, which has a sign, is
- * computed from the others. Pages of files that can be dropped are in none of them. Bytes, seconds since the first look.
+ * computed from the others. Pages of files that can be dropped are in none of them. Bytes, seconds since the first
+ * look.
  */
 #ifndef MEMPROBE_MODEL_MACHINE_H
 #define MEMPROBE_MODEL_MACHINE_H
@@ -157,8 +158,8 @@ struct machine_row {
 };
 
 /*
- * A control group. One with a limit counts by itself, without page cache that can be dropped; of one without a limit (UINT64_MAX)
- * used_bytes is the sum of its processes' anonymous, shared and swapped memory.
+ * A control group. One with a limit counts by itself, without page cache that can be dropped; of one without a limit
+ * (UINT64_MAX) used_bytes is the sum of its processes' anonymous, shared and swapped memory.
  */
 struct machine_group {
 	uint32_t name;

@@ -40,10 +40,16 @@
 /* A cohort: enough blocks, and so many alive; the others' when they die. */
 #define COHORT_BLOCKS 20
 #define COHORT_ALIVE 0.9
-/* ... where full collections show that objects stay: of a site that keeps all, brief bursts have told as little as 0.68. */
+/*
+ * ... where full collections show that objects stay: of a site that keeps all, brief bursts have told as little as
+ * 0.68.
+ */
 #define COHORT_COLLECTED 0.6
 #define OTHERS_ALIVE 0.5
-/* Objects that stay, of less than this part of the growth, are not what grows. The blocks beside their slots are not all known. */
+/*
+ * Objects that stay, of less than this part of the growth, are not what grows. The blocks beside their slots are not
+ * all known.
+ */
 #define STAYS_SHARE 0.1
 /* In use from before, by the rate times the age: about as much, or far less. */
 #define HISTORY_LOW 0.67
@@ -286,8 +292,8 @@ static double rise_of(const struct verdict_input *in, const struct growth *g)
 
 /*
  * The heap tells more (what is freed there may stay resident), unless most of the growth is elsewhere; or unless it is
- * estimated, seems to die out, and the memory says otherwise: then the estimate changed, as at a step of the ladder. Nor where
- * the heap itself has not so much more at the end: what replaces older blocks does not come evenly.
+ * estimated, seems to die out, and the memory says otherwise: then the estimate changed, as at a step of the ladder.
+ * Nor where the heap itself has not so much more at the end: what replaces older blocks does not come evenly.
  */
 static bool is_by_heap(const struct verdict_input *in, const struct verdict *v)
 {
@@ -498,8 +504,8 @@ static void look_at_class(const struct verdict_input *in, struct verdict *v)
 }
 
 /*
- * What slows down is no leak. Where the heap is an estimate, its two halves may be alike by chance: then the memory tells,
- * if it is this growth that it shows.
+ * What slows down is no leak. Where the heap is an estimate, its two halves may be alike by chance: then the memory
+ * tells, if it is this growth that it shows.
  */
 static void look_at_pace(const struct verdict_input *in, struct verdict *v)
 {
@@ -544,8 +550,8 @@ static void weigh(const struct verdict_input *in, struct verdict *v)
 
 /*
  * What outlives full collections decides, where neither heap nor memory did. Where these level off and the objects
- * do not, as in a runtime that has just begun and still reads its files, it grows, but no more is said. Where they fill a heap that
- * is resident, what else grows beside it is the smaller part.
+ * do not, as in a runtime that has just begun and still reads its files, it grows, but no more is said. Where they fill
+ * a heap that is resident, what else grows beside it is the smaller part.
  */
 static void look_at_classes(const struct verdict_input *in, struct verdict *v)
 {

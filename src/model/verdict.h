@@ -25,25 +25,26 @@
  *	objects    those that came in the window stay, and no older ones went for them (there); of less than a tenth of the growth's
  *	           bytes they say nothing
  *
- * one of the first two and one that says that it stays (cohort, history, objects), or classes and any other; and nothing that speaks
- * against it: a process too young, older blocks of the same size being freed, losses; that it slows down, or, of a heap that is
- * estimated, that the memory does, as an estimate's halves may be alike by chance. Where no site makes half of the growth, several
- * may do together (at most 16): then each of them has to keep what it had and to grow in each part. Where the memory
- * grows and not the heap, the sites are also those of mappings.
+ * one of the first two and one that says that it stays (cohort, history, objects), or classes and any other; and
+ * nothing that speaks against it: a process too young, older blocks of the same size being freed, losses; that it slows
+ * down, or, of a heap that is estimated, that the memory does, as an estimate's halves may be alike by chance. Where no
+ * site makes half of the growth, several may do together (at most 16): then each of them has to keep what it had and to
+ * grow in each part. Where the memory grows and not the heap, the sites are also those of mappings.
  *
- * In brief bursts there is no series of the heap. Where the memory swings then, sites that keep what they make and of which the
- * heap has as many more at the end grow by that, and whether they do so straight is not known.
+ * In brief bursts there is no series of the heap. Where the memory swings then, sites that keep what they make and of
+ * which the heap has as many more at the end grow by that, and whether they do so straight is not known.
  *
  * Frees of older blocks are known only while every call is seen. Where that was not so all the time, what replaces them
- * looks like growth of the heap: then what the heap itself tells of it is taken off (heap_rise.h), and where it does not
- * tell, growth is believed as far as the memory grows too.
+ * looks like growth of the heap: then what the heap itself tells of it is taken off (heap_rise.h), and where it does
+ * not tell, growth is believed as far as the memory grows too.
  *
- * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a site
- * stay where those of others end. A heap that stays resident and is filled anew (the JVM's) tells nothing where its memory stands
- * either, before six; unless what has outlived young ones is no more. And the runtime's memory grows in steps, or is hidden by its
- * garbage. What its full collections leave decides then, unless the memory slows down, levels off or shrinks; the sites are those that keep
- * what they make; and where these do not make half of the growth, it is enough that the objects do. What brief bursts tell of
- * a site's blocks is an estimate: where objects are seen to stay, six in ten of them are a cohort.
+ * Where garbage is collected, growth says nothing before three full collections; but a cohort does: the blocks of a
+ * site stay where those of others end. A heap that stays resident and is filled anew (the JVM's) tells nothing where
+ * its memory stands either, before six; unless what has outlived young ones is no more. And the runtime's memory grows
+ * in steps, or is hidden by its garbage. What its full collections leave decides then, unless the memory slows down,
+ * levels off or shrinks; the sites are those that keep what they make; and where these do not make half of the growth,
+ * it is enough that the objects do. What brief bursts tell of a site's blocks is an estimate: where objects are seen to
+ * stay, six in ten of them are a cohort.
  */
 #ifndef MEMPROBE_MODEL_VERDICT_H
 #define MEMPROBE_MODEL_VERDICT_H

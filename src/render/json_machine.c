@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* JSON lines on a whole machine: one of type machine, one per row (machine_row) and control group (machine_cgroup). Pure. */
+/*
+ * JSON lines on a whole machine: one of type machine, one per row (machine_row) and control group (machine_cgroup).
+ * Pure.
+ */
 #include "render/json_text.h"
 #include "render/machine_text.h"
 

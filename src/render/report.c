@@ -112,8 +112,8 @@ static unsigned int add_sections(struct buf *texts, const struct report *r)
 }
 
 /*
- * Even that may be too long: from the end of the report on each says as little as it can. Those that may say more give way
- * after all others.
+ * Even that may be too long: from the end of the report on each says as little as it can. Those that may say more give
+ * way after all others.
  */
 static unsigned int say_least(struct buf *texts, const struct report *r, unsigned int lines)
 {

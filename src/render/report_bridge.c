@@ -101,7 +101,10 @@ struct bridge_table {
 	size_t n;
 };
 
-/* Blocks from before the attach only become fewer: what there is more of was made since, and not drawn or between bursts. */
+/*
+ * Blocks from before the attach only become fewer: what there is more of was made since, and not drawn or between
+ * bursts.
+ */
 static bool has_unseen(const struct bridge *b)
 {
 	return b->is_estimate && b->has_attach && b->now[BRIDGE_HEAP_BEFORE] > b->at_attach[BRIDGE_HEAP_BEFORE];

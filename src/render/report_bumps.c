@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * The report's block on what was allocated in a runtime's own heap (V8's), by the functions of its language. Rows
- * of one function are one; the line is that with most. Allocated is not alive: of a program that grows, the census tells
- * what stayed. Pure.
+ * of one function are one; the line is that with most. Allocated is not alive: of a program that grows, the census
+ * tells what stayed. Pure.
  *
  *	ALLOCATED IN V8'S OWN HEAP: 364.1 MiB, garbage too (by function: estimated from 1 456 samples)
  *	 273.0 MiB +/- 8.2 MiB    75 %  growTable  /srv/app/objects.js:14

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The report's section on Erlang processes: what they hold, and the large binaries by the place that made them, so that "every
- * idle process holds one" and "each request leaks one" read differently. Pure.
+ * The report's section on Erlang processes: what they hold, and the large binaries by the place that made them, so that
+ * "every idle process holds one" and "each request leaks one" read differently. Pure.
  *
  *	erlang  241 Erlang processes: heaps 1.2 MiB, old heaps 33.0 MiB, binaries 60.4 MiB; +93.1 MiB in the window
  *	        => large binaries held by idle long-lived processes: answer from a short-lived process...

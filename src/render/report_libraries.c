@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What libraries in Ruby and Python cost that a command has loaded: memory first touched below a library's own top level, nested
- * as they were first required; without the rss plane live heap and mappings. Only of a command: of what had
- * begun before nobody saw the start. A server that runs below a required file shows under it.
+ * What libraries in Ruby and Python cost that a command has loaded: memory first touched below a library's own top
+ * level, nested as they were first required; without the rss plane live heap and mappings. Only of a command: of what
+ * had begun before nobody saw the start. A server that runs below a required file shows under it.
  *
  *	MEMORY BY LIBRARY, WHILE IT WAS LOADED (MiB)
  *	    ANON     SELF     FILE  LIBRARY

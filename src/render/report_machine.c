@@ -60,8 +60,9 @@ static double watched_s(const struct profile *p, const struct profile_proc *proc
 }
 
 /*
- * The scale of bursts is an estimate, and a program's memory is measured: where it is told to have got more heap than memory, the
- * former is doubted. It may be right (what is freed and used again, what is never touched), so it is left as it is.
+ * The scale of bursts is an estimate, and a program's memory is measured: where it is told to have got more heap than
+ * memory, the former is doubted. It may be right (what is freed and used again, what is never touched), so it is left
+ * as it is.
  */
 static void add_doubt(struct buf *out, const struct profile *p, const struct machine_row *r, uint32_t proc)
 {

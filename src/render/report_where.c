@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Where: a stack in a line or two beside a row's figures, the user's own code first, or all of its frames below them. For
- * the report and the comparison. Pure.
+ * Where: a stack in a line or two beside a row's figures, the user's own code first, or all of its frames below them.
+ * For the report and the comparison. Pure.
  */
 #include <string.h>
 

@@ -57,8 +57,8 @@ void top_style_row(struct top_canvas *c, unsigned int row, enum top_style style)
 void top_canvas_row(const struct top_canvas *c, unsigned int row, struct buf *out);
 
 /*
- * A series between two moments as a line of `width` characters: ".,-=+*#", or eighths of blocks. The scale runs from its
- * lowest to its highest point, but never less than a hundredth of it: what hardly changes is a straight line.
+ * A series between two moments as a line of `width` characters: ".,-=+*#", or eighths of blocks. The scale runs from
+ * its lowest to its highest point, but never less than a hundredth of it: what hardly changes is a straight line.
  */
 void top_spark(struct top_canvas *c, unsigned int row, unsigned int column, unsigned int width,
 	       const struct series *s, double from_s, double to_s);

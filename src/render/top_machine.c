@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The whole machine in `memprobe top`: its heading, and the table of trees of processes and of the other kinds of memory.
+ * The whole machine in `memprobe top`: its heading, and the table of trees of processes and of the other kinds of
+ * memory.
  *
  *	RAM  59.7 of 62.8 GiB   +171.0 MiB/min   full in 19 min   swap off   stall 11 %
  *

@@ -2,8 +2,9 @@
 /*
  * The rows of `memprobe top`: which processes or stacks are listed, with what figures, in what order. Pure.
  *
- * Figures come from a history, names from its profile. Rates are those of the last minute, or since the last mark or the
- * start; of a stack less what took the place of older blocks of its sizes, as far as the last look at all blocks told. ALIVE is the report's: of the blocks that lived early in the run, the share that still does; of a process, that
+ * Figures come from a history, names from its profile. Rates are those of the last minute, or since the last mark or
+ * the start; of a stack less what took the place of older blocks of its sizes, as far as the last look at all blocks
+ * told. ALIVE is the report's: of the blocks that lived early in the run, the share that still does; of a process, that
  * of its stack that grew most.
  */
 #ifndef MEMPROBE_RENDER_TOP_ROWS_H

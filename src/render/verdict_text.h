@@ -21,7 +21,10 @@ bool verdict_tells_growth(const struct profile *p);
 bool verdict_tells_end(const struct profile *p);
 /* ... or how much room there is below it? */
 bool verdict_tells_limit(const struct profile *p);
-/* "why" and "but" of growth, "but" of growth that ends, else nothing; no more than so many reasons of each, the best first. */
+/*
+ * "why" and "but" of growth, "but" of growth that ends, else nothing; no more than so many reasons of each, the best
+ * first.
+ */
 void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but);
 
 /* How a stack's blocks live: "leak", "churn", "bounded", "open". "" without a verdict. */

@@ -4,7 +4,8 @@
  * Module:function/arity, without flags, from a stripped beam.smp with the JIT.
  *
  * Names need a layout that is known (a row below) and that the process confirms: of up to 100 return addresses on the
- * stacks of its processes, and of its processes, nine in ten must have names. Else blocks have their types, and the reason is told.
+ * stacks of its processes, and of its processes, nine in ten must have names. Else blocks have their types, and the
+ * reason is told.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -37,9 +38,10 @@ static const struct beam_layout layouts[] = {
 	  .reg_process = 16, .reg_name = 32, .atom_segments = 120, .atom_length = 24, .atom_text = 32, .line_table = 72,
 	  .dict_slots = 24, .binary_header = 0x20, .binary_size = 8, .binary_block = 24, .block_references = 8, .block_size = 16 },
 	/*
-	 * OTP 27.3 (erts 15.2.7): Process keeps a frame pointer after stop, and its def_arg_reg before heap; its element in
-	 * erts_proc ends with the tracer; a BinRef (erl_bits.h) is what a ProcBin was, without a size; a Binary has its
-	 * apparent_size before refc; an id has the element's place in erts_proc (erts_ptab_pixdata2data of erl_ptab.h)
+	 * OTP 27.3 (erts 15.2.7): Process keeps a frame pointer after stop, and its def_arg_reg before heap; its
+	 * element in erts_proc ends with the tracer; a BinRef (erl_bits.h) is what a ProcBin was, without a size; a
+	 * Binary has its apparent_size before refc; an id has the element's place in erts_proc (erts_ptab_pixdata2data
+	 * of erl_ptab.h)
 	 */
 	{ .erts = 15,
 	  .current = 168, .type = 176, .number = 184, .dirty_number = 192, .gc_info = 41728, .table = 192, .table_max = 208,

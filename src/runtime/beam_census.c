@@ -19,7 +19,10 @@
 #define TABLE_ENTRY 12	      /* bytes of the process table for each process that there may be */
 #define MOST_NS (2 * NS_PER_S)
 
-/* ErtsPTabReadOnlyData from pix_mask on: erl_ptab.h. All 0: as in OTP 25, where an id is 28 bits of serial << 15 | number. */
+/*
+ * ErtsPTabReadOnlyData from pix_mask on: erl_ptab.h. All 0: as in OTP 25, where an id is 28 bits of serial << 15 |
+ * number.
+ */
 struct places {
 	uint64_t mask, line_mask, in_line_mask;
 	uint32_t line_shift, in_line_shift;
@@ -35,8 +38,8 @@ struct census {
 };
 
 /*
- * As struct holder has it. ERTS lets neighbours in number be in different cache lines: from OTP 26 on an id's low bits are a
- * place, of which the number is made; 28 bits are the number, what is above them the serial.
+ * As struct holder has it. ERTS lets neighbours in number be in different cache lines: from OTP 26 on an id's low bits
+ * are a place, of which the number is made; 28 bits are the number, what is above them the serial.
  */
 static uint64_t number_of(const struct places *p, uint64_t id)
 {

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How often Erlang processes have collected all of their garbage; see beam_layout.h. Each has a heap of its own, and ERTS
- * counts for each the minor collections since the last full one. Read again and again from outside, that tells:
+ * How often Erlang processes have collected all of their garbage; see beam_layout.h. Each has a heap of its own, and
+ * ERTS counts for each the minor collections since the last full one. Read again and again from outside, that tells:
  *
  *	minor collections   heap        since the last look
  *	3 -> 5              another     none that is full (as far as can be seen)
  *	5 -> 1              another     a full one
  *	5 -> 5              another     a full one, and as many minor ones as before
  *
- * Full ones between two looks count as one: it is a lower bound, but for a look in the midst of a minor one, which lasts
- * microseconds. One figure for a node: so many full collections, or more,
+ * Full ones between two looks count as one: it is a lower bound, but for a look in the midst of a minor one, which
+ * lasts microseconds. One figure for a node: so many full collections, or more,
  * had those processes which hold half of the memory of all.
  *
- * Minor ones cannot be told so: of a process that ends between two looks nothing is seen. But each scheduler counts those of any
- * kind that it made. What dirty schedulers made (of large heaps) stands in a variable that has no symbol, and is not counted.
+ * Minor ones cannot be told so: of a process that ends between two looks nothing is seen. But each scheduler counts
+ * those of any kind that it made. What dirty schedulers made (of large heaps) stands in a variable that has no symbol,
+ * and is not counted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -162,7 +163,10 @@ static bool read_gc_info(const struct runtime *r, uint64_t scheduler, struct gc_
 	       runtime_read(&r->process, scheduler + b->layout->gc_info, out, sizeof(*out));
 }
 
-/* A dirty scheduler's is never written, and a collection reclaims a word on average, or many: else it is something else. */
+/*
+ * A dirty scheduler's is never written, and a collection reclaims a word on average, or many: else it is something
+ * else.
+ */
 int beam_all_collections(struct runtime *r, uint64_t *n)
 {
 	const struct beam *b = r->state;

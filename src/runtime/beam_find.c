@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Is a BEAM laid out as a row of beam.c's table says? Where its schedulers, its code and its processes are, and the proof
- * on the living process: return addresses on the stacks of its processes, and those processes, have names. A layout
- * that is off by a word has none.
+ * Is a BEAM laid out as a row of beam.c's table says? Where its schedulers, its code and its processes are, and the
+ * proof on the living process: return addresses on the stacks of its processes, and those processes, have names. A
+ * layout that is off by a word has none.
  */
 #include <errno.h>
 #include <string.h>

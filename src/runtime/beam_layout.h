@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What the files of the BEAM share: where things lie in it, and who reads what. beam.c knows releases and names, beam_find.c
- * checks all of it on the living process before it is used. Not for others.
+ * What the files of the BEAM share: where things lie in it, and who reads what. beam.c knows releases and names,
+ * beam_find.c checks all of it on the living process before it is used. Not for others.
  */
 #ifndef MEMPROBE_RUNTIME_BEAM_LAYOUT_H
 #define MEMPROBE_RUNTIME_BEAM_LAYOUT_H
@@ -24,7 +24,10 @@ struct beam_layout {
 	/* index table of atoms, Atom: atom.h, index.h */
 	uint32_t atom_segments, atom_length, atom_text;
 	uint32_t line_table; /* in the header of a module's code */
-	/* A large binary on a heap: low six bits of its first word, its size (0: not there), its block; Binary, erl_binary.h */
+	/*
+	 * A large binary on a heap: low six bits of its first word, its size (0: not there), its block; Binary,
+	 * erl_binary.h
+	 */
 	uint32_t binary_header, binary_size, binary_block, block_references, block_size;
 	uint32_t id_mask; /* ErtsPTab of erts_proc: r.o.pix_mask, where an id is made of it; 0: the number is in the id */
 };
@@ -68,7 +71,10 @@ struct beam_process {
 /* beam_processes.c. Calls back for each; how many there were. */
 size_t beam_each_process(const struct runtime *r, void (*f)(void *ctx, const struct beam_process *p), void *ctx);
 bool beam_registered_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
-/* Its registered name, else the function that it was started for (by proc_lib, or spawned with). False: none can be read. */
+/*
+ * Its registered name, else the function that it was started for (by proc_lib, or spawned with). False: none can be
+ * read.
+ */
 bool beam_process_name(const struct runtime *r, const struct beam_process *p, struct buf *out);
 /*
  * beam_noted.c: what proc_lib notes in the dictionary of what it starts: {module, function, arity}. False: nothing.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Lines of Erlang and Elixir code, from the table that a loaded module carries (OTP 25 and 27, BeamCodeLineTab of beam_code.h):
+ * Lines of Erlang and Elixir code, from the table that a loaded module carries (OTP 25 and 27, BeamCodeLineTab of
+ * beam_code.h):
  *
  *	+0  names of files (lists)	+8  bytes of an entry of locations, 2 or 4	+16 locations: file << 24 | line
  *	+24 for each function, and once more, where its addresses begin in one array of ascending ones

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * CPython: Python functions and lines in the stacks of python 3.11, 3.12 and 3.13, and its objects by type. Of other versions, and
- * of builds without a global interpreter lock, only the name. The current thread's state is found as
+ * CPython: Python functions and lines in the stacks of python 3.11, 3.12 and 3.13, and its objects by type. Of other
+ * versions, and of builds without a global interpreter lock, only the name. The current thread's state is found as
  * _PyThreadState_UncheckedGet itself does.
  */
 #include "runtime/cpython.h"

@@ -39,8 +39,8 @@ struct cpython_code {
 };
 
 /*
- * The offsets of a version, 0x030b02f0 as in Py_Version; 3.13 tells its own, at runtime (the address of _PyRuntime). False
- * when they are not known.
+ * The offsets of a version, 0x030b02f0 as in Py_Version; 3.13 tells its own, at runtime (the address of _PyRuntime).
+ * False when they are not known.
  */
 bool cpython_layout_find(struct cpython_layout *l, const struct runtime_process *p, uint32_t version, uint64_t runtime);
 /* The table of 3.13 itself, as read from there. Pure. */
@@ -60,8 +60,8 @@ int cpython_code_line(const struct runtime_process *p, const struct cpython *c, 
  */
 int cpython_check_thread(struct runtime *r, const struct cpython *c, uint64_t thread);
 /*
- * How far behind its thread pointer each thread keeps its own state (glibc's first block of pthread_setspecific). 0: not told
- * by all threads alike.
+ * How far behind its thread pointer each thread keeps its own state (glibc's first block of pthread_setspecific). 0:
+ * not told by all threads alike.
  */
 uint32_t cpython_own_state(const struct runtime_process *p, const struct cpython *c);
 /* 0; -EAGAIN: it does not run Python code yet; -ESTALE: not what it should be. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * CPython's objects by type: the lists of the cyclic collector, walked from outside. Containers and instances are there;
- * strings, numbers and bytes are not tracked and not counted. The lists change meanwhile: each link is checked in
- * both directions, a torn one is read again, a generation that was cut is walked again; of several tries
- * the one that came farthest counts, and then the census is partial.
+ * CPython's objects by type: the lists of the cyclic collector, walked from outside. Containers and instances are
+ * there; strings, numbers and bytes are not tracked and not counted. The lists change meanwhile: each link is checked
+ * in both directions, a torn one is read again, a generation that was cut is walked again; of several tries the one
+ * that came farthest counts, and then the census is partial.
  *
  *	generation {next, prev} <-> {next|flag, prev|flags, object: {refcount, type, size, ...}} <-> ...
  */
@@ -27,8 +27,8 @@
 #define MOST_INTERPRETERS 1000
 
 /*
- * struct _gc_runtime_state: three of 24 bytes, a pointer to the first, the frozen one. Debian's 3.13 aligns the links to four
- * bytes (for m68k), and so the three begin four bytes before the place where they would be.
+ * struct _gc_runtime_state: three of 24 bytes, a pointer to the first, the frozen one. Debian's 3.13 aligns the links
+ * to four bytes (for m68k), and so the three begin four bytes before the place where they would be.
  */
 static const uint64_t generation_at[GENERATIONS] = { 0, 24, 48, 80 };
 #define YOUNGEST_AT 72

@@ -2,8 +2,8 @@
 /*
  * Offsets in CPython's objects by version; see cpython.h. From the debug information of 3.11.7 and 3.12.1 (struct _ts,
  * _PyInterpreterFrame, PyCodeObject, PyInterpreterState of Include/cpython and Include/internal); 3.13 describes
- * itself (struct _Py_DebugOffsets, Include/internal/pycore_runtime.h). What follows of a version is checked on the process
- * (cpython_check): a vendor may have changed it.
+ * itself (struct _Py_DebugOffsets, Include/internal/pycore_runtime.h). What follows of a version is checked on the
+ * process (cpython_check): a vendor may have changed it.
  */
 #include <string.h>
 

@@ -3,10 +3,11 @@
  * Go: recognised, and its own memory profile read from outside where the program keeps one. No frames of a
  * reader's own: Go code has frame pointers and symbols, the native walk names it. No probe is placed in Go text.
  *
- * The profile is runtime.mbuckets: a list of buckets {next, allnext, type, hash, size, n} with n return addresses behind
- * it, then {allocations, frees, allocated bytes, freed bytes} (src/runtime/mprof.go, unchanged from 1.11 to 1.24). It
- * is drawn every MemProfileRate bytes, so figures are scaled as Go's own tools do, and one collection old. The linker
- * leaves it out of programs that do not read it; then the rate is 0 (disableMemoryProfiling). Goroutines are counted either way.
+ * The profile is runtime.mbuckets: a list of buckets {next, allnext, type, hash, size, n} with n return addresses
+ * behind it, then {allocations, frees, allocated bytes, freed bytes} (src/runtime/mprof.go, unchanged from 1.11 to
+ * 1.24). It is drawn every MemProfileRate bytes, so figures are scaled as Go's own tools do, and one collection old.
+ * The linker leaves it out of programs that do not read it; then the rate is 0 (disableMemoryProfiling). Goroutines are
+ * counted either way.
  */
 #include <errno.h>
 #include <math.h>

@@ -6,7 +6,10 @@
 #include "runtime/runtime.h"
 #include "symbol/elf_symbols.h"
 
-/* Adds a row for each goroutine's function, bytes are their stacks'. False: their records are not laid out as known here. */
+/*
+ * Adds a row for each goroutine's function, bytes are their stacks'. False: their records are not laid out as known
+ * here.
+ */
 bool go_goroutines(struct runtime *r, struct runtime_object *program, const struct elf_symbols *symbols,
 		   struct runtime_census *out);
 /* Collections so far; memstats: address of runtime.memstats. 0; -ENOTSUP, -ESTALE: not as known here. */

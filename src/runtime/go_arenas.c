@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Where Go's heap is: arenas of 64 MiB, which hold objects, the stacks of goroutines, and what is free of them. runtime.mheap_ has
- * their numbers in a slice, allArenas (src/runtime/mheap.go, since 1.12); what precedes it differs by version, so it is looked for by
- * what it holds: each number is that of an arena in which something is mapped. Two more slices (of the sweeper and of the marker) are
- * its begin, so the longest counts. An arena's number is (address - base) / 64 MiB; the base is -2^47 on x86-64 and 0 on arm64.
+ * Where Go's heap is: arenas of 64 MiB, which hold objects, the stacks of goroutines, and what is free of them.
+ * runtime.mheap_ has their numbers in a slice, allArenas (src/runtime/mheap.go, since 1.12); what precedes it differs
+ * by version, so it is looked for by what it holds: each number is that of an arena in which something is mapped. Two
+ * more slices (of the sweeper and of the marker) are its begin, so the longest counts. An arena's number is (address -
+ * base) / 64 MiB; the base is -2^47 on x86-64 and 0 on arm64.
  */
 #include <errno.h>
 #include <string.h>

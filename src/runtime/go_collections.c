@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How often Go has collected its garbage, from runtime.memstats (src/runtime/mstats.go, 1.7 to 1.24): somewhere in it are, in this
- * order, when the last collection ended (ns since 1970), the pauses' sum, rings of 256 pauses and of 256 ends, and the number of
- * collections. What precedes them differs by version, so they are looked for by what holds there alone: the end in the ring
- * at the place that the number gives is that of the last collection. Every collection is a full one.
+ * How often Go has collected its garbage, from runtime.memstats (src/runtime/mstats.go, 1.7 to 1.24): somewhere in it
+ * are, in this order, when the last collection ended (ns since 1970), the pauses' sum, rings of 256 pauses and of 256
+ * ends, and the number of collections. What precedes them differs by version, so they are looked for by what holds
+ * there alone: the end in the ring at the place that the number gives is that of the last collection. Every collection
+ * is a full one.
  */
 #include <errno.h>
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Goroutines by the function that they were begun with, and the bytes of their stacks: runtime.allgs is a slice of pointers
- * to records {stack low, stack high, ...} (src/runtime/runtime2.go, since 1.4). What follows moves with versions, so it is
- * learnt from the process: startpc is the word that holds the begin of a function in each record, runtime.main's in one;
- * goid the word that differs in each and is 1 in that one, and the status stands 8 bytes before it.
+ * Goroutines by the function that they were begun with, and the bytes of their stacks: runtime.allgs is a slice of
+ * pointers to records {stack low, stack high, ...} (src/runtime/runtime2.go, since 1.4). What follows moves with
+ * versions, so it is learnt from the process: startpc is the word that holds the begin of a function in each record,
+ * runtime.main's in one; goid the word that differs in each and is 1 in that one, and the status stands 8 bytes before
+ * it.
  */
 #include "runtime/go.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * The JVM: recognised, and what its own tools would tell is named. Its frames get names from a perf map when there
- * is one (jcmd PID Compiler.perfmap); without frame pointers in compiled code (-XX:+PreserveFramePointer) stacks end at the
- * first compiled method. No census, no probe of its heap's allocation.
+ * is one (jcmd PID Compiler.perfmap); without frame pointers in compiled code (-XX:+PreserveFramePointer) stacks end at
+ * the first compiled method. No census, no probe of its heap's allocation.
  *
- * Its collections and what its heap holds are read from the counters that it keeps for its own tools (jvm_perfdata.h): in its
- * own memory, where it maps their file, never from a path. A JVM without them (-XX:-UsePerfData, -XX:+PerfDisableSharedMem)
- * says neither.
+ * Its collections and what its heap holds are read from the counters that it keeps for its own tools (jvm_perfdata.h):
+ * in its own memory, where it maps their file, never from a path. A JVM without them (-XX:-UsePerfData,
+ * -XX:+PerfDisableSharedMem) says neither.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Where a JVM's heap is: libjvm.so exports a description of its own structures for debuggers (gHotSpotVMStructs; vmStructs.hpp, the
- * same since JDK 6), by which Universe::_collectedHeap->_reserved is found. Nothing is assumed where an entry is missing.
+ * Where a JVM's heap is: libjvm.so exports a description of its own structures for debuggers (gHotSpotVMStructs;
+ * vmStructs.hpp, the same since JDK 6), by which Universe::_collectedHeap->_reserved is found. Nothing is assumed where
+ * an entry is missing.
  */
 #include <errno.h>
 #include <stdlib.h>

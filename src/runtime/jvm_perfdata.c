@@ -99,8 +99,8 @@ static bool has_text(const struct perfdata *d, const char *name, const char *tex
 }
 
 /*
- * Collector 0 is the young generation's, 1 the full one's. G1 frees old garbage after a concurrent cycle too, of which collector 2
- * counts the two pauses (not in 8). Others (Z, Shenandoah, CMS) count pauses that are no collections.
+ * Collector 0 is the young generation's, 1 the full one's. G1 frees old garbage after a concurrent cycle too, of which
+ * collector 2 counts the two pauses (not in 8). Others (Z, Shenandoah, CMS) count pauses that are no collections.
  */
 static void take_collections(const struct perfdata *d, struct jvm_counters *out)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The counters that a JVM keeps in memory for its own tools (jstat, jcmd), as bytes: collections, and what its heap holds. Pure; the
- * bytes are another process's, and are not trusted: all that is out of bounds is not there.
+ * The counters that a JVM keeps in memory for its own tools (jstat, jcmd), as bytes: collections, and what its heap
+ * holds. Pure; the bytes are another process's, and are not trusted: all that is out of bounds is not there.
  *
  *	CA FE C0 C0 | order 1, version 2.0 | used, entry_offset, num_entries | entries
  *	entry: length, name at, elements, type 'J' or 'B', ..., data at; then the name, then the data

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * PyPy: recognised by its library, and no more. Its compiled code has no unwind tables and its frames are no CPython's, so nothing of
- * them is named; its objects are in a heap of its own.
+ * PyPy: recognised by its library, and no more. Its compiled code has no unwind tables and its frames are no CPython's,
+ * so nothing of them is named; its objects are in a heap of its own.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1 and 3.3 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only the name.
- * The current thread's execution context is found as libruby itself does, in thread-local storage. C functions have no frames of
- * their own here: the native ones show them.
+ * Ruby 3.1 and 3.3 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only
+ * the name. The current thread's execution context is found as libruby itself does, in thread-local storage. C
+ * functions have no frames of their own here: the native ones show them.
  */
 #include "runtime/ruby.h"
 
@@ -109,8 +109,8 @@ static int ruby_resolve(struct runtime *r, uint64_t code, uint64_t at, struct ru
 }
 
 /*
- * Each run of the loop has one frame of rb_vm_exec; the loop itself, which that calls, has no name in a stripped library, and
- * may not be there while an exception is looked after.
+ * Each run of the loop has one frame of rb_vm_exec; the loop itself, which that calls, has no name in a stripped
+ * library, and may not be there while an exception is looked after.
  */
 static bool ruby_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
 {
@@ -124,8 +124,8 @@ static bool ruby_is_eval(const struct runtime *r, const char *symbol, const char
 }
 
 /*
- * Arrays and small hashes lie in a heap of their own while they are young (transient_heap.c, 2.6 to 3.2). When they have outlived a
- * collection they move to malloc's, as a postponed job, in whatever method runs next.
+ * Arrays and small hashes lie in a heap of their own while they are young (transient_heap.c, 2.6 to 3.2). When they
+ * have outlived a collection they move to malloc's, as a postponed job, in whatever method runs next.
  */
 static bool ruby_is_mover(const char *symbol, const char *module)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1 and 3.3, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in ruby.c, the
- * versions in ruby_layout.c; all that is read is checked by the type in its flags.
+ * Ruby 3.1 and 3.3, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in
+ * ruby.c, the versions in ruby_layout.c; all that is read is checked by the type in its flags.
  */
 #ifndef MEMPROBE_RUNTIME_RUBY_H
 #define MEMPROBE_RUNTIME_RUBY_H
@@ -30,7 +30,10 @@ struct ruby_layout {
 	uint32_t class_path;		     /* its name; 0: it is among its variables */
 	uint32_t page_bytes, bitmap_words, most_slot; /* heap pages: at multiples of it; slots of 40, 80 ... bytes */
 	uint32_t is_old;			      /* flags of an object that has outlived collections */
-	/* rb_objspace_t: all objects ever made, and those at the last collection (0: not in one word); the table of pages; collections */
+	/*
+	 * rb_objspace_t: all objects ever made, and those at the last collection (0: not in one word); the table of
+	 * pages; collections
+	 */
 	uint32_t ever_made, made_then, sorted_pages, minor, count;
 };
 
@@ -65,15 +68,18 @@ struct ruby {
 };
 
 /*
- * ruby_find.c: where the library keeps things, from what it exports, and from the code of functions that do nothing but read them:
- * from 3.3 on most of it has no name in a stripped one. False: it cannot be told.
+ * ruby_find.c: where the library keeps things, from what it exports, and from the code of functions that do nothing but
+ * read them: from 3.3 on most of it has no name in a stripped one. False: it cannot be told.
  */
 bool ruby_find(struct runtime *r, struct runtime_object *o, struct ruby *ruby);
-/* Address in the process of the word that a function's first instructions load; code: its bytes, at pc. 0: they do not. Pure. */
+/*
+ * Address in the process of the word that a function's first instructions load; code: its bytes, at pc. 0: they do not.
+ * Pure.
+ */
 uint64_t ruby_loaded_word(const uint8_t *code, size_t len, uint64_t pc);
 /*
- * The one function that both call or jump to, of those that begin at one of starts (n, ascending); 0: none, or more than one.
- * Pure.
+ * The one function that both call or jump to, of those that begin at one of starts (n, ascending); 0: none, or more
+ * than one. Pure.
  */
 struct ruby_code {
 	const uint8_t *bytes;
@@ -89,7 +95,8 @@ bool ruby_text(const struct runtime_process *p, const struct ruby_layout *l, uin
 /*
  * Which of the positions set is the last up to pos, counted from 1; from the head of a succinct index
  * (struct succ_index_table, iseq.c): counters of 7 bits, nine a word, for the first 54, then for each 512
- * positions {rank, counters of 9 bits of its eight words, the words}. read: words at an offset of the table. 0: unreadable.
+ * positions {rank, counters of 9 bits of its eight words, the words}. read: words at an offset of the table. 0:
+ * unreadable.
  */
 uint32_t ruby_rank(bool (*read)(void *ctx, uint64_t offset, void *out, size_t len), void *ctx, uint32_t pos);
 

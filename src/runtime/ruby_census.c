@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby's objects by class: its heap pages, 16 or 64 KiB each at a multiple of that, found in the anonymous mappings by their
- * header, read without touching what is not in memory. Bytes are slots, and what strings and arrays have allocated
- * beyond. Objects that died since the last collection are still there, and counted.
+ * Ruby's objects by class: its heap pages, 16 or 64 KiB each at a multiple of that, found in the anonymous mappings by
+ * their header, read without touching what is not in memory. Bytes are slots, and what strings and arrays have
+ * allocated beyond. Objects that died since the last collection are still there, and counted.
  *
- * Counted apart are those that were old at the census before, are the same now, and that a full collection since has left. Old
- * ones are those that the page's bitmap says to be uncollectable by a minor collection; a full one begins it anew, and while it
- * marks the bitmap is not complete. What is old has outlived three minor ones only: of the garbage of requests a good deal is,
- * and in the slots of what was collected there may be some again. An object whose first words have changed is not known again. Of
- * those that are, it is known at which census they were old first.
+ * Counted apart are those that were old at the census before, are the same now, and that a full collection since has
+ * left. Old ones are those that the page's bitmap says to be uncollectable by a minor collection; a full one begins it
+ * anew, and while it marks the bitmap is not complete. What is old has outlived three minor ones only: of the garbage
+ * of requests a good deal is, and in the slots of what was collected there may be some again. An object whose first
+ * words have changed is not known again. Of those that are, it is known at which census they were old first.
  *
  *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... bitmaps }
  */
@@ -55,7 +55,10 @@ struct rb_walk {
 
 /* ---- names of classes ---- */
 
-/* Instance variables of a class: struct st_table {..., entries_start +32, entries_bound, entries}, of {hash, key, record}. */
+/*
+ * Instance variables of a class: struct st_table {..., entries_start +32, entries_bound, entries}, of {hash, key,
+ * record}.
+ */
 static uint64_t class_variable(const struct runtime_process *p, uint64_t class, uint64_t id,
 			       bool (*is_it)(const struct runtime_process *p, const struct ruby_layout *l, uint64_t value),
 			       const struct ruby_layout *l, uint64_t *found_id)
@@ -170,7 +173,10 @@ static struct rb_count *count_of(struct rb_walk *w, unsigned int type, uint64_t 
 	return &w->v[w->n++];
 }
 
-/* What it has allocated beside its slot: words 2 and 3 of a string are length and text, 4 its room; of an array 3 its room. */
+/*
+ * What it has allocated beside its slot: words 2 and 3 of a string are length and text, 4 its room; of an array 3 its
+ * room.
+ */
 static uint64_t bytes_beside(const uint64_t *slot)
 {
 	uint64_t room = 0;
@@ -301,7 +307,10 @@ static bool may_hold_pages(const struct proc_map *m)
 	return m->read && m->write && !m->shared && !m->ino && strncmp(m->path, "[stack", 6);
 }
 
-/* What was old now is what the next census asks for; a bitmap of the midst of a collection is none. has_old: it was asked, and tells. */
+/*
+ * What was old now is what the next census asks for; a bitmap of the midst of a collection is none. has_old: it was
+ * asked, and tells.
+ */
 static void keep_old(struct rb_walk *w, bool is_marked, struct runtime_census *out)
 {
 	struct ruby *ruby = w->r->state;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How often Ruby has collected all of its objects (major collections), and how many it ever made, from rb_objspace_t of gc.c. It
- * has no symbol: it is a word of the virtual machine, and known by what holds in it alone: minor and major collections add up to
- * all of them, and its first heap page says that it is one. Where nothing does, the number is not known.
+ * How often Ruby has collected all of its objects (major collections), and how many it ever made, from rb_objspace_t of
+ * gc.c. It has no symbol: it is a word of the virtual machine, and known by what holds in it alone: minor and major
+ * collections add up to all of them, and its first heap page says that it is one. Where nothing does, the number is not
+ * known.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Where libruby keeps its virtual machine and each thread's context, and which function is its loop; see ruby.h. Up to 3.2 they are
- * symbols. From 3.3 on they are hidden (vm_core.h: the MJIT that needed them is gone), and Debian's library is stripped: then from
- * the code of exported functions, x86-64 as gcc writes it:
+ * Where libruby keeps its virtual machine and each thread's context, and which function is its loop; see ruby.h. Up to
+ * 3.2 they are symbols. From 3.3 on they are hidden (vm_core.h: the MJIT that needed them is gone), and Debian's
+ * library is stripped: then from the code of exported functions, x86-64 as gcc writes it:
  *
  *	rb_gc_count		lea or mov of ruby_current_vm_ptr, then objspace, then its count
  *	rb_thread_current	__tls_get_addr of ruby_current_ec, then its thread

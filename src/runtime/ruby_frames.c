@@ -236,7 +236,10 @@ static int check_frames(struct runtime *r, const struct ruby_layout *l, const ui
 	return cfp == end && flags & RUBY_FLAG_FINISH ? 0 : -ESTALE;
 }
 
-/* Somewhere in the context's thread (rb_thread_t, or its rb_native_thread) is its native thread, whose own word is the context. */
+/*
+ * Somewhere in the context's thread (rb_thread_t, or its rb_native_thread) is its native thread, whose own word is the
+ * context.
+ */
 static bool is_place(const struct runtime_process *p, const struct ruby *ruby, uint64_t thread, uint64_t context)
 {
 	const struct ruby_layout *l = &ruby->layout;

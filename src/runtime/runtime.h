@@ -47,7 +47,10 @@ struct runtime_census {
 	bool has_old;	  /* it tells what has outlived full collections, as far as it can: of two looks the second does */
 	uint32_t look;	  /* of those that have since: its number, where the next one will tell what this one saw; else 0 */
 	const char *what; /* "objects that the collector tracks"; static */
-	/* of runtimes with processes of their own (ops->has_holders): these, and the blocks outside their heaps that they hold */
+	/*
+	 * of runtimes with processes of their own (ops->has_holders): these, and the blocks outside their heaps that
+	 * they hold
+	 */
 	struct holder *holders; /* names: in holder_names */
 	size_t n_holders, holders_cap;
 	struct held_block *held;
@@ -92,32 +95,36 @@ struct runtime_ops {
 	/* Each frame stands for the native one whose address is `at`, and takes its place; else see is_eval. */
 	bool frames_are_native;
 	/*
-	 * Is it this one? r->process is open. 0: yes; version, reason, has_frames and has_census are set, state is the runtime's
-	 * own; -ENOENT: no; -EAGAIN: it is, but not yet begun (call again later); -errno.
+	 * Is it this one? r->process is open. 0: yes; version, reason, has_frames and has_census are set, state is the
+	 * runtime's own; -ENOENT: no; -EAGAIN: it is, but not yet begun (call again later); -errno.
 	 */
 	int (*open)(struct runtime *r);
 	void (*close)(struct runtime *r);
 	void (*config)(const struct runtime *r, struct mp_runtime *words);
-	/* 0, or -errno: no name (it was checked, and is not what it should be); -ENOENT: no frame of the language's, left out */
+	/*
+	 * 0, or -errno: no name (it was checked, and is not what it should be); -ENOENT: no frame of the language's,
+	 * left out
+	 */
 	int (*resolve)(struct runtime *r, uint64_t code, uint64_t at, struct runtime_name *name);
 	/*
-	 * May be NULL; with frames_are_native only. Which other function of the language was compiled into the frame's: the i-th call in
-	 * progress there, innermost first, up to RUNTIME_MOST_INLINED. As resolve; -ENOENT: no more.
+	 * May be NULL; with frames_are_native only. Which other function of the language was compiled into the frame's:
+	 * the i-th call in progress there, innermost first, up to RUNTIME_MOST_INLINED. As resolve; -ENOENT: no more.
 	 */
 	int (*inlined)(struct runtime *r, uint64_t code, uint64_t at, unsigned int i, struct runtime_name *name);
 	/*
-	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its name, or
-	 * "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0. NULL: there is none.
+	 * A native function whose frames run the language's code: the language's frames stand before it. symbol is its
+	 * name, or "[object+0xOFF]" where it has none; vaddr its address in the object then, else 0. NULL: there is
+	 * none.
 	 */
 	bool (*is_eval)(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr);
 	/*
-	 * May be NULL. Is the code at addr the language's own (JIT)? Native frames from the innermost such one on are left out: its
-	 * frames tell the rest.
+	 * May be NULL. Is the code at addr the language's own (JIT)? Native frames from the innermost such one on are
+	 * left out: its frames tell the rest.
 	 */
 	bool (*is_language)(const struct runtime *r, uint64_t addr);
 	/*
-	 * May be NULL. A native function in which the collector moves what lives: it was called from whatever line just ran. What of
-	 * the stack lies before it is left out, and RUNTIME_MOVED stands for it.
+	 * May be NULL. A native function in which the collector moves what lives: it was called from whatever line just
+	 * ran. What of the stack lies before it is left out, and RUNTIME_MOVED stands for it.
 	 */
 	bool (*is_mover)(const char *symbol, const char *module);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
@@ -159,8 +166,8 @@ bool runtime_may_be(const char *module);
 const struct runtime_ops *runtime_ops_named(const char *name);
 
 /*
- * For ops->open: a state of so many bytes, zeroed, becomes r->state and is prepared; when that fails there is none. What prepare
- * returned. And for ops->close.
+ * For ops->open: a state of so many bytes, zeroed, becomes r->state and is prepared; when that fails there is none.
+ * What prepare returned. And for ops->close.
  */
 int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes,
 		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state));

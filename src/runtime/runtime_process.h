@@ -43,7 +43,10 @@ void runtime_process_close(struct runtime_process *p);
 /* Mappings anew (objects stay as they were). 0 or -errno. */
 int runtime_process_refresh(struct runtime_process *p);
 
-/* The object whose base name is prefix, or prefix and then a digit, '.' or '-': "libruby" finds "libruby-3.1.so.3.1.2". NULL: none. */
+/*
+ * The object whose base name is prefix, or prefix and then a digit, '.' or '-': "libruby" finds "libruby-3.1.so.3.1.2".
+ * NULL: none.
+ */
 struct runtime_object *runtime_find_object(struct runtime_process *p, const char *prefix);
 /* Opens its file. False when that cannot be. */
 bool runtime_object_open(struct runtime_process *p, struct runtime_object *o);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * A thread's vector has room for this many modules from its start (glibc, elf/dl-tls.c: DTV_SURPLUS); one beyond would need
- * a look at the vector's length.
+ * A thread's vector has room for this many modules from its start (glibc, elf/dl-tls.c: DTV_SURPLUS); one beyond would
+ * need a look at the vector's length.
  */
 #define MOST_MODULES 14
 

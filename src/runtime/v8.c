@@ -2,9 +2,9 @@
 /*
  * V8 in node: names and lines of JavaScript frames from the heap's own metadata, without flags or perf maps.
  *
- * The line is that of the call in an interpreted frame and, with what was inlined, in the optimizing compiler's code, from V8 11.3
- * on (v8_inlined.h); in other compiled code that of the function's beginning. A build without the v8dbg_ symbols, or with
- * compressed pointers, has native stacks only.
+ * The line is that of the call in an interpreted frame and, with what was inlined, in the optimizing compiler's code,
+ * from V8 11.3 on (v8_inlined.h); in other compiled code that of the function's beginning. A build without the v8dbg_
+ * symbols, or with compressed pointers, has native stacks only.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -278,8 +278,8 @@ static int v8_held_by(struct runtime *r, const char *type, uint64_t deadline_ns,
 }
 
 /*
- * Full mark-compacts, as V8's own Heap counts them: that of the isolate with most pages (others are worker threads'). Found
- * once; a count that ever falls is none.
+ * Full mark-compacts, as V8's own Heap counts them: that of the isolate with most pages (others are worker threads').
+ * Found once; a count that ever falls is none.
  */
 static int v8_collections(struct runtime *r, uint64_t *full)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * V8's objects by constructor, read from outside without a stop: approximate, growth is what counts. Of the new generation
- * what the old one leads to; garbage of the old one counts until it is collected.
+ * V8's objects by constructor, read from outside without a stop: approximate, growth is what counts. Of the new
+ * generation what the old one leads to; garbage of the old one counts until it is collected.
  */
 #include "runtime/v8_census.h"
 

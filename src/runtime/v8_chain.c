@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Who holds V8's objects of one constructor: from a sample of them to what points at most of those, to what points at
- * that, and so on to a variable, one walk over the heap each. Approximate: the heap changes between the walks, and what has
- * several holders is told by the one that most of the sample has. Stacks, handles and native code are not looked at.
+ * that, and so on to a variable, one walk over the heap each. Approximate: the heap changes between the walks, and what
+ * has several holders is told by the one that most of the sample has. Stacks, handles and native code are not looked
+ * at.
  *
  *	RecordTable:  property 'table' of RenderContext < Map < variable 'openContexts' in /srv/mail/contexts.js
  */
@@ -223,8 +224,8 @@ static void find_edges(struct chain *c)
 }
 
 /*
- * Of those with as much, variables come first, then objects of the language. Kinds of object that the chain has passed come
- * last: what leads out of a list or a tree is not its own nodes.
+ * Of those with as much, variables come first, then objects of the language. Kinds of object that the chain has passed
+ * come last: what leads out of a list or a tree is not its own nodes.
  */
 static uint64_t score(const struct chain *c, const struct group *g)
 {

@@ -129,7 +129,8 @@ static bool next_int(const uint8_t **at, const uint8_t *end, int64_t *value)
 
 /*
  * Pairs of differences: of the bytecode offset (-1 - d for an expression's), of the position, which is kept as
- * (position + 1) << 1 with other fields above bit 31 (src/codegen/source-position-table.cc, source-position.h; V8 7 to 12).
+ * (position + 1) << 1 with other fields above bit 31 (src/codegen/source-position-table.cc, source-position.h; V8 7 to
+ * 12).
  */
 bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw, uint32_t *row_offset)
 {
@@ -155,7 +156,10 @@ int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset)
 	return v8_position_raw(table, len, offset, &raw, &row) ? (raw >> 1 & 0x3fffffff) - 1 : -1;
 }
 
-/* Not exported: the place of the position table in a bytecode array, by where its bytecodes begin (bytecode-array.tq, bytecode-array.h). */
+/*
+ * Not exported: the place of the position table in a bytecode array, by where its bytecodes begin (bytecode-array.tq,
+ * bytecode-array.h).
+ */
 static const struct {
 	int32_t data, positions;
 } bytecode_arrays[] = {
@@ -227,8 +231,8 @@ static void position_before_locals(const struct runtime_process *p, const struct
 
 /*
  * A ScopeInfo's tail: which of its fields are there stands in flags that differ between versions, but their order does
- * not: a saved variable, the function's name and its slot, an inferred name, start and end (until V8 12). So the name is the
- * first string, and the position the last two small integers of the first run of two or more.
+ * not: a saved variable, the function's name and its slot, an inferred name, start and end (until V8 12). So the name
+ * is the first string, and the position the last two small integers of the first run of two or more.
  */
 static bool read_scope(const struct runtime_process *p, const struct v8_layout *l, uint64_t scope,
 		       struct v8_function *f)

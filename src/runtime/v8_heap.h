@@ -57,7 +57,10 @@ struct v8_function {
 
 /* Reads the constants. NULL; or the name of one that frames need and that is not there. */
 const char *v8_layout_read(struct v8_layout *l, struct runtime_process *p, struct runtime_object *o);
-/* Does the living process look so? Strings that every V8 has are looked for in its read-only page. NULL; or what is wrong. */
+/*
+ * Does the living process look so? Strings that every V8 has are looked for in its read-only page. NULL; or what is
+ * wrong.
+ */
 const char *v8_layout_check(const struct v8_layout *l, struct runtime_process *p);
 /* Of a runtime that is V8. */
 struct v8_layout *v8_layout_of(struct runtime *r);
@@ -78,7 +81,10 @@ uint64_t v8_field(const struct runtime_process *p, uint64_t object, int32_t offs
 int v8_type(const struct runtime_process *p, const struct v8_layout *l, uint64_t object);
 /* The bytes of a byte array of at most so many, appended; false: it is none. */
 bool v8_bytes(const struct runtime_process *p, const struct v8_layout *l, uint64_t array, size_t most, struct buf *out);
-/* Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'. False: no string. */
+/*
+ * Up to max bytes of a string from character `from` on, appended; wide characters that are no Latin-1 become '?'.
+ * False: no string.
+ */
 bool v8_text(const struct runtime_process *p, const struct v8_layout *l, uint64_t string, size_t from, size_t max,
 	     struct buf *out);
 /* Length in characters, -1: no string. */
@@ -93,7 +99,10 @@ bool v8_function_read(const struct runtime_process *p, const struct v8_layout *l
  * Position in the source for a bytecode offset, by a source position table as V8 encodes it; -1: none. Pure.
  */
 int64_t v8_position(const uint8_t *table, size_t len, uint32_t offset);
-/* The row for it as it is, with all that one of compiled code says (v8_inlined.h), and the row's offset; false: none. Pure. */
+/*
+ * The row for it as it is, with all that one of compiled code says (v8_inlined.h), and the row's offset; false: none.
+ * Pure.
+ */
 bool v8_position_raw(const uint8_t *table, size_t len, uint32_t offset, int64_t *raw, uint32_t *row_offset);
 
 #endif

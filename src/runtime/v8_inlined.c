@@ -2,10 +2,11 @@
 /*
  * What was inlined where in compiled code; see v8_inlined.h.
  *
- * Instructions lie in an InstructionStream, whose header is found by going back from the address to a word that is the map of one; it
- * points at its Code, which has a table of source positions and the data for giving the code up: the function, a list of what was inlined
- * at which position, and the functions. V8 exports where most of these are, from 11.3 on (v8_layout.c). That the function is the one of the frame is
- * the check: all of it must have been right. (objects/code.h, code/source-position.h, objects/deoptimization-data.h)
+ * Instructions lie in an InstructionStream, whose header is found by going back from the address to a word that is the
+ * map of one; it points at its Code, which has a table of source positions and the data for giving the code up: the
+ * function, a list of what was inlined at which position, and the functions. V8 exports where most of these are, from
+ * 11.3 on (v8_layout.c). That the function is the one of the frame is the check: all of it must have been right.
+ * (objects/code.h, code/source-position.h, objects/deoptimization-data.h)
  */
 #include "runtime/v8_inlined.h"
 
@@ -21,8 +22,9 @@
 #define MOST_ITEMS 65536
 #define LENGTH_AT 8
 /*
- * A call's row is where its arguments begin to be put in place. A call that the compiler made itself, as to allocate, may have none: then the
- * row before it counts, as for V8's own profiler, unless that is farther away than this (seen: 45 of a call, 65 to 82 of allocations).
+ * A call's row is where its arguments begin to be put in place. A call that the compiler made itself, as to allocate,
+ * may have none: then the row before it counts, as for V8's own profiler, unless that is farther away than this (seen:
+ * 45 of a call, 65 to 82 of allocations).
  */
 #define MOST_BEFORE_CALL 128
 #define WRAPPED_AT 8	  /* SharedFunctionInfoWrapper (objects/shared-function-info.h) */

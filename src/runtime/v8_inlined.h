@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Which functions V8's optimizing compiler has put into another one's code, and where in their sources its calls are. Part of the V8 runtime.
+ * Which functions V8's optimizing compiler has put into another one's code, and where in their sources its calls are.
+ * Part of the V8 runtime.
  *
  *	JSFunction serve, compiled, with keep in it       resolve(pc)  ->  keep, cache.js:14 < serve, cache.js:31
  */
@@ -17,8 +18,8 @@ struct v8_call {
 };
 
 /*
- * The calls in progress at a return address in compiled code of the function `shared`, innermost first, that function last. Their
- * number; 0: not known (another V8 than 11.3, or no code of that function is there any more).
+ * The calls in progress at a return address in compiled code of the function `shared`, innermost first, that function
+ * last. Their number; 0: not known (another V8 than 11.3, or no code of that function is there any more).
  */
 size_t v8_calls_at(const struct runtime_process *p, const struct v8_layout *l, uint64_t shared, uint64_t pc,
 		   struct v8_call calls[V8_MOST_INLINED]);

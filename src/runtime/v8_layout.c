@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What a binary of V8's exports of its own layout for debuggers (v8dbg_*): offsets, masks, instance types. All are looked up
- * in one pass over its symbols. Nothing is assumed where one is missing: see v8_layout_read.
+ * What a binary of V8's exports of its own layout for debuggers (v8dbg_*): offsets, masks, instance types. All are
+ * looked up in one pass over its symbols. Nothing is assumed where one is missing: see v8_layout_read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,8 @@ struct constant {
 #define CONSTANT(field, name) { "v8dbg_" name, offsetof(struct v8_layout, field) }
 
 /*
- * For the frames and what they are called. What several rows in a row name is called differently by version: the types in the names are
- * Tagged<> from V8 12 on, and some have become unions.
+ * For the frames and what they are called. What several rows in a row name is called differently by version: the types
+ * in the names are Tagged<> from V8 12 on, and some have become unions.
  */
 static const struct constant frames[] = {
 	CONSTANT(fp_context, "off_fp_context_or_frame_type"),
@@ -153,7 +153,10 @@ static const struct {
 
 #define MOST_CONSTANTS 128
 
-/* Of a SharedFunctionInfo, the first field (shared-function-info.tq, V8 8 to 13); exported before V8 12 only. The kernel side knows it so, too. */
+/*
+ * Of a SharedFunctionInfo, the first field (shared-function-info.tq, V8 8 to 13); exported before V8 12 only. The
+ * kernel side knows it so, too.
+ */
 #define SHARED_DATA 8
 
 /* NULL: all are there; else the first that is not. Of those that follow each other for one field, one is enough. */
@@ -173,8 +176,8 @@ static const char *read_all(struct v8_layout *l, struct runtime_process *p, enum
 }
 
 /*
- * Where a Code has its tables: data for giving it up, positions, wrapper are its first fields from V8 12 on (objects/code.h). That they are
- * of the right kind is checked when they are read.
+ * Where a Code has its tables: data for giving it up, positions, wrapper are its first fields from V8 12 on
+ * (objects/code.h). That they are of the right kind is checked when they are read.
  */
 static bool read_code(struct v8_layout *l, struct runtime_process *p, const uint64_t *const *addrs)
 {
@@ -247,9 +250,9 @@ static unsigned int known_in(const struct v8_layout *l, struct runtime_process *
 }
 
 /*
- * Strings begin alike whatever their form (src/objects/string.tq), and fields of functions and scripts stand in one order
- * (shared-function-info.tq, script.tq; V8 8 to 13): an offset that is wrong by itself does not fit the others. Between the
- * function's data and its name V8 13 has a second word of data.
+ * Strings begin alike whatever their form (src/objects/string.tq), and fields of functions and scripts stand in one
+ * order (shared-function-info.tq, script.tq; V8 8 to 13): an offset that is wrong by itself does not fit the others.
+ * Between the function's data and its name V8 13 has a second word of data.
  */
 static bool fits_together(const struct v8_layout *l)
 {

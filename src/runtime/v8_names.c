@@ -77,8 +77,8 @@ uint64_t v8_own_property(const struct v8_walk *w, const struct v8_map *m, uint64
 }
 
 /*
- * A context is {map, length, ScopeInfo, previous, variables in the order of the ScopeInfo's locals}. One whose length says that
- * there is more (an extension, or the function's own name) may have them one further: no name then.
+ * A context is {map, length, ScopeInfo, previous, variables in the order of the ScopeInfo's locals}. One whose length
+ * says that there is more (an extension, or the function's own name) may have them one further: no name then.
  */
 bool v8_variable_name(const struct v8_walk *w, uint64_t context, uint64_t offset, struct buf *out)
 {

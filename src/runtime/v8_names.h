@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What the slots of V8's objects are called: properties, variables. Part of the V8 runtime; nothing is named unless it is certain. */
+/*
+ * What the slots of V8's objects are called: properties, variables. Part of the V8 runtime; nothing is named unless it
+ * is certain.
+ */
 #ifndef MEMPROBE_RUNTIME_V8_NAMES_H
 #define MEMPROBE_RUNTIME_V8_NAMES_H
 

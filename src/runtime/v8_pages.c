@@ -17,8 +17,8 @@ struct header {
 };
 
 /*
- * What a page begins with (src/heap/basic-memory-chunk.h; memory-chunk.h, memory-chunk-metadata.h). None looks like another:
- * flags are no multiple of a page, and where objects begin and end is within the page.
+ * What a page begins with (src/heap/basic-memory-chunk.h; memory-chunk.h, memory-chunk-metadata.h). None looks like
+ * another: flags are no multiple of a page, and where objects begin and end is within the page.
  *	V8 9 to 11	size, flags, heap, begin of objects, end
  *	V8 12.4		flags, the page, size, heap, begin of objects, end
  *	V8 13.6		flags, the address of: ... size (48), end, heap, begin of objects
@@ -164,8 +164,8 @@ bool v8_pages_changed(const struct v8_pages *pages, const struct runtime_process
 #define MOST_OFFSET 65536
 
 /*
- * `addl $1, disp32(%reg)`: [41] 83 /0 [sib 24] disp32 01. Heap::MarkCompact has one (ms_count_++, src/heap/heap.cc); found
- * twice with different offsets, none is taken.
+ * `addl $1, disp32(%reg)`: [41] 83 /0 [sib 24] disp32 01. Heap::MarkCompact has one (ms_count_++, src/heap/heap.cc);
+ * found twice with different offsets, none is taken.
  */
 uint32_t v8_count_offset_in(const uint8_t *code, size_t len)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The pages of V8's heap among a process's mappings, and how often its old generation was collected. Part of the V8 runtime.
+ * The pages of V8's heap among a process's mappings, and how often its old generation was collected. Part of the V8
+ * runtime.
  *
- * A page begins at a multiple of 256 KiB with a header that says its size, its flags, its heap, where its objects begin and end: memory
- * that looks so is one. Nothing of it is exported, so each is checked, and without any that fits all anonymous memory is taken for pages.
+ * A page begins at a multiple of 256 KiB with a header that says its size, its flags, its heap, where its objects begin
+ * and end: memory that looks so is one. Nothing of it is exported, so each is checked, and without any that fits all
+ * anonymous memory is taken for pages.
  */
 #ifndef MEMPROBE_RUNTIME_V8_PAGES_H
 #define MEMPROBE_RUNTIME_V8_PAGES_H

@@ -2,12 +2,13 @@
 /*
  * A walk over the objects in V8's heap, read from outside without a stop. Part of the V8 runtime.
  *
- * A map of maps is an object whose first word is its own address and whose instance type says map; maps are the objects whose
- * first word is such a one: until V8 11 there is one, later one more for each context's. Objects follow one another: each begins with its map and is as long as that
- * says; one whose length is not known here ends where the next word is a map's. Only pages in memory are read.
+ * A map of maps is an object whose first word is its own address and whose instance type says map; maps are the objects
+ * whose first word is such a one: until V8 11 there is one, later one more for each context's. Objects follow one
+ * another: each begins with its map and is as long as that says; one whose length is not known here ends where the next
+ * word is a map's. Only pages in memory are read.
  *
- * Of the new generation only what can be reached from the old one is walked over (a scavenge's own question: the rest is
- * mostly garbage); what only stacks hold is missed.
+ * Of the new generation only what can be reached from the old one is walked over (a scavenge's own question: the rest
+ * is mostly garbage); what only stacks hold is missed.
  */
 #ifndef MEMPROBE_RUNTIME_V8_WALK_H
 #define MEMPROBE_RUNTIME_V8_WALK_H

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * shifted_inlined PID: what was inlined where in a living node's compiled code, asked for at each call in code that has other functions
- * in it, with each field of V8's layout that this needs a place too high or too low, in turns, until 100 000 names were asked for.
+ * shifted_inlined PID: what was inlined where in a living node's compiled code, asked for at each call in code that has
+ * other functions in it, with each field of V8's layout that this needs a place too high or too low, in turns, until
+ * 100 000 names were asked for.
  *
- * Right is, of the frame's own function, its name, with its line there or the one it begins at; of those in it, each as the
- * right layout tells it, or none at all. Prints `places N` (return addresses), `inlined N` (of the names at them), `layouts N`, `events N`,
- * `named FIELD SHIFT` where the shifted layout still tells what is inlined, and `wrong FIELD SHIFT NAME INSTEAD-OF`.
+ * Right is, of the frame's own function, its name, with its line there or the one it begins at; of those in it, each as
+ * the right layout tells it, or none at all. Prints `places N` (return addresses), `inlined N` (of the names at them),
+ * `layouts N`, `events N`, `named FIELD SHIFT` where the shifted layout still tells what is inlined, and `wrong FIELD
+ * SHIFT NAME INSTEAD-OF`.
  */
 #include <errno.h>
 #include <stdio.h>

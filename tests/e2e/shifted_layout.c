@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * shifted_layout PID: a living CPython or Ruby, checked with each offset of its layout a word too high or too low. Of a layout that
- * is refused no frame gets a name; so, over and over, until it has been asked for so many: prints `checked N` layouts, `asked N`
- * times, and `accepted FIELD SHIFT` of those that nothing was found wrong with once. Not for offsets of the census.
+ * shifted_layout PID: a living CPython or Ruby, checked with each offset of its layout a word too high or too low. Of a
+ * layout that is refused no frame gets a name; so, over and over, until it has been asked for so many: prints `checked
+ * N` layouts, `asked N` times, and `accepted FIELD SHIFT` of those that nothing was found wrong with once. Not for
+ * offsets of the census.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * shifted_v8 PID: names of a living node's compiled functions at several places in their code, asked for with each offset of
- * V8's layout, and then those of an object together, a word too high or too low, in turns, until 100 000 frames were asked for under layouts that the check on the
- * living process had let pass. Prints `functions N`, `checked N` (layouts), `refused N` (of them, by that check), `passes FIELD+-8`, `events N`, and
- * `wrong FIELD SHIFT NAME INSTEAD-OF` where a name came that is another one. Not for what only the census uses, nor for
- * the frames' own offsets, which the kernel side checks.
+ * shifted_v8 PID: names of a living node's compiled functions at several places in their code, asked for with each
+ * offset of V8's layout, and then those of an object together, a word too high or too low, in turns, until 100 000
+ * frames were asked for under layouts that the check on the living process had let pass. Prints `functions N`, `checked
+ * N` (layouts), `refused N` (of them, by that check), `passes FIELD+-8`, `events N`, and `wrong FIELD SHIFT NAME
+ * INSTEAD-OF` where a name came that is another one. Not for what only the census uses, nor for the frames' own
+ * offsets, which the kernel side checks.
  */
 #include <errno.h>
 #include <stdio.h>

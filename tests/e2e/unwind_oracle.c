@@ -101,8 +101,9 @@ static bool wait_stopped(pid_t pid, pid_t tid)
 }
 
 /*
- * Does the thread stand where it sent its stack, at most one push (or a jump) further? Not when a signal with a lower number than
- * SIGSTOP is due: its handler's frame comes first. Such a stop is not compared; one in ten at most may be so.
+ * Does the thread stand where it sent its stack, at most one push (or a jump) further? Not when a signal with a lower
+ * number than SIGSTOP is due: its handler's frame comes first. Such a stop is not compared; one in ten at most may be
+ * so.
  */
 static bool is_in_step(const struct oracle *o, const struct mp_ev_stack *e)
 {

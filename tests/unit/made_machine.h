@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Made-up machines, looked at once a second, for the tests of what a machine's memory comes to and of how it is shown. No
- * kernel, no clock. Include cmocka before.
+ * Made-up machines, looked at once a second, for the tests of what a machine's memory comes to and of how it is shown.
+ * No kernel, no clock. Include cmocka before.
  */
 #ifndef MEMPROBE_TESTS_UNIT_MADE_MACHINE_H
 #define MEMPROBE_TESTS_UNIT_MADE_MACHINE_H

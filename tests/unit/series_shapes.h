@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Series of known shapes for the tests of the verdict: drawn from their formulas, with made-up noise that is the same in
- * each run. No part of memprobe but the series.
+ * Series of known shapes for the tests of the verdict: drawn from their formulas, with made-up noise that is the same
+ * in each run. No part of memprobe but the series.
  */
 #ifndef MEMPROBE_TEST_SERIES_SHAPES_H
 #define MEMPROBE_TEST_SERIES_SHAPES_H

@@ -85,7 +85,10 @@ static void ram_is_full_when_what_is_left_is_used_up(void **state)
 	unmake(&m);
 }
 
-/* A master of 100 MiB, three workers that share 95 of it; one grows by 1 MiB a second; it was there, or is forked at 10. */
+/*
+ * A master of 100 MiB, three workers that share 95 of it; one grows by 1 MiB a second; it was there, or is forked at
+ * 10.
+ */
 static void make_tree(struct made *m, int born_s)
 {
 	int t, w;

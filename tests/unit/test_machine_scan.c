@@ -151,7 +151,10 @@ static void the_machine_is_read(void **state)
 		       "KernelStack: 10 kB\nPageTables: 20 kB\nSecPageTables: 5 kB\nVmallocUsed: 17 kB\nPercpu: 3 kB\nHugetlb: 4096 kB\n");
 	put("vmstat", "nr_free_pages 1\noom_kill 3\n");
 	put("pressure/memory", "some avg10=11.20 avg60=4.00 avg300=1.00 total=8450\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n");
-	/* reserves: min(high + most of protection, managed) of each zone: 36 + 64 and 50; low 30 + 40; caches: 25 and 5 pages */
+	/*
+	 * reserves: min(high + most of protection, managed) of each zone: 36 + 64 and 50; low 30 + 40; caches: 25 and 5
+	 * pages
+	 */
 	put("zoneinfo", "Node 0, zone      DMA\n  pages free 9\n        low      30\n        high     36\n        managed  3840\n"
 			"        protection: (0, 64, 12)\nNode 0, zone   Normal\n        low      40\n        high     60\n"
 			"        managed  50\n        protection: (0, 0, 0)\n");

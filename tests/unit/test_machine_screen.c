@@ -201,7 +201,10 @@ static void the_first_word__is_the_row_s_and_that_of_the_time(void **state)
 	buf_release(&words);
 }
 
-/* More trees than have rows, of several processes, in all that a machine can have; what is large, and what is below zero. */
+/*
+ * More trees than have rows, of several processes, in all that a machine can have; what is large, and what is below
+ * zero.
+ */
 static void make_crowd(struct made *m)
 {
 	int t, i;

@@ -25,7 +25,10 @@ static void end_scene(struct scene *c)
 	series_release(&c->memory);
 }
 
-/* Its memory grows in steps, its heap is mostly garbage, and the objects of one class are more after each full collection. */
+/*
+ * Its memory grows in steps, its heap is mostly garbage, and the objects of one class are more after each full
+ * collection.
+ */
 static void a_class_scene(struct scene *c)
 {
 	draw(&c->heap, teeth, 60, 1000, 1);

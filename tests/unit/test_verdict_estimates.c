@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What is made of a heap that is an estimate, as not every call was seen: by the memory beside it, and by the heap at both ends. */
+/*
+ * What is made of a heap that is an estimate, as not every call was seen: by the memory beside it, and by the heap at
+ * both ends.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /* build: -O1 -fno-omit-frame-pointer */
 /*
  * 2^17 different stacks, 20 frames deep: each number's bits say which of two functions calls the next. In each round a
- * pseudo-random one of them allocates and frees a block, every eighth keeps it until its turn comes again. Tells each second
- * how many rounds it made: `rounds 123456`.
+ * pseudo-random one of them allocates and frees a block, every eighth keeps it until its turn comes again. Tells each
+ * second how many rounds it made: `rounds 123456`.
  */
 #include <stdint.h>
 #include <stdio.h>
