@@ -192,4 +192,6 @@ const struct runtime_ops cpython_runtime = {
 	.census = cpython_census,
 	.census_is_quick = true,
 	.collections = cpython_collections,
+	.heap_ranges = cpython_pools,
+	.heap_name = "pymalloc: Python's small objects",
 };

@@ -77,6 +77,10 @@ int64_t cpython_line(const uint8_t *table, size_t len, uint32_t first_line, int6
 int64_t cpython_line_table_covers(const uint8_t *table, size_t len);
 
 int cpython_census(struct runtime *r, struct runtime_census *out);
+/* Where its small objects are (pymalloc's pools). 0; -ENOTSUP: there are none; -E2BIG: too much to look through; -errno. */
+int cpython_pools(struct runtime *r, struct runtime_ranges *out);
+/* Are these 48 bytes, at addr, the head of a pool? Pure. */
+bool cpython_is_pool(const void *head, uint64_t addr);
 /* Collections of the oldest generation, of all interpreters. 0 or -ESTALE. */
 int cpython_collections(struct runtime *r, uint64_t *full);
 

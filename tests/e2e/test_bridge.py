@@ -332,6 +332,25 @@ def go_heap(t):
 
 
 @test
+def python_heap(t):
+    """Its small objects, by the interpreter's own figures: pools that hold some, and those that are free, used before or not."""
+    with tempfile.NamedTemporaryFile("r") as figures:
+        code = (f"import os, sys, time\nos.dup2(os.open('{figures.name}', os.O_WRONLY), 2)\n"
+                "x = [(i, str(i)) for i in range(300003)]\ndel x[::7]\nsys._debugmallocstats()\n"
+                "print('ready', flush=True)\ntime.sleep(60)")
+        with Program("python3", "-c", code) as pid:
+            run = Run(pid)
+        said = figures.read()
+    check(t, "python", run, "glibc")
+    t.equal("python__the_row_of_its_heap_has_its_name", run.bridge and run.bridge.get("managed_heap"), "pymalloc: Python's small objects")
+    told = {name: int(n.replace(",", "")) for name, n in re.findall(r"^# bytes (?:in|lost to) (.*?) += +([\d,]+)$", said, re.M)}
+    held = sum(told[name] for name in ("allocated blocks", "available blocks", "pool headers", "quantization"))
+    arenas = int(re.search(r"^(\d+) arenas \* 1048576 bytes/arena", said, re.M)[1]) * MIB
+    # of each of its 32 sizes one pool may not be touched to its end
+    t.between("python__the_row_is_what_sys._debugmallocstats_says", run.now.get("managed_heap", 0), held - 32 * 16384, arenas)
+
+
+@test
 def node_heap(t):
     need("node")
     code = ("const x = []; for (let i = 0; i < 300003; i++) x.push({ a: i, b: i, c: i }); gc();"

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/table.h"
 #include "runtime/cpython.h"
 #include "runtime/ruby.h"
 
@@ -55,6 +56,41 @@ static void a_line_table__tells_how_much_code_it_is_about(void **state)
 	assert_int_equal(cpython_line_table_covers(table, sizeof(table)), 106);
 	assert_int_equal(cpython_line_table_covers(table, sizeof(table) - 1), -1);
 	assert_int_equal(cpython_line_table_covers(table + 1, sizeof(table) - 1), -1);
+}
+
+/* Of blocks of 64 bytes, of which 200 were handed out once and 180 are. */
+static void a_pool__is_known_by_its_head_and_by_each_part_of_it(void **state)
+{
+	const uint64_t at = 0x7f0000004000;
+	/* count; free block; next and previous pool; arena, size class; offsets of the next block and of the last */
+	const uint64_t h[6] = { 180,         at + 48 + 5 * 64, at + 0x8000,
+				at - 0x4000, 3ULL << 32 | 7,   (uint64_t)(16384 - 64) << 32 | (48 + 200 * 64) };
+	uint64_t seed = 1;
+	int i, n = 0;
+
+	(void)state;
+	assert_true(cpython_is_pool(h, at));
+	assert_false(cpython_is_pool(h, at + 0x4000)); /* its free block lies elsewhere */
+	for (i = 0; i < 5; i++) {
+		static const struct {
+			int word;
+			uint64_t bits;
+		} wrong[] = { { 0, 1 << 10 }, { 1, 4 }, { 2, 1 }, { 4, 1ULL << 36 }, { 5, 32 } };
+		uint64_t other[6];
+
+		memcpy(other, h, sizeof(other));
+		other[wrong[i].word] ^= wrong[i].bits;
+		assert_false(cpython_is_pool(other, at));
+	}
+	for (i = 0; i < 1000000; i++) {
+		uint64_t w[6];
+		int k;
+
+		for (k = 0; k < 6; k++)
+			w[k] = hash_u64(seed++);
+		n += cpython_is_pool(w, at);
+	}
+	assert_int_equal(n, 0);
 }
 
 static void a_damaged_line_table__gives_a_line_or_an_error_and_reads_nothing_beyond(void **state)
@@ -306,6 +342,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_instruction__has_the_line_that_the_compiler_tells),
+		cmocka_unit_test(a_pool__is_known_by_its_head_and_by_each_part_of_it),
 		cmocka_unit_test(a_line_table__tells_how_much_code_it_is_about),
 		cmocka_unit_test(a_damaged_line_table__gives_a_line_or_an_error_and_reads_nothing_beyond),
 		cmocka_unit_test(the_rank_of_a_position__is_the_number_of_entries_up_to_it),
