@@ -154,4 +154,6 @@ const struct runtime_ops ruby_runtime = {
 	.is_at_rest = ruby_is_at_rest,
 	.collections = ruby_collections,
 	.object_counter = ruby_object_counter,
+	.heap_ranges = ruby_pages,
+	.heap_name = "Ruby's heap pages",
 };

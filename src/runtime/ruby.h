@@ -110,6 +110,8 @@ uint64_t ruby_machine(const struct runtime_process *p, const struct ruby *ruby);
 /* Do heap pages have slots of that size? */
 bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes);
 int ruby_census(struct runtime *r, struct runtime_census *out);
+/* Where its heap pages are. 0; -ENOTSUP: there are none; -E2BIG: too much to look through; -errno. */
+int ruby_pages(struct runtime *r, struct runtime_ranges *out);
 void ruby_old_release(struct ruby_old *old);
 int ruby_collections(struct runtime *r, uint64_t *full);
 /* Nothing is being marked now, so what is marked lived at the last collection; *full major ones so far. */

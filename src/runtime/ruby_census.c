@@ -32,6 +32,7 @@
 #define MOST_IVARS 64u
 #define MOST_SUPERS 64
 #define MOST_LOOKS UINT8_MAX
+#define MOST_LOOKED_THROUGH ((uint64_t)4 << 30) /* bytes of mappings, for pages alone */
 
 struct rb_count {
 	uint64_t objects, bytes, old, old_bytes;
@@ -276,26 +277,31 @@ bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes)
 	return slot == bytes && bytes <= l->most_slot;
 }
 
-/* A heap page at that address? */
+/* A heap page at that address? v: its struct heap_page, with so many words of bitmaps. */
+static bool read_page(const struct runtime_process *p, const struct ruby_layout *l, uint64_t at, uint64_t *v, uint32_t bitmaps)
+{
+	uint64_t head, start;
+	uint16_t slot, total;
+
+	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
+	    !runtime_read_resident(p, head, v, (HEAP_PAGE_BITMAPS + bitmaps) * sizeof(*v)))
+		return false;
+	slot = (uint16_t)v[0];
+	total = (uint16_t)(v[0] >> 16);
+	start = v[HEAP_PAGE_START] - at;
+	return ruby_is_slot(l, slot) && total && (uint32_t)total * slot <= l->page_bytes && start >= 8 && start <= 8 + (uint64_t)slot;
+}
+
 static bool walk_page(struct rb_walk *w, uint64_t at)
 {
 	const struct runtime_process *p = &w->r->process;
 	const struct ruby_layout *l = w->layout;
-	uint64_t head, v[HEAP_PAGE_WORDS], start;
+	uint64_t v[HEAP_PAGE_WORDS];
 	struct rb_page page;
-	uint16_t slot, total;
 
-	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
-	    !runtime_read_resident(p, head, v, (HEAP_PAGE_BITMAPS + 3 * l->bitmap_words) * sizeof(*v)))
+	if (!read_page(p, l, at, v, 3 * l->bitmap_words) || !runtime_read(p, at, w->page, l->page_bytes))
 		return false;
-	slot = (uint16_t)v[0];
-	total = (uint16_t)(v[0] >> 16);
-	if (!ruby_is_slot(l, slot) || !total || (uint32_t)total * slot > l->page_bytes)
-		return false;
-	start = v[HEAP_PAGE_START] - at;
-	if (start < 8 || start > 8 + (uint64_t)slot || !runtime_read(p, at, w->page, l->page_bytes))
-		return false;
-	page = (struct rb_page){ (uint32_t)start, slot, total,
+	page = (struct rb_page){ (uint32_t)(v[HEAP_PAGE_START] - at), (uint16_t)v[0], (uint16_t)(v[0] >> 16),
 				 .uncollectable = v + HEAP_PAGE_BITMAPS + (size_t)2 * l->bitmap_words };
 	find_old(w, at, &page);
 	count_slots(w, &page);
@@ -363,4 +369,39 @@ int ruby_census(struct runtime *r, struct runtime_census *out)
 	table_release(&w->by_class);
 	free(w);
 	return pages ? 0 : -ESTALE;
+}
+
+/* Those that lie in malloc's heap are in its rows. */
+static bool is_of_ruby_alone(const struct proc_map *m)
+{
+	return may_hold_pages(m) && m->path[0] != '[';
+}
+
+int ruby_pages(struct runtime *r, struct runtime_ranges *out)
+{
+	const struct ruby_layout *l = &((struct ruby *)r->state)->layout;
+	int err = runtime_process_refresh(&r->process);
+	uint64_t v[HEAP_PAGE_BITMAPS], bytes = 0, at;
+	size_t i;
+
+	if (err || !l->page_bytes) /* a version that is not known */
+		return err ? err : -ENOTSUP;
+	for (i = 0; i < r->process.maps.n; i++)
+		bytes += is_of_ruby_alone(&r->process.maps.v[i]) ? r->process.maps.v[i].end - r->process.maps.v[i].start : 0;
+	if (bytes > MOST_LOOKED_THROUGH)
+		return -E2BIG;
+	for (i = 0; i < r->process.maps.n; i++) {
+		const struct proc_map *m = &r->process.maps.v[i];
+
+		at = (m->start + l->page_bytes - 1) / l->page_bytes * l->page_bytes;
+		for (; is_of_ruby_alone(m) && at + l->page_bytes <= m->end; at += l->page_bytes) {
+			if (!read_page(&r->process, l, at, v, 0))
+				continue;
+			if (out->n && out->v[out->n - 1].end == at)
+				out->v[out->n - 1].end = at + l->page_bytes;
+			else
+				runtime_ranges_add(out, at, at + l->page_bytes);
+		}
+	}
+	return out->n ? 0 : -ENOTSUP;
 }

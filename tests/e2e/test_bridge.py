@@ -75,8 +75,10 @@ class Program:
         self.dir = tempfile.TemporaryDirectory()
         self.p = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                   cwd=self.dir.name)
-        while ready and ready not in (line := self.p.stdout.readline()):
-            if not line:
+        self.said = ""
+        while ready and ready not in self.said:
+            self.said = self.p.stdout.readline()
+            if not self.said:
                 raise Skip(f"{argv[0]} does not start here")
 
     def __enter__(self):
@@ -348,6 +350,21 @@ def python_heap(t):
     arenas = int(re.search(r"^(\d+) arenas \* 1048576 bytes/arena", said, re.M)[1]) * MIB
     # of each of its 32 sizes one pool may not be touched to its end
     t.between("python__the_row_is_what_sys._debugmallocstats_says", run.now.get("managed_heap", 0), held - 32 * 16384, arenas)
+
+
+@test
+def ruby_heap(t):
+    need("ruby")
+    code = ("x = (0..300_003).map { |i| \"r#{i}\" }\nx.reject!.with_index { |_, i| i % 7 == 0 }\nGC.start\n"
+            "puts \"ready #{GC.stat(:heap_allocated_pages)} #{GC::INTERNAL_CONSTANTS[:HEAP_PAGE_SIZE] || 65536}\"\n"
+            "$stdout.flush\nsleep 60")
+    program = Program("ruby", "-e", code)
+    with program as pid:
+        run = Run(pid)
+    check(t, "ruby", run, "glibc")
+    t.equal("ruby__the_row_of_its_heap_has_its_name", run.bridge and run.bridge.get("managed_heap"), "Ruby's heap pages")
+    pages, page = (int(n) for n in program.said.split()[1:])
+    t.between("ruby__the_row_is_what_GC.stat_says", run.now.get("managed_heap", 0), pages * page * 0.98, pages * page)
 
 
 @test
