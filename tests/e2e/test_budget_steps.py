@@ -149,9 +149,8 @@ def by_hand(t):
                f"status {ended.status}: {ended.stderr}")
 
 
-@test
-def no_burst_is_short_enough(t):
-    """At 0.5 %, one second in a hundred of a loop that then does nothing but trap is too much."""
+def taken_away():
+    """A run whose probes are taken away, and what the target's loop was slowed by after that: (report, slice)"""
     with Twins(loop) as twins:
         twins.warm_up(1)
         with Memprobe("-d", 0, "-p", twins.pid, "--no-save", "--report", "--max-overhead", "0.5", auto=True) as m:
@@ -160,12 +159,21 @@ def no_burst_is_short_enough(t):
             twins.begin()
             s = twins.slice(2)
             m.stop()
-            report = m.stdout
+            return m.stdout, s
+
+
+@test
+def no_burst_is_short_enough(t):
+    """At 0.5 %, one second in a hundred of a loop that then does nothing but trap is too much."""
+    for _ in range(3):  # what is seen before is a millisecond, in which it may leak nothing
+        report, s = taken_away()
+        if "s_leak" in report:
+            break
     t.true("what_even_one_percent_of_the_time_costs_too_much__is_taken_away_and_said",
            re.search(r"no more: even 1 % of the time the probes would cost [\d.]+ % of its CPU; --sample off insists",
                      " ".join(report.split())), report)
     t.measured("what_was_taken_away__costs_nothing", abs(s.overhead()) < 0.03, str(s))
-    t.measured("what_was_seen_before__is_still_told", "s_leak" in report, report) # some milliseconds of it
+    t.measured("what_was_seen_before__is_still_told", "s_leak" in report, report)
 
 
 if __name__ == "__main__":
