@@ -75,7 +75,7 @@ static const struct report_section {
 	{ .add = report_marks, .hang = 0, .least = 6, .utmost = 6 },
 	{ .add = report_holders, .hang = 8, .least = 8, .utmost = 6 },
 	{ .add = report_objects, .hang = 0, .least = 4, .utmost = 4 },
-	{ .add = report_libraries, .hang = 0, .least = 7, .utmost = 7 },
+	{ .add = report_libraries, .hang = 0, .least = 8, .utmost = 8 },
 	{ .add = report_workers, .hang = 0, .least = 7, .utmost = 7 },
 	{ .add = report_bridge, .hang = 0, .least = 14, .utmost = 14, .says_more = true },
 	{ .add = report_bumps, .hang = 0, .least = 4, .utmost = 4 },
