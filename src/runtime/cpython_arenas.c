@@ -51,14 +51,9 @@ static void look_into(struct runtime_ranges *out, const struct runtime_process *
 	uint64_t at;
 
 	_Static_assert(sizeof(h) == HEAD_BYTES, "as it lies in memory");
-	for (at = (m->start + POOL - 1) & ~(POOL - 1); at + POOL <= m->end; at += POOL) {
-		if (!runtime_read_resident(p, at, &h, sizeof(h)) || !cpython_is_pool(&h, at))
-			continue;
-		if (out->n && out->v[out->n - 1].end == at)
-			out->v[out->n - 1].end = at + POOL;
-		else
+	for (at = (m->start + POOL - 1) & ~(POOL - 1); at + POOL <= m->end; at += POOL)
+		if (runtime_read_resident(p, at, &h, sizeof(h)) && cpython_is_pool(&h, at))
 			runtime_ranges_add(out, at, at + POOL);
-	}
 }
 
 int cpython_pools(struct runtime *r, struct runtime_ranges *out)

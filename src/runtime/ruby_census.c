@@ -394,14 +394,9 @@ int ruby_pages(struct runtime *r, struct runtime_ranges *out)
 		const struct proc_map *m = &r->process.maps.v[i];
 
 		at = (m->start + l->page_bytes - 1) / l->page_bytes * l->page_bytes;
-		for (; is_of_ruby_alone(m) && at + l->page_bytes <= m->end; at += l->page_bytes) {
-			if (!read_page(&r->process, l, at, v, 0))
-				continue;
-			if (out->n && out->v[out->n - 1].end == at)
-				out->v[out->n - 1].end = at + l->page_bytes;
-			else
+		for (; is_of_ruby_alone(m) && at + l->page_bytes <= m->end; at += l->page_bytes)
+			if (read_page(&r->process, l, at, v, 0))
 				runtime_ranges_add(out, at, at + l->page_bytes);
-		}
 	}
 	return out->n ? 0 : -ENOTSUP;
 }

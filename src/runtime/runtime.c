@@ -102,6 +102,10 @@ void runtime_census_add(struct runtime_census *c, const char *name, uint64_t obj
 
 void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end)
 {
+	if (v->n && v->v[v->n - 1].end == start) {
+		v->v[v->n - 1].end = end;
+		return;
+	}
 	XGROW(v->v, v->n, v->cap);
 	v->v[v->n++] = (struct runtime_range){ start, end };
 }

@@ -173,6 +173,7 @@ int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes
 		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state));
 void runtime_free_state(struct runtime *r);
 
+/* One that begins where the last one ends makes that longer. */
 void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end);
 void runtime_ranges_release(struct runtime_ranges *v);
 void runtime_name_release(struct runtime_name *n);
