@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from harness import Memprobe, Skip, main, run, test
-from workers import Twins, loop, redis, script, sqlite
+from workers import Twins, loop, redis, resting_loop, script, sqlite
 
 LONG = os.environ.get("LONG") == "1"
 THIRD = 1 / 3
@@ -43,8 +43,8 @@ def compare(t, name, make, *options):
 
 
 PROGRAMS = {
-    "cxx_loop": lambda: loop(1000), # 25 000 blocks per second
-    "deep_cxx_loop": lambda: loop(1000, 240), # more than 3 us a walk: once told as twice what it costs
+    "cxx_loop": lambda: resting_loop(1000), # 25 000 blocks per second
+    "deep_cxx_loop": lambda: resting_loop(1000, 240), # more than 3 us a walk: once told as twice what it costs
     "python3": lambda: script("python3", 0, 2000),
     "perl": lambda: script("perl", 0, 2000),
     "sqlite3": sqlite,

@@ -5,7 +5,8 @@
  *
  *	saturated COUNTER [REST_US [DEPTH]]     rests so long before each request, which so many calls lead to
  *
- * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked.
+ * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked, then the ns
+ * of CPU within the requests that it rested before.
  * Words on stdin: `fast` (no rests from now on), `slow`, `exit`.
  */
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #define CACHE 256
 
 struct progress {
-	volatile uint64_t requests, leaked_bytes;
+	volatile uint64_t requests, leaked_bytes, request_ns;
 };
 
 struct node {
@@ -94,6 +95,26 @@ static bool hear_word(char *word)
 	return true;
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Without what the kernel takes to put the thread to sleep and to wake it: ten times as much as a request. */
+static void serve_after_rest(struct progress *p, long rest_us, int depth)
+{
+	struct timespec t = { rest_us / 1000000, rest_us % 1000000 * 1000 };
+	uint64_t begin;
+
+	nanosleep(&t, NULL);
+	begin = cpu_ns();
+	s_deep(p, depth);
+	p->request_ns = p->request_ns + cpu_ns() - begin;
+}
+
 int main(int argc, char **argv)
 {
 	char word[64] = "";
@@ -108,12 +129,10 @@ int main(int argc, char **argv)
 	CHECK(p != MAP_FAILED);
 	ready();
 	for (uint64_t i = 0;; i++) {
-		if (rest) {
-			struct timespec t = { rest / 1000000, rest % 1000000 * 1000 };
-
-			nanosleep(&t, NULL);
-		}
-		s_deep(p, depth);
+		if (rest)
+			serve_after_rest(p, rest, depth);
+		else
+			s_deep(p, depth);
 		if ((!rest && i % 4096) || !hear_word(word))
 			continue;
 		if (!strncmp(word, "fast", 4))
