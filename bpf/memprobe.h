@@ -555,8 +555,8 @@ MP_STATIC_ASSERT(sizeof(struct mp_rss_totals) == 128, "ABI");
 
 /* ---- objects of a managed language (--objects) ---- */
 
-#define MP_OBJECT_FORMS 16 /* files with such a probe */
-#define MP_OBJECT_ARGS 3   /* class, file, line */
+#define MP_OBJECT_FORMS 128 /* such probes */
+#define MP_OBJECT_ARGS 3   /* class or length, file, line */
 #define MP_OBJECT_KINDS 8192 /* class and line together */
 
 /* Where a built-in probe finds an argument. */
@@ -567,6 +567,12 @@ struct mp_usdt_arg {
 	__u8 pad;
 	__s16 distance;
 	__u16 pad_2;
+};
+
+struct mp_object_form {
+	struct mp_usdt_arg args[MP_OBJECT_ARGS];
+	char class_name[8]; /* "": the first argument tells it */
+	__u64 type;	    /* Ruby's; 0: not of a literal */
 };
 
 /*
@@ -586,6 +592,7 @@ struct mp_object_pace {
 struct mp_object_key {
 	__u32 gen;
 	__u32 line;
+	struct mp_rt_frame literal; /* which instruction; it tells the line better. 0: none */
 	char class_name[64]; /* "": one without a name */
 	char file[184];
 };

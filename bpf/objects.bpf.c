@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Objects of a managed language by class and line, from the runtime's own probe: ruby:object__create(class, file,
- * line). Part of memprobe.bpf.c; loaded with --objects only. The probe is one instruction, which the runtime runs while
+ * Objects of a managed language by class and line, from the runtime's own probes: ruby:object__create(class, file,
+ * line), string__create, array__create and hash__create(length, file, line), symbol__create(name, file, line). Part of memprobe.bpf.c; loaded with --objects only. A probe is one instruction, which the runtime runs while
  * a counter in its memory is not 0; the kernel holds that counter up for as long as the link is there, and no longer.
  *
  * The key is the texts themselves: where the runtime keeps them, they move and are freed. Births only; nobody tells of
@@ -9,7 +9,7 @@
  */
 
 __u64 objects_unplaced = 0; /* births that found no room in the table */
-struct mp_usdt_arg object_args[MP_OBJECT_FORMS][MP_OBJECT_ARGS] = {}; /* by the cookie's row */
+struct mp_object_form object_forms[MP_OBJECT_FORMS] = {}; /* by the cookie's row */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -75,9 +75,58 @@ static __always_inline void keep_pace(__u32 gen, bool has_name)
 	p->last = now;
 }
 
-static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *th, __u32 form)
+/*
+ * The instruction of a literal moves the pc only when it has run (insns.def: putstring, duparray, duphash and newarray
+ * are leafs), so that Ruby tells the line of the one before. It is such a one if its operand is a text, an array, a hash
+ * (the literal's own), or the length. Of any other it is the next instruction, whose line is the same as a rule.
+ */
+static __always_inline void find_literal(struct mp_object_key *key, __u64 type, __u64 length)
 {
-	const struct mp_usdt_arg *args = object_args[form & (MP_OBJECT_FORMS - 1)];
+	const struct mp_runtime *r = bpf_map_lookup_elem(&runtimes, &key->gen);
+	__u64 context, frame, pc, operand;
+
+	if (!r || r->kind != MP_RT_RUBY)
+		return;
+	context = thread_local_word(&r->w[MP_RB_TLS_HOW], thread_pointer());
+	frame = context ? user_word(context + 16) : 0;
+	pc = frame ? user_word(frame + 8 * RB_PC) : 0;
+	if (!pc)
+		return;
+	operand = user_word(pc + 8);
+	if (!(type == RB_ARRAY && operand == length) && (operand & 7 || (user_word(operand) & 0x1f) != type))
+		return;
+	key->literal.code = user_word(frame + 8 * RB_ISEQ);
+	key->literal.at = pc + 8;
+}
+
+/* For its line, at once: code that runs once is garbage soon. No stack follows: hash 0. */
+static __always_inline void tell_literal(struct mp_scratch *s, const struct mp_object_key *key)
+{
+	s->rt.kind = MP_EV_RUNTIME;
+	s->rt.gen = key->gen;
+	s->rt.hash = 0;
+	s->rt.n = 1;
+	s->rt.is_cut = 0;
+	s->rt.frames[0] = key->literal;
+	bpf_ringbuf_output(&events, &s->rt, __builtin_offsetof(struct mp_ev_runtime, frames) + sizeof(s->rt.frames[0]), 0);
+}
+
+static __always_inline void take_class(struct pt_regs *ctx, const struct mp_object_form *form, struct mp_object_key *key)
+{
+	__u64 first = usdt_arg(ctx, &form->args[0]);
+
+	if (!form->class_name[0]) {
+		bpf_probe_read_user_str(key->class_name, sizeof(key->class_name), (void *)first);
+		return;
+	}
+	__builtin_memcpy(key->class_name, form->class_name, sizeof(form->class_name));
+	if (form->type)
+		find_literal(key, form->type, first);
+}
+
+static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *th, __u32 row)
+{
+	const struct mp_object_form *form = &object_forms[row & (MP_OBJECT_FORMS - 1)];
 	struct mp_scratch *s = scratch_get();
 	__u64 *n, one = 1;
 	struct mp_object_key *key;
@@ -87,9 +136,9 @@ static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *t
 	key = (struct mp_object_key *)s->window;
 	__builtin_memset(key, 0, sizeof(*key));
 	key->gen = th->gen;
-	key->line = usdt_arg(ctx, &args[2]);
-	bpf_probe_read_user_str(key->class_name, sizeof(key->class_name), (void *)usdt_arg(ctx, &args[0]));
-	bpf_probe_read_user_str(key->file, sizeof(key->file), (void *)usdt_arg(ctx, &args[1]));
+	key->line = usdt_arg(ctx, &form->args[2]);
+	take_class(ctx, form, key);
+	bpf_probe_read_user_str(key->file, sizeof(key->file), (void *)usdt_arg(ctx, &form->args[1]));
 	keep_pace(th->gen, key->class_name[0] != '#');
 	if (key->class_name[0] == '#') /* "#<Class:0x000...>", each its own */
 		__builtin_memset(key->class_name, 0, sizeof(key->class_name));
@@ -98,8 +147,11 @@ static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *t
 		__sync_fetch_and_add(n, one);
 		return;
 	}
-	if (!map_update(&objects, key, &one, BPF_NOEXIST))
+	if (!map_update(&objects, key, &one, BPF_NOEXIST)) {
+		if (key->literal.code)
+			tell_literal(s, key);
 		return;
+	}
 	n = bpf_map_lookup_elem(&objects, key); /* another CPU was first */
 	__sync_fetch_and_add(n ? n : &objects_unplaced, one);
 }

@@ -15,6 +15,7 @@
 #define RB_ISEQ 2
 #define RB_EP 4
 #define RB_FINISH 0x20
+#define RB_ARRAY 7 /* T_ARRAY */
 #define RB_CHUNK 32 /* frames in a copy of 2 KiB */
 #define RB_CHUNKS 8
 #define RB_FRAME 400 /* words of scratch->window, behind the copy: next frame, */

@@ -225,19 +225,18 @@ static void add_allocator(struct look *l, struct elf_file *f, const struct proc_
 static void add_births(struct look *l, struct elf_file *f, const struct proc_map *m)
 {
 	const char *slash = strrchr(m->path, '/');
-	struct mp_usdt_arg args[MP_OBJECT_ARGS];
 	struct buf *out = &l->d->out;
 	struct elf_symbol version;
-	struct elf_usdt usdt;
+	struct births b;
 
 	if (!runtime_ops_named("Ruby")->is_own_object(slash ? slash + 1 : m->path))
 		return;
-	if (births_find(f, &usdt, args)) {
+	if (births_find(f, &b)) {
 		doctor_label(out, "objects by line");
 		add_path(out, m);
-		buf_addf(out, ": ruby:object__create at 0x%" PRIx64 ",\n", usdt.offset);
+		buf_addf(out, ": ruby:object__create at 0x%" PRIx64 ",\n", b.sites[0].offset);
 		doctor_label(out, "");
-		buf_adds(out, "switched on with --objects only\n");
+		buf_addf(out, "and %zu for texts, arrays, hashes and symbols: switched on with --objects only\n", b.n - 1);
 	} else if (elf_find_symbol(f, "ruby_version", &version)) {
 		doctor_label(out, "objects by line");
 		add_path(out, m);

@@ -342,7 +342,7 @@ static const struct option_row {
 	{ 'P', "planes", "LIST", take_planes, NULL,
 	  "what is watched: heap, vm, rss (default: all); none = look only" },
 	{ 0, "objects", NULL, take_objects, NULL,
-	  "Ruby: objects made, by class and line (1.8 us each; within the budget)" },
+	  "Ruby: objects made, by class and line (1 to 1.8 us each; within the budget)" },
 	{ 'd', "duration", "TIME", take_duration, "Time",
 	  "stop after TIME: 30, 5m, 8h; 0 = until Ctrl-C (default 30 s, COMMAND: all)" },
 	{ 'i', "interval", "TIME", take_interval, NULL, "print a snapshot each TIME, for ever without -d" },

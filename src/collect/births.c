@@ -10,26 +10,55 @@
 #include "collect/collector_internal.h"
 #include "collect/managed.h"
 
-bool births_find(struct elf_file *f, struct elf_usdt *usdt, struct mp_usdt_arg args[MP_OBJECT_ARGS])
+/* Types: ruby.h's T_STRING, T_ARRAY, T_HASH. A symbol's own instruction makes none. */
+static const struct {
+	const char *probe;
+	struct mp_object_form form;
+} probes[] = {
+	{ "object__create", { .class_name = "" } },
+	{ "string__create", { .class_name = "String", .type = 5 } },
+	{ "array__create", { .class_name = "Array", .type = 7 } },
+	{ "hash__create", { .class_name = "Hash", .type = 8 } },
+	{ "symbol__create", { .class_name = "Symbol" } },
+};
+
+static void find_of(struct elf_file *f, size_t probe, struct births *out)
 {
-	return elf_find_usdt(f, "ruby", "object__create", usdt) && usdt_arguments(usdt->arguments, args, MP_OBJECT_ARGS);
+	struct elf_usdt found[BIRTHS_SITES];
+	size_t n = elf_find_usdts(f, "ruby", probes[probe].probe, found, BIRTHS_SITES - out->n), i;
+
+	for (i = 0; i < n; i++) {
+		out->forms[out->n] = probes[probe].form;
+		if (!usdt_arguments(found[i].arguments, out->forms[out->n].args, MP_OBJECT_ARGS))
+			continue;
+		out->sites[out->n++] = (struct probe_site){ .offset = found[i].offset, .counter = found[i].semaphore };
+		log_debug("ruby:%s at 0x%llx: %s", probes[probe].probe, (unsigned long long)found[i].offset, found[i].arguments);
+	}
+}
+
+size_t births_find(struct elf_file *f, struct births *out)
+{
+	size_t i;
+
+	out->n = 0;
+	find_of(f, 0, out);
+	for (i = 1; out->n && i < sizeof(probes) / sizeof(probes[0]); i++)
+		find_of(f, i, out);
+	return out->n;
 }
 
 bool births_attach(struct kern *k, struct elf_file *f, const char *path, int file_fd, pid_t pid)
 {
-	struct mp_usdt_arg args[MP_OBJECT_ARGS];
-	struct elf_usdt usdt;
-	struct probe_site site;
+	struct births b;
 	int err;
 
-	if (!births_find(f, &usdt, args))
+	if (!births_find(f, &b))
 		return false;
-	site = (struct probe_site){ .offset = usdt.offset, .counter = usdt.semaphore };
-	err = kern_attach_objects(k, path, file_fd, &site, args, pid);
+	err = kern_attach_objects(k, path, file_fd, b.sites, b.forms, b.n, pid);
 	if (err)
 		log_warn("%s: ruby:object__create: %s: no objects by class and line", path, strerror(-err));
 	else
-		log_debug("%s: ruby:object__create at 0x%llx: %s", path, (unsigned long long)usdt.offset, usdt.arguments);
+		log_debug("%s: %zu probes that tell of objects", path, b.n);
 	return !err;
 }
 
@@ -55,6 +84,8 @@ struct scale {
 struct fill {
 	struct collector *c;
 	struct scale last; /* births come by process, more or less */
+	struct object_row *rows; /* some twice: literals of one line */
+	size_t n, cap;
 };
 
 /*
@@ -84,17 +115,40 @@ static void take(void *ctx, const struct mp_object_key *key, uint64_t births)
 	struct fill *f = ctx;
 	struct profile *p = &f->c->profile;
 	const uint64_t *proc = table_get(&p->proc_ids, key->gen);
-	struct object_row row = { .line = key->line };
+	struct object_row row = { .line = key->literal.code ? managed_line(f->c, key->gen, &key->literal) : 0 };
 
 	if (!proc)
 		return;
 	if (f->last.gen != key->gen)
 		f->last = (struct scale){ key->gen, scale_of(f->c, key->gen) };
 	row.births = (uint64_t)((double)births * f->last.factor + 0.5);
+	row.line = row.line ? row.line : key->line;
 	row.proc = (uint32_t)*proc;
 	row.type = text_of(p, key->class_name, sizeof(key->class_name));
 	row.file = text_of(p, key->file, sizeof(key->file));
-	objects_add(&p->objects, &row);
+	XGROW(f->rows, f->n, f->cap);
+	f->rows[f->n++] = row;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	return memcmp(a, b, offsetof(struct object_row, births));
+}
+
+/* In an order that the kernel's table does not decide. */
+static void add_rows(struct fill *f, struct objects *o)
+{
+	size_t i;
+
+	if (f->n)
+		qsort(f->rows, f->n, sizeof(*f->rows), by_place);
+	for (i = 0; i < f->n; i++) {
+		if (i + 1 < f->n && !by_place(&f->rows[i], &f->rows[i + 1]))
+			f->rows[i + 1].births += f->rows[i].births;
+		else
+			objects_add(o, &f->rows[i]);
+	}
+	free(f->rows);
 }
 
 int births_fill(struct collector *c)
@@ -105,6 +159,7 @@ int births_fill(struct collector *c)
 
 	objects_reset(&c->profile.objects);
 	err = kern_read_objects(c->kern, take, &f, &unplaced);
+	add_rows(&f, &c->profile.objects);
 	c->profile.objects.births += unplaced;
 	return err;
 }

@@ -447,6 +447,14 @@ static uint32_t name_frames(struct collector *c, struct managed_process *p, cons
 	return put_frame(out, n, own);
 }
 
+uint32_t managed_line(struct collector *c, uint32_t gen, const struct mp_rt_frame *f)
+{
+	struct managed_process *p = find_process(c->managed, gen);
+	uint32_t frame = p && p->runtime ? name_frame(c, p, f, 0, false) : NO_FRAME;
+
+	return frame == NO_FRAME ? 0 : c->profile.frames[frame].line;
+}
+
 void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 {
 	struct managed *m = c->managed;
@@ -459,6 +467,8 @@ void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)
 	/* at once: the code of a file that has been loaded is garbage soon after */
 	for (i = 0; p && p->runtime && i < e->n && i < MP_RT_FRAMES; i++)
 		name_frames(c, p, &e->frames[i], true, names);
+	if (!e->hash)
+		return;
 
 	at = table_get(&m->waiting_at, e->hash);
 	if (!at) {

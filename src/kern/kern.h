@@ -214,11 +214,11 @@ int kern_attach_code_hook(struct kern *k, const char *path, int file_fd, uint64_
 /* Tell when a runtime's allocator gives up: offset of the function; is the size its third argument, or its second? */
 int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t offset, bool third, pid_t pid);
 /*
- * Count births of objects at a probe that the runtime was built with; args: class, file, line. Comes and goes with the
- * heap probes. 0, -ENOSPC: too many files, or -errno.
+ * Count births of objects at n probes that the runtime was built with: offset and counter of each, its form. They come
+ * and go with the heap probes. 0, -ENOSPC: too many, or -errno.
  */
-int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *site,
-			const struct mp_usdt_arg args[MP_OBJECT_ARGS], pid_t pid);
+int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *sites,
+			const struct mp_object_form *forms, size_t n, pid_t pid);
 /*
  * A process mapped code, or asks for its mappings (the maps handler): tell the kernel side, where it
  * cannot look by itself; else nothing. 0 or -errno. At its end: kern_maps_drop.

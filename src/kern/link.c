@@ -302,19 +302,26 @@ int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t 
 	return attach_set(k, k->skel->progs.alloc_refused, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
 }
 
-int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *site,
-			const struct mp_usdt_arg args[MP_OBJECT_ARGS], pid_t pid)
+int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *sites,
+			const struct mp_object_form *forms, size_t n, pid_t pid)
 {
 	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid, .gated = true };
-	struct probe_site s = *site;
+	struct probe_site *s;
+	size_t i;
+	int err;
 
-	if (k->n_object_forms == MP_OBJECT_FORMS)
+	if (n > MP_OBJECT_FORMS - k->n_object_forms)
 		return -ENOSPC;
-	memcpy(k->skel->bss->object_args[k->n_object_forms], args, MP_OBJECT_ARGS * sizeof(*args));
-	s.cookie = MP_COOKIE(k->n_object_forms, 0, 0);
-	s.entry_only = true;
-	k->n_object_forms++;
-	return attach_set(k, k->skel->progs.object_born, MP_TRACE_UPROBE_MULTI, 0, &to, &s, 1);
+	s = xcalloc(n, sizeof(*s));
+	for (i = 0; i < n; i++) {
+		s[i] = sites[i];
+		s[i].cookie = MP_COOKIE(k->n_object_forms, 0, 0);
+		s[i].entry_only = true;
+		k->skel->bss->object_forms[k->n_object_forms++] = forms[i];
+	}
+	err = attach_set(k, k->skel->progs.object_born, MP_TRACE_UPROBE_MULTI, 0, &to, s, n);
+	free(s);
+	return err;
 }
 
 void kern_detach_loader(struct kern *k)

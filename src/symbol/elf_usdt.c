@@ -66,18 +66,17 @@ static bool take_note(struct elf_file *f, const char *desc, size_t len, const ch
 	return elf_code_offset(f, at[0] + moved, &out->offset);
 }
 
-bool elf_find_usdt(struct elf_file *f, const char *provider, const char *name, struct elf_usdt *out)
+size_t elf_find_usdts(struct elf_file *f, const char *provider, const char *name, struct elf_usdt *out, size_t most)
 {
-	size_t len = 0, at = 0, owner, desc;
-	bool found = false;
+	size_t len = 0, at = 0, owner, desc, n = 0;
 	Elf64_Nhdr nh;
 	GElf_Shdr sh;
 	char *notes;
 
 	if (!elf_find_section(f, NOTES, &sh))
-		return false;
+		return 0;
 	notes = elf_read_section(f, &sh, ELF_MAX_NOTE_BYTES, &len);
-	while (notes && !found && len - at >= sizeof(nh)) {
+	while (notes && n < most && len - at >= sizeof(nh)) {
 		memcpy(&nh, notes + at, sizeof(nh));
 		at += sizeof(nh);
 		owner = ((size_t)nh.n_namesz + 3) & ~(size_t)3;
@@ -85,13 +84,13 @@ bool elf_find_usdt(struct elf_file *f, const char *provider, const char *name, s
 		if (owner > len - at || nh.n_descsz > len - at - owner)
 			break;
 		if (nh.n_namesz == sizeof(OWNER) && !memcmp(notes + at, OWNER, sizeof(OWNER)))
-			found = take_note(f, notes + at + owner, nh.n_descsz, provider, name, out);
+			n += take_note(f, notes + at + owner, nh.n_descsz, provider, name, &out[n]);
 		if (desc > len - at - owner)
 			break;
 		at += owner + desc;
 	}
 	free(notes);
-	return found;
+	return n;
 }
 
 #if defined(__x86_64__)

@@ -19,8 +19,8 @@ struct elf_usdt {
 	char arguments[128]; /* "8@%rax 8@%r13 -4@4(%rsp)" */
 };
 
-/* The first probe of that name. False when there is none. */
-bool elf_find_usdt(struct elf_file *f, const char *provider, const char *name, struct elf_usdt *out);
+/* The probes of that name, of which a file may have any number: the first ones, at most so many. Returns how many. */
+size_t elf_find_usdts(struct elf_file *f, const char *provider, const char *name, struct elf_usdt *out, size_t most);
 /*
  * The first n arguments, as x86-64's assembler writes them: registers, and memory at a distance from one. False when
  * there are fewer, or one is anything else, or on another machine.

@@ -20,6 +20,12 @@ from interpreters import TARGETS, Program, last_snapshot, line_with, ruby
 FILE = os.path.join(TARGETS, "births.rb")
 ORDERS, LINES, NAMELESS = (line_with("births.rb", "# line of the " + what) for what in ("orders", "lines", "nameless"))
 
+LITERALS = os.path.join(TARGETS, "literals.rb")
+# of each turn of literals.rb: the class, and the line by its remark. Literals that begin a line's code are those whose line Ruby's
+# probe itself does not tell
+KEPT = (("String", "text"), ("Array", "list"), ("Array", "empty list"), ("Hash", "table"), ("Array", "pair"), ("Hash", "filled table"),
+        ("Array", "fresh list"), ("Hash", "named table"), ("String", "number"), ("Symbol", "symbol"))
+
 
 def library(pid):
     """(path of libruby, where it begins in the process)"""
@@ -54,9 +60,9 @@ def until(t, name, is_so, seconds=20):
     t.true(name, is_so())
 
 
-def made(path):
+def made(path, file=FILE):
     """(class, line) -> objects, of the program's own file."""
-    rows = [r for r in last_snapshot(path).get("objects", []) if r["file"] == FILE]
+    rows = [r for r in last_snapshot(path).get("objects", []) if r["file"] == file]
     return {(r["class"], r["line"]): r["made"] for r in rows}
 
 
@@ -83,6 +89,27 @@ def every_object(t):
         replayed = subprocess.run([MEMPROBE, "report", "-f", "json", kept], capture_output=True, text=True, timeout=60).stdout
         lines = [json.loads(line) for line in replayed.split("\n") if '"objects"' in line]
         t.equal("a_recording__keeps_them", [r["made"] for r in lines if r.get("type") == "objects" and r["line"] == LINES], [2018])
+
+
+@test
+def texts_arrays_and_hashes(t):
+    """Exact, by line. The program counts its objects too: what is not told is the text with #{}, and what a symbol is made of."""
+    with tempfile.TemporaryDirectory() as d, Program(ruby(), LITERALS) as program:
+        out = os.path.join(d, "out.jsonl")
+        semaphore(program.process.pid)
+        program.tell("count")
+        with Memprobe("-d", 0, "--objects", "--sample", "off", "-p", program.process.pid, "-o", out) as m:
+            m.armed()
+            said = program.tell("keep 1013")
+            m.stop()
+        got, at = made(out, LITERALS), {what: line_with("literals.rb", f"# line of the {what}\n") for _, what in KEPT}
+        for type, what in KEPT:
+            t.equal(f"the_{what.replace(' ', '_')}__is_told_by_class_and_line", got.get((type, at[what]), 0), 1013)
+        kept = {k: n for k, n in got.items() if at["text"] - 1 <= k[1] <= at["symbol"]}
+        sums = [sum(n for (type, _), n in kept.items() if type == want) for want in ("String", "Array", "Hash")]
+        t.between("arrays__are_as_many_as_the_program_has_more", said["made"][1], sums[1], sums[1] + 20)
+        t.between("hashes__are_as_many_as_the_program_has_more", said["made"][2], sums[2], sums[2] + 20)
+        t.true("texts__are_no_more_than_the_program_has_more", sums[0] <= said["made"][0] + 20, (sums, said))
 
 
 @test

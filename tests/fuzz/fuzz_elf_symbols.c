@@ -54,7 +54,7 @@ static void use(struct elf_file *f)
 
 	elf_file_build_id(f, id, sizeof(id));
 	elf_file_is_go(f);
-	if (elf_find_usdt(f, "ruby", "object__create", &usdt))
+	if (elf_find_usdts(f, "ruby", "object__create", &usdt, 1))
 		usdt_arguments(usdt.arguments, args, 3);
 	elf_file_imports(f, "malloc");
 	elf_file_each_function(f, take, f);

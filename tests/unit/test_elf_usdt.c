@@ -42,14 +42,27 @@ static void a_probe_is_found_by_its_name(void **state)
 	uint16_t counter = 1;
 
 	(void)state;
-	assert_true(elf_find_usdt(f, "shop", "born", &u));
+	assert_int_equal(elf_find_usdts(f, "shop", "born", &u, 1), 1);
 	assert_string_equal(u.arguments, "8@%rax -4@4(%rsp)");
 	assert_int_equal(elf_file_read(f, u.offset, &byte, 1), 1);
 	assert_int_equal(byte, 0x90); /* the nop */
 	assert_int_equal(elf_file_read(f, u.semaphore, &counter, 2), 2);
 	assert_int_equal(counter, 0);
-	assert_false(elf_find_usdt(f, "shop", "died", &u));
-	assert_false(elf_find_usdt(f, "store", "born", &u));
+	assert_int_equal(elf_find_usdts(f, "shop", "died", &u, 1), 0);
+	assert_int_equal(elf_find_usdts(f, "store", "born", &u, 1), 0);
+	elf_file_close(f);
+}
+
+static void probes_of_one_name_are_all_found(void **state)
+{
+	struct elf_file *f = build("several", PROGRAM(NOTE("2f - 1f", "shop") NOTE("2f - 1f", "other") NOTE("2f - 1f", "shop")));
+	struct elf_usdt u[3];
+
+	(void)state;
+	assert_int_equal(elf_find_usdts(f, "shop", "born", u, 3), 2);
+	assert_int_equal(u[0].offset, u[1].offset);
+	assert_int_equal(elf_find_usdts(f, "shop", "born", u, 1), 1);
+	assert_int_equal(elf_find_usdts(f, "shop", "born", u, 0), 0);
 	elf_file_close(f);
 }
 
@@ -68,7 +81,7 @@ static void a_note_that_ends_too_early_is_none(void **state)
 		memset(length, ' ', 10);
 		memcpy(length, lengths[i], strlen(lengths[i]));
 		f = build("damaged", damaged);
-		assert_false(elf_find_usdt(f, "shop", "born", &u));
+		assert_int_equal(elf_find_usdts(f, "shop", "born", &u, 1), 0);
 		elf_file_close(f);
 		free(damaged);
 	}
@@ -110,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_is_found_by_its_name),
+		cmocka_unit_test(probes_of_one_name_are_all_found),
 		cmocka_unit_test(a_note_that_ends_too_early_is_none),
 		cmocka_unit_test(arguments_are_registers_and_memory),
 		cmocka_unit_test(other_arguments_are_refused),

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Cost of --objects: CPU time of a Ruby loop that does nothing but make objects, bare, with the heap's probes, with a probe at
-each object too (--sample off), and as the budget has it. Best of three rounds. Needs root and Debian's ruby; prints a table."""
+"""Cost of --objects: CPU time of Ruby loops that do nothing but make objects, or texts, bare, with the heap's probes, with a probe
+at each object too (--sample off), and as the budget has it. Best of three rounds. Needs root and Debian 12's ruby; prints tables."""
 import os
 import shutil
 import subprocess
@@ -15,18 +15,19 @@ def cpu = Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID)
 $stdout.sync = true
 puts "ready"
 while (line = $stdin.gets)
+  n, kind = line.split
   start = cpu
-  line.to_i.times { Order.new }
+  kind == "object" ? n.to_i.times { Order.new } : n.to_i.times { "text" }
   puts cpu - start
 end
 """
 WAYS = (("heap probes alone", ["--sample", "off"]), ("every object", ["--sample", "off", "--objects"]), ("in the budget", ["--objects"]))
 
 
-def best(target, n):
+def best(target, n, kind):
     values = []
     for _ in range(ROUNDS):
-        target.stdin.write(f"{n}\n")
+        target.stdin.write(f"{n} {kind}\n")
         target.stdin.flush()
         values.append(float(target.stdout.readline()) / n * 1e9)
     return min(values)
@@ -36,19 +37,24 @@ def main():
     if not shutil.which("/usr/bin/ruby"):
         print("ruby is not here")
         return
+    for kind in ("object", "text"):
+        table(kind)
+
+
+def table(kind):
     target = subprocess.Popen(["/usr/bin/ruby", "-e", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     target.stdout.readline()
-    bare = best(target, 20 * OBJECTS)
-    print(f"{'bare':20}{bare:9.0f} ns an object")
+    bare = best(target, 20 * OBJECTS, kind)
+    print(f"{kind + ', bare':20}{bare:9.0f} ns each")
     for name, options in WAYS:
         p = subprocess.Popen([MEMPROBE, "-d", "0", "-P", "heap", *options, "-p", str(target.pid), "--no-save", "-f", "json"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while "armed:" not in p.stderr.readline():
             pass
-        cost = best(target, OBJECTS if "off" in options else 20 * OBJECTS)
+        cost = best(target, OBJECTS if "off" in options else 20 * OBJECTS, kind)
         p.terminate()
         p.wait()
-        print(f"{name:20}{cost:9.0f} ns an object   {cost / bare:6.2f} times")
+        print(f"{name:20}{cost:9.0f} ns each   {cost / bare:6.2f} times")
     target.stdin.close()
     target.wait()
 
