@@ -136,6 +136,7 @@ static bool read_map(struct perf_map *map, int fd, const struct stat *st)
 	perf_map_parse(map, buf_detach(&text), len);
 	map->file_bytes = (uint64_t)st->st_size;
 	map->mtime_ns = mtime_of(st);
+	map->ino = st->st_ino;
 	return true;
 }
 
@@ -152,7 +153,7 @@ bool perf_map_refresh(struct perf_map *map, const char *proc_root, pid_t pid, pi
 	if (fd < 0)
 		return false;
 	if (!fstat(fd, &st) && is_trusted(&st, owner) &&
-	    ((uint64_t)st.st_size != map->file_bytes || mtime_of(&st) != map->mtime_ns))
+	    ((uint64_t)st.st_size != map->file_bytes || mtime_of(&st) != map->mtime_ns || st.st_ino != map->ino))
 		changed = read_map(map, fd, &st);
 	close(fd);
 	return changed;

@@ -24,7 +24,7 @@ struct perf_map {
 	size_t n;
 	size_t n_bad;
 	uint64_t file_bytes; /* as last seen; 0: none read */
-	uint64_t mtime_ns;
+	uint64_t mtime_ns, ino;
 };
 
 /* Replaces what map holds. Takes text (malloc'ed, text[len] is NUL). */

@@ -170,6 +170,9 @@ void sym_process_add_map(struct sym_process *p, const struct proc_map *m)
 
 bool sym_process_refresh_perf_map(struct sym_process *p, const char *proc_root)
 {
-	return p->is_identified && !p->is_superseded &&
-	       perf_map_refresh(&p->perf_map, proc_root, p->pid, p->ns_pid, &p->owner);
+	bool changed = p->is_identified && !p->is_superseded &&
+		       perf_map_refresh(&p->perf_map, proc_root, p->pid, p->ns_pid, &p->owner);
+
+	p->n_perf_maps += changed;
+	return changed;
 }

@@ -26,6 +26,7 @@ struct sym_process {
 	struct perf_map_owner owner;
 	struct proc_maps maps;
 	struct perf_map perf_map;
+	uint32_t n_perf_maps; /* that were read; 0: none yet */
 	struct table cache; /* address -> the user's number of the result */
 	struct table
 		files; /* hash of device and inode -> the user's number + 1; 0: cannot be opened */
@@ -44,7 +45,7 @@ bool sym_process_refresh(struct sym_process *p, const char *proc_root, uint64_t 
 /* A child's copy of its parent's mappings. */
 void sym_process_copy(struct sym_process *p, const struct sym_process *parent);
 void sym_process_add_map(struct sym_process *p, const struct proc_map *m);
-/* Re-read the perf map when it changed. True when it did. */
+/* Re-read the perf map when it changed, and count it. True when it did. */
 bool sym_process_refresh_perf_map(struct sym_process *p, const char *proc_root);
 
 #endif

@@ -5,7 +5,9 @@
  * address -> mapping (sym_process.c) -> file (sym_file.c) -> linker name (elf_symbols.c) -> source
  * name (demangle.c); code in no file -> perf map (perf_map.c). Each result is kept: the next
  * look-up of the address is one of the per-process table. A result without a name is forgotten when
- * something new is learnt about the process.
+ * something new is learnt about the process. One of generated code is forgotten when the perf map has changed, with or
+ * without a name: code moves, and other code comes to its place. What was given out before stays with those who have
+ * it.
  *
  * Depends on base, proc and the files of this directory.
  */
@@ -45,6 +47,8 @@ struct symbolizer {
 				   ended */
 	struct symbol *results; /* by address: the inlined ones, then the function itself */
 	size_t n_results, results_cap;
+	size_t *spare; /* results of one symbol each that were forgotten */
+	size_t n_spare, spare_cap;
 };
 
 /* What is at one address, innermost first. */
@@ -83,6 +87,7 @@ void symbolizer_free(struct symbolizer *s)
 		sym_process_free(s->procs[i]);
 	free(s->procs);
 	free(s->results);
+	free(s->spare);
 	sym_files_release(&s->files);
 	table_release(&s->by_gen);
 	table_release(&s->by_pid);
@@ -138,17 +143,39 @@ static struct sym_process *find_or_add_process(struct symbolizer *s, uint32_t ge
 	return p;
 }
 
-/* Addresses that had no name may have one now. */
-static void forget_unnamed(struct symbolizer *s, struct sym_process *p)
+static bool is_generated(const struct symbol *s)
+{
+	return s->has_name && !*s->module;
+}
+
+static void forget(struct symbolizer *s, struct sym_process *p, bool with_generated)
 {
 	size_t i;
 
 	for (i = 0; i < p->cache.cap; i++) {
 		const struct table_slot *slot = &p->cache.slots[i];
+		const struct symbol *known = &s->results[slot->value];
 
-		if (slot->used == 1 && !s->results[slot->value].has_name)
-			table_remove(&p->cache, slot->key);
+		if (slot->used != 1 || (known->has_name && !(with_generated && is_generated(known))))
+			continue;
+		if (!known->inlined) {
+			XGROW(s->spare, s->n_spare, s->spare_cap);
+			s->spare[s->n_spare++] = slot->value;
+		}
+		table_remove(&p->cache, slot->key);
 	}
+}
+
+/* Addresses that had no name may have one now. */
+static void forget_unnamed(struct symbolizer *s, struct sym_process *p)
+{
+	forget(s, p, false);
+}
+
+static void refresh_perf_map(struct symbolizer *s, struct sym_process *p)
+{
+	if (sym_process_refresh_perf_map(p, s->proc_root))
+		forget(s, p, true);
 }
 
 int symbolizer_add_process(struct symbolizer *s, uint32_t gen, pid_t pid)
@@ -395,19 +422,26 @@ static bool is_memory_object(const struct proc_map *m)
 	       !strncmp(m->path, "/dev/shm/", 9) || !strncmp(m->path, "/SYSV", 5);
 }
 
+/* By the perf map as it was read last. False: out stays. */
+static bool name_by_perf_map(struct symbolizer *s, const struct sym_process *p, uint64_t addr, struct symbol *out)
+{
+	const char *name = perf_map_find(&p->perf_map, addr);
+
+	if (name) {
+		*out = unnamed(s, "");
+		out->name = printable(s, name);
+		out->has_name = true;
+	}
+	return name;
+}
+
 static struct symbol name_generated(struct symbolizer *s, struct sym_process *p,
 				    const struct proc_map *m, uint64_t addr)
 {
-	struct symbol out = unnamed(s, m && m->exec ? "[jit]" : "[unknown]");
-	const char *name;
+	struct symbol out = unnamed(s, m && m->exec ? SYMBOLIZER_JIT : "[unknown]");
 
-	if (sym_process_refresh_perf_map(p, s->proc_root))
-		forget_unnamed(s, p);
-	name = perf_map_find(&p->perf_map, addr);
-	if (name) {
-		out.name = printable(s, name);
-		out.has_name = true;
-	}
+	refresh_perf_map(s, p);
+	name_by_perf_map(s, p, addr, &out);
 	return out;
 }
 
@@ -451,6 +485,12 @@ static size_t look_up(struct symbolizer *s, struct sym_process *p, uint64_t addr
 	if (at)
 		return *at;
 	resolve(s, p, addr, &found);
+	if (found.n == 1 && s->n_spare) {
+		first = s->spare[--s->n_spare];
+		s->results[first] = found.v[0];
+		table_put(&p->cache, addr, first);
+		return first;
+	}
 	first = s->n_results;
 	for (i = 0; i < found.n; i++) {
 		XGROW(s->results, s->n_results, s->results_cap);
@@ -482,6 +522,22 @@ void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_
 	struct symbol frames[SYMBOLIZER_MAX_FRAMES];
 
 	*out = frames[symbolizer_frames(s, gen, addr, is_return_address, frames) - 1];
+}
+
+uint32_t symbolizer_perf_maps(struct symbolizer *s, uint32_t gen)
+{
+	struct sym_process *p = find_process(s, gen);
+
+	if (p)
+		refresh_perf_map(s, p);
+	return p ? p->n_perf_maps : 0;
+}
+
+bool symbolizer_name_generated(struct symbolizer *s, uint32_t gen, uint64_t addr, struct symbol *out)
+{
+	const struct sym_process *p = find_process(s, gen);
+
+	return p && name_by_perf_map(s, p, addr, out);
 }
 
 bool symbolizer_lines_stopped(const struct symbolizer *s)

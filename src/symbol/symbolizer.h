@@ -26,6 +26,9 @@ struct symbolizer;
 /* Of one address. */
 #define SYMBOLIZER_MAX_FRAMES 32
 
+/* The name of generated code that no perf map has. */
+#define SYMBOLIZER_JIT "[jit]"
+
 struct symbolizer_opts {
 	const char *proc_root;	/* "/proc" */
 	const char *debug_root; /* "/usr/lib/debug" */
@@ -68,7 +71,7 @@ bool symbolizer_knows(const struct symbolizer *s, uint32_t gen, uint64_t addr);
  * Always fills *out; a second call with the same address is a table look-up.
  * Reads the mappings again when addr lies in none of them and the process still lives; the more often that was in
  * vain, the more such calls pass before the next time. A result without a name is looked up anew after
- * something was learnt about the process: mappings, a perf map that grew.
+ * something was learnt about the process: mappings, a perf map that changed; one by a perf map, when that has changed.
  */
 void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address, struct symbol *out);
 
@@ -78,6 +81,13 @@ void symbolizer_name(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_
  */
 size_t symbolizer_frames(struct symbolizer *s, uint32_t gen, uint64_t addr, bool is_return_address,
 			 struct symbol out[SYMBOLIZER_MAX_FRAMES]);
+/*
+ * Looks whether the perf map of gen has changed (a few system calls), and reads it if so. Returns how many were read so
+ * far: as long as that stays, so do the names of generated code.
+ */
+uint32_t symbolizer_perf_maps(struct symbolizer *s, uint32_t gen);
+/* By the perf map that was read last, if it has addr. False: *out stays as it is. No system call. */
+bool symbolizer_name_generated(struct symbolizer *s, uint32_t gen, uint64_t addr, struct symbol *out);
 /* True when lines were asked for and the time for them is used up: later frames have names only. */
 bool symbolizer_lines_stopped(const struct symbolizer *s);
 

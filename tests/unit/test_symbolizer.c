@@ -116,6 +116,50 @@ static void generated_code_is_named_by_the_perf_map__also_by_lines_that_come_lat
 	symbolizer_free(s);
 }
 
+static void generated_code_that_was_replaced__has_the_name_of_the_newest_perf_map(void **state)
+{
+	struct symbolizer *s = new_symbolizer("/proc");
+	char *path = xasprintf("/tmp/perf-%d.map", (int)getpid()), *next = xasprintf("%s.next", path);
+	uint64_t code = (uintptr_t)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct symbol before, now;
+	struct timespec times[2];
+	struct stat st;
+
+	(void)state;
+	symbolizer_add_process(s, 1, getpid());
+	assert_int_equal(symbolizer_perf_maps(s, 1), 0);
+	assert_int_equal(symbolizer_perf_maps(s, 2), 0); /* no such process */
+	write_perf_map(path, "w", code, "one");
+	symbolizer_name(s, 1, code, false, &before);
+	assert_string_equal(before.name, "one");
+	assert_int_equal(symbolizer_perf_maps(s, 1), 1);
+	assert_int_equal(symbolizer_perf_maps(s, 1), 1);
+	assert_false(symbolizer_name_generated(s, 1, code + 0x10, &now));
+	/* another file of the same length and time */
+	assert_int_equal(stat(path, &st), 0);
+	times[0] = times[1] = st.st_mtim;
+	write_perf_map(next, "w", code, "two");
+	assert_int_equal(utimensat(AT_FDCWD, next, times, 0), 0);
+	assert_int_equal(rename(next, path), 0);
+	assert_true(symbolizer_name_generated(s, 1, code, &now)); /* it has not looked */
+	assert_string_equal(now.name, "one");
+	assert_int_equal(symbolizer_perf_maps(s, 1), 2);
+	assert_true(symbolizer_name_generated(s, 1, code, &now));
+	assert_string_equal(now.name, "two");
+	assert_string_equal(name_at(s, 1, code), "two");
+	assert_string_equal(before.name, "one");
+	/* the code is gone: no name rather than an old one */
+	write_perf_map(path, "w", code + 0x100, "three");
+	assert_int_equal(symbolizer_perf_maps(s, 1), 3);
+	assert_string_equal(name_at(s, 1, code), "[jit]");
+	unlink(path);
+	free(path);
+	free(next);
+	munmap((void *)code, 4096);
+	symbolizer_free(s);
+}
+
 static void every_function_of_the_vdso_has_a_name(void **state)
 {
 	struct symbolizer *s = new_symbolizer("/proc");
@@ -459,6 +503,8 @@ int main(void)
 			what_lies_in_no_mapping_is_unknown__generated_code_without_a_map_is_jit),
 		cmocka_unit_test(
 			generated_code_is_named_by_the_perf_map__also_by_lines_that_come_later),
+		cmocka_unit_test(
+			generated_code_that_was_replaced__has_the_name_of_the_newest_perf_map),
 		cmocka_unit_test(every_function_of_the_vdso_has_a_name),
 		cmocka_unit_test(a_return_address_belongs_to_the_call_before_it),
 		cmocka_unit_test(code_without_a_symbol_is_named_by_its_address_in_the_file),
