@@ -24,6 +24,7 @@ enum codec_kind {
 	KIND_STRS = 0x53525453,
 	KIND_FRMS = 0x534d5246,
 	KIND_PROC = 0x434f5250,
+	KIND_RNAM = 0x4d414e52,
 	KIND_STKS = 0x534b5453,
 	KIND_FIGS = 0x53474946,
 	KIND_FACT = 0x54434146,
@@ -33,6 +34,7 @@ enum codec_kind {
 /* Records of a section, so that none comes near CODEC_MAX_SECTION. */
 #define CODEC_CHUNK_FRAMES 16384u
 #define CODEC_CHUNK_PROCS 2048u
+#define CODEC_CHUNK_RENAMES 65536u
 #define CODEC_CHUNK_STACKS 8192u
 #define CODEC_CHUNK_STACK_FRAMES 262144u /* one more stack may go beyond */
 #define CODEC_CHUNK_STRING_BYTES 262144u

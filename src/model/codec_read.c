@@ -142,6 +142,21 @@ static bool add_stack(struct reader *r, const struct shape *s, const uint64_t *r
 	return true;
 }
 
+static void read_renames(struct reader *r, struct codec_in *in)
+{
+	size_t n = read_count(in, CODEC_CHUNK_RENAMES), i;
+
+	codec_column_read(&r->column, in, 2 * n);
+	for (i = 0; i < n && !in->bad; i++) {
+		uint64_t at = r->column.v[2 * i], frame = r->column.v[2 * i + 1];
+
+		if (at >= r->p->n_stack_frames || frame >= r->n_frames)
+			in->bad = true;
+		else
+			r->p->stack_frames[at] = r->frame_of[frame];
+	}
+}
+
 static void read_stacks(struct reader *r, struct codec_in *in)
 {
 	size_t n = read_count(in, r->snap.n_stacks - r->p->n_stacks), i, at = 0;
@@ -379,6 +394,9 @@ static bool read_snapshot(struct reader *r, const struct codec_recording *rec, c
 			break;
 		case KIND_PROC:
 			read_procs(r, &in);
+			break;
+		case KIND_RNAM:
+			read_renames(r, &in);
 			break;
 		case KIND_STKS:
 			read_stacks(r, &in);

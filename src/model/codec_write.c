@@ -30,7 +30,8 @@ struct codec_writer {
 	z_stream z;
 	struct buf plain, packed; /* of the section that is being made */
 	struct codec_column column;
-	size_t n_strings, n_frames, n_procs, n_stacks; /* written */
+	size_t n_strings, n_frames, n_procs, n_stacks, n_stack_frames; /* written */
+	size_t n_renames; /* written, or not needed */
 	uint64_t n_snapshots, string_bytes;
 	struct profile_stack *figures; /* as written last, [n_stacks] */
 	size_t figures_cap;
@@ -203,6 +204,29 @@ static void put_procs(struct codec_writer *w, const struct profile *p)
 
 /* ---- stacks ---- */
 
+/* Of stacks that were written before: the others are written as they are now. */
+static void put_renames(struct codec_writer *w, const struct profile *p)
+{
+	while (w->n_renames < p->n_renames && !w->err) {
+		uint64_t *v = codec_column_room(&w->column, 2 * at_most(p->n_renames - w->n_renames, CODEC_CHUNK_RENAMES));
+		size_t n = 0;
+
+		for (; w->n_renames < p->n_renames && n < CODEC_CHUNK_RENAMES; w->n_renames++) {
+			const struct profile_rename *r = &p->renames[w->n_renames];
+
+			if (r->at >= w->n_stack_frames)
+				continue;
+			v[2 * n] = r->at;
+			v[2 * n++ + 1] = r->frame;
+		}
+		if (!n)
+			break;
+		codec_add_number(&w->plain, n);
+		codec_column_add(&w->column, &w->plain, 2 * n);
+		put_section(w, KIND_RNAM);
+	}
+}
+
 /* Number of outermost frames that two stacks share. */
 static uint32_t n_shared(const struct profile *p, const struct profile_stack *a, const struct profile_stack *b)
 {
@@ -315,6 +339,7 @@ static void put_stacks(struct codec_writer *w, const struct profile *p)
 		put_section(w, KIND_STKS);
 		w->n_stacks += n;
 	}
+	w->n_stack_frames = p->n_stack_frames;
 	free(shapes);
 }
 
@@ -407,6 +432,7 @@ int codec_write(struct codec_writer *w, const struct profile *p)
 	put_strings(w, p);
 	put_frames(w, p);
 	put_procs(w, p);
+	put_renames(w, p);
 	put_stacks(w, p);
 	put_figures(w, p, n_before);
 	put_facts(w, p);

@@ -23,6 +23,7 @@ void profile_release(struct profile *p)
 	free(p->frames);
 	table_release(&p->frame_ids);
 	free(p->stack_frames);
+	free(p->renames);
 	free(p->stacks);
 	table_release(&p->stack_ids);
 	free(p->procs);
@@ -117,6 +118,13 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 	}
 	table_put(&p->stack_ids, id, p->n_stacks);
 	return (uint32_t)p->n_stacks++;
+}
+
+void profile_rename(struct profile *p, uint32_t at, uint32_t frame)
+{
+	XGROW(p->renames, p->n_renames, p->renames_cap);
+	p->renames[p->n_renames++] = (struct profile_rename){ .at = at, .frame = frame };
+	p->stack_frames[at] = frame;
 }
 
 static const struct {

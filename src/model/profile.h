@@ -302,6 +302,10 @@ struct profile {
 	struct table frame_ids; /* hash -> index, see profile_frame */
 	uint32_t *stack_frames; /* frame indices of all stacks, back to back */
 	size_t n_stack_frames, stack_frames_cap;
+	struct profile_rename { /* in the order of time */
+		uint32_t at, frame; /* stack_frames[at] became frame */
+	} *renames;
+	size_t n_renames, renames_cap;
 	struct profile_stack *stacks;
 	size_t n_stacks, stacks_cap;
 	struct table stack_ids; /* kernel hash -> index in stacks */
@@ -353,6 +357,8 @@ const struct bridge *profile_bridge(const struct profile *p, uint32_t proc);
 /* Add a stack; frames are indices from profile_frame, innermost first. Totals start at zero. */
 uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const uint32_t *frames,
 			   uint32_t n_frames, enum mp_stack_end end);
+/* Another frame at stack_frames[at], known by now. */
+void profile_rename(struct profile *p, uint32_t at, uint32_t frame);
 /* The stack that grew most (stack_grew_more); NULL when nothing grew. */
 const struct profile_stack *profile_top_grower(const struct profile *p);
 /* Full collections seen in the process that grows most, else in any. False: nobody counts them. */

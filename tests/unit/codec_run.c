@@ -42,11 +42,24 @@ uint32_t codec_run_process(struct profile *p, uint32_t gen, uint64_t seed)
 	return at;
 }
 
+/* Frames of stacks that are there already, and that those to come share, get other names. */
+static void rename_some(struct profile *p, uint32_t step)
+{
+	size_t i;
+
+	for (i = step % 2; i < p->n_stacks; i += 2) {
+		profile_rename(p, p->stacks[i].first_frame, codec_run_frame(p, "named later", step));
+		profile_rename(p, p->stacks[i].first_frame + p->stacks[i].n_frames - 2, codec_run_frame(p, "f4", 4));
+	}
+}
+
 void codec_run_grow(struct profile *p, uint32_t step)
 {
 	uint32_t frames[300], i, k, n, proc = codec_run_process(p, 1 + step / 2, 1000 + step);
 	char name[32];
 
+	if (step % 2)
+		rename_some(p, step);
 	for (i = 0; i < 5; i++) {
 		n = step == 2 && i == 0 ? 300 : 3 + (step + i) % 9;
 		for (k = 0; k < n; k++) {
@@ -55,6 +68,8 @@ void codec_run_grow(struct profile *p, uint32_t step)
 		}
 		profile_add_stack(p, hash_u64(step * 100 + i + 1), proc, frames, n, (enum mp_stack_end)(i % MP_END_NR));
 	}
+	if (step == 2)
+		rename_some(p, step); /* also of those that are new */
 	for (i = 0; i < p->n_stacks; i++) {
 		struct profile_stack *s = &p->stacks[i];
 
