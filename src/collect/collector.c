@@ -65,6 +65,7 @@ void collector_free(struct collector *c)
 	free(c->raw);
 	free(c->unsent);
 	table_release(&c->unsent_at);
+	generated_release(&c->generated);
 	for (i = 0; i < c->n_recent; i++)
 		proc_maps_release(&c->recent[i].maps);
 	free(c->recent);
@@ -361,7 +362,7 @@ static enum frame_class classify(const struct symbol *s, const struct runtime *r
 	return FRAME_APP;
 }
 
-static uint32_t frame_of(struct collector *c, uint32_t gen, const struct symbol *s)
+uint32_t frame_of_symbol(struct collector *c, uint32_t gen, const struct symbol *s)
 {
 	struct profile_frame f = {
 		.name = profile_string(&c->profile, s->name),
@@ -384,7 +385,7 @@ static uint32_t add_frames(struct collector *c, uint32_t gen, uint64_t addr, boo
 	size_t n = symbolizer_frames(c->symbolizer, gen, addr, is_return, s), i;
 
 	for (i = 0; i < n; i++)
-		frames[i] = frame_of(c, gen, &s[i]);
+		frames[i] = frame_of_symbol(c, gen, &s[i]);
 	if (!c->told_of_lines && symbolizer_lines_stopped(c->symbolizer)) {
 		log_warn("source lines: so much to read in the debug information that the rest has names only (--no-lines: none)");
 		c->told_of_lines = true;
@@ -433,7 +434,7 @@ static uint32_t name_native(struct collector *c, const struct raw_stack *r, uint
 static void resolve_one(struct collector *c, const struct raw_stack *r)
 {
 	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MANAGED_MOST_FRAMES], first[MP_MAX_FRAMES + 1], n;
-	uint32_t *all = frames, n_native;
+	uint32_t *all = frames, n_native, at;
 	enum mp_stack_end end = r->end;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
@@ -448,7 +449,8 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 	}
 	if (r->thread[0])
 		all[n++] = thread_frame(c, r);
-	profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, end);
+	at = profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, end);
+	generated_keep(c, r, frames, first, at);
 }
 
 bool collector_resolve(struct collector *c, uint64_t budget_ns)

@@ -5,6 +5,7 @@
 
 #include "base/table.h"
 #include "collect/collector.h"
+#include "collect/generated.h"
 #include "collect/vm_plane.h"
 #include "model/heap_rise.h"
 #include "model/others_budget.h"
@@ -86,6 +87,7 @@ struct collector {
 	size_t n_unsent, unsent_cap;
 	struct table unsent_at; /* their hashes -> the stack that stands for them */
 	bool told_of_lines; /* that they stopped */
+	struct generated generated; /* frames that wait for a perf map */
 
 	/* losses */
 	uint64_t hash_mismatches;
@@ -124,6 +126,8 @@ struct collector {
 /* Drop what was kept for processes that did not become ours in time. */
 void collector_forget_recent(struct collector *c);
 
+/* The frame of a symbol of a process. */
+uint32_t frame_of_symbol(struct collector *c, uint32_t gen, const struct symbol *s);
 /* A frame that is memprobe's own word: "[stack not sent]". */
 uint32_t note_frame(struct collector *c, const char *text);
 

@@ -184,6 +184,7 @@ void collector_look(struct collector *c)
 	ran = (clock_thread_ns() - ran) * LOOK_SHARE;
 	c->next_look_ns = begin + (ran > least ? ran : least);
 	managed_look_at_classes(c, t_s);
+	generated_look(c);
 }
 
 const struct checkpoint *collector_early(const struct collector *c)

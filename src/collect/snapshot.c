@@ -370,6 +370,7 @@ int collector_snapshot(struct collector *c, bool final)
 	if (!err)
 		err = fill_live(c);
 	vm_plane_fill(c);
+	generated_name(c);
 	for (i = 0; i < p->n_procs; i++)
 		if (p->procs[i].state == PROC_RUNNING)
 			facts_read(c, &p->procs[i], &p->procs[i].now);

@@ -243,6 +243,7 @@ static uint32_t add_stack(struct collector *c, uint64_t id, const struct vm_stac
 	memcpy(frames + 1, p->stack_frames + p->stacks[base].first_frame, n * sizeof(*frames));
 	at = profile_add_stack(p, id, p->stacks[base].proc, frames, n + 1, p->stacks[base].end);
 	p->stacks[at].plane = STACK_VM;
+	generated_keep_copy(c, base, at, 1);
 	free(frames);
 	return at;
 }

@@ -4,11 +4,12 @@
 A JVM (OpenJDK 17): Java methods by a perf map that jcmd writes, direct buffers as malloc's bytes, and what is said of a heap
 that fills without a collection.
 """
+import collections
 import os
 import tempfile
 import time
 
-from harness import Memprobe, main, test
+from harness import Memprobe, main, run, test
 from interpreters import Java, JsonLines, blocks_through, last_snapshot, profile_until
 
 BUFFER = 20000
@@ -41,6 +42,102 @@ def direct_buffers(t):
     t.true("what_the_JVM's_own_tools_tell__is_named_with_the_command", f"jcmd {program.process.pid} Compiler.perfmap" in
            " ".join(text.split()), text)
     t.true("it_is_no_flat_process", snapshot["verdict"][0]["word"] in ("GROWING", "LEAK", "UNDECIDED"), snapshot["verdict"])
+
+
+def is_generated(frame):
+    """Of no object, and no word of memprobe's own."""
+    return not frame.get("module") and frame["kind"] != "note" and frame["name"] != "[unknown]"
+
+
+def is_method(frame):
+    """"void Requests.serve(java.lang.String, int)", but not "Interpreter" or a stub."""
+    return is_generated(frame) and frame["name"].endswith(")") and "." in frame["name"]
+
+
+class BelowJava:
+    """
+    Blocks that were allocated below Java code in a snapshot: all, with a Java method's name, with generated code without a name;
+    and those of direct buffers, by the names of the program's own methods that they pass.
+    """
+
+    def __init__(self, snapshot):
+        frames = {f["id"]: f for f in snapshot["frame"]}
+        self.all = self.named = self.unnamed = self.unnamed_mappings = 0
+        self.buffers = collections.Counter()
+        for s in snapshot["stack"]:
+            generated = [frames[n] for n in s["frames"] if is_generated(frames[n])]
+            names = {f["name"] for f in generated}
+            if s.get("plane"):
+                self.unnamed_mappings += s["alloc_blocks"] * ("[jit]" in names)
+            if s.get("plane") or not generated:
+                continue
+            self.all += s["alloc_blocks"]
+            self.named += s["alloc_blocks"] * any(map(is_method, generated))
+            self.unnamed += s["alloc_blocks"] * ("[jit]" in names)
+            if any("allocateMemory0" in name for name in names):
+                for name in names:
+                    if name == "[jit]" or " Requests." in name:
+                        self.buffers[name.split(" Requests.")[-1].split("(")[0]] += s["alloc_blocks"]
+
+    def __repr__(self):
+        return f"all {self.all}, named {self.named}, with [jit] {self.unnamed} and {self.unnamed_mappings} mappings, buffers {dict(self.buffers)}"
+
+
+LATE = ["-XX:+PreserveFramePointer", "-Xmx512m", "-XX:MaxDirectMemorySize=1g", "-XX:CompileCommand=quiet",
+        "-XX:CompileCommand=dontinline,Requests.keepLate", "-XX:CompileCommand=dontinline,Requests.keepBuffer"]
+
+
+def as_json(recording):
+    return BelowJava(JsonLines(run("report", "--json", recording).stdout.encode()).snapshots[-1])
+
+
+@test
+def code_that_is_newer_than_the_perf_map(t):
+    with tempfile.TemporaryDirectory() as d, Java(LATE, "direct", 400) as program:
+        while program.tell("count")["kept"] < 2000:
+            time.sleep(0.05)
+        program.perf_map()
+        out, recording = os.path.join(d, "out.jsonl"), os.path.join(d, "out.memprobe")
+        with Memprobe("-d", 0, "-i", 1, "-p", program.process.pid, "--sample", "off", "-o", out, "-o", recording, auto=True) as m:
+            m.armed()
+            program.tell("late")
+            while program.tell("count")["late"] < 4000:
+                time.sleep(0.05)
+            late = program.tell("rest")["late"]
+            time.sleep(3.5) # a snapshot of which all was allocated by now
+            with open(out, "rb") as f:
+                lines = f.read()
+            before = BelowJava(JsonLines(lines[:lines.rindex(b"\n") + 1]).snapshots[-2]) # the last one may be in the making
+            program.perf_map()
+            m.stop()
+            assert m.status == 0, m.stderr
+        after, recorded = BelowJava(last_snapshot(out)), as_json(recording)
+    t.true("a_method_compiled_after_the_map__has_no_name", before.buffers["[jit]"] > 0.8 * late and not before.buffers["keepLate"],
+           (late, before))
+    # what it allocated before it was compiled is the interpreter's
+    t.between("with_a_second_map__it_has_its_name_in_stacks_that_were_met_before", after.buffers["keepLate"],
+              0.8 * before.buffers["[jit]"], late)
+    t.equal("with_a_second_map__nothing_stays_without_a_name", (after.unnamed, after.unnamed_mappings), (0, 0))
+    t.true("no_buffer__is_said_to_be_of_a_method_that_does_not_make_them", set(after.buffers) <=
+           {"keepBuffer", "keepLate", "handle", "serve", "lambda$main$0"}, after)
+    t.true("what_was_named_before__keeps_its_name", before.buffers["keepBuffer"] <= after.buffers["keepBuffer"] < 0.1 * late,
+           (before, after))
+    t.equal("a_recording_of_many_snapshots__says_the_same", repr(recorded), repr(after))
+
+
+@test
+def methods_after_the_warm_up(t):
+    """A perf map written when the program has done for a while what it goes on to do."""
+    with Java(LATE, "direct", 1000) as program:
+        while program.tell("count")["kept"] < 12000:
+            time.sleep(0.05)
+        program.perf_map()
+        enough = program.tell("count")["kept"] + 5000
+        snapshot, text, said = profile_until(program, lambda: program.tell("count")["kept"] > enough, "--sample", "off")
+    below, kept = BelowJava(snapshot), [s["kept"] for s in said]
+    t.between("buffers_are_below_the_method_that_makes_them", below.buffers["keepBuffer"], kept[2] - kept[1], kept[3] - kept[0])
+    t.between("of_all_allocations_below_java_code__a_java_name_have", below.named / below.all, 0.99, 1)
+    t.between("of_all_allocations_below_java_code__only_names_have", 1 - below.unnamed / below.all, 0.99, 1)
 
 
 @test

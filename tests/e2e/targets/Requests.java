@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 // A server's shape on the JVM. Requests MODE RATE; MODE map: a session of each request stays in a map; direct: a direct buffer of
-// each request stays; steady: all is garbage. Answers on stdout: "count", "collect" (all garbage, then as "count").
+// each request stays; steady: all is garbage. Answers on stdout: "count", "collect" (all garbage, then as "count"), "late" (direct
+// buffers are from here on kept by a method that has never run), "rest" (no request does anything any more).
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.lang.management.GarbageCollectorMXBean;
@@ -16,7 +17,8 @@ public class Requests {
 	static final int BUFFER = 20000;
 	static final Map<Integer, byte[]> sessions = new HashMap<>();
 	static final List<ByteBuffer> buffers = new ArrayList<>();
-	static volatile int requests, kept;
+	static volatile int requests, kept, late;
+	static volatile boolean isLate, rests;
 	static volatile byte[] sink;
 
 	static void makeGarbage() {
@@ -29,14 +31,23 @@ public class Requests {
 		kept++;
 	}
 
+	static void keepLate() {
+		buffers.add(ByteBuffer.allocateDirect(BUFFER));
+		late++;
+	}
+
 	static void keepSession(int n) {
 		sessions.put(n, new byte[4000]);
 		kept++;
 	}
 
 	static void handle(String mode, int n) {
+		if (rests)
+			return;
 		makeGarbage();
-		if (mode.equals("direct"))
+		if (mode.equals("direct") && isLate)
+			keepLate();
+		else if (mode.equals("direct"))
 			keepBuffer();
 		else if (mode.equals("map"))
 			keepSession(n);
@@ -67,7 +78,7 @@ public class Requests {
 			else
 				full += c.getCollectionCount();
 		}
-		System.out.println("{\"requests\": " + requests + ", \"kept\": " + kept + ", \"used\": " + heap.getUsed() +
+		System.out.println("{\"requests\": " + requests + ", \"kept\": " + kept + ", \"late\": " + late + ", \"used\": " + heap.getUsed() +
 				   ", \"committed\": " + heap.getCommitted() + ", \"most\": " + heap.getMax() + ", \"young\": " + young +
 				   ", \"full\": " + full + "}");
 	}
@@ -81,6 +92,8 @@ public class Requests {
 		for (String word = in.readLine(); word != null; word = in.readLine()) {
 			if (word.equals("collect"))
 				System.gc();
+			isLate |= word.equals("late");
+			rests |= word.equals("rest");
 			answer();
 		}
 	}
