@@ -10,9 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks allocated in a process: all, and those with a frame of the language. */
+/*
+ * Blocks allocated in a process: all, and those with a frame of the language; with generated code, and of these, with some
+ * that no perf map has.
+ */
 struct shares {
 	uint64_t all, named;
+	uint64_t generated, unnamed;
+	bool has_map; /* any generated code has a name */
 };
 
 static bool has_line(const struct profile *p, const struct profile_stack *s)
@@ -23,6 +28,30 @@ static bool has_line(const struct profile *p, const struct profile_stack *s)
 		if (p->frames[p->stack_frames[s->first_frame + i]].is_managed)
 			return true;
 	return false;
+}
+
+/* Code of no object, by a perf map or without a name; not what a runtime's own frames tell. */
+static void add_generated(struct shares *sum, const struct profile *p, const struct profile_stack *s)
+{
+	bool is_generated = false, is_unnamed = false;
+	uint32_t i;
+
+	for (i = 0; i < s->n_frames; i++) {
+		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
+		bool has_name = f->class != FRAME_UNKNOWN;
+
+		if (f->is_managed || f->class == FRAME_NOTE || *profile_str(p, f->module))
+			continue;
+		if (!has_name && strcmp(profile_str(p, f->name), "[jit]") != 0)
+			continue;
+		is_generated = true;
+		is_unnamed |= !has_name;
+		sum->has_map |= has_name;
+	}
+	if (is_generated && s->plane == STACK_HEAP)
+		sum->generated += s->t.alloc_blocks;
+	if (is_unnamed && s->plane == STACK_HEAP)
+		sum->unnamed += s->t.alloc_blocks;
 }
 
 static struct shares *shares_of(const struct profile *p)
@@ -36,6 +65,7 @@ static struct shares *shares_of(const struct profile *p)
 		v[s->proc].all += s->t.alloc_blocks;
 		if (has_line(p, s))
 			v[s->proc].named += s->t.alloc_blocks;
+		add_generated(&v[s->proc], p, s);
 	}
 	return v;
 }
@@ -85,18 +115,35 @@ static void add_collections(struct buf *out, const struct profile *p, const stru
 		buf_addf(out, ", %s of any kind", units_format_count(all, proc->all_collections));
 }
 
+/* A JVM writes its map when it is told to; what it compiles later is not in it. Worth a word from 1 in 1000 on. */
+static bool lacks_names(const struct profile *p, const struct profile_proc *proc, const struct shares *s)
+{
+	return s->unnamed && s->unnamed * 1000 >= s->generated && !strncmp(profile_str(p, proc->runtime), "JVM ", 4);
+}
+
+static void add_reason(struct buf *out, const struct shares *s, const char *reason, bool lacks)
+{
+	if (lacks)
+		buf_addf(out, ": %.1f %% of the allocations in Java code pass [jit], %s",
+			 100.0 * (double)s->unnamed / (double)s->generated,
+			 s->has_map ? "code newer than the perf map" : "code that no perf map has");
+	else
+		buf_addf(out, ": %s", reason);
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct shares *s)
 {
 	const char *reason = profile_str(p, proc->runtime_reason), *hint = profile_str(p, proc->runtime_hint);
 	const char *heap_reason = profile_str(p, proc->runtime_heap_reason);
+	bool lacks = lacks_names(p, proc, s);
 
 	buf_adds(out, "runtime ");
 	buf_add_plain(out, profile_str(p, proc->runtime));
 	if (p->n_procs > 1)
 		buf_addf(out, " (pid %d)", (int)proc->tgid);
-	if (*reason)
-		buf_addf(out, ": %s", reason);
+	if (lacks || *reason)
+		add_reason(out, s, reason, lacks);
 	else if (proc->runtime_has_frames && s->all)
 		buf_addf(out, ": %.1f %% of the allocations have a line of it, others are its own",
 			 100.0 * (double)s->named / (double)s->all);
@@ -109,7 +156,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (*heap_reason)
 		buf_addf(out, "        what it takes from its own heap is not counted: %s\n", heap_reason);
 	if (*hint)
-		buf_addf(out, "        => %s\n", hint);
+		buf_addf(out, "        => %s%s\n", lacks && s->has_map ? "again for " : "", hint);
 	add_heap(out, p, &proc->managed_heap);
 }
 

@@ -6,6 +6,7 @@ that fills without a collection.
 """
 import collections
 import os
+import re
 import tempfile
 import time
 
@@ -91,14 +92,21 @@ def as_json(recording):
     return BelowJava(JsonLines(run("report", "--json", recording).stdout.encode()).snapshots[-1])
 
 
+def said_of_names(text):
+    """In the last of the reports: [(the share, why, what to run)]."""
+    return re.findall(r"([0-9.]+) % of the allocations in Java code pass \[jit\], (.*?); .*=> (.*?);",
+                      " ".join(text.split("\nruntime ")[-1].split("\nwindow ")[0].split()))
+
+
 @test
 def code_that_is_newer_than_the_perf_map(t):
     with tempfile.TemporaryDirectory() as d, Java(LATE, "direct", 400) as program:
         while program.tell("count")["kept"] < 2000:
             time.sleep(0.05)
         program.perf_map()
-        out, recording = os.path.join(d, "out.jsonl"), os.path.join(d, "out.memprobe")
-        with Memprobe("-d", 0, "-i", 1, "-p", program.process.pid, "--sample", "off", "-o", out, "-o", recording, auto=True) as m:
+        out, recording, text = (os.path.join(d, name) for name in ("out.jsonl", "out.memprobe", "out.txt"))
+        with Memprobe("-d", 0, "-i", 1, "-p", program.process.pid, "--sample", "off", "-o", out, "-o", recording, "-o", text,
+                      auto=True) as m:
             m.armed()
             program.tell("late")
             while program.tell("count")["late"] < 4000:
@@ -108,9 +116,13 @@ def code_that_is_newer_than_the_perf_map(t):
             with open(out, "rb") as f:
                 lines = f.read()
             before = BelowJava(JsonLines(lines[:lines.rindex(b"\n") + 1]).snapshots[-2]) # the last one may be in the making
+            with open(text) as f:
+                said = said_of_names(f.read())
             program.perf_map()
             m.stop()
             assert m.status == 0, m.stderr
+        with open(text) as f:
+            said_after = said_of_names(f.read())
         after, recorded = BelowJava(last_snapshot(out)), as_json(recording)
     t.true("a_method_compiled_after_the_map__has_no_name", before.buffers["[jit]"] > 0.8 * late and not before.buffers["keepLate"],
            (late, before))
@@ -122,7 +134,22 @@ def code_that_is_newer_than_the_perf_map(t):
            {"keepBuffer", "keepLate", "handle", "serve", "lambda$main$0"}, after)
     t.true("what_was_named_before__keeps_its_name", before.buffers["keepBuffer"] <= after.buffers["keepBuffer"] < 0.1 * late,
            (before, after))
+    t.equal("the_report__tells_the_share_and_what_to_run", said, [(
+        f"{100 * before.unnamed / before.all:.1f}", "code newer than the perf map",
+        f"again for names: jcmd {program.process.pid} Compiler.perfmap")])
+    t.equal("when_all_have_names__it_tells_nothing", said_after, [])
     t.equal("a_recording_of_many_snapshots__says_the_same", repr(recorded), repr(after))
+
+
+@test
+def code_without_a_perf_map(t):
+    with Java(LATE, "direct", 400) as program:
+        enough = program.tell("count")["kept"] + 2000
+        snapshot, text, _ = profile_until(program, lambda: program.tell("count")["kept"] > enough, "--sample", "off")
+    below = BelowJava(snapshot)
+    t.true("no_method_has_a_name", below.all >= 500 and not below.named and below.unnamed == below.all, below)
+    t.equal("the_report__tells_that_there_is_no_map_and_what_to_run", said_of_names(text), [(
+        "100.0", "code that no perf map has", f"names: jcmd {program.process.pid} Compiler.perfmap")])
 
 
 @test
