@@ -87,7 +87,7 @@ static __always_inline void find_literal(struct mp_object_key *key, __u64 type, 
 
 	if (!r || r->kind != MP_RT_RUBY)
 		return;
-	context = thread_local_word(&r->w[MP_RB_TLS_HOW], thread_pointer());
+	context = rb_context(r);
 	frame = context ? user_word(context + 16) : 0;
 	pc = frame ? user_word(frame + 8 * RB_PC) : 0;
 	if (!pc)

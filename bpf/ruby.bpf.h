@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Frames of Ruby 3.1 and 3.3: control frames lie one behind the other, the innermost first, at the end of the thread's
+ * Frames of Ruby 2.7, 3.1 and 3.3: control frames lie one behind the other, the innermost first, at the end of the thread's
  * own stack for them. Those of C functions (no pc) are passed over: the native stack has them.
  *
  * Sent per frame: code = instruction sequence, at = pc, which is behind the instruction. Whether C code entered it
- * stands in its environment (ep[0], VM_FRAME_FLAG_FINISH). Offsets: vm_core.h of both, as in
- * src/runtime/ruby_layout.c; a frame has eight words in 3.1, and seven in 3.3.
+ * stands in its environment (ep[0], VM_FRAME_FLAG_FINISH). Offsets: vm_core.h, as in
+ * src/runtime/ruby_layout.c; a frame has eight words in 3.1, and seven in 2.7 and 3.3.
  */
 #ifndef MEMPROBE_RUBY_BPF_H
 #define MEMPROBE_RUBY_BPF_H
@@ -63,6 +63,16 @@ __noinline int rb_chunk(void)
 	return 1;
 }
 
+/* Of the current thread; 0: none. In 2.7 one word holds that of the thread which has the lock, or had it last. */
+static __always_inline __u64 rb_context(const struct mp_runtime *r)
+{
+	__u64 thread = thread_pointer(), context = thread_local_word(&r->w[MP_RB_TLS_HOW], thread);
+
+	if (context && r->w[MP_RB_THREAD_ID] && user_word(user_word(context + r->w[MP_RB_THREAD]) + r->w[MP_RB_THREAD_ID]) != thread)
+		return 0;
+	return context;
+}
+
 /* vm_stack, its words, the current frame are the context's first three words; the outermost frame is no code. */
 __noinline int rb_first(void)
 {
@@ -75,7 +85,7 @@ __noinline int rb_first(void)
 	r = rt_words(s);
 	if (!r)
 		return 0;
-	context = thread_local_word(&r->w[MP_RB_TLS_HOW], thread_pointer());
+	context = rb_context(r);
 	if (!context || bpf_probe_read_user(s->window, 24, (void *)context))
 		return 0;
 	s->window[RB_SHORT] = r->w[MP_RB_FRAME_WORDS] != RB_FRAME_WORDS;

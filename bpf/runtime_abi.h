@@ -71,6 +71,8 @@ enum mp_rb_word {
 	MP_RB_TLS_MODULE,
 	MP_RB_TLS_AT,
 	MP_RB_FRAME_WORDS, /* 7 or 8 */
+	MP_RB_THREAD,	   /* where the context has its thread, where that has its thread pointer: */
+	MP_RB_THREAD_ID,   /* the context is this one only if it is. 0: it is anyway */
 };
 
 /*

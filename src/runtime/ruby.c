@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1 and 3.3 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only
- * the name. The current thread's execution context is found as libruby itself does, in thread-local storage. C
- * functions have no frames of their own here: the native ones show them.
+ * Ruby 2.7, 3.1 and 3.3 (libruby): Ruby methods and lines in the stacks, and its objects by class. Of other versions only
+ * the name. The current thread's execution context is found as libruby itself does, in thread-local storage; in
+ * 2.7 it is a global, that of the thread which runs. C functions have no frames of their own here: the native ones show
+ * them.
  */
 #include "runtime/ruby.h"
 
@@ -86,6 +87,8 @@ static void ruby_config(const struct runtime *r, struct mp_runtime *words)
 	words->w[MP_RB_TLS_MODULE] = ruby->place.module;
 	words->w[MP_RB_TLS_AT] = ruby->place.at;
 	words->w[MP_RB_FRAME_WORDS] = ruby->layout.frame_bytes / 8;
+	words->w[MP_RB_THREAD] = ruby->layout.context_thread;
+	words->w[MP_RB_THREAD_ID] = ruby->layout.thread_id;
 }
 
 /* .../lib/ruby/3.1.0/set.rb and rubygems itself, but no gem; what is built in has "<internal:array>". */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Ruby 3.1 and 3.3, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in
+ * Ruby 2.7, 3.1 and 3.3, read from outside: strings, instruction sequences and their lines, heap pages. The ops are in
  * ruby.c, the versions in ruby_layout.c; all that is read is checked by the type in its flags.
  */
 #ifndef MEMPROBE_RUNTIME_RUBY_H
@@ -21,14 +21,19 @@ struct ruby_layout {
 	uint32_t vm_ractor; /* rb_vm_t: its main ractor; 0: by a symbol */
 	uint32_t thread_native; /* rb_thread_t: its native thread; 0: that is a part of it */
 	uint32_t thread_words;	/* in which the native thread's own word is */
+	uint32_t thread_id;	/* of 2.7, whose context is a global: that word; 0: the context is thread-local */
+	uint32_t thread_context; /* the same: which context the thread is in */
 	uint32_t frame_bytes, frame_pc, frame_iseq, frame_ep; /* rb_control_frame_t */
 	uint32_t iseq_body;
 	uint32_t body_size, body_encoded, body_path, body_base_label, body_label, body_first, body_last, body_lines, body_n_lines,
 		body_index; /* rb_iseq_constant_body */
+	uint32_t line_bytes; /* iseq_insn_info_entry, which begins with the line */
 	uint32_t string_length, string_text; /* of one that is not embedded */
 	uint32_t string_embedded;	     /* text of one that is; 0: behind the flags, which tell its length */
 	uint32_t class_path;		     /* its name; 0: it is among its variables */
 	uint32_t page_bytes, bitmap_words, most_slot; /* heap pages: at multiples of it; slots of 40, 80 ... bytes */
+	uint32_t page_start, page_bitmaps; /* words of struct heap_page, which begins with their size but where it is one: */
+	bool has_one_slot_size;
 	uint32_t is_old;			      /* flags of an object that has outlived collections */
 	/*
 	 * rb_objspace_t: all objects ever made, and those at the last collection (0: not in one word); the table of
@@ -109,6 +114,8 @@ uint64_t ruby_machine(const struct runtime_process *p, const struct ruby *ruby);
 
 /* Do heap pages have slots of that size? */
 bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes);
+/* Size and number of slots, from struct heap_page's first word. False: it is none. */
+bool ruby_page_slots(const struct ruby_layout *l, uint64_t word, uint32_t *slot_bytes, uint32_t *n);
 int ruby_census(struct runtime *r, struct runtime_census *out);
 /* Where its heap pages are. 0; -ENOTSUP: there are none; -E2BIG: too much to look through; -errno. */
 int ruby_pages(struct runtime *r, struct runtime_ranges *out);

@@ -10,7 +10,7 @@
  * of requests a good deal is, and in the slots of what was collected there may be some again. An object whose first
  * words have changed is not known again. Of those that are, it is known at which census they were old first.
  *
- *	page { struct heap_page * } ... slots      heap_page { s16 slot_size, total, free ... start ... bitmaps }
+ *	page { struct heap_page * } ... slots      heap_page { s16 slot_size (not in 2.7), total, free ... start ... bitmaps }
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,8 +22,8 @@
 #include "runtime/ruby.h"
 
 #define PAGE_BYTES 65536u /* at most; gc.c: HEAP_PAGE_ALIGN_LOG 14, from 3.2 on 16 */
-#define HEAP_PAGE_START 4 /* words of struct heap_page */
-#define HEAP_PAGE_BITMAPS 8 /* a bit for each 40 bytes of a page; the third one is uncollectible_bits */
+/* Words of struct heap_page before its bitmaps, at most: a bit for each 40 bytes; the third one is uncollectible_bits. */
+#define HEAP_PAGE_BITMAPS 8
 #define HEAP_PAGE_WORDS (HEAP_PAGE_BITMAPS + 3 * 26)
 #define BASE_SLOT 40u
 #define SINGLETON (1u << 12) /* FL_USER0 of a class */
@@ -277,19 +277,24 @@ bool ruby_is_slot(const struct ruby_layout *l, uint32_t bytes)
 	return slot == bytes && bytes <= l->most_slot;
 }
 
+bool ruby_page_slots(const struct ruby_layout *l, uint64_t word, uint32_t *slot_bytes, uint32_t *n)
+{
+	*slot_bytes = l->has_one_slot_size ? BASE_SLOT : (uint16_t)word;
+	*n = (uint16_t)(l->has_one_slot_size ? word : word >> 16);
+	return ruby_is_slot(l, *slot_bytes) && *n && *n * *slot_bytes <= l->page_bytes;
+}
+
 /* A heap page at that address? v: its struct heap_page, with so many words of bitmaps. */
 static bool read_page(const struct runtime_process *p, const struct ruby_layout *l, uint64_t at, uint64_t *v, uint32_t bitmaps)
 {
 	uint64_t head, start;
-	uint16_t slot, total;
+	uint32_t slot, total;
 
 	if (!runtime_read_resident(p, at, &head, sizeof(head)) || !head || head & 7 || head >> 47 ||
 	    !runtime_read_resident(p, head, v, (HEAP_PAGE_BITMAPS + bitmaps) * sizeof(*v)))
 		return false;
-	slot = (uint16_t)v[0];
-	total = (uint16_t)(v[0] >> 16);
-	start = v[HEAP_PAGE_START] - at;
-	return ruby_is_slot(l, slot) && total && (uint32_t)total * slot <= l->page_bytes && start >= 8 && start <= 8 + (uint64_t)slot;
+	start = v[l->page_start] - at;
+	return ruby_page_slots(l, v[0], &slot, &total) && start >= 8 && start <= 8 + (uint64_t)slot;
 }
 
 static bool walk_page(struct rb_walk *w, uint64_t at)
@@ -301,8 +306,8 @@ static bool walk_page(struct rb_walk *w, uint64_t at)
 
 	if (!read_page(p, l, at, v, 3 * l->bitmap_words) || !runtime_read(p, at, w->page, l->page_bytes))
 		return false;
-	page = (struct rb_page){ (uint32_t)(v[HEAP_PAGE_START] - at), (uint16_t)v[0], (uint16_t)(v[0] >> 16),
-				 .uncollectable = v + HEAP_PAGE_BITMAPS + (size_t)2 * l->bitmap_words };
+	page = (struct rb_page){ .start = (uint32_t)(v[l->page_start] - at), .uncollectable = v + l->page_bitmaps + (size_t)2 * l->bitmap_words };
+	ruby_page_slots(l, v[0], &page.slot_bytes, &page.n);
 	find_old(w, at, &page);
 	count_slots(w, &page);
 	return true;

@@ -22,15 +22,14 @@ enum { SORTED, ALLOCATED, SORTED_LENGTH = 3, RANGE_LOW, RANGE_HIGH, PAGES_WORDS 
 static bool is_objspace(const struct runtime_process *p, const struct ruby_layout *l, uint64_t at, uint64_t v[OBJSPACE_WORDS])
 {
 	const uint64_t *pages = v + l->sorted_pages / 8;
-	uint16_t slot;
+	uint32_t slot, n;
 
 	if (!at || at & 7 || at >> 47 || !runtime_read(p, at, v, l->count + sizeof(*v)))
 		return false;
 	if (!pages[ALLOCATED] || pages[ALLOCATED] > pages[SORTED_LENGTH] || pages[SORTED_LENGTH] > MOST_PAGES ||
 	    pages[RANGE_LOW] >= pages[RANGE_HIGH] || pages[RANGE_HIGH] >> 47)
 		return false;
-	slot = (uint16_t)runtime_word(p, runtime_word(p, pages[SORTED]));
-	return ruby_is_slot(l, slot);
+	return ruby_page_slots(l, runtime_word(p, runtime_word(p, pages[SORTED])), &slot, &n);
 }
 
 static uint64_t majors(const struct ruby_layout *l, const uint64_t *v)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Where libruby keeps its virtual machine and each thread's context, and which function is its loop; see ruby.h. Up to
- * 3.2 they are symbols. From 3.3 on they are hidden (vm_core.h: the MJIT that needed them is gone), and Debian's
+ * 3.2 they are symbols, in 2.7 the context too. From 3.3 on they are hidden (vm_core.h: the MJIT that needed them is gone), and Debian's
  * library is stripped: then from the code of exported functions, x86-64 as gcc writes it:
  *
  *	rb_gc_count		lea or mov of ruby_current_vm_ptr, then objspace, then its count
@@ -133,6 +133,10 @@ bool ruby_find(struct runtime *r, struct runtime_object *o, struct ruby *ruby)
 
 	ruby->string_class = runtime_symbol(p, o, "rb_cString");
 	ruby->vm = find_machine(r, o);
+	if (ruby->layout.thread_id) {
+		ruby->place.at = runtime_symbol(p, o, "ruby_current_execution_context_ptr"); /* MP_TLS_ADDRESS */
+		return ruby->place.at && find_eval(o, ruby);
+	}
 	if (!ruby->layout.vm_ractor)
 		ruby->ractor = runtime_symbol(p, o, "ruby_single_main_ractor");
 	if (ruby->layout.vm_ractor ? !ruby->vm : !ruby->ractor)

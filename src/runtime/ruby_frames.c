@@ -120,7 +120,7 @@ static uint32_t line_of(const struct runtime_process *p, const struct ruby_layou
 			return 0;
 		entry--;
 	}
-	if (!runtime_read(p, word_at(body, l->body_lines) + 12 * entry, &line, sizeof(line)))
+	if (!runtime_read(p, word_at(body, l->body_lines) + l->line_bytes * entry, &line, sizeof(line)))
 		return 0;
 	return line >= first && line <= last ? line : 0;
 }
@@ -238,7 +238,7 @@ static int check_frames(struct runtime *r, const struct ruby_layout *l, const ui
 
 /*
  * Somewhere in the context's thread (rb_thread_t, or its rb_native_thread) is its native thread, whose own word is the
- * context.
+ * context. In 2.7 the thread says which context it is in.
  */
 static bool is_place(const struct runtime_process *p, const struct ruby *ruby, uint64_t thread, uint64_t context)
 {
@@ -246,6 +246,9 @@ static bool is_place(const struct runtime_process *p, const struct ruby *ruby, u
 	uint64_t v[MOST_THREAD_WORDS], word;
 	size_t i;
 
+	if (l->thread_id)
+		return thread && thread_local_is_thread(p, runtime_word(p, thread + l->thread_id)) &&
+		       runtime_word(p, thread + l->thread_context) == context;
 	if (l->thread_native)
 		thread = runtime_word(p, thread + l->thread_native);
 	if (!thread || !runtime_read(p, thread, v, l->thread_words * sizeof(v[0])))
@@ -275,8 +278,12 @@ int ruby_check(struct runtime *r, const struct ruby *ruby)
 {
 	const struct ruby_layout *l = &ruby->layout;
 	uint8_t ec[CONTEXT_BYTES];
-	uint64_t at = find_context(&r->process, l, main_ractor(&r->process, ruby), ec);
+	uint64_t at = 0;
 
+	if (!l->thread_id)
+		at = find_context(&r->process, l, main_ractor(&r->process, ruby), ec);
+	else if (!thread_local_read(&r->process, &ruby->place, 0, &at) || !is_context(&r->process, l, at, ec))
+		at = 0;
 	if (!at)
 		return -EAGAIN;
 	return is_place(&r->process, ruby, word_at(ec, l->context_thread), at) ? check_frames(r, l, ec) : -ESTALE;

@@ -49,7 +49,8 @@ static const struct shifted kinds[] = {
 	{ "Ruby", sizeof(struct ruby), check_ruby,
 	  { RB(context_stack), RB(context_words), RB(context_frame), RB(context_thread), RB(frame_pc), RB(frame_iseq), RB(frame_ep),
 	    RB(iseq_body), RB(body_size), RB(body_encoded), RB(body_path), RB(body_label), RB(body_base_label), RB(body_first),
-	    RB(body_last), RB(body_lines), RB(body_n_lines), RB(body_index), RB(string_length), RB(string_text) } },
+	    RB(body_last), RB(body_lines), RB(body_n_lines), RB(body_index), RB(string_length), RB(string_text), RB(thread_id),
+	    RB(thread_context) } },
 };
 
 /* Is it accepted once in so many times? Names are looked up with the shifted one too. */

@@ -231,7 +231,7 @@ def shifted_ruby(t):
     harmless = ("accepted body_size +8", "accepted body_first -8", "accepted body_n_lines +8", "accepted body_base_label +8",
                 "accepted body_last +8")
     with Program(ruby(), os.path.join(TARGETS, "keeps.rb"), "50") as program:
-        check_shifted(t, "ruby", program, 40, harmless)
+        check_shifted(t, "ruby", program, 44, harmless)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Cost of --objects: CPU time of Ruby loops that do nothing but make objects, or texts, bare, with the heap's probes, with a probe
-at each object too (--sample off), and as the budget has it. Best of three rounds. Needs root and Debian 12's ruby; prints tables."""
+at each object too (--sample off), and as the budget has it. Best of three rounds. Needs root and Debian 11's or 12's ruby; prints tables."""
 import os
 import shutil
 import subprocess

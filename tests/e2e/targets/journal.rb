@@ -2,12 +2,16 @@
 # Keeps a record of each call.
 class Journal
   class Record
-    def initialize(text) = @text = text
+    def initialize(text)
+      @text = text
+    end
   end
 
   attr_reader :records
 
-  def initialize = @records = []
+  def initialize
+    @records = []
+  end
 
   def append(n)
     @records << Record.new("x" * (20_011 + size(:main))) # line of the leak
