@@ -247,6 +247,7 @@ static bool have_ended(const struct profile *p)
 
 int session_has_probes(struct session *s, const char *who)
 {
+	unsigned int n_objects = attacher_n_objects(s->attacher);
 	const char *path;
 
 	if (attacher_n_probes(s->attacher) || !(s->o->planes & PLANE_HEAP))
@@ -262,18 +263,18 @@ int session_has_probes(struct session *s, const char *who)
 			  "sudo, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", who, path);
 		return STATUS_PRIVILEGE;
 	}
-	if (!attacher_n_objects(s->attacher) && have_ended(collector_profile(s->collector))) {
+	if (!n_objects && have_ended(collector_profile(s->collector))) {
 		log_error("%s: ended before it could be probed", who);
 		return STATUS_NO_TARGET;
 	}
 	if (s->o->planes & (PLANE_RSS | PLANE_VM)) {
-		log_warn("%s: no allocator found in %u objects (a program in Go has its own): watched are its mappings and the "
-			 "pages that it touches first", who, attacher_n_objects(s->attacher));
+		log_warn("%s: no allocator found in %u object%s (a program in Go has its own): watched are its mappings and the "
+			 "pages that it touches first", who, n_objects, n_objects == 1 ? "" : "s");
 		return STATUS_OK;
 	}
-	log_error("%s: no allocator found in %u objects: nothing to attach to (looked for malloc and "
+	log_error("%s: no allocator found in %u object%s: nothing to attach to (looked for malloc and "
 		  "the other entry points in every executable mapping)",
-		  who, attacher_n_objects(s->attacher));
+		  who, n_objects, n_objects == 1 ? "" : "s");
 	return STATUS_NO_TARGET;
 }
 

@@ -164,14 +164,18 @@ void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, ui
 	runtime_census_release(&now);
 }
 
-static uint64_t objects_of(const struct runtime_census *k, const char *name)
+/* Several types may have one name, as Python's property and enum's: of all of them. By the name's id; to be freed. */
+static uint64_t *objects_by_name(struct intern *names, const struct runtime_census *k)
 {
+	uint64_t *objects;
 	size_t i;
 
 	for (i = 0; i < k->n; i++)
-		if (!strcmp(k->v[i].name, name))
-			return k->v[i].objects;
-	return 0;
+		intern_id(names, k->v[i].name);
+	objects = xcalloc(names->n + 1, sizeof(*objects));
+	for (i = 0; i < k->n; i++)
+		objects[intern_id(names, k->v[i].name)] += k->v[i].objects;
+	return objects;
 }
 
 /* Among those that grew most so far, behind the first ones, which stay. */
@@ -211,17 +215,22 @@ static void note_steady(struct collector *c, struct profile_proc *proc, const st
 static void take_grown(struct collector *c, struct profile_grown *v, const struct class_growth *g, const struct runtime_census *now,
 		       bool parts)
 {
-	size_t i, first;
+	struct intern names = INTERN_INIT;
+	uint64_t *after = objects_by_name(&names, now), *before;
+	size_t i, first, n = names.n;
 
+	before = objects_by_name(&names, &g->first);
 	for (first = 0; first < PROFILE_GROWN && v[first].objects;)
 		first++;
-	for (i = 0; i < now->n; i++) {
-		const struct runtime_type *t = &now->v[i];
-		uint64_t before = objects_of(&g->first, t->name);
+	for (i = 0; i < n; i++) {
+		const char *name = intern_str(&names, (uint32_t)i);
 
-		if (is_part(t->name) == parts && t->objects >= before + LEAST_GROWTH)
-			take(v, first, profile_string(&c->profile, t->name), t->objects - before, t->objects);
+		if (is_part(name) == parts && after[i] >= before[i] + LEAST_GROWTH)
+			take(v, first, profile_string(&c->profile, name), after[i] - before[i], after[i]);
 	}
+	free(before);
+	free(after);
+	intern_release(&names);
 }
 
 void class_growth_end(struct collector *c, struct profile_proc *proc, struct runtime *r, const struct class_growth *g)

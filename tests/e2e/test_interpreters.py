@@ -75,6 +75,25 @@ def python_lines(t):
                          (file, line_with("keeps.py", "# line of the other leak")), "Store.put", "handle")
 
 
+TWINS = """
+import sys
+def kept(name, n):
+    made = type(name, (), {})
+    return [made() for _ in range(n)]
+held = [kept(f"Twin{i}", n) for i in range(10) for n in (100, 300)]
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@test
+def types_of_one_name(t):
+    for who, path in pythons().items():
+        with Program(path, "-c", TWINS) as program:
+            t.equal(f"{who}__types_of_one_name_that_stand__have_not_grown",
+                    profile(program)["process"][0].get("grown_classes", []), [])
+
+
 @test
 def ruby_lines(t):
     path, journal = ruby(), os.path.join(TARGETS, "journal.rb")
