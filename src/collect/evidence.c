@@ -50,18 +50,28 @@ static void look_at_memory(struct collector *c, double t_s)
 	series_add(&c->profile.memory, t_s, resident_now(c));
 }
 
-/* Of all targets. */
+/* Of all targets that run, and of those that were killed for want of memory. */
 struct heap_now {
+	const struct profile *p;
 	double bytes;	     /* more than at the attach: less older blocks that were freed */
 	uint64_t live_bytes; /* of blocks that were seen to begin */
 	bool counts_lost;    /* what was left out of the table, as its frees are counted, too */
 };
+
+static bool is_over(const struct profile *p, uint32_t gen)
+{
+	const uint64_t *at = table_get(&p->proc_ids, gen);
+
+	return at && proc_is_over(&p->procs[*at]);
+}
 
 static void add_stack(void *ctx, uint64_t hash, const struct mp_stack *s)
 {
 	struct heap_now *h = ctx;
 
 	(void)hash;
+	if (is_over(h->p, s->gen))
+		return;
 	h->bytes += (double)(int64_t)(s->alloc_bytes - s->free_bytes);
 	if (s->alloc_bytes > s->free_bytes)
 		h->live_bytes += s->alloc_bytes - s->free_bytes;
@@ -71,7 +81,8 @@ static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 {
 	struct heap_now *h = ctx;
 
-	(void)gen;
+	if (is_over(h->p, gen))
+		return;
 	h->bytes -= (double)(int64_t)t->old_free_bytes;
 	if (h->counts_lost)
 		h->bytes += (double)(int64_t)t->lost_bytes;
@@ -80,13 +91,13 @@ static void add_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 /* After brief bursts what lives is known at the end only (survival.c): blocks whose end was not seen stay for long. */
 static void look_at_heap(struct collector *c, double t_s)
 {
-	struct heap_now now = { .counts_lost = watch_is_exact(&c->profile) };
+	struct heap_now now = { .p = &c->profile, .counts_lost = watch_is_exact(&c->profile) };
 
 	if (c->brief_weight) {
 		c->profile.heap.n = 0;
 		return;
 	}
-	if (kern_read_stacks(c->kern, add_stack, &now))
+	if (!profile_any_runs(&c->profile) || kern_read_stacks(c->kern, add_stack, &now))
 		return;
 	peak_look(c, now.live_bytes);
 	if (!kern_read_procs(c->kern, add_proc, &now))

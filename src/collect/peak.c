@@ -2,7 +2,7 @@
 /*
  * What lived when most heap did; part of the collector, with COMMAND only. The sum is looked at ten times a second or
  * so; each time it has passed the last peak by half a percent, what each stack holds is copied. A peak that
- * comes and goes between two looks is not seen.
+ * comes and goes between two looks is not seen. What processes held that have ended since is no part of it.
  */
 #include "collect/collector_internal.h"
 
@@ -21,9 +21,10 @@ static void copy(struct collector *c)
 	p->peak = (struct profile_peak){ .time_ns = p->window_ns };
 	for (i = 0; i < p->n_stacks; i++) {
 		struct profile_stack *s = &p->stacks[i];
+		bool counts = s->plane == STACK_HEAP && !proc_is_over(&p->procs[s->proc]);
 
-		s->peak_bytes = s->plane == STACK_HEAP ? totals_live_bytes(&s->t) : 0;
-		s->peak_blocks = s->plane == STACK_HEAP ? totals_live_blocks(&s->t) : 0;
+		s->peak_bytes = counts ? totals_live_bytes(&s->t) : 0;
+		s->peak_blocks = counts ? totals_live_blocks(&s->t) : 0;
 		p->peak.live_bytes += s->peak_bytes;
 		p->peak.live_blocks += s->peak_blocks;
 	}

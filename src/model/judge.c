@@ -68,13 +68,20 @@ static bool has_collector(const struct profile *p)
 	return is_collected(p) || is_outside(p);
 }
 
+/* What a process held that has ended is no growth, while others run on. */
+static bool may_grow(const struct profile *p, const struct profile_stack *s, bool any_runs)
+{
+	return !any_runs || !proc_is_over(&p->procs[s->proc]);
+}
+
 const struct profile_stack *profile_top_grower(const struct profile *p)
 {
 	const struct profile_stack *top = NULL;
+	bool any_runs = profile_any_runs(p);
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (stack_is_heap(&p->stacks[i]) && stack_net_bytes(&p->stacks[i]) &&
+		if (stack_is_heap(&p->stacks[i]) && stack_net_bytes(&p->stacks[i]) && may_grow(p, &p->stacks[i], any_runs) &&
 		    (!top || stack_grew_more(&p->stacks[i], top)))
 			top = &p->stacks[i];
 	return top;
@@ -210,10 +217,11 @@ static void rank(const struct profile_stack **v, size_t *n, size_t most, const s
 
 static void rank_plane(const struct profile *p, bool heap, const struct profile_stack **v, size_t *n)
 {
+	bool any_runs = profile_any_runs(p);
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (stack_is_heap(&p->stacks[i]) == heap && stack_net_bytes(&p->stacks[i]))
+		if (stack_is_heap(&p->stacks[i]) == heap && stack_net_bytes(&p->stacks[i]) && may_grow(p, &p->stacks[i], any_runs))
 			rank(v, n, VERDICT_SITES, &p->stacks[i]);
 }
 
@@ -248,11 +256,14 @@ size_t profile_verdict_sites(const struct profile *p, const struct profile_stack
 
 static void take_stacks(struct verdict_input *in, const struct profile *p, const struct growers *g)
 {
+	bool any_runs = profile_any_runs(p);
 	size_t i;
 
 	in->sites = g->sites;
 	in->n_sites = g->n;
 	for (i = 0; i < p->n_stacks; i++) {
+		if (!may_grow(p, &p->stacks[i], any_runs))
+			continue;
 		in->blocks += (double)p->stacks[i].t.alloc_blocks;
 		in->alive += (double)totals_live_blocks(&p->stacks[i].t);
 	}
@@ -273,11 +284,12 @@ static double replaced_bytes(const struct profile *p)
 /* Of the heap: what lives, but in the place of older blocks. */
 static double net_bytes(const struct profile *p)
 {
+	bool any_runs = profile_any_runs(p);
 	double sum = 0;
 	size_t i;
 
 	for (i = 0; i < p->n_stacks; i++)
-		if (stack_is_heap(&p->stacks[i]))
+		if (stack_is_heap(&p->stacks[i]) && may_grow(p, &p->stacks[i], any_runs))
 			sum += (double)stack_net_bytes(&p->stacks[i]);
 	return sum;
 }

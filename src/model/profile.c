@@ -80,6 +80,21 @@ uint32_t profile_proc(struct profile *p, uint32_t gen)
 	return (uint32_t)p->n_procs++;
 }
 
+bool profile_any_runs(const struct profile *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_procs; i++)
+		if (p->procs[i].state == PROC_RUNNING)
+			return true;
+	return false;
+}
+
+bool proc_is_over(const struct profile_proc *proc)
+{
+	return proc->state != PROC_RUNNING && !proc->death.time_ns;
+}
+
 const struct bridge *profile_bridge(const struct profile *p, uint32_t proc)
 {
 	size_t i;

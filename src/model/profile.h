@@ -359,6 +359,12 @@ uint32_t profile_add_stack(struct profile *p, uint64_t id, uint32_t proc, const 
 			   uint32_t n_frames, enum mp_stack_end end);
 /* Another frame at stack_frames[at], known by now. */
 void profile_rename(struct profile *p, uint32_t at, uint32_t frame);
+bool profile_any_runs(const struct profile *p);
+/*
+ * What a process held was given back when it ended: its figures stay those of its end, but while others run on they are
+ * no growth. Not so of one that was killed for want of memory: its growth is what is asked for.
+ */
+bool proc_is_over(const struct profile_proc *proc);
 /* The stack that grew most (stack_grew_more); NULL when nothing grew. */
 const struct profile_stack *profile_top_grower(const struct profile *p);
 /* Full collections seen in the process that grows most, else in any. False: nobody counts them. */

@@ -211,6 +211,19 @@ static bool are_old_frees_counted(const struct profile *p)
 	return watch_is_exact(p);
 }
 
+#define OF_ALL UINT32_MAX
+#define OF_RUNNING (UINT32_MAX - 1)
+
+static bool is_of(const struct profile *p, uint32_t proc, uint32_t of)
+{
+	return of == OF_ALL || of == proc || (of == OF_RUNNING && !proc_is_over(&p->procs[proc]));
+}
+
+struct heap_net heap_growth_of(const struct profile *p)
+{
+	return heap_net_of(p, profile_any_runs(p) ? OF_RUNNING : OF_ALL);
+}
+
 struct heap_net heap_net_of(const struct profile *p, uint32_t proc)
 {
 	struct heap_net h = { 0 };
@@ -219,7 +232,7 @@ struct heap_net heap_net_of(const struct profile *p, uint32_t proc)
 	for (i = 0; i < p->n_stacks; i++) {
 		const struct profile_totals *t = &p->stacks[i].t;
 
-		if (!stack_is_heap(&p->stacks[i]) || (proc != UINT32_MAX && p->stacks[i].proc != proc))
+		if (!stack_is_heap(&p->stacks[i]) || !is_of(p, p->stacks[i].proc, proc))
 			continue;
 		h.live_bytes += totals_live_bytes(t);
 		h.live_blocks += totals_live_blocks(t);
@@ -231,7 +244,7 @@ struct heap_net heap_net_of(const struct profile *p, uint32_t proc)
 	for (i = 0; i < p->n_procs; i++) {
 		const struct mp_proc_totals *old = &p->procs[i].old;
 
-		if (proc != UINT32_MAX && i != proc)
+		if (!is_of(p, (uint32_t)i, proc))
 			continue;
 		h.old_bytes += old->old_free_bytes;
 		h.old_blocks += old->old_free_blocks;

@@ -43,6 +43,8 @@ struct heap_net {
 
 /* Of one process (index), or of all: proc UINT32_MAX. */
 struct heap_net heap_net_of(const struct profile *p, uint32_t proc);
+/* Of all, but what processes held that have ended while others run on (proc_is_over). */
+struct heap_net heap_growth_of(const struct profile *p);
 /* Blocks allocated, by how their stack ended; returns the sum. by_end holds MP_END_NR zeros. */
 uint64_t blocks_by_end(const struct profile *p, uint64_t *by_end);
 /* Bytes per minute of the window. */

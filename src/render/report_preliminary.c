@@ -66,7 +66,7 @@ static void add_machine(struct buf *out, const struct profile *p, const struct r
 
 static void add_head(struct buf *out, const struct profile *p, const struct report_preliminary_opts *o)
 {
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
+	struct heap_net h = heap_growth_of(p);
 	struct render_opts live = o->render;
 	const struct profile_stack **s;
 	size_t n;

@@ -28,11 +28,11 @@
 /* A stack with less than this part of the first is not worth the room of another section; where there is hardly any. */
 #define SMALL_PART 50
 #define LARGE_PART 10
-#define ROWS_BELOW 4 /* smaller stacks, older frees, lost, net */
+#define ROWS_BELOW 5 /* smaller stacks, older frees, lost, ended processes, net */
 #define NARROWEST 60u /* below: no KIND either */
 #define LEAST_WHERE 24u /* where it would be narrower, AGE goes, and then BLOCKS */
 
-enum row_kind { ROW_STACK, ROW_SMALLER, ROW_OLD, ROW_LOST, ROW_NET };
+enum row_kind { ROW_STACK, ROW_SMALLER, ROW_OLD, ROW_LOST, ROW_ENDED, ROW_NET };
 
 struct table_row {
 	enum row_kind kind;
@@ -40,6 +40,12 @@ struct table_row {
 	int64_t bytes, blocks;
 	int64_t amount, rate; /* tenths, rounded so that the column adds up */
 	double variance;      /* of the amount, in bytes squared; 0: exact, or not known */
+};
+
+/* Of processes that have ended while others run on, with the frees of their older blocks: given back. */
+struct ended_sum {
+	size_t n_procs;
+	int64_t bytes, blocks;
 };
 
 struct stack_table {
@@ -54,6 +60,8 @@ struct stack_table {
 	size_t n_stacks;		     /* with anything to show */
 	size_t n_large;			     /* of them, not below --min-bytes */
 	struct heap_net h;
+	struct ended_sum ended;
+	uint64_t mapped_bytes; /* of stacks that map memory: no part of h */
 	struct table_row *rows; /* net last */
 	size_t n_rows;
 };
@@ -184,6 +192,8 @@ static void take_rows(struct stack_table *t, size_t n)
 		add(t, ROW_OLD, NULL, -(int64_t)t->h.old_bytes, -(int64_t)t->h.old_blocks);
 	if (shows_live(t->o) && t->h.lost_blocks)
 		add(t, ROW_LOST, NULL, (int64_t)t->h.lost_bytes, (int64_t)t->h.lost_blocks);
+	if (t->ended.n_procs)
+		add(t, ROW_ENDED, NULL, -t->ended.bytes, -t->ended.blocks);
 	t->rows[t->n_rows++].variance = variance;
 	t->has_error = variance > 0;
 	for (i = n; n < t->n_stacks && i < t->n_stacks; i++)
@@ -213,9 +223,9 @@ static void round_rows(struct stack_table *t)
 	free(v);
 }
 
-static void add_net(struct buf *text, const struct stack_table *t)
+static void add_net(struct buf *text, const struct stack_table *t, size_t room)
 {
-	char made[16], gone[16];
+	char made[16], gone[16], mapped[16];
 
 	if (!shows_live(t->o)) {
 		buf_adds(text, is_rss(t->o)		   ? "first touched in the window and still there" :
@@ -223,8 +233,17 @@ static void add_net(struct buf *text, const struct stack_table *t)
 								    "allocated in the window");
 		return;
 	}
-	buf_addf(text, "net (%s made, %s freed again)", units_format_size(made, t->h.alloc_bytes),
-		 units_format_size(gone, t->h.free_bytes));
+	units_format_size(made, t->h.alloc_bytes);
+	units_format_size(gone, t->h.free_bytes);
+	if (!t->mapped_bytes) {
+		buf_addf(text, "net (%s made, %s freed again)", made, gone);
+		return;
+	}
+	buf_addf(text, "net (%s made, %s freed again; %s mapped)", made, gone, units_format_size(mapped, t->mapped_bytes));
+	if (text->len <= room)
+		return;
+	buf_reset(text);
+	buf_addf(text, "net (heap: %s made, %s freed)", made, gone);
 }
 
 static void row_below(const struct stack_table *t, const struct table_row *row, size_t n_smaller)
@@ -246,8 +265,12 @@ static void row_below(const struct stack_table *t, const struct table_row *row, 
 		buf_adds(&text, "allocated, but not in the table (see trust)");
 		brief = "lost";
 		break;
+	case ROW_ENDED:
+		buf_addf(&text, "given back by %zu process%s that ended", t->ended.n_procs, t->ended.n_procs == 1 ? "" : "es");
+		brief = "ended";
+		break;
 	default:
-		add_net(&text, t);
+		add_net(&text, t, column < t->r->columns ? t->r->columns - column : 0);
 	}
 	buf_addf(t->out, "%s\n", column + text.len <= t->r->columns ? text.data : brief);
 	buf_release(&text);
@@ -293,7 +316,7 @@ static void print_heading(const struct stack_table *t)
 
 static unsigned int lines_below(const struct stack_table *t)
 {
-	return 1 + (shows_live(t->o) && t->h.old_blocks) + (shows_live(t->o) && t->h.lost_blocks);
+	return 1 + (shows_live(t->o) && t->h.old_blocks) + (shows_live(t->o) && t->h.lost_blocks) + (t->ended.n_procs > 0);
 }
 
 static size_t most_stacks(const struct stack_table *t)
@@ -330,12 +353,50 @@ static void put_small_last(struct stack_table *t)
 	free(small);
 }
 
+static void sum_ended(struct stack_table *t)
+{
+	const struct profile *p = t->p;
+	bool is_exact = watch_is_exact(p); /* as in heap_net_of */
+	size_t i;
+
+	if (!shows_live(t->o) || !profile_any_runs(p))
+		return;
+	for (i = 0; i < t->n_stacks; i++) {
+		if (!proc_is_over(&p->procs[t->stacks[i]->proc]))
+			continue;
+		t->ended.bytes += (int64_t)shown_bytes(t->stacks[i], t->o);
+		t->ended.blocks += (int64_t)shown_blocks(t->stacks[i], t->o);
+	}
+	for (i = 0; i < p->n_procs; i++) {
+		const struct mp_proc_totals *old = &p->procs[i].old;
+
+		if (!proc_is_over(&p->procs[i]))
+			continue;
+		t->ended.n_procs++;
+		t->ended.bytes += (int64_t)(is_exact ? old->lost_bytes : 0) - (int64_t)old->old_free_bytes;
+		t->ended.blocks += (int64_t)(is_exact ? old->lost_blocks : 0) - (int64_t)old->old_free_blocks;
+	}
+	if (!t->ended.bytes && !t->ended.blocks)
+		t->ended.n_procs = 0;
+}
+
+static void sum_mapped(struct stack_table *t)
+{
+	size_t i;
+
+	for (i = 0; shows_live(t->o) && i < t->n_stacks; i++)
+		if (!stack_is_heap(t->stacks[i]))
+			t->mapped_bytes += shown_bytes(t->stacks[i], t->o);
+}
+
 static void open_table(struct stack_table *t, struct buf *out, const struct report *r)
 {
 	*t = (struct stack_table){ .out = out, .r = r, .p = r->table_p, .o = r->o,
 				   .h = heap_net_of(r->table_p, UINT32_MAX) };
 	t->stacks = stacks_by_size(r->table_p, r->o, &t->n_stacks);
 	put_small_last(t);
+	sum_ended(t);
+	sum_mapped(t);
 	t->has_alive = r->p->has_verdict && shows_live(r->o);
 	t->has_kind = t->has_alive && r->columns >= NARROWEST;
 	t->has_blocks = t->has_age = r->columns >= REPORT_NARROW;

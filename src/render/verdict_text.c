@@ -99,7 +99,7 @@ static const char *growth_word(const struct heap_net *h)
 
 static void add_growth(struct buf *out, const struct profile *p, const struct render_opts *o)
 {
-	struct heap_net h = heap_net_of(p, UINT32_MAX);
+	struct heap_net h = heap_growth_of(p);
 	struct render_opts live = *o;
 	const struct profile_stack **s;
 	char length[24];
@@ -224,7 +224,7 @@ static void add_grows(struct buf *out, const struct profile *p, const struct ren
 static void add_levels_off(struct buf *out, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
-	double now = v->by_heap ? (double)heap_net_of(p, UINT32_MAX).bytes : verdict_series_now(p);
+	double now = v->by_heap ? (double)heap_growth_of(p).bytes : verdict_series_now(p);
 
 	verdict_add_head(out, trend_name(v->word));
 	add_who(out, p);

@@ -81,6 +81,21 @@ def words(t):
 
 
 @test
+def children_that_end(t):
+    """What they kept went with them: it is listed, but nothing grows."""
+    with Target("behaves", "requests") as target, \
+            Memprobe("-p", target.pid, "-d", WINDOW_S, "-f", "report", auto=True) as m:
+        report = m.wait().stdout
+    t.true("children_that_end__are_no_growth", word_of(report) == "FLAT", report)
+    t.equal("children_that_end__fill_no_memory", re.findall(r"^Runs out", report, re.M), [])
+    given_back = re.search(r"^ +-([0-9.]+) .* given back by (\d+) processes that ended$", report, re.M)
+    t.true("what_they_kept__was_given_back", given_back and int(given_back[2]) >= 5 * WINDOW_S, report)
+    table = report[report.index("WHERE (your code first"):]
+    amounts = [float(a) for a in re.findall(r"^ *(?:\d+ )? +(-?\d+\.\d) +[-+]?\d+\.\d ", table, re.M)]
+    t.true("the_column__adds_up_to_what_is_left", len(amounts) > 3 and abs(sum(amounts[:-1]) - amounts[-1]) < 0.05, f"{amounts}\n{report}")
+
+
+@test
 def sampled_below_teeth(t):
     """
     Where only some calls are seen, and the memory swings: the heap itself tells what stays and what is replaced. Some 70

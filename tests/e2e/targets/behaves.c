@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "truth.h"
 
@@ -143,12 +145,29 @@ static void teeth(long step)
 	s_keep(tooth, MIB);
 }
 
+/* Ten children in a second, as of a server that forks for each request: each keeps 100 KiB, and ends half a step later. */
+static void requests(long step)
+{
+	size_t i;
+
+	churn();
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	if (step < 0 || step % 10 || fork())
+		return;
+	for (i = 0; i < 25; i++)
+		s_keep(i, 4096);
+	usleep(50000);
+	_exit(0);
+}
+
 static const struct {
 	const char *name;
 	void (*step)(long step);
 } ways[] = {
 	{ "leak", leak }, { "leak_in_garbage", leak_in_garbage }, { "steady", steady }, { "full_cache", full_cache },
 	{ "full_cache_of_all_sizes", full_cache_of_all_sizes }, { "filling", filling }, { "teeth", teeth },
+	{ "requests", requests },
 };
 
 static bool is_asked(void)
