@@ -130,6 +130,8 @@ def code_that_is_newer_than_the_perf_map(t):
     t.between("with_a_second_map__it_has_its_name_in_stacks_that_were_met_before", after.buffers["keepLate"],
               0.8 * before.buffers["[jit]"], late)
     t.equal("with_a_second_map__nothing_stays_without_a_name", (after.unnamed, after.unnamed_mappings), (0, 0))
+    # each fiftieth makes a thread, and that a stack
+    t.true("before_it__mappings_had_no_name_either", before.unnamed_mappings >= 0.8 * late / 50, (late, before))
     t.true("no_buffer__is_said_to_be_of_a_method_that_does_not_make_them", set(after.buffers) <=
            {"keepBuffer", "keepLate", "handle", "serve", "lambda$main$0"}, after)
     t.true("what_was_named_before__keeps_its_name", before.buffers["keepBuffer"] <= after.buffers["keepBuffer"] < 0.1 * late,

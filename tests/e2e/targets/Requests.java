@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 
 public class Requests {
 	static final int BUFFER = 20000;
@@ -33,7 +34,14 @@ public class Requests {
 
 	static void keepLate() {
 		buffers.add(ByteBuffer.allocateDirect(BUFFER));
-		late++;
+		if (++late % 50 == 0)
+			keepThread();
+	}
+
+	static void keepThread() {
+		Thread thread = new Thread(LockSupport::park);
+		thread.setDaemon(true);
+		thread.start();
 	}
 
 	static void keepSession(int n) {
