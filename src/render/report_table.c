@@ -246,6 +246,17 @@ static void add_net(struct buf *text, const struct stack_table *t, size_t room)
 	buf_addf(text, "net (heap: %s made, %s freed)", made, gone);
 }
 
+/* Where an allocator tells no sizes, as a static program's, these bytes are too few, and the net's too many. */
+static void add_old(struct buf *text, const struct stack_table *t)
+{
+	char n[32];
+
+	if (t->h.old_unsized)
+		buf_addf(text, "older blocks freed, %s of unknown size", units_format_count(n, t->h.old_unsized));
+	else
+		buf_adds(text, "frees of blocks from before attach");
+}
+
 static void row_below(const struct stack_table *t, const struct table_row *row, size_t n_smaller)
 {
 	struct buf text = BUF_INIT;
@@ -258,7 +269,7 @@ static void row_below(const struct stack_table *t, const struct table_row *row, 
 		brief = "smaller";
 		break;
 	case ROW_OLD:
-		buf_adds(&text, "frees of blocks from before attach");
+		add_old(&text, t);
 		brief = "older freed";
 		break;
 	case ROW_LOST:

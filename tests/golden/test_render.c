@@ -166,6 +166,45 @@ static void much_to_tell__leaves_what_is_from_before_by_size_and_what_happens_at
 	}
 }
 
+static void frees_of_unknown_size__are_told_as_such(void **state)
+{
+	struct render_opts o = { .metric = METRIC_LIVE_BYTES, .columns = 100 };
+	struct buf b = BUF_INIT;
+	struct profile p;
+
+	(void)state;
+	make_growing(&p);
+	p.procs[0].old.old_free_blocks = p.procs[0].old.old_free_unsized = 2265;
+	p.procs[0].old.old_free_bytes = 0;
+	renderer_by_name("report")->render(&b, &p, &o);
+	assert_non_null(strstr(b.data, " 0.0       0.0    -2 265         older blocks freed, 2 265 of unknown size\n"));
+	buf_release(&b);
+	profile_release(&p);
+}
+
+static void what_is_mapped__is_told_beside_what_the_heap_made(void **state)
+{
+	static const char *const names[] = { "map_block", "main", NULL };
+	struct render_opts o = { .metric = METRIC_LIVE_BYTES, .columns = 100 };
+	struct buf b = BUF_INIT;
+	struct profile p;
+
+	(void)state;
+	make_growing(&p);
+	make_totals(make_stack(&p, 77777, p.procs[0].gen, MP_END_COMPLETE, names), 6 * MIB, 2, 0, 0);
+	p.stacks[p.n_stacks - 1].plane = STACK_VM;
+	renderer_by_name("report")->render(&b, &p, &o);
+	if (!strstr(b.data, " freed again; 6.0 MiB mapped)\n"))
+		fail_msg("%s", strstr(b.data, "net ("));
+	buf_reset(&b);
+	o.columns = 90;
+	renderer_by_name("report")->render(&b, &p, &o);
+	if (!strstr(b.data, " net (heap: 996.4 MiB made, 953.7 MiB freed)\n"))
+		fail_msg("%s", strstr(b.data, "net ("));
+	buf_release(&b);
+	profile_release(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +213,8 @@ int main(void)
 		cmocka_unit_test(several_processes_and_a_loss),
 		cmocka_unit_test(columns_add_up_as_printed),
 		cmocka_unit_test(much_to_tell__leaves_what_is_from_before_by_size_and_what_happens_at_the_limit),
+		cmocka_unit_test(frees_of_unknown_size__are_told_as_such),
+		cmocka_unit_test(what_is_mapped__is_told_beside_what_the_heap_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
