@@ -135,7 +135,8 @@ void generated_name(struct collector *c)
 		const struct profile_proc *p = &c->profile.procs[i];
 		const uint64_t *n = table_get(&c->generated.n_of, p->gen);
 
-		if (n && *n && has_new_map(c, p->gen))
+		/* where all have names by now, too: so stacks that come are named by the newest map */
+		if (n && has_new_map(c, p->gen) && *n)
 			table_put(&renewed, p->gen, 1);
 	}
 	if (renewed.n)
@@ -147,7 +148,7 @@ void generated_look(struct collector *c)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	if (!c->generated.n || now < c->generated.next_ns)
+	if (!c->generated.n_of.n || now < c->generated.next_ns)
 		return;
 	generated_name(c);
 	c->generated.next_ns = now + LOOK_EACH_NS;

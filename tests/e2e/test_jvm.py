@@ -154,6 +154,52 @@ def code_without_a_perf_map(t):
         "100.0", "code that no perf map has", f"names: jcmd {program.process.pid} Compiler.perfmap")])
 
 
+def exchange_names(program):
+    """Another perf map, in which each address has another name."""
+    path = f"/tmp/perf-{program.process.pid}.map"
+    with open(path) as f:
+        lines = [line.split(" ", 2) for line in f]
+    with open(path + ".new", "w") as f:
+        f.writelines(f"{start} {size} moved {name}" for start, size, name in lines)
+    os.rename(path + ".new", path)
+
+
+@test
+def code_that_moved(t):
+    with tempfile.TemporaryDirectory() as d, Java(LATE, "direct", 400) as program:
+        while program.tell("count")["kept"] < 2000:
+            time.sleep(0.05)
+        program.perf_map()
+        out = os.path.join(d, "out.jsonl")
+        with Memprobe("-d", 0, "-p", program.process.pid, "--sample", "off", "-o", out, auto=True) as m:
+            m.armed()
+            enough = program.tell("count")["kept"] + 500
+            while program.tell("count")["kept"] < enough:
+                time.sleep(0.05)
+            program.tell("late")
+            while program.tell("count")["late"] < 100: # before it is compiled
+                time.sleep(0.02)
+            exchange_names(program)
+            enough = program.tell("count")["late"] + 1000
+            while program.tell("count")["late"] < enough:
+                time.sleep(0.05)
+            m.stop()
+            assert m.status == 0, m.stderr
+        snapshot = last_snapshot(out)
+    frames = {f["id"]: f["name"] for f in snapshot["frame"]}
+    before = after = wrong = 0
+    for s in snapshot["stack"]:
+        names = [frames[n] for n in s["frames"]]
+        has_moved = any(name.startswith("moved ") for name in names)
+        if any(" Requests.keepBuffer(" in name for name in names):
+            before += s["alloc_blocks"]
+            wrong += s["alloc_blocks"] * has_moved
+        elif any("allocateMemory0" in name for name in names):
+            after += s["alloc_blocks"] * has_moved
+    t.true("stacks_that_were_met_before_the_new_map__keep_their_names", before >= 500 and not wrong, (before, wrong))
+    t.true("stacks_that_were_met_after_it__have_the_new_ones", after >= 300, after)
+
+
 @test
 def methods_after_the_warm_up(t):
     """A perf map written when the program has done for a while what it goes on to do."""
