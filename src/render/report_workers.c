@@ -10,8 +10,10 @@
  * CHANGE: since the process began, or the attach. Pure.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/units.h"
+#include "base/xalloc.h"
 #include "render/report_internal.h"
 
 #define MOST_ROWS 9u
@@ -71,21 +73,62 @@ static void add_advice(struct buf *out, const struct profile *p)
 		 100.0 * (double)(w.shared[0] - w.shared[1]) / (double)w.shared[0]);
 }
 
-void report_workers(struct buf *out, const struct report *r)
+struct worker_row {
+	uint64_t private_bytes;
+	uint32_t proc;
+	bool forks;
+};
+
+/* Who forks them first, then those that have most of their own. */
+static int by_weight(const void *x, const void *y)
 {
-	const struct profile *p = r->p;
-	size_t most = r->o->all_frames ? SIZE_MAX : r->terse ? TERSE_ROWS : MOST_ROWS, n = 0;
+	const struct worker_row *a = x, *b = y;
+
+	if (a->forks != b->forks)
+		return a->forks ? -1 : 1;
+	if (a->private_bytes != b->private_bytes)
+		return a->private_bytes > b->private_bytes ? -1 : 1;
+	return a->proc < b->proc ? -1 : a->proc > b->proc;
+}
+
+static int by_proc(const void *x, const void *y)
+{
+	const struct worker_row *a = x, *b = y;
+
+	return a->proc < b->proc ? -1 : a->proc > b->proc;
+}
+
+static size_t collect(const struct profile *p, struct worker_row *v)
+{
+	size_t n = 0;
 	uint32_t i;
 
 	for (i = 0; i < p->n_procs; i++) {
 		bool forks = has_worker(p, i);
 
-		if (!p->procs[i].sharing.is_there[1] || (!forks && p->procs[i].parent >= p->n_procs) || n == most)
-			continue;
-		if (!n++)
-			buf_addf(out, "\nWORKERS (MiB)%13s %9s %9s %9s %9s %9s   FREE IN ARENAS\n", "", "PRIVATE", "CHANGE", "SHARED", "CHANGE", "PSS");
-		add_row(out, p, i, forks);
+		if (p->procs[i].sharing.is_there[1] && (forks || p->procs[i].parent < p->n_procs))
+			v[n++] = (struct worker_row){ p->procs[i].sharing.private_bytes[1], i, forks };
 	}
+	return n;
+}
+
+void report_workers(struct buf *out, const struct report *r)
+{
+	const struct profile *p = r->p;
+	size_t most = r->o->all_frames ? SIZE_MAX : r->terse ? TERSE_ROWS : MOST_ROWS, n, shown, i;
+	struct worker_row *v = xcalloc(p->n_procs + 1, sizeof(*v));
+
+	n = collect(p, v);
+	shown = n < most ? n : most;
+	qsort(v, n, sizeof(*v), by_weight);
+	qsort(v, shown, sizeof(*v), by_proc);
+	if (n)
+		buf_addf(out, "\nWORKERS (MiB)%13s %9s %9s %9s %9s %9s   FREE IN ARENAS\n", "", "PRIVATE", "CHANGE", "SHARED", "CHANGE", "PSS");
+	for (i = 0; i < shown; i++)
+		add_row(out, p, v[i].proc, v[i].forks);
+	if (n > shown)
+		buf_addf(out, "        %zu more (-v)\n", n - shown);
 	if (n)
 		add_advice(out, p);
+	free(v);
 }

@@ -205,6 +205,30 @@ static void what_is_mapped__is_told_beside_what_the_heap_made(void **state)
 	profile_release(&p);
 }
 
+static void of_many_workers__those_with_most_of_their_own_are_shown(void **state)
+{
+	struct render_opts o = { .metric = METRIC_LIVE_BYTES, .columns = 100 };
+	struct buf b = BUF_INIT;
+	struct profile p;
+	uint32_t i;
+
+	(void)state;
+	make_common(&p);
+	for (i = 0; i < 14; i++) {
+		struct profile_proc *proc = make_process(&p, i + 1, 100 + (pid_t)i, "worker");
+
+		proc->parent = i ? 0 : UINT32_MAX;
+		proc->sharing.is_there[0] = proc->sharing.is_there[1] = true;
+		proc->sharing.private_bytes[1] = i == 13 ? 40 * MIB : MIB;
+	}
+	renderer_by_name("report")->render(&b, &p, &o);
+	if (!strstr(b.data, "\n   113  worker                  40.0     +40.0 ") || !strstr(b.data, " more (-v)\n") ||
+	    !strstr(b.data, "\n   100  worker, forks "))
+		fail_msg("%s", strstr(b.data, "WORKERS"));
+	buf_release(&b);
+	profile_release(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +239,7 @@ int main(void)
 		cmocka_unit_test(much_to_tell__leaves_what_is_from_before_by_size_and_what_happens_at_the_limit),
 		cmocka_unit_test(frees_of_unknown_size__are_told_as_such),
 		cmocka_unit_test(what_is_mapped__is_told_beside_what_the_heap_made),
+		cmocka_unit_test(of_many_workers__those_with_most_of_their_own_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
