@@ -355,11 +355,12 @@ static void set_deadlines(const struct session *s, struct deadlines *d)
 	};
 }
 
-static uint64_t next_deadline(const struct deadlines *d)
+static uint64_t next_deadline(const struct session *s, const struct deadlines *d)
 {
-	uint64_t next = d->end < d->snapshot ? d->end : d->snapshot;
+	uint64_t next = d->end < d->snapshot ? d->end : d->snapshot, resolve = collector_resolve_due_ns(s->collector);
 
-	return d->budget < next ? d->budget : next;
+	next = d->budget < next ? d->budget : next;
+	return resolve < next ? resolve : next;
 }
 
 /*
@@ -431,7 +432,7 @@ static int loop(struct session *s)
 	set_deadlines(s, &d);
 	preliminary_begin(s->preliminary, s->armed_ns, d.end);
 	while (!err && !s->n_interrupts && !s->want_end) {
-		session_wait(s, next_deadline(&d));
+		session_wait(s, next_deadline(s, &d));
 		session_poll(s);
 		if (s->want_stop)
 			session_suspend(s);

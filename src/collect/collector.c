@@ -429,6 +429,9 @@ static uint32_t name_native(struct collector *c, const struct raw_stack *r, uint
 	return n;
 }
 
+/* Stacks whose names may wait for an interpreter that starts. */
+#define MOST_WAITING 32768
+
 #define MAX_NAMES (MP_MAX_FRAMES * SYMBOLIZER_MAX_FRAMES + 2)
 
 static void resolve_one(struct collector *c, const struct raw_stack *r)
@@ -436,10 +439,12 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 	uint32_t frames[MAX_NAMES], merged[MAX_NAMES + MANAGED_MOST_FRAMES], first[MP_MAX_FRAMES + 1], n;
 	uint32_t *all = frames, n_native, at;
 	enum mp_stack_end end = r->end;
+	bool is_outside;
 
 	if (profile_find_stack(&c->profile, r->hash) != UINT32_MAX)
 		return; /* sent twice */
 	n = name_native(c, r, frames, first);
+	is_outside = managed_is_outside(c, r, frames, first);
 	if (r->n_runtime) {
 		n_native = managed_n_native(c, r);
 		if (n_native < r->n && n_native < MP_MAX_FRAMES)
@@ -451,6 +456,12 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 		all[n++] = thread_frame(c, r);
 	at = profile_add_stack(&c->profile, r->hash, profile_proc(&c->profile, r->gen), all, n, end);
 	generated_keep(c, r, frames, first, at);
+	c->profile.stacks[at].is_outside_language = is_outside;
+}
+
+uint64_t collector_resolve_due_ns(const struct collector *c)
+{
+	return managed_due_ns(c);
 }
 
 bool collector_resolve(struct collector *c, uint64_t budget_ns)
@@ -458,6 +469,9 @@ bool collector_resolve(struct collector *c, uint64_t budget_ns)
 	uint64_t start = clock_monotonic_ns();
 
 	managed_poll(c);
+	/* the first names of an object take up to 0.1 s, in which an interpreter is up and has allocated */
+	if (budget_ns != UINT64_MAX && c->n_raw - c->first_raw < MOST_WAITING && managed_is_starting(c))
+		return true;
 	while (c->first_raw < c->n_raw) {
 		resolve_one(c, c->raw[c->first_raw]);
 		free_raw(c->raw[c->first_raw++]);

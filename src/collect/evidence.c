@@ -177,7 +177,7 @@ void collector_look(struct collector *c)
 	if (!armed)
 		return;
 	survival_look(c);
-	if (begin < c->next_look_ns)
+	if (begin < c->next_look_ns || managed_is_starting(c))
 		return;
 	collector_note_weight(c);
 	c->look = LOOK_BEGUN;

@@ -15,16 +15,22 @@
 #include "collect/class_growth.h"
 #include "collect/holders_look.h"
 
-/* An interpreter that starts is looked at again after 0.1 s, 0.2 s, 0.4 s ... */
-#define FIRST_WAIT_NS (100 * NS_PER_MS)
-#define MOST_TRIES 8
+/*
+ * An interpreter that starts is looked at again and again, as what it allocates until it is known has no line: at first after
+ * 1 ms, later after a part of the time that it has taken, and never for more than a fifth of memprobe's own time.
+ */
+#define FIRST_WAIT_NS NS_PER_MS
+#define MOST_WAIT_NS (25 * NS_PER_S)
+/* Other work waits for one that starts with the run, as with COMMAND; not for those that come and go later. */
+#define STARTS_WITHIN_NS (3 * NS_PER_S)
 
 struct managed_process {
 	uint32_t gen;
 	pid_t pid;
 	struct runtime *runtime; /* NULL: not known yet, or none */
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
-	unsigned int tries;
+	uint64_t awaited_ns;	 /* since then */
+	bool is_starting;	 /* it is an interpreter, which is not ready yet */
 	bool has_collections, has_all; /* it told them when it was found: */
 	uint64_t collections_then, all_then, young_then;
 	uint64_t heap_then; /* resident of its heap */
@@ -114,15 +120,29 @@ static uint64_t resident_heap(struct runtime *r)
 	return sum;
 }
 
-/* Tell the profile, the kernel side, and whoever watches the log. */
+/* From now on its stacks carry its frames. */
+static void begin_frames(struct collector *c, const struct managed_process *p)
+{
+	const struct runtime *r = p->runtime;
+	struct mp_runtime words = { 0 };
+
+	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
+		return;
+	words.kind = r->ops->kind;
+	r->ops->config(r, &words);
+	if (kern_set_runtime(c->kern, p->gen, &words))
+		log_warn("process %d: no room for its %s frames: native stacks only", (int)p->pid, r->ops->name);
+}
+
+/* Tell the kernel side, the profile, and whoever watches the log. */
 static void found(struct collector *c, struct managed_process *p)
 {
 	const struct runtime *r = p->runtime;
 	struct profile_proc *proc = &c->profile.procs[profile_proc(&c->profile, p->gen)];
-	struct mp_runtime words = { 0 };
 	char *name = xasprintf("%s %s", r->ops->name, r->version);
 	struct runtime_heap heap;
 
+	begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
@@ -140,28 +160,27 @@ static void found(struct collector *c, struct managed_process *p)
 	p->growth = class_growth_begin(c, p->runtime);
 	if (r->ops->object_counter)
 		kern_set_object_counter(c->kern, p->gen, r->ops->object_counter(p->runtime));
-	if (!r->has_frames || r->ops->kind == MP_RT_NONE)
-		return;
-	words.kind = r->ops->kind;
-	r->ops->config(r, &words);
-	if (kern_set_runtime(c->kern, p->gen, &words))
-		log_warn("process %d: no room for its %s frames: native stacks only", (int)p->pid, r->ops->name);
 }
 
 static void look(struct collector *c, struct managed_process *p)
 {
-	uint64_t begin = clock_monotonic_ns();
+	uint64_t begin = clock_monotonic_ns(), now, took, wait;
 	int err = runtime_open(&p->runtime, c->proc_root, p->pid);
 
-	log_debug("process %d: looked for a managed runtime in %llu us", (int)p->pid,
-		  (unsigned long long)((clock_monotonic_ns() - begin) / 1000));
+	now = clock_monotonic_ns();
+	took = now - begin;
+	log_debug("process %d: looked for a managed runtime in %llu us: %d", (int)p->pid, (unsigned long long)(took / NS_PER_US), err);
 	p->look_ns = 0;
+	p->is_starting = err == -EAGAIN;
 	c->managed->n_waiting_looks--;
 	if (!err)
 		found(c, p);
-	if (err != -EAGAIN || ++p->tries == MOST_TRIES)
+	if (err != -EAGAIN || now - p->awaited_ns > MOST_WAIT_NS)
 		return;
-	p->look_ns = clock_monotonic_ns() + (FIRST_WAIT_NS << p->tries);
+	wait = (now - p->awaited_ns) / 32;
+	if (wait < 4 * took)
+		wait = 4 * took;
+	p->look_ns = now + (wait > FIRST_WAIT_NS ? wait : FIRST_WAIT_NS);
 	c->managed->n_waiting_looks++;
 }
 
@@ -169,8 +188,8 @@ static void look_soon(struct managed *m, struct managed_process *p, uint64_t wai
 {
 	if (!p->look_ns)
 		m->n_waiting_looks++;
-	p->look_ns = clock_monotonic_ns() + wait_ns;
-	p->tries = 0;
+	p->awaited_ns = clock_monotonic_ns();
+	p->look_ns = p->awaited_ns + wait_ns;
 }
 
 void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now)
@@ -230,6 +249,32 @@ void managed_poll(struct collector *c)
 		look(c, &m->procs[i]);
 		break;
 	}
+}
+
+bool managed_is_starting(const struct collector *c)
+{
+	const struct managed *m = c->managed;
+	uint64_t armed = kern_armed_ns(c->kern), now = m->n_waiting_looks ? clock_monotonic_ns() : 0;
+	size_t i;
+
+	if (!m->n_waiting_looks || (armed && now - armed > STARTS_WITHIN_NS))
+		return false;
+	for (i = 0; i < m->n_procs; i++)
+		if (m->procs[i].look_ns && m->procs[i].is_starting && now - m->procs[i].awaited_ns < NS_PER_S)
+			return true;
+	return false;
+}
+
+uint64_t managed_due_ns(const struct collector *c)
+{
+	const struct managed *m = c->managed;
+	uint64_t due = UINT64_MAX;
+	size_t i;
+
+	for (i = 0; m->n_waiting_looks && i < m->n_procs; i++)
+		if (m->procs[i].look_ns && m->procs[i].look_ns < due)
+			due = m->procs[i].look_ns;
+	return due;
 }
 
 struct runtime *managed_runtime(struct collector *c, uint32_t gen)
@@ -503,6 +548,46 @@ uint32_t managed_n_native(struct collector *c, const struct raw_stack *r)
 	return i;
 }
 
+/* Is native frame i where the collector moves what lives? */
+static bool is_mover(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first, uint32_t i)
+{
+	const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
+
+	return r->ops->is_mover && r->ops->is_mover(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module));
+}
+
+/* Does native frame i begin work of the runtime's own, whatever code it was called by? */
+static bool is_own_work(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
+			uint32_t i)
+{
+	const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
+
+	return is_mover(c, r, frames, first, i) ||
+	       (r->ops->is_own_work && r->ops->is_own_work(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module)));
+}
+
+/* Was the language's code run in native frame i? Where the runtime knows that code by address, that tells. */
+static bool runs_language(const struct collector *c, const struct runtime *r, const struct raw_stack *raw,
+			  const uint32_t *frames, const uint32_t *first, uint32_t i)
+{
+	if (r->ops->is_language)
+		return r->ops->is_language(r, raw->frames[i]);
+	return is_eval(c, r, frames, first[i + 1] - 1);
+}
+
+bool managed_is_outside(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first)
+{
+	struct managed_process *p = find_process(c->managed, r->gen);
+	uint32_t i;
+
+	if (!p || !p->runtime || r->end != MP_END_COMPLETE || r->has_gap)
+		return false;
+	for (i = 0; i < r->n && i < MP_MAX_FRAMES && !is_own_work(c, p->runtime, frames, first, i); i++)
+		if (runs_language(c, p->runtime, r, frames, first, i))
+			return false;
+	return true;
+}
+
 /* Each frame of the runtime in the place of the native one at its address. */
 static uint32_t replace(struct collector *c, struct managed_process *p, const struct raw_stack *r,
 			const uint32_t *frames, const uint32_t *first, uint32_t n_native, uint32_t *out)
@@ -533,12 +618,9 @@ static uint32_t n_moved(const struct collector *c, const struct runtime *r, cons
 {
 	uint32_t i;
 
-	for (i = 0; r->ops->is_mover && i < n_native && !eval[i]; i++) {
-		const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
-
-		if (r->ops->is_mover(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module)))
+	for (i = 0; r->ops->is_mover && i < n_native && !eval[i]; i++)
+		if (is_mover(c, r, frames, first, i))
 			return first[i + 1];
-	}
 	return 0;
 }
 

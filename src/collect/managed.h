@@ -21,6 +21,10 @@ void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *pa
 void managed_end(struct collector *c, uint32_t gen);
 /* To be called often: looks at those that wait for it. */
 void managed_poll(struct collector *c);
+/* Is an interpreter in its first second, in the first of the run, and to be looked at soon? What takes long waits. */
+bool managed_is_starting(const struct collector *c);
+/* CLOCK_MONOTONIC, when the next one is to be looked at; UINT64_MAX: none waits. */
+uint64_t managed_due_ns(const struct collector *c);
 /* How often the runtimes of living processes have collected since they were found; into the profile. */
 void managed_count_collections(struct collector *c);
 /* Often, t_s seconds after the arming: the classes of objects, when a full collection has come since the last look. */
@@ -42,6 +46,12 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 
 #define MANAGED_MOST_FRAMES (MP_RT_FRAMES * (1 + RUNTIME_MOST_INLINED))
 
+/*
+ * Is the stack of a process with a runtime, whole, and outside of its language: none of that code was being run (the runtime
+ * starts, another thread), or it had called the collector or the scheduler? frames, first: the names of the native frames, and
+ * where those of each begin.
+ */
+bool managed_is_outside(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first);
 /* How many of a stack's native frames are to be shown: where the language's code begins, its own frames tell the rest. */
 uint32_t managed_n_native(struct collector *c, const struct raw_stack *r);
 /*

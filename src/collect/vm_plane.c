@@ -242,6 +242,7 @@ static uint32_t add_stack(struct collector *c, uint64_t id, const struct vm_stac
 	frames[0] = note_frame(c, is_thread ? PROFILE_THREAD_STACK_FRAME : PROFILE_MMAP_FRAME);
 	memcpy(frames + 1, p->stack_frames + p->stacks[base].first_frame, n * sizeof(*frames));
 	at = profile_add_stack(p, id, p->stacks[base].proc, frames, n + 1, p->stacks[base].end);
+	p->stacks[at].is_outside_language = p->stacks[base].is_outside_language;
 	p->stacks[at].plane = STACK_VM;
 	generated_keep_copy(c, base, at, 1);
 	free(frames);

@@ -142,11 +142,12 @@ static const struct codec_field figure_rows[] = {
 	FIGURE(toucher, FIELD_NUMBER),	      FIGURE(toucher_bytes, FIELD_BYTES),
 	FIGURE(bump_bytes, FIELD_BYTES),      FIGURE(bump_draws, FIELD_BYTES),
 	FIGURE(bump_var, FIELD_NUMBER),
+	ROW(struct profile_stack, is_outside_language, FIELD_ENUM, 2),
 };
 
 const struct codec_table codec_figures = TABLE(struct profile_stack, figure_rows);
 IS_AS_LISTED(struct profile_totals, 56);
-IS_AS_LISTED(struct profile_stack, 248); /* the rest of it is in STKS */
+IS_AS_LISTED(struct profile_stack, 256); /* the rest of it is in STKS */
 
 #define FACT(member, kind, less) ROW(struct profile, member, kind, less)
 

@@ -106,6 +106,7 @@ struct profile_stack {
 	 * variance as alloc_var
 	 */
 	uint64_t bump_bytes, bump_draws, bump_var;
+	bool is_outside_language; /* of a process with a managed runtime: the stack is whole, and none of the language's code ran there */
 };
 
 /* The innermost frame of a stack of STACK_VM. */

@@ -461,6 +461,8 @@ static void add_stack(struct buf *out, const struct profile *p, const struct ord
 		birth_ms = o->t.birth_sum_ms / live;
 		json_add_uint(out, "age_ms", window_ms > birth_ms ? window_ms - birth_ms : 0);
 	}
+	if (s->is_outside_language)
+		json_add_bool(out, "outside_language", true);
 	add_lifetimes(out, p, s);
 	if (p->has_verdict) {
 		json_add_uint(out, "early_blocks", s->early_blocks);

@@ -11,11 +11,11 @@
 #include <string.h>
 
 /*
- * Blocks allocated in a process: all, and those with a frame of the language; with generated code, and of these, with some
- * that no perf map has.
+ * Blocks allocated in a process: all, those with a frame of the language, and those made outside of it; with generated code,
+ * and of these, with some that no perf map has.
  */
 struct shares {
-	uint64_t all, named;
+	uint64_t all, named, outside;
 	uint64_t generated, unnamed;
 	bool has_map; /* any generated code has a name */
 };
@@ -24,9 +24,12 @@ static bool has_line(const struct profile *p, const struct profile_stack *s)
 {
 	uint32_t i;
 
-	for (i = 0; i < s->n_frames; i++)
-		if (p->frames[p->stack_frames[s->first_frame + i]].is_managed)
+	for (i = 0; i < s->n_frames; i++) {
+		const struct profile_frame *f = &p->frames[p->stack_frames[s->first_frame + i]];
+
+		if (f->is_managed && *profile_str(p, f->name) != '[') /* [ets_data], [process mailer]: not yet a function */
 			return true;
+	}
 	return false;
 }
 
@@ -48,9 +51,9 @@ static void add_generated(struct shares *sum, const struct profile *p, const str
 		is_unnamed |= !has_name;
 		sum->has_map |= has_name;
 	}
-	if (is_generated && s->plane == STACK_HEAP)
+	if (is_generated)
 		sum->generated += s->t.alloc_blocks;
-	if (is_unnamed && s->plane == STACK_HEAP)
+	if (is_unnamed)
 		sum->unnamed += s->t.alloc_blocks;
 }
 
@@ -62,9 +65,13 @@ static struct shares *shares_of(const struct profile *p)
 	for (i = 0; i < p->n_stacks; i++) {
 		const struct profile_stack *s = &p->stacks[i];
 
+		if (!stack_is_heap(s))
+			continue;
 		v[s->proc].all += s->t.alloc_blocks;
 		if (has_line(p, s))
 			v[s->proc].named += s->t.alloc_blocks;
+		else if (s->is_outside_language)
+			v[s->proc].outside += s->t.alloc_blocks;
 		add_generated(&v[s->proc], p, s);
 	}
 	return v;
@@ -131,6 +138,17 @@ static void add_reason(struct buf *out, const struct shares *s, const char *reas
 		buf_addf(out, ": %s", reason);
 }
 
+static void add_share(struct buf *out, const struct shares *s)
+{
+	uint64_t in_code = s->all - s->outside;
+
+	if (in_code)
+		buf_addf(out, ": %.1f %% of allocations in its code have a line", 100.0 * (double)s->named / (double)in_code);
+	if (s->outside)
+		buf_addf(out, in_code ? " (%.1f %% are outside)" : ": %.1f %% of allocations are outside its code",
+			 100.0 * (double)s->outside / (double)s->all);
+}
+
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct shares *s)
 {
@@ -145,8 +163,7 @@ static void add_process(struct buf *out, const struct profile *p, const struct p
 	if (lacks || *reason)
 		add_reason(out, s, reason, lacks);
 	else if (proc->runtime_has_frames && s->all)
-		buf_addf(out, ": %.1f %% of the allocations have a line of it, others are its own",
-			 100.0 * (double)s->named / (double)s->all);
+		add_share(out, s);
 	if (proc->has_collections)
 		add_collections(out, p, proc);
 	if (*profile_str(p, proc->managed_heap.name) && proc->managed_heap.young)

@@ -415,6 +415,13 @@ static bool beam_is_language(const struct runtime *r, uint64_t addr)
 	return false;
 }
 
+/* No Erlang process runs there: of ports and of jobs that no process waits for. */
+static bool beam_is_own_work(const char *symbol, const char *module)
+{
+	(void)module;
+	return !strcmp(symbol, "erts_schedule");
+}
+
 const struct runtime_ops beam_runtime = {
 	.name = "BEAM",
 	.kind = MP_RT_BEAM,
@@ -424,6 +431,7 @@ const struct runtime_ops beam_runtime = {
 	.resolve = beam_resolve,
 	.is_eval = beam_is_eval,
 	.is_language = beam_is_language,
+	.is_own_work = beam_is_own_work,
 	.is_own_object = beam_is_own_object,
 	.census = beam_census,
 	.collections = beam_collections,

@@ -127,6 +127,11 @@ struct runtime_ops {
 	 * ran. What of the stack lies before it is left out, and RUNTIME_MOVED stands for it.
 	 */
 	bool (*is_mover)(const char *symbol, const char *module);
+	/*
+	 * May be NULL. A native function in which the runtime works for itself, though the language's code called it: what is
+	 * allocated there has no line, and needs none.
+	 */
+	bool (*is_own_work)(const char *symbol, const char *module);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */
 	bool (*is_own_object)(const char *module);
 	/* May be NULL. 0 or -errno. */

@@ -321,6 +321,14 @@ static int v8_heap_ranges(struct runtime *r, struct runtime_ranges *out)
 	return err;
 }
 
+/* Its ways into JavaScript: its own code for that, and what calls it (of a stripped V8 only the latter have names). */
+static bool v8_is_eval(const struct runtime *r, const char *symbol, const char *module, uint64_t vaddr)
+{
+	(void)r;
+	(void)vaddr;
+	return v8_is_own_object(module) && (!strncmp(symbol, "Builtins_JS", 11) || !strncmp(symbol, "v8::internal::Execution::", 25));
+}
+
 const struct runtime_ops v8_runtime = {
 	.name = "V8",
 	.kind = MP_RT_V8,
@@ -330,6 +338,7 @@ const struct runtime_ops v8_runtime = {
 	.config = v8_config,
 	.resolve = v8_resolve,
 	.inlined = v8_inlined,
+	.is_eval = v8_is_eval,
 	.is_own_object = v8_is_own_object,
 	.census = v8_count,
 	.census_is_quick = true,

@@ -2,22 +2,23 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """
 Which library's require costs how much memory, of a Ruby program that memprobe starts: generated libraries with tables of
-6, 12, 18 and 24 MB, one of which requires another, against the program's own resident memory around each require.
+6, 12, 18 and 24 MB, one of which requires another, against the program's own resident memory around each require. And how soon
+an interpreter that starts is known.
 """
 import json
 import os
+import re
 import subprocess
 import tempfile
 
 from boot_memory import table, truth_file
 from harness import MEMPROBE, Memprobe, main, test
-from interpreters import ruby
+from interpreters import pythons, ruby
 
 # the file's code is garbage when it has been run: it stays for a moment, as that of a file with more in it does
 LIBRARY = "%sTABLE_%d = Array.new(%d) { 'x' * 1000 }\nsleep 1\n"
 BOOT = """
 def resident = File.read("/proc/self/status")[/VmRSS:\\s+(\\d+)/, 1].to_i * 1024
-sleep 1 # until memprobe knows who this is
 grown = %w[lib24 lib12 lib6 openssl].to_h do |name|
   before = resident
   require name
@@ -64,6 +65,25 @@ def libraries(t):
     t.equal("the_largest__is_first", order, ["lib24", "lib18", "lib12", "lib6"])
     t.true("what_is_mapped_from_files__is_apart", rows.get("openssl", (0, 0, 0, 0))[3] > 1, text)
     t.equal("min_bytes__leaves_out_the_smaller", [n for n in table(large) if n.startswith("lib")], ["lib24", "lib18", "lib12"])
+
+
+def check_share(t, who, d, *command):
+    """Few are made before the interpreter is known, though it is that a tenth of a second after it was started."""
+    out = os.path.join(d, "out.txt")
+    with Memprobe("--sample", "off", "-o", out, "--", *command, auto=True) as m:
+        m.wait()
+    with open(out) as f:
+        text = f.read()
+    share = re.search(r"^runtime .*: ([\d.]+) % of allocations in its code have a line", text, re.M)
+    t.measured(f"{who}__of_the_allocations_of_a_start__9_in_10_have_a_line", share and float(share[1]) >= 90, text)
+
+
+@test
+def starts(t):
+    with tempfile.TemporaryDirectory() as d:
+        check_share(t, "ruby", d, ruby(), "-e", "require 'json'; require 'optparse'; require 'net/http'")
+        for who, path in pythons().items():
+            check_share(t, who, d, path, "-c", "import json, asyncio, http.client")
 
 
 if __name__ == "__main__":

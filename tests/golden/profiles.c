@@ -139,6 +139,9 @@ static void make_managed(struct profile *p, struct profile_proc *proc)
 	proc->all_collections = 1234;
 	at = profile_add_stack(p, 99, (uint32_t)(proc - p->procs), frames, 4, MP_END_COMPLETE);
 	make_totals(&p->stacks[at], 77000, 7, 0, 0);
+	at = profile_add_stack(p, 98, (uint32_t)(proc - p->procs), frames, 1, MP_END_COMPLETE);
+	make_totals(&p->stacks[at], 500, 1, 0, 0);
+	p->stacks[at].is_outside_language = true;
 }
 
 void make_many(struct profile *p)
