@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What managed.c (the processes) and managed_frames.c (their stacks) share. */
+#ifndef MEMPROBE_COLLECT_MANAGED_INTERNAL_H
+#define MEMPROBE_COLLECT_MANAGED_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/table.h"
+#include "runtime/runtime.h"
+
+struct managed_process {
+	uint32_t gen;
+	pid_t pid;
+	struct runtime *runtime; /* NULL: not known yet, or none */
+	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
+	uint64_t awaited_ns;	 /* since then */
+	bool is_starting;	 /* it is an interpreter, which is not ready yet */
+	bool has_collections, has_all; /* it told them when it was found: */
+	uint64_t collections_then, all_then, young_then;
+	uint64_t heap_then; /* resident of its heap */
+	uint64_t kept_then;
+	struct class_growth *growth; /* of its objects, or NULL */
+	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
+};
+
+struct waiting_frames {
+	uint64_t hash;
+	uint32_t n;
+	struct mp_rt_frame *v;
+};
+
+struct managed {
+	struct managed_process *procs;
+	size_t n_procs, procs_cap, n_waiting_looks;
+	struct table by_gen; /* gen -> index in procs */
+	struct waiting_frames *waiting; /* their stacks have not come yet */
+	size_t n_waiting, waiting_cap;
+	struct table waiting_at; /* hash -> index in waiting */
+};
+
+/* NULL: it is not there. */
+struct managed_process *managed_find_process(struct managed *m, uint32_t gen);
+
+#endif
