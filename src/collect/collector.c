@@ -150,7 +150,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 		return;
 	p = &c->profile.procs[*at];
 	p->state = state;
-	managed_end(c, gen);
+	managed_end(c, gen, time_ns);
 	vm_plane_end(c, gen);
 	c->n_ended++;
 	p->end_ns = window_time(c, time_ns);

@@ -113,6 +113,7 @@ static void found(struct collector *c, struct managed_process *p)
 	char *name = xasprintf("%s %s", r->ops->name, r->version);
 	struct runtime_heap heap;
 
+	p->found_ns = clock_monotonic_ns();
 	begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
@@ -187,8 +188,17 @@ void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *pa
 		look_soon(c->managed, p, FIRST_WAIT_NS);
 }
 
+/* It was the next image's, whose exec had not been told yet. */
+static void forget(struct profile *p, uint32_t gen)
+{
+	struct profile_proc *proc = &p->procs[profile_proc(p, gen)];
+
+	proc->runtime = proc->runtime_reason = proc->runtime_hint = profile_string(p, "");
+	proc->runtime_has_frames = false;
+}
+
 /* Its stacks have their names by now. What reads it holds files open and their symbols. */
-void managed_end(struct collector *c, uint32_t gen)
+void managed_end(struct collector *c, uint32_t gen, uint64_t time_ns)
 {
 	struct managed_process *p = managed_find_process(c->managed, gen);
 
@@ -199,6 +209,8 @@ void managed_end(struct collector *c, uint32_t gen)
 	p->look_ns = 0;
 	if (!p->runtime)
 		return;
+	if (p->found_ns > time_ns)
+		forget(&c->profile, gen);
 	kern_unset_runtime(c->kern, gen);
 	runtime_close(p->runtime);
 	p->runtime = NULL;

@@ -17,6 +17,7 @@ struct managed_process {
 	struct runtime *runtime; /* NULL: not known yet, or none */
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
 	uint64_t awaited_ns;	 /* since then */
+	uint64_t found_ns;	 /* when runtime was */
 	bool is_starting;	 /* it is an interpreter, which is not ready yet */
 	bool has_collections, has_all; /* it told them when it was found: */
 	uint64_t collections_then, all_then, young_then;

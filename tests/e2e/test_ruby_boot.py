@@ -3,7 +3,7 @@
 """
 Which library's require costs how much memory, of a Ruby program that memprobe starts: generated libraries with tables of
 6, 12, 18 and 24 MB, one of which requires another, against the program's own resident memory around each require. And how soon
-an interpreter that starts is known.
+an interpreter that starts is known, and which process it is.
 """
 import json
 import os
@@ -84,6 +84,22 @@ def starts(t):
         check_share(t, "ruby", d, ruby(), "-e", "require 'json'; require 'optparse'; require 'net/http'")
         for who, path in pythons().items():
             check_share(t, who, d, path, "-c", "import json, asyncio, http.client")
+
+
+CHAIN = "for i in $(seq 300); do (:); done; exec %s -c 'import json, asyncio, http.client'"
+
+
+@test
+def what_was_before_an_exec(t):
+    """The end of 300 processes is told when the shell has long become a Python."""
+    with tempfile.TemporaryDirectory() as d:
+        out = os.path.join(d, "out.jsonl")
+        with Memprobe("--sample", "off", "-o", out, "--", "bash", "-c", CHAIN % list(pythons().values())[0], auto=True) as m:
+            m.wait()
+        with open(out) as f:
+            processes = [r for r in map(json.loads, f) if r["type"] == "process"]
+    t.equal("a_shell__is_not_told_as_the_interpreter_that_it_becomes",
+            {p["comm"]: p.get("runtime", "") for p in processes if p["comm"] == "bash"}, {"bash": ""})
 
 
 if __name__ == "__main__":
