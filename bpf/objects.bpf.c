@@ -124,6 +124,9 @@ static __always_inline void take_class(struct pt_regs *ctx, const struct mp_obje
 		find_literal(key, form->type, first);
 }
 
+/* Rows of objects that have one: half at most, as code that is compiled again and again has ever new ones. */
+__u32 n_literals;
+
 static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *th, __u32 row)
 {
 	const struct mp_object_form *form = &object_forms[row & (MP_OBJECT_FORMS - 1)];
@@ -143,13 +146,19 @@ static __always_inline void count_birth(struct pt_regs *ctx, struct mp_thread *t
 	if (key->class_name[0] == '#') /* "#<Class:0x000...>", each its own */
 		__builtin_memset(key->class_name, 0, sizeof(key->class_name));
 	n = bpf_map_lookup_elem(&objects, key);
+	if (!n && key->literal.code && n_literals >= MP_OBJECT_KINDS / 2) {
+		key->literal.code = key->literal.at = 0;
+		n = bpf_map_lookup_elem(&objects, key);
+	}
 	if (n) {
 		__sync_fetch_and_add(n, one);
 		return;
 	}
 	if (!map_update(&objects, key, &one, BPF_NOEXIST)) {
-		if (key->literal.code)
+		if (key->literal.code) {
+			__sync_fetch_and_add(&n_literals, 1);
 			tell_literal(s, key);
+		}
 		return;
 	}
 	n = bpf_map_lookup_elem(&objects, key); /* another CPU was first */

@@ -133,6 +133,7 @@ void session_poll(struct session *s)
 
 	kern_poll(s->kern, &h);
 	poll_maps(s);
+	s->runtimes_ns = collector_poll_runtimes(s->collector);
 	s->names_wait = !collector_resolve(s->collector, RESOLVE_BUDGET_NS);
 }
 
@@ -357,10 +358,10 @@ static void set_deadlines(const struct session *s, struct deadlines *d)
 
 static uint64_t next_deadline(const struct session *s, const struct deadlines *d)
 {
-	uint64_t next = d->end < d->snapshot ? d->end : d->snapshot, resolve = collector_resolve_due_ns(s->collector);
+	uint64_t next = d->end < d->snapshot ? d->end : d->snapshot;
 
 	next = d->budget < next ? d->budget : next;
-	return resolve < next ? resolve : next;
+	return s->runtimes_ns < next ? s->runtimes_ns : next;
 }
 
 /*

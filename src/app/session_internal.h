@@ -39,6 +39,7 @@ struct session {
 	unsigned int n_interrupts, n_interrupts_before; /* before the look that goes on */
 	unsigned int n_exit_stops; /* n_stops when the run began: one more, and COMMAND is held as it exits */
 	bool names_wait; /* stacks that have no names yet */
+	uint64_t runtimes_ns; /* when processes are to be looked at for one */
 	bool want_snapshot, want_mark;
 	bool want_end, want_stop;
 	bool looks_at_machine;	      /* all processes from /proc, heap probes in those that grow: machine_session.c */

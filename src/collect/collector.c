@@ -150,7 +150,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 		return;
 	p = &c->profile.procs[*at];
 	p->state = state;
-	managed_end(c, gen, time_ns);
+	managed_end(c, gen, state == PROC_EXECED ? time_ns : 0);
 	vm_plane_end(c, gen);
 	c->n_ended++;
 	p->end_ns = window_time(c, time_ns);
@@ -459,8 +459,9 @@ static void resolve_one(struct collector *c, const struct raw_stack *r)
 	c->profile.stacks[at].is_outside_language = is_outside;
 }
 
-uint64_t collector_resolve_due_ns(const struct collector *c)
+uint64_t collector_poll_runtimes(struct collector *c)
 {
+	managed_poll(c);
 	return managed_due_ns(c);
 }
 
@@ -468,7 +469,6 @@ bool collector_resolve(struct collector *c, uint64_t budget_ns)
 {
 	uint64_t start = clock_monotonic_ns();
 
-	managed_poll(c);
 	/* the first names of an object take up to 0.1 s, in which an interpreter is up and has allocated */
 	if (budget_ns != UINT64_MAX && c->n_raw - c->first_raw < MOST_WAITING && managed_is_starting(c))
 		return true;

@@ -47,8 +47,11 @@ void collector_on_map(struct collector *c, pid_t pid, const struct proc_map *m);
 void collector_on_exec(struct collector *c, pid_t pid);
 /* Name stacks that wait, for about budget_ns. True when none is left, or an interpreter that starts goes before. */
 bool collector_resolve(struct collector *c, uint64_t budget_ns);
-/* CLOCK_MONOTONIC, when collector_resolve is to be called though no event has come; UINT64_MAX: not. */
-uint64_t collector_resolve_due_ns(const struct collector *c);
+/*
+ * Look at processes that may run a managed runtime, after their events. CLOCK_MONOTONIC, when it is to be called again
+ * though no event has come; UINT64_MAX: not.
+ */
+uint64_t collector_poll_runtimes(struct collector *c);
 /* Processes that have ended without an event end now. A system call per process: call it now and then. */
 void collector_reap(struct collector *c);
 /* Current generation of a process, 0 when it is none of ours. */

@@ -177,7 +177,7 @@ void collector_look(struct collector *c)
 	if (!armed)
 		return;
 	survival_look(c);
-	if (begin < c->next_look_ns || managed_is_starting(c))
+	if (begin < c->next_look_ns)
 		return;
 	collector_note_weight(c);
 	c->look = LOOK_BEGUN;
@@ -185,9 +185,11 @@ void collector_look(struct collector *c)
 	look_at_memory(c, t_s);
 	look_at_heap(c, t_s);
 	managed_count_collections(c);
-	checkpoint(c);
-	keep_windows(c, t_s);
-	lifetimes_look(c);
+	if (!managed_is_starting(c)) { /* they wait for the names of all stacks */
+		checkpoint(c);
+		keep_windows(c, t_s);
+		lifetimes_look(c);
+	}
 	blackbox_look(c);
 	c->look = NO_LOOK;
 	if (c->profile.n_procs > MANY_PROCS)

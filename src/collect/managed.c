@@ -143,6 +143,7 @@ static void look(struct collector *c, struct managed_process *p)
 	took = now - begin;
 	log_debug("process %d: looked for a managed runtime in %llu us: %d", (int)p->pid, (unsigned long long)(took / NS_PER_US), err);
 	p->look_ns = 0;
+	c->managed->next_ns = now + took; /* looks take half of memprobe's time at most */
 	p->is_starting = err == -EAGAIN;
 	c->managed->n_waiting_looks--;
 	if (!err)
@@ -198,7 +199,7 @@ static void forget(struct profile *p, uint32_t gen)
 }
 
 /* Its stacks have their names by now. What reads it holds files open and their symbols. */
-void managed_end(struct collector *c, uint32_t gen, uint64_t time_ns)
+void managed_end(struct collector *c, uint32_t gen, uint64_t exec_ns)
 {
 	struct managed_process *p = managed_find_process(c->managed, gen);
 
@@ -209,7 +210,7 @@ void managed_end(struct collector *c, uint32_t gen, uint64_t time_ns)
 	p->look_ns = 0;
 	if (!p->runtime)
 		return;
-	if (p->found_ns > time_ns)
+	if (exec_ns && p->found_ns > exec_ns)
 		forget(&c->profile, gen);
 	kern_unset_runtime(c->kern, gen);
 	runtime_close(p->runtime);
@@ -225,6 +226,8 @@ void managed_poll(struct collector *c)
 	if (!m->n_waiting_looks)
 		return;
 	now = clock_monotonic_ns();
+	if (now < m->next_ns)
+		return;
 	/* one at a time: a look takes up to 50 ms, and the events wait */
 	for (i = 0; i < m->n_procs; i++) {
 		if (!m->procs[i].look_ns || m->procs[i].look_ns > now)
@@ -257,7 +260,7 @@ uint64_t managed_due_ns(const struct collector *c)
 	for (i = 0; m->n_waiting_looks && i < m->n_procs; i++)
 		if (m->procs[i].look_ns && m->procs[i].look_ns < due)
 			due = m->procs[i].look_ns;
-	return due;
+	return due > m->next_ns ? due : m->next_ns;
 }
 
 struct runtime *managed_runtime(struct collector *c, uint32_t gen)

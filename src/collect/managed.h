@@ -18,8 +18,8 @@ void managed_free(struct managed *m);
 void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now);
 /* It mapped code that may bring a runtime. */
 void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path);
-/* It ended or became another image, at time_ns (CLOCK_MONOTONIC). */
-void managed_end(struct collector *c, uint32_t gen, uint64_t time_ns);
+/* It ended, or became another image at exec_ns (CLOCK_MONOTONIC; 0: it did not). */
+void managed_end(struct collector *c, uint32_t gen, uint64_t exec_ns);
 /* To be called often: looks at those that wait for it. */
 void managed_poll(struct collector *c);
 /* Is an interpreter in its first second, in the first of the run, and to be looked at soon? What takes long waits. */

@@ -197,12 +197,18 @@ static bool runs_language(const struct collector *c, const struct runtime *r, co
 	return is_eval(c, r, frames, first[i + 1] - 1);
 }
 
+/* With a reason its frames are fewer than they should be. */
+static bool can_tell(const struct runtime *r)
+{
+	return r && r->has_frames && !*r->reason && (r->ops->is_language || r->ops->is_eval);
+}
+
 bool managed_is_outside(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first)
 {
 	struct managed_process *p = managed_find_process(c->managed, r->gen);
 	uint32_t i;
 
-	if (!p || !p->runtime || r->end != MP_END_COMPLETE || r->has_gap)
+	if (!p || !can_tell(p->runtime) || r->end != MP_END_COMPLETE || r->has_gap)
 		return false;
 	for (i = 0; i < r->n && i < MP_MAX_FRAMES && !is_own_work(c, p->runtime, frames, first, i); i++)
 		if (runs_language(c, p->runtime, r, frames, first, i))

@@ -24,7 +24,7 @@ struct managed_process {
 	uint64_t heap_then; /* resident of its heap */
 	uint64_t kept_then;
 	struct class_growth *growth; /* of its objects, or NULL */
-	struct table names; /* hash of a frame -> index in profile.frames + 1; 0: no name */
+	struct table names; /* hash of a frame -> when it was named, ms << 32, and its index in profile.frames or NO_FRAME */
 };
 
 struct waiting_frames {
@@ -36,6 +36,7 @@ struct waiting_frames {
 struct managed {
 	struct managed_process *procs;
 	size_t n_procs, procs_cap, n_waiting_looks;
+	uint64_t next_ns; /* CLOCK_MONOTONIC: no look before */
 	struct table by_gen; /* gen -> index in procs */
 	struct waiting_frames *waiting; /* their stacks have not come yet */
 	size_t n_waiting, waiting_cap;

@@ -18,6 +18,7 @@ struct merger {
 	uint32_t *keys;		 /* the same, but for what may differ between two builds: line, build id, address */
 	uint32_t *procs;
 	size_t *cap;
+	const struct merger *later; /* of the same run, or NULL: frames of its stacks may have got a name since */
 };
 
 static uint32_t string_of(struct merger *m, uint32_t id)
@@ -89,14 +90,11 @@ static bool is_same(const struct merger *m, uint32_t at, const uint32_t *keys, c
 	return true;
 }
 
-static uint32_t add_stack(struct merger *m, const struct profile_stack *s, uint32_t *scratch)
+static uint32_t add_stack(struct merger *m, const struct profile_stack *s, const uint32_t *frames)
 {
 	struct diff *d = m->d;
-	uint32_t at, i;
+	uint32_t at = profile_add_stack(&d->profile, d->profile.n_stacks + 1, m->procs[s->proc], frames, s->n_frames, s->end);
 
-	for (i = 0; i < s->n_frames; i++)
-		scratch[i] = m->frames[m->from->stack_frames[s->first_frame + i]];
-	at = profile_add_stack(&d->profile, d->profile.n_stacks + 1, m->procs[s->proc], scratch, s->n_frames, s->end);
 	if (at >= *m->cap) {
 		*m->cap = *m->cap ? *m->cap * 2 : 1024;
 		d->figures[0] = xreallocarray(d->figures[0], *m->cap, sizeof(**d->figures));
@@ -106,18 +104,31 @@ static uint32_t add_stack(struct merger *m, const struct profile_stack *s, uint3
 	return at;
 }
 
+/* Its frames in the table of both, as ids (m->frames) or as what may be compared (m->keys): by the later names. */
+static void frames_of(const struct merger *m, const struct profile_stack *s, bool as_keys, uint32_t *out)
+{
+	uint32_t at = m->later ? profile_find_stack(m->later->from, s->id) : UINT32_MAX, i;
+
+	if (at != UINT32_MAX && m->later->from->stacks[at].n_frames == s->n_frames) {
+		m = m->later;
+		s = &m->from->stacks[at];
+	}
+	for (i = 0; i < s->n_frames; i++)
+		out[i] = (as_keys ? m->keys : m->frames)[m->from->stack_frames[s->first_frame + i]];
+}
+
 static uint32_t stack_of(struct merger *m, const struct profile_stack *s, uint32_t *scratch)
 {
 	uint64_t h, *id;
-	uint32_t i;
 
-	for (i = 0; i < s->n_frames; i++)
-		scratch[i] = m->keys[m->from->stack_frames[s->first_frame + i]];
+	frames_of(m, s, true, scratch);
 	h = hash_bytes(scratch, s->n_frames * sizeof(*scratch)) ^ hash_u64((uint64_t)m->procs[s->proc] << 8 | s->end);
 	for (;; h++) {
 		id = table_put(m->stack_ids, h, UINT32_MAX);
-		if (*id == UINT32_MAX)
+		if (*id == UINT32_MAX) {
+			frames_of(m, s, false, scratch);
 			return (uint32_t)(*id = add_stack(m, s, scratch));
+		}
 		if (is_same(m, (uint32_t)*id, scratch, s))
 			return (uint32_t)*id;
 	}
@@ -192,22 +203,28 @@ void diff_make(struct diff *d, const struct profile *a, const struct profile *b)
 {
 	const struct profile *const from[2] = { a, b };
 	struct table stack_ids = TABLE_INIT, proc_ids = TABLE_INIT;
+	struct merger m[2];
 	size_t cap = 0;
 	int side;
 
 	*d = (struct diff){ .is_one_run = a->run_id && a->run_id == b->run_id };
 	profile_init(&d->profile);
 	for (side = 0; side < 2; side++) {
-		struct merger m = { .d = d, .from = from[side], .side = (enum diff_side)side, .stack_ids = &stack_ids,
-				    .proc_ids = &proc_ids, .cap = &cap };
-
-		take_frames(&m);
-		take_procs(&m);
-		take_stacks(&m);
-		take_facts(&m);
-		free(m.frames);
-		free(m.keys);
-		free(m.procs);
+		m[side] = (struct merger){ .d = d, .from = from[side], .side = (enum diff_side)side, .stack_ids = &stack_ids,
+					   .proc_ids = &proc_ids, .cap = &cap };
+		take_frames(&m[side]);
+	}
+	if (d->is_one_run)
+		m[DIFF_A].later = &m[DIFF_B];
+	for (side = 0; side < 2; side++) {
+		take_procs(&m[side]);
+		take_stacks(&m[side]);
+		take_facts(&m[side]);
+		free(m[side].procs);
+	}
+	for (side = 0; side < 2; side++) {
+		free(m[side].frames);
+		free(m[side].keys);
 	}
 	give_b_to_profile(d);
 	table_release(&stack_ids);

@@ -142,11 +142,13 @@ static void add_share(struct buf *out, const struct shares *s)
 {
 	uint64_t in_code = s->all - s->outside;
 
-	if (in_code)
-		buf_addf(out, ": %.1f %% of allocations in its code have a line", 100.0 * (double)s->named / (double)in_code);
-	if (s->outside)
-		buf_addf(out, in_code ? " (%.1f %% are outside)" : ": %.1f %% of allocations are outside its code",
-			 100.0 * (double)s->outside / (double)s->all);
+	if (!in_code)
+		buf_adds(out, ": all allocations are outside its code");
+	else
+		buf_addf(out, ": %.1f %% of allocations%s have a line", 100.0 * (double)s->named / (double)in_code,
+			 s->outside ? " in its code" : "");
+	if (in_code && s->outside)
+		buf_addf(out, " (%.1f %% are outside)", 100.0 * (double)s->outside / (double)s->all);
 }
 
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,

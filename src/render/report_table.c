@@ -368,27 +368,28 @@ static void sum_ended(struct stack_table *t)
 {
 	const struct profile *p = t->p;
 	bool is_exact = watch_is_exact(p); /* as in heap_net_of */
+	int64_t *bytes;
 	size_t i;
 
 	if (!shows_live(t->o) || !profile_any_runs(p))
 		return;
+	bytes = xcalloc(p->n_procs + 1, sizeof(*bytes));
 	for (i = 0; i < t->n_stacks; i++) {
-		if (!proc_is_over(&p->procs[t->stacks[i]->proc]))
-			continue;
-		t->ended.bytes += (int64_t)shown_bytes(t->stacks[i], t->o);
-		t->ended.blocks += (int64_t)shown_blocks(t->stacks[i], t->o);
+		bytes[t->stacks[i]->proc] += (int64_t)shown_bytes(t->stacks[i], t->o);
+		if (proc_is_over(&p->procs[t->stacks[i]->proc]))
+			t->ended.blocks += (int64_t)shown_blocks(t->stacks[i], t->o);
 	}
 	for (i = 0; i < p->n_procs; i++) {
 		const struct mp_proc_totals *old = &p->procs[i].old;
 
 		if (!proc_is_over(&p->procs[i]))
 			continue;
-		t->ended.n_procs++;
-		t->ended.bytes += (int64_t)(is_exact ? old->lost_bytes : 0) - (int64_t)old->old_free_bytes;
+		bytes[i] += (int64_t)(is_exact ? old->lost_bytes : 0) - (int64_t)old->old_free_bytes;
+		t->ended.n_procs += bytes[i] != 0;
+		t->ended.bytes += bytes[i];
 		t->ended.blocks += (int64_t)(is_exact ? old->lost_blocks : 0) - (int64_t)old->old_free_blocks;
 	}
-	if (!t->ended.bytes && !t->ended.blocks)
-		t->ended.n_procs = 0;
+	free(bytes);
 }
 
 static void sum_mapped(struct stack_table *t)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -168,11 +169,17 @@ void sym_process_add_map(struct sym_process *p, const struct proc_map *m)
 	proc_maps_add(&p->maps, m);
 }
 
+/* One that grows all the time may be large: where reading takes a millisecond, it takes a tenth of the time at most. */
 bool sym_process_refresh_perf_map(struct sym_process *p, const char *proc_root)
 {
-	bool changed = p->is_identified && !p->is_superseded &&
-		       perf_map_refresh(&p->perf_map, proc_root, p->pid, p->ns_pid, &p->owner);
+	uint64_t begin = clock_monotonic_ns(), end;
 
-	p->n_perf_maps += changed;
-	return changed;
+	if (!p->is_identified || p->is_superseded || begin < p->perf_map_next_ns ||
+	    !perf_map_refresh(&p->perf_map, proc_root, p->pid, p->ns_pid, &p->owner))
+		return false;
+	end = clock_monotonic_ns();
+	if (end - begin > NS_PER_MS)
+		p->perf_map_next_ns = end + 9 * (end - begin);
+	p->n_perf_maps++;
+	return true;
 }

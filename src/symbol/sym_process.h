@@ -27,6 +27,7 @@ struct sym_process {
 	struct proc_maps maps;
 	struct perf_map perf_map;
 	uint32_t n_perf_maps; /* that were read; 0: none yet */
+	uint64_t perf_map_next_ns; /* CLOCK_MONOTONIC: not read again before */
 	struct table cache; /* address -> the user's number of the result */
 	struct table
 		files; /* hash of device and inode -> the user's number + 1; 0: cannot be opened */

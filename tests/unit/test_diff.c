@@ -67,6 +67,28 @@ static void moments_of_a_run__are_subtracted_stack_by_stack(void **state)
 	profile_release(&b);
 }
 
+static void a_stack_that_got_its_name_in_between__is_one(void **state)
+{
+	struct profile a, b;
+	struct diff d;
+
+	(void)state;
+	begin(&a, 5, 10);
+	add(&a, 1, 1, "[jit]", 0, 300);
+	add(&a, 2, 1, "[jit]", 0, 50); /* it still has none */
+	begin(&b, 5, 30);
+	add(&b, 1, 1, "Requests.keep", 0, 900);
+	add(&b, 2, 1, "[jit]", 0, 60);
+	diff_make(&d, &a, &b);
+	assert_int_equal(d.profile.n_stacks, 2);
+	assert_int_equal(diff_change(&d, 0, METRIC_LIVE_BYTES), 600);
+	assert_int_equal(diff_change(&d, 1, METRIC_LIVE_BYTES), 10);
+	assert_string_equal(profile_str(&d.profile, d.profile.frames[d.profile.stack_frames[0]].name), "Requests.keep");
+	diff_release(&d);
+	profile_release(&a);
+	profile_release(&b);
+}
+
 static void runs__are_compared_per_second_and_by_names(void **state)
 {
 	struct profile a, b;
@@ -132,6 +154,7 @@ static void sums__are_those_of_the_profiles_whatever_is_in_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stack_that_got_its_name_in_between__is_one),
 		cmocka_unit_test(moments_of_a_run__are_subtracted_stack_by_stack),
 		cmocka_unit_test(runs__are_compared_per_second_and_by_names),
 		cmocka_unit_test(sums__are_those_of_the_profiles_whatever_is_in_them),
