@@ -117,7 +117,7 @@ def code_that_is_newer_than_the_perf_map(t):
                 lines = f.read()
             before = BelowJava(JsonLines(lines[:lines.rindex(b"\n") + 1]).snapshots[-2]) # the last one may be in the making
             with open(text) as f:
-                said = said_of_names(f.read())
+                said = said_of_names(f.read().rpartition("\nruntime ")[0])
             program.perf_map()
             m.stop()
             assert m.status == 0, m.stderr
@@ -129,7 +129,9 @@ def code_that_is_newer_than_the_perf_map(t):
     # what it allocated before it was compiled is the interpreter's
     t.between("with_a_second_map__it_has_its_name_in_stacks_that_were_met_before", after.buffers["keepLate"],
               0.8 * before.buffers["[jit]"], late)
-    t.equal("with_a_second_map__nothing_stays_without_a_name", (after.unnamed, after.unnamed_mappings), (0, 0))
+    # code that the JVM has given up in between has none
+    t.true("with_a_second_map__hardly_any_stays_without_a_name", after.unnamed <= 0.01 * after.all and
+           after.unnamed_mappings <= 0.01 * late / 50, after)
     # each fiftieth makes a thread, and that a stack
     t.true("before_it__mappings_had_no_name_either", before.unnamed_mappings >= 0.8 * late / 50, (late, before))
     t.true("no_buffer__is_said_to_be_of_a_method_that_does_not_make_them", set(after.buffers) <=
@@ -139,7 +141,7 @@ def code_that_is_newer_than_the_perf_map(t):
     t.equal("the_report__tells_the_share_and_what_to_run", said, [(
         f"{100 * before.unnamed / before.all:.1f}", "code newer than the perf map",
         f"again for names: jcmd {program.process.pid} Compiler.perfmap")])
-    t.equal("when_all_have_names__it_tells_nothing", said_after, [])
+    t.equal("when_all_have_names__it_tells_nothing", bool(said_after), after.unnamed * 1000 >= after.all)
     t.equal("a_recording_of_many_snapshots__says_the_same", repr(recorded), repr(after))
 
 
