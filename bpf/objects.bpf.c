@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Objects of a managed language by class and line, from the runtime's own probes: ruby:object__create(class, file,
- * line), string__create, array__create and hash__create(length, file, line), symbol__create(name, file, line). Part of memprobe.bpf.c; loaded with --objects only. A probe is one instruction, which the runtime runs while
- * a counter in its memory is not 0; the kernel holds that counter up for as long as the link is there, and no longer.
+ * line), string__create, array__create and hash__create(length, file, line), symbol__create(name, file, line). Part of
+ * memprobe.bpf.c; loaded with --objects only. A probe is one instruction, which the runtime runs while a counter in its
+ * memory is not 0; the kernel holds that counter up for as long as the link is there, and no longer.
  *
  * The key is the texts themselves: where the runtime keeps them, they move and are freed. Births only; nobody tells of
  * the end.
@@ -77,8 +78,8 @@ static __always_inline void keep_pace(__u32 gen, bool has_name)
 
 /*
  * The instruction of a literal moves the pc only when it has run (insns.def: putstring, duparray, duphash and newarray
- * are leafs), so that Ruby tells the line of the one before. It is such a one if its operand is a text, an array, a hash
- * (the literal's own), or the length. Of any other it is the next instruction, whose line is the same as a rule.
+ * are leafs), so that Ruby tells the line of the one before. It is such a one if its operand is a text, an array, a
+ * hash (the literal's own), or the length. Of any other it is the next instruction, whose line is the same as a rule.
  */
 static __always_inline void find_literal(struct mp_object_key *key, __u64 type, __u64 length)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Frames of Ruby 2.7, 3.1 and 3.3: control frames lie one behind the other, the innermost first, at the end of the thread's
- * own stack for them. Those of C functions (no pc) are passed over: the native stack has them.
+ * Frames of Ruby 2.7, 3.1 and 3.3: control frames lie one behind the other, the innermost first, at the end of the
+ * thread's own stack for them. Those of C functions (no pc) are passed over: the native stack has them.
  *
  * Sent per frame: code = instruction sequence, at = pc, which is behind the instruction. Whether C code entered it
  * stands in its environment (ep[0], VM_FRAME_FLAG_FINISH). Offsets: vm_core.h, as in

@@ -45,7 +45,8 @@ static bool is_replaced(const struct raw_stack *r, uint64_t addr)
 }
 
 /*
- * They come in the same order with a runtime's frames and without; where their numbers differ, nobody knows which is which.
+ * They come in the same order with a runtime's frames and without; where their numbers differ, nobody knows which is
+ * which.
  */
 void generated_keep(struct collector *c, const struct raw_stack *r, const uint32_t *names, const uint32_t *first,
 		    uint32_t stack)

@@ -17,8 +17,8 @@
 #include "collect/managed_internal.h"
 
 /*
- * An interpreter that starts is looked at again and again, as what it allocates until it is known has no line: at first after
- * 1 ms, later after a part of the time that it has taken, and never for more than a fifth of memprobe's own time.
+ * An interpreter that starts is looked at again and again, as what it allocates until it is known has no line: at first
+ * after 1 ms, later after a part of the time that it has taken, and never for more than a fifth of memprobe's own time.
  */
 #define FIRST_WAIT_NS NS_PER_MS
 #define MOST_WAIT_NS (25 * NS_PER_S)

@@ -48,9 +48,9 @@ bool managed_take_frames(struct collector *c, uint64_t hash, uint32_t n, struct 
 #define MANAGED_MOST_FRAMES (MP_RT_FRAMES * (1 + RUNTIME_MOST_INLINED))
 
 /*
- * Is the stack of a process with a runtime, whole, and outside of its language: none of that code was being run (the runtime
- * starts, another thread), or it had called the collector or the scheduler? frames, first: the names of the native frames, and
- * where those of each begin.
+ * Is the stack of a process with a runtime, whole, and outside of its language: none of that code was being run (the
+ * runtime starts, another thread), or it had called the collector or the scheduler? frames, first: the names of the
+ * native frames, and where those of each begin.
  */
 bool managed_is_outside(struct collector *c, const struct raw_stack *r, const uint32_t *frames, const uint32_t *first);
 /* How many of a stack's native frames are to be shown: where the language's code begins, its own frames tell the rest. */

@@ -11,8 +11,8 @@
 #include <string.h>
 
 /*
- * Blocks allocated in a process: all, those with a frame of the language, and those made outside of it; with generated code,
- * and of these, with some that no perf map has.
+ * Blocks allocated in a process: all, those with a frame of the language, and those made outside of it; with generated
+ * code, and of these, with some that no perf map has.
  */
 struct shares {
 	uint64_t all, named, outside;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Offsets in Ruby's structures by version; see ruby.h. From vm_core.h, iseq.h, gc.c, internal/class.h and
- * core/rstring.h of 2.7.4, 3.1.2 and 3.3.8, those of the first and the last as gcc lays them out with Debian's config.h. What follows is
- * checked on the process (ruby_check, is_objspace): a vendor may have changed it.
+ * core/rstring.h of 2.7.4, 3.1.2 and 3.3.8, those of the first and the last as gcc lays them out with Debian's
+ * config.h. What follows is checked on the process (ruby_check, is_objspace): a vendor may have changed it.
  */
 #include <string.h>
 

@@ -128,8 +128,8 @@ struct runtime_ops {
 	 */
 	bool (*is_mover)(const char *symbol, const char *module);
 	/*
-	 * May be NULL. A native function in which the runtime works for itself, though the language's code called it: what is
-	 * allocated there has no line, and needs none.
+	 * May be NULL. A native function in which the runtime works for itself, though the language's code called it:
+	 * what is allocated there has no line, and needs none.
 	 */
 	bool (*is_own_work)(const char *symbol, const char *module);
 	/* Is this object (base name) the runtime itself? Its functions are no code of the user's. */

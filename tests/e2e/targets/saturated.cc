@@ -5,8 +5,8 @@
  *
  *	saturated COUNTER [REST_US [DEPTH]]     rests so long before each request, which so many calls lead to
  *
- * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked, then the ns
- * of CPU within the requests that it rested before.
+ * COUNTER is a file that it maps: the first 8 bytes are the requests served so far, the next the bytes leaked, then the
+ * ns of CPU within the requests that it rested before.
  * Words on stdin: `fast` (no rests from now on), `slow`, `exit`.
  */
 #include <fcntl.h>
