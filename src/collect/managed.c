@@ -141,7 +141,8 @@ static void look(struct collector *c, struct managed_process *p)
 
 	now = clock_monotonic_ns();
 	took = now - begin;
-	log_debug("process %d: looked for a managed runtime in %llu us: %d", (int)p->pid, (unsigned long long)(took / NS_PER_US), err);
+	log_debug("process %d: looked for a managed runtime in %llu us: %d", (int)p->pid,
+		  (unsigned long long)(took / NS_PER_US), err);
 	p->look_ns = 0;
 	c->managed->next_ns = now + took; /* looks take half of memprobe's time at most */
 	p->is_starting = err == -EAGAIN;

@@ -55,8 +55,8 @@ static int resolve(struct runtime *r, const struct mp_rt_frame *f, unsigned int 
 }
 
 /* NO_FRAME: it is none. inlined: as above. came: it has come just now, else the name is that of then. */
-static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, unsigned int inlined,
-			   bool came)
+static uint32_t name_frame(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f,
+			   unsigned int inlined, bool came)
 {
 	uint32_t now_ms = came ? (uint32_t)(clock_monotonic_ns() / NS_PER_MS) : 0;
 	uint64_t key = hash_u64(hash_u64(f->code + inlined) ^ (f->at & ~MP_RT_ENTRY));
@@ -100,7 +100,8 @@ static uint32_t put_frame(uint32_t *out, uint32_t n, uint32_t frame)
 }
 
 /* With what is compiled into it, innermost first into out, which has room. Returns how many. */
-static uint32_t name_frames(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, bool came, uint32_t *out)
+static uint32_t name_frames(struct collector *c, struct managed_process *p, const struct mp_rt_frame *f, bool came,
+			    uint32_t *out)
 {
 	unsigned int i, most = p->runtime->ops->inlined ? RUNTIME_MOST_INLINED : 0;
 	uint32_t n = 0, own = name_frame(c, p, f, 0, came), frame;
@@ -155,7 +156,8 @@ static bool is_eval(const struct collector *c, const struct runtime *r, const ui
 {
 	const struct profile_frame *f = &c->profile.frames[frames[last]];
 
-	return r->ops->is_eval && r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
+	return r->ops->is_eval &&
+	       r->ops->is_eval(r, profile_str(&c->profile, f->name), profile_str(&c->profile, f->module), f->vaddr);
 }
 
 uint32_t managed_n_native(struct collector *c, const struct raw_stack *r)
@@ -171,21 +173,24 @@ uint32_t managed_n_native(struct collector *c, const struct raw_stack *r)
 }
 
 /* Is native frame i where the collector moves what lives? */
-static bool is_mover(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first, uint32_t i)
+static bool is_mover(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
+		     uint32_t i)
 {
 	const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
 
-	return r->ops->is_mover && r->ops->is_mover(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module));
+	return r->ops->is_mover &&
+	       r->ops->is_mover(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module));
 }
 
 /* Does native frame i begin work of the runtime's own, whatever code it was called by? */
-static bool is_own_work(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
-			uint32_t i)
+static bool is_own_work(const struct collector *c, const struct runtime *r, const uint32_t *frames,
+			const uint32_t *first, uint32_t i)
 {
 	const struct profile_frame *f = &c->profile.frames[frames[first[i + 1] - 1]];
 
 	return is_mover(c, r, frames, first, i) ||
-	       (r->ops->is_own_work && r->ops->is_own_work(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module)));
+	       (r->ops->is_own_work &&
+		r->ops->is_own_work(profile_str(&c->profile, f->name), profile_str(&c->profile, f->module)));
 }
 
 /* Was the language's code run in native frame i? Where the runtime knows that code by address, that tells. */
@@ -241,8 +246,8 @@ static uint32_t replace(struct collector *c, struct managed_process *p, const st
  * Frames of native ones up to that where the collector moves what lives; 0: none does. Finalizers, which run there too,
  * do not.
  */
-static uint32_t n_moved(const struct collector *c, const struct runtime *r, const uint32_t *frames, const uint32_t *first,
-			const bool *eval, uint32_t n_native)
+static uint32_t n_moved(const struct collector *c, const struct runtime *r, const uint32_t *frames,
+			const uint32_t *first, const bool *eval, uint32_t n_native)
 {
 	uint32_t i;
 

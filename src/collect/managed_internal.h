@@ -24,7 +24,7 @@ struct managed_process {
 	uint64_t heap_then; /* resident of its heap */
 	uint64_t kept_then;
 	struct class_growth *growth; /* of its objects, or NULL */
-	struct table names; /* hash of a frame -> when it was named, ms << 32, and its index in profile.frames or NO_FRAME */
+	struct table names; /* hash of a frame -> when it was named, in ms, << 32 | index in profile.frames or NO_FRAME */
 };
 
 struct waiting_frames {

@@ -93,7 +93,8 @@ static bool is_same(const struct merger *m, uint32_t at, const uint32_t *keys, c
 static uint32_t add_stack(struct merger *m, const struct profile_stack *s, const uint32_t *frames)
 {
 	struct diff *d = m->d;
-	uint32_t at = profile_add_stack(&d->profile, d->profile.n_stacks + 1, m->procs[s->proc], frames, s->n_frames, s->end);
+	uint32_t at =
+		profile_add_stack(&d->profile, d->profile.n_stacks + 1, m->procs[s->proc], frames, s->n_frames, s->end);
 
 	if (at >= *m->cap) {
 		*m->cap = *m->cap ? *m->cap * 2 : 1024;
@@ -210,8 +211,12 @@ void diff_make(struct diff *d, const struct profile *a, const struct profile *b)
 	*d = (struct diff){ .is_one_run = a->run_id && a->run_id == b->run_id };
 	profile_init(&d->profile);
 	for (side = 0; side < 2; side++) {
-		m[side] = (struct merger){ .d = d, .from = from[side], .side = (enum diff_side)side, .stack_ids = &stack_ids,
-					   .proc_ids = &proc_ids, .cap = &cap };
+		m[side] = (struct merger){ .d = d,
+					   .from = from[side],
+					   .side = (enum diff_side)side,
+					   .stack_ids = &stack_ids,
+					   .proc_ids = &proc_ids,
+					   .cap = &cap };
 		take_frames(&m[side]);
 	}
 	if (d->is_one_run)
