@@ -19,6 +19,11 @@
 #define DYING_RATIO 0.5
 /* What dies out is slower still in the last quarter than in the one before; what got less to do for a while is not. */
 #define DYING_STILL 0.85
+/*
+ * ... and over no less than this. In a few seconds a program that only leaks slows down as well: a collector has ever more to
+ * look through (a Ruby that keeps 2 GiB within 8 s was told to end near 2.5).
+ */
+#define DYING_WINDOW_S 15
 /* Straight: between these. */
 #define STRAIGHT_LOW 0.7
 #define STRAIGHT_HIGH 1.6
@@ -170,7 +175,8 @@ static void growth_above(const struct series *s, double window_s, double least, 
 		   (g->ratio < STRAIGHT_LOW || (g->ratio < SLOWING_RATIO && last.high < first.low));
 	if (rises(&last, least) && all.slope * (window_s - from) > TEETH_DRIFT * g->swing) {
 		g->word = TREND_GROWING;
-		if (g->ratio >= 0 && g->ratio <= DYING_RATIO && is_dying(floor + half, n - half))
+		if (g->ratio >= 0 && g->ratio <= DYING_RATIO && window_s >= DYING_WINDOW_S &&
+		    is_dying(floor + half, n - half))
 			level_off(g, floor[n - 1].bytes, window_s * (1 - WARM_UP) / 2);
 	} else if (has_stopped(floor, n, &first, &last, first_slope)) {
 		level_off(g, floor[n - 1].bytes, 0);
