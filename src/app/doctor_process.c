@@ -236,7 +236,8 @@ static void add_births(struct look *l, struct elf_file *f, const struct proc_map
 		add_path(out, m);
 		buf_addf(out, ": ruby:object__create at 0x%" PRIx64 ",\n", b.sites[0].offset);
 		doctor_label(out, "");
-		buf_addf(out, "and %zu for texts, arrays, hashes and symbols: switched on with --objects only\n", b.n - 1);
+		buf_addf(out, "%zu with those of texts, arrays, hashes and symbols: switched on with --objects only\n",
+			 b.n);
 	} else if (elf_find_symbol(f, "ruby_version", &version)) {
 		doctor_label(out, "objects by line");
 		add_path(out, m);

@@ -110,19 +110,28 @@ static double scale_of(struct collector *c, uint32_t gen)
 	return all > made ? all / made : 1;
 }
 
+/* That of the literal's instruction, unless its code was garbage and other code stands there: that of another file. */
+static uint32_t line_of(struct collector *c, const struct mp_object_key *key)
+{
+	const struct profile_frame *f = key->literal.code ? managed_frame(c, key->gen, &key->literal) : NULL;
+
+	if (!f || !f->line || strncmp(profile_str(&c->profile, f->file), key->file, sizeof(key->file) - 1))
+		return key->line;
+	return f->line;
+}
+
 static void take(void *ctx, const struct mp_object_key *key, uint64_t births)
 {
 	struct fill *f = ctx;
 	struct profile *p = &f->c->profile;
 	const uint64_t *proc = table_get(&p->proc_ids, key->gen);
-	struct object_row row = { .line = key->literal.code ? managed_line(f->c, key->gen, &key->literal) : 0 };
+	struct object_row row = { .line = line_of(f->c, key) };
 
 	if (!proc)
 		return;
 	if (f->last.gen != key->gen)
 		f->last = (struct scale){ key->gen, scale_of(f->c, key->gen) };
 	row.births = (uint64_t)((double)births * f->last.factor + 0.5);
-	row.line = row.line ? row.line : key->line;
 	row.proc = (uint32_t)*proc;
 	row.type = text_of(p, key->class_name, sizeof(key->class_name));
 	row.file = text_of(p, key->file, sizeof(key->file));

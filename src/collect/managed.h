@@ -38,8 +38,8 @@ struct runtime *managed_runtime(struct collector *c, uint32_t gen);
 /* A word of a process with a runtime; 0 when it cannot be read. */
 uint64_t managed_word(struct collector *c, uint32_t gen, uint64_t addr);
 
-/* Line of a frame that has come, 0: not known. */
-uint32_t managed_line(struct collector *c, uint32_t gen, const struct mp_rt_frame *f);
+/* A frame that has come, NULL: not known. Valid until the next is added to the profile. */
+const struct profile_frame *managed_frame(struct collector *c, uint32_t gen, const struct mp_rt_frame *f);
 /* Frames as they came, before their stack; with hash 0 there is none, they are to be named. */
 void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e);
 /* Those of the stack of that hash, into *v (malloc'ed); how many. False: n were sent and are not here. */

@@ -115,12 +115,12 @@ static uint32_t name_frames(struct collector *c, struct managed_process *p, cons
 	return put_frame(out, n, own);
 }
 
-uint32_t managed_line(struct collector *c, uint32_t gen, const struct mp_rt_frame *f)
+const struct profile_frame *managed_frame(struct collector *c, uint32_t gen, const struct mp_rt_frame *f)
 {
 	struct managed_process *p = managed_find_process(c->managed, gen);
 	uint32_t frame = p && p->runtime ? name_frame(c, p, f, 0, false) : NO_FRAME;
 
-	return frame == NO_FRAME ? 0 : c->profile.frames[frame].line;
+	return frame == NO_FRAME ? NULL : &c->profile.frames[frame];
 }
 
 void managed_on_frames(struct collector *c, const struct mp_ev_runtime *e)

@@ -302,24 +302,38 @@ int kern_attach_refused(struct kern *k, const char *path, int file_fd, uint64_t 
 	return attach_set(k, k->skel->progs.alloc_refused, MP_TRACE_UPROBE_MULTI, 0, &to, &site, 1);
 }
 
+/* Files of one build have the same, and take no further row: its number, or MP_OBJECT_FORMS if there is no room. */
+static uint32_t object_form(struct kern *k, const struct mp_object_form *form)
+{
+	struct mp_object_form *rows = k->skel->bss->object_forms;
+	uint32_t i;
+
+	for (i = 0; i < k->n_object_forms; i++)
+		if (!memcmp(&rows[i], form, sizeof(*form)))
+			return i;
+	if (i < MP_OBJECT_FORMS)
+		rows[k->n_object_forms++] = *form;
+	return i;
+}
+
 int kern_attach_objects(struct kern *k, const char *path, int file_fd, const struct probe_site *sites,
 			const struct mp_object_form *forms, size_t n, pid_t pid)
 {
 	const struct attach_to to = { .path = path, .fd = file_fd, .pid = pid, .gated = true };
-	struct probe_site *s;
+	struct probe_site *s = xcalloc(n, sizeof(*s));
+	int err = 0;
 	size_t i;
-	int err;
 
-	if (n > MP_OBJECT_FORMS - k->n_object_forms)
-		return -ENOSPC;
-	s = xcalloc(n, sizeof(*s));
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !err; i++) {
+		uint32_t form = object_form(k, &forms[i]);
+
 		s[i] = sites[i];
-		s[i].cookie = MP_COOKIE(k->n_object_forms, 0, 0);
+		s[i].cookie = MP_COOKIE(form, 0, 0);
 		s[i].entry_only = true;
-		k->skel->bss->object_forms[k->n_object_forms++] = forms[i];
+		err = form < MP_OBJECT_FORMS ? 0 : -ENOSPC;
 	}
-	err = attach_set(k, k->skel->progs.object_born, MP_TRACE_UPROBE_MULTI, 0, &to, s, n);
+	if (!err)
+		err = attach_set(k, k->skel->progs.object_born, MP_TRACE_UPROBE_MULTI, 0, &to, s, n);
 	free(s);
 	return err;
 }
