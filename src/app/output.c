@@ -21,7 +21,7 @@ struct sink {
 	const struct renderer *renderer;
 	bool started;
 	bool is_whole; /* the last document of the run is in it */
-	bool failed;   /* told already */
+	bool failed;   /* told already; no more is written to it */
 };
 
 struct output {
@@ -169,11 +169,16 @@ static int append(const struct sink *s, struct buf *b, const struct profile *p, 
 	return d.err;
 }
 
+static const char *sink_name(const struct sink *s)
+{
+	return s->path ? s->path : "standard output";
+}
+
 static void tell_error(struct sink *s, int err)
 {
 	s->failed = s->failed || err;
 	if (err && err != -EPIPE)
-		log_error("cannot write %s: %s", s->path ? s->path : "standard output", strerror(-err));
+		log_error("cannot write %s: %s", sink_name(s), strerror(-err));
 }
 
 static int write_sink(struct sink *s, const struct profile *p, const struct render_opts *r, bool is_run)
@@ -182,6 +187,8 @@ static int write_sink(struct sink *s, const struct profile *p, const struct rend
 	struct buf b = BUF_INIT;
 	int err = 0;
 
+	if (s->failed)
+		return 0;
 	if (single && !s->temp && !p->final && is_run) {
 		log_warn("%s: written once, at the end: for snapshots use -o FILE", s->renderer->name);
 		return 0;
@@ -243,21 +250,52 @@ bool output_has_recording(const struct output *out)
 {
 	size_t i;
 
-	for (i = 0; i < out->n && !is_appended(out, i); i++)
+	for (i = 0; i < out->n && (!is_appended(out, i) || out->sinks[i].failed); i++)
 		;
 	return i < out->n;
 }
 
-int output_append(struct output *out, const void *data, size_t len)
+bool output_works(const struct output *out)
 {
-	int err = 0;
 	size_t i;
 
-	for (i = 0; i < out->n && !err; i++) {
-		if (!is_appended(out, i))
+	for (i = 0; i < out->n && out->sinks[i].failed; i++)
+		;
+	return i < out->n;
+}
+
+void output_end_recordings(struct output *out)
+{
+	size_t i;
+
+	for (i = 0; i < out->n; i++)
+		if (is_appended(out, i))
+			out->sinks[i].is_whole = !out->sinks[i].failed;
+}
+
+void output_drop_recordings(struct output *out, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < out->n; i++) {
+		if (!is_appended(out, i) || out->sinks[i].failed)
 			continue;
-		err = write_all(out->sinks[i].fd, data, len);
-		tell_error(&out->sinks[i], err);
+		out->sinks[i].failed = true;
+		log_error("cannot write %s: %s", sink_name(&out->sinks[i]), why);
+	}
+}
+
+int output_append(struct output *out, const void *data, size_t len)
+{
+	int err = 0, e;
+	size_t i;
+
+	for (i = 0; i < out->n; i++) {
+		if (!is_appended(out, i) || out->sinks[i].failed)
+			continue;
+		e = write_all(out->sinks[i].fd, data, len);
+		tell_error(&out->sinks[i], e);
+		err = err ? err : e;
 	}
 	return err;
 }

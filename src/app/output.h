@@ -4,8 +4,8 @@
  *
  * A file appears under its name only when it is complete (temporary name, fsync, rename), except
  * with -i, where snapshots are appended as they come, or, in a format that is one document, each takes
- * the place of the one before. A short write is an error; a reader that
- * went away (EPIPE) ends the run quietly.
+ * the place of the one before. A short write is an error, told once: the destination gets no more, the others
+ * do. A reader that went away (EPIPE) ends the run quietly.
  */
 #ifndef MEMPROBE_APP_OUTPUT_H
 #define MEMPROBE_APP_OUTPUT_H
@@ -30,12 +30,18 @@ int output_open(struct output **out, const struct options *o);
 int output_write(struct output *out, const struct profile *p, const struct render_opts *r);
 /* A comparison, to every destination. Each format there has a diff (-EINVAL, logged, when one has not). */
 int output_write_diff(struct output *out, const struct diff *d, const struct render_opts *r);
-/* Is there an -o FILE.memprobe? */
+/* Is there an -o FILE.memprobe that has not failed? */
 bool output_has_recording(const struct output *out);
 /* Is every format one that shows the whole machine's rows? Else stacks of all its processes are wanted. */
 bool output_shows_machine(const struct output *out);
-/* More of the recording that a run makes, to each of those. 0 or -errno (logged). */
+/* Is there anything left to write to? */
+bool output_works(const struct output *out);
+/* More of the recording that a run makes, to each of those. 0 or -errno of one that failed now (logged). */
 int output_append(struct output *out, const void *data, size_t len);
+/* The recording has its end: those that have not failed are whole. */
+void output_end_recordings(struct output *out);
+/* They get no more, and fail (logged). */
+void output_drop_recordings(struct output *out, const char *why);
 /*
  * Finish the files; commit false leaves nothing under their names but what is whole: another output's error costs only
  * that one.

@@ -26,11 +26,20 @@ struct recorder {
 	struct store *store; /* NULL: not saved, or given up */
 	struct output *out;
 	struct codec_writer *writer;
-	bool has_output; /* an -o FILE.memprobe */
-	int output_err;
+	int output_err; /* of the first -o FILE.memprobe that failed */
+	bool is_over;	/* nothing is left to write to */
 	uint64_t next_ns;
 };
 
+static void give_up_store(struct recorder *r, const char *why)
+{
+	if (r->store)
+		log_warn("this run is not saved: %s", why);
+	store_close(r->store);
+	r->store = NULL;
+}
+
+/* An error ends the recording: not while one of its copies is well. */
 static int write_parts(void *ctx, const void *data, size_t len)
 {
 	struct recorder *r = ctx;
@@ -38,15 +47,13 @@ static int write_parts(void *ctx, const void *data, size_t len)
 
 	if (r->store) {
 		err = store_write(r->store, data, len);
-		if (err) {
-			log_warn("this run is not saved: %s", strerror(-err));
-			store_close(r->store);
-			r->store = NULL;
-		}
+		if (err)
+			give_up_store(r, strerror(-err));
 	}
-	if (r->has_output && !r->output_err)
-		r->output_err = output_append(r->out, data, len);
-	return r->store || r->has_output ? r->output_err : -ECANCELED;
+	err = output_append(r->out, data, len);
+	if (!r->output_err || r->output_err == -EPIPE)
+		r->output_err = err ? err : r->output_err;
+	return r->store || output_has_recording(r->out) ? 0 : -ECANCELED;
 }
 
 static void add_label(char *label, size_t size, const struct options *o)
@@ -85,9 +92,8 @@ struct recorder *recorder_new(const struct options *o, struct output *out, struc
 	p->run_id = make_run_id();
 	add_label(label, sizeof(label), o);
 	r->out = out;
-	r->has_output = output_has_recording(out);
 	r->store = o->no_save ? NULL : store_create(label);
-	if (!r->store && !r->has_output) {
+	if (!r->store && !output_has_recording(out)) {
 		free(r);
 		return NULL;
 	}
@@ -119,23 +125,30 @@ static uint64_t interval_ns(uint64_t window_ns, uint64_t cost_ns)
 	return cost_ns > interval / COST_FACTOR ? cost_ns * COST_FACTOR : interval;
 }
 
+bool recorder_works(const struct recorder *r)
+{
+	return r && !r->is_over;
+}
+
 int recorder_add(struct recorder *r, const struct profile *p, uint64_t now_ns, uint64_t cost_ns)
 {
+	const char *too_much = "it has more than a recording can hold";
 	uint64_t begin;
 	int err;
 
-	if (!r || (!p->final && codec_written_bytes(r->writer) > ENOUGH_BYTES))
+	if (!recorder_works(r) || (!p->final && codec_written_bytes(r->writer) > ENOUGH_BYTES))
 		return 0;
 	begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	err = codec_write(r->writer, p);
 	r->next_ns = now_ns + interval_ns(p->window_ns, cost_ns + clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin);
+	r->is_over = err;
 	if (codec_written_bytes(r->writer) > ENOUGH_BYTES || err)
 		r->next_ns = UINT64_MAX;
 	if (err == -EOVERFLOW) {
-		log_warn("this run is not saved: it has more than a recording can hold");
-		store_close(r->store);
-		r->store = NULL;
-		return r->has_output ? err : 0;
+		give_up_store(r, too_much);
+		if (output_has_recording(r->out))
+			r->output_err = err;
+		output_drop_recordings(r->out, too_much);
 	}
 	return r->output_err;
 }
@@ -148,10 +161,12 @@ int recorder_finish(struct recorder *r)
 	if (!r)
 		return 0;
 	err = codec_finish(r->writer);
+	if (!err)
+		output_end_recordings(r->out);
 	if (r->store && !err)
 		path = store_commit(r->store);
 	if (path)
 		log_info("saved: %s (memprobe report --flamegraph FILE > out.svg)", path);
 	free(path);
-	return r->output_err;
+	return r->output_err == -EPIPE ? 0 : r->output_err;
 }

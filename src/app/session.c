@@ -159,6 +159,20 @@ static void note_probes(struct session *s)
 	p->objects.n_probes = attacher_n_births(s->attacher);
 }
 
+/*
+ * The run goes on without the file that cannot be written, while there is another, somebody who watches, or COMMAND,
+ * which would end with it. Whoever has left (-EPIPE) has seen enough.
+ */
+static int note_output_error(struct session *s, int err)
+{
+	if (!err || err == -EPIPE)
+		return err;
+	s->output_err = err;
+	if (!s->ui && !s->o->command && !output_works(s->output) && !recorder_works(s->recorder))
+		s->want_end = true;
+	return 0;
+}
+
 static int snapshot(struct session *s, bool final)
 {
 	struct profile *p = collector_profile(s->collector);
@@ -183,7 +197,7 @@ static int snapshot(struct session *s, bool final)
 		err = rec_err;
 	if (final)
 		output_summary(s->output, p, &r);
-	return err;
+	return note_output_error(s, err);
 }
 
 int session_look(struct session *s, bool with_shares)
@@ -209,7 +223,7 @@ static int record(struct session *s, bool final)
 	err = collector_snapshot(s->collector, final);
 	machine_report(s, final);
 	now = clock_monotonic_ns();
-	return err ? err : recorder_add(s->recorder, p, now, now - begin);
+	return err ? err : note_output_error(s, recorder_add(s->recorder, p, now, now - begin));
 }
 
 /* The report tells live heap at each mark, and what was born between them and lives. */
@@ -474,7 +488,7 @@ static int run_loop(struct session *s)
 	if (err && err != -EPIPE)
 		return err;
 	err = err ? record(s, true) : snapshot(s, true); /* -EPIPE: the reader has seen enough */
-	return err == -EPIPE ? 0 : err;
+	return err && err != -EPIPE ? err : s->output_err;
 }
 
 static int exit_status(struct session *s, int err)

@@ -42,6 +42,7 @@ struct session {
 	uint64_t runtimes_ns; /* when processes are to be looked at for one */
 	bool want_snapshot, want_mark;
 	bool want_end, want_stop;
+	int output_err;		      /* a file could not be written: the run goes on, and fails at its end */
 	bool looks_at_machine;	      /* all processes from /proc, heap probes in those that grow: machine_session.c */
 	struct machine_look *machine; /* NULL: not so, or not yet */
 	uint64_t choose_ns;	      /* their calls are counted until then; 0: not now */

@@ -5,10 +5,12 @@ Outputs that cannot be written, in each format: a reader that leaves, a full dis
 aborted. An error and its message, the other files whole, under a final name a whole file or the one that was there before.
 """
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from harness import MEMPROBE, ROOT, Memprobe, Target, main, run, test
 
@@ -39,11 +41,24 @@ def readers_that_leave(t):
         t.equal("the_target__runs_on", target.exit(), 0)
 
 
-def small_disk(d):
+def small_disk(d, size="4k"):
     path = os.path.join(d, "small")
     os.mkdir(path)
-    return path if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", path], capture_output=True,
+    return path if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", path], capture_output=True,
                                   check=False).returncode == 0 else None
+
+
+def fill(disk):
+    with open(os.path.join(disk, "filler"), "wb", buffering=0) as f:
+        try:
+            while f.write(bytes(512)):
+                pass
+        except OSError:
+            pass
+
+
+def no_room_for(path):
+    return f"cannot write {path}: No space left on device"
 
 
 @test
@@ -58,15 +73,10 @@ def full_disk(t):
                 path, good = os.path.join(disk, "out." + suffix), os.path.join(d, "good.svg")
                 with open(path, "w") as f:
                     f.write("before")
-                with open(os.path.join(disk, "filler"), "wb", buffering=0) as f:
-                    try:
-                        while f.write(bytes(512)):
-                            pass
-                    except OSError:
-                        pass
+                fill(disk)
                 ended = run("-d", "0.2", "-p", target.pid, "-o", path, "-o", good, "--no-save")
                 t.equal(f"a_full_disk__is_an_error_that_names_the_file_of_{name}",
-                        (ended.status, f"cannot write {path}: No space left on device" in ended.stderr), (1, True))
+                        (ended.status, no_room_for(path) in ended.stderr), (1, True))
                 with open(path) as f:
                     t.equal(f"what_was_there_before__stays_instead_of_half_a_{name}", f.read(), "before")
                 t.equal(f"no_temporary_file_of_{name}__stays", sorted(os.listdir(disk)), sorted(["filler", "out." + suffix]))
@@ -77,6 +87,58 @@ def full_disk(t):
         finally:
             subprocess.run(["umount", disk], check=False)
         target.exit()
+
+
+def told(*args):
+    """What memprobe makes of a recording: (status, bytes)"""
+    ended = subprocess.run([MEMPROBE, "report", *args], capture_output=True, timeout=60, check=False)
+    return ended.returncode, ended.stdout
+
+
+def content(path):
+    if not os.path.exists(path):
+        return b""
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def disk_fills_up(t, name, d, disk, failing, options):
+    """The run goes on to its end without that file: (output, stderr, the saved recording)."""
+    with Target("server") as target:
+        with Memprobe("-d", 4, "-p", target.pid, "-o", failing, *options, env={"XDG_STATE_HOME": os.path.join(d, "state")}) as m:
+            m.armed()
+            fill(disk)
+            begin = time.monotonic()
+            m.wait()
+            t.between(f"{name}__the_run_goes_on_to_its_end", time.monotonic() - begin, 3, 60)
+            t.equal(f"{name}__is_an_error_that_is_told_once", (m.status, m.stderr.count(no_room_for(failing))), (1, 1))
+            saved = re.findall(r"^memprobe: saved: (.*\.memprobe) \(", m.stderr, re.M)
+            t.equal(f"{name}__the_private_copy_is_saved", len(saved), 1)
+            return m.stdout.encode(), m.stderr, saved[0] if saved else "none"
+
+
+@test
+def disk_that_fills_up(t):
+    with tempfile.TemporaryDirectory() as d:
+        disk = small_disk(d, "64k")
+        if not disk:
+            t.skip("a_disk_that_fills_up__costs_one_file", "cannot mount a small file system")
+            return
+        try:
+            svg, twin, name = f"{d}/good.svg", f"{d}/good.memprobe", "a_recording_on_a_disk_that_fills_up"
+            out, _, saved = disk_fills_up(t, name, d, disk, f"{disk}/bad.memprobe", ("-o", twin, "-o", svg, "-f", "report"))
+            t.true(f"{name}__the_final_report_is_printed", b"\ntrust " in out, out)
+            t.equal(f"{name}__the_saved_recording_is_whole", told("-f", "report", saved), (0, out))
+            t.equal(f"{name}__another_recording_too", told("-f", "report", twin), (0, out))
+            t.equal(f"{name}__and_the_picture", content(svg), told("--flamegraph", saved)[1])
+            t.equal(f"{name}__no_half_file_stays_there", os.listdir(disk), ["filler"])
+            os.remove(f"{disk}/filler")
+
+            svg, name = f"{d}/last.svg", "a_log_on_a_disk_that_fills_up"
+            _, _, saved = disk_fills_up(t, name, d, disk, f"{disk}/log.jsonl", ("-i", "0.5", "-o", svg))
+            t.equal(f"{name}__the_picture_is_the_last_one", content(svg), told("--flamegraph", saved)[1])
+        finally:
+            subprocess.run(["umount", disk], check=False)
 
 
 @test
