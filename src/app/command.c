@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,47 +18,100 @@
 
 #include "base/log.h"
 
-/* The account that COMMAND runs under; pw NULL: our own. */
-static int find_user(const char *user, struct passwd **pw)
+/* Whom COMMAND runs as. */
+struct account {
+	bool is_other;	  /* than our own, and not root */
+	uid_t uid;
+	gid_t gid;
+	const char *name; /* NULL: it has no entry among the users */
+	const char *home;
+};
+
+static void account_of(struct account *a, const struct passwd *pw)
+{
+	*a = (struct account){ .is_other = pw->pw_uid != 0, .uid = pw->pw_uid, .gid = pw->pw_gid, .name = pw->pw_name,
+			       .home = pw->pw_dir };
+}
+
+/* A number of a user or group: digits alone, and not the one that stands for none. */
+static bool read_id(const char *text, uint32_t *id)
+{
+	unsigned long long n;
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	*id = (uint32_t)n;
+	return !errno && !*end && n < UINT32_MAX;
+}
+
+/* Of sudo. Whoever has no entry, as where the directory of users does not answer, is known by his numbers. */
+static int find_invoker(struct account *a, const char *uid)
+{
+	const char *gid = getenv("SUDO_GID");
+	const struct passwd *pw;
+
+	*a = (struct account){ .home = "/" };
+	if (!read_id(uid, &a->uid)) {
+		log_error("SUDO_UID is no user: %s: COMMAND would run as root; say as whom: --user NAME", uid);
+		return -EINVAL;
+	}
+	pw = getpwuid(a->uid);
+	if (pw) {
+		account_of(a, pw);
+		return 0;
+	}
+	if (!read_id(gid, &a->gid)) {
+		log_error("user %s has no entry in passwd, and SUDO_GID is no group: COMMAND would run as root; "
+			  "say as whom: --user NAME", uid);
+		return -ENOENT;
+	}
+	a->is_other = a->uid != 0;
+	return 0;
+}
+
+static int find_account(const char *user, struct account *a)
 {
 	const char *uid = getenv("SUDO_UID");
-	char *end;
-	unsigned long n;
+	const struct passwd *pw;
 
-	*pw = NULL;
+	*a = (struct account){ .is_other = false };
 	if (geteuid() != 0) {
 		if (user)
 			log_error("--user needs root");
 		return user ? -EPERM : 0;
 	}
 	if (user) {
-		*pw = getpwnam(user);
-		if (!*pw)
+		pw = getpwnam(user);
+		if (pw)
+			account_of(a, pw);
+		else
 			log_error("--user: no such user: %s", user);
-		return *pw ? 0 : -ENOENT;
+		return pw ? 0 : -ENOENT;
 	}
-	if (!uid || !*uid)
-		return 0;
-	n = strtoul(uid, &end, 10);
-	if (*end)
-		return 0;
-	*pw = getpwuid((uid_t)n);
-	return 0;
+	return uid && *uid ? find_invoker(a, uid) : 0;
 }
 
-static int become(const struct passwd *pw)
+static int become(const struct account *a)
 {
-	if (!pw || pw->pw_uid == 0)
+	if (!a->is_other)
 		return 0;
-	if (initgroups(pw->pw_name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid))
+	if ((a->name ? initgroups(a->name, a->gid) : setgroups(1, &a->gid)) || setgid(a->gid) || setuid(a->uid))
 		return errno;
-	setenv("HOME", pw->pw_dir, 1);
-	setenv("USER", pw->pw_name, 1);
-	setenv("LOGNAME", pw->pw_name, 1);
+	setenv("HOME", a->home, 1);
+	if (a->name) {
+		setenv("USER", a->name, 1);
+		setenv("LOGNAME", a->name, 1);
+	} else {
+		unsetenv("USER");
+		unsetenv("LOGNAME");
+	}
 	return 0;
 }
 
-static void run_child(int go, int error, char **argv, const struct passwd *pw)
+static void run_child(int go, int error, char **argv, const struct account *a)
 {
 	sigset_t none;
 	char c;
@@ -68,7 +122,7 @@ static void run_child(int go, int error, char **argv, const struct passwd *pw)
 	signal(SIGPIPE, SIG_DFL);
 	while (read(go, &c, 1) < 0 && errno == EINTR)
 		;
-	err = become(pw);
+	err = become(a);
 	if (!err) {
 		execvp(argv[0], argv);
 		err = errno;
@@ -142,11 +196,11 @@ static void end_guard(struct command *c)
 
 int command_start(struct command *c, char **argv, const char *user)
 {
-	struct passwd *pw;
+	struct account a;
 	int go[2], error[2], err;
 
 	*c = (struct command){ .pid = -1, .go_fd = -1, .error_fd = -1, .guard_fd = -1 };
-	err = find_user(user, &pw);
+	err = find_account(user, &a);
 	if (err)
 		return err;
 	if (pipe2(go, O_CLOEXEC))
@@ -160,7 +214,7 @@ int command_start(struct command *c, char **argv, const char *user)
 	c->pid = fork();
 	if (c->pid == 0) {
 		close(go[1]);
-		run_child(go[0], error[1], argv, pw);
+		run_child(go[0], error[1], argv, &a);
 	}
 	err = c->pid < 0 ? -errno : 0;
 	if (!err)
@@ -169,8 +223,10 @@ int command_start(struct command *c, char **argv, const char *user)
 	close(error[1]);
 	c->go_fd = go[1];
 	c->error_fd = error[0];
-	if (!err && pw && pw->pw_uid != 0)
-		log_info("%s runs as user %s", argv[0], pw->pw_name);
+	if (!err && a.is_other && a.name)
+		log_info("%s runs as user %s", argv[0], a.name);
+	else if (!err && a.is_other)
+		log_info("%s runs as user %u, group %u, who has no entry in passwd", argv[0], a.uid, a.gid);
 	return err;
 }
 

@@ -4,8 +4,9 @@
  *
  * The child waits on a pipe before it execs; the kernel side then stops it at exec and once more
  * when ld.so has mapped its libraries (SIGSTOP; no ptrace). When memprobe was started through sudo
- * the child runs as the invoking user, else as --user says. Should memprobe be killed while it holds the child stopped,
- * another small child lets it go on: PR_SET_PDEATHSIG would, but the exec of a set-user-ID program clears it.
+ * the child runs as the invoking user, else as --user says; never as root because nobody knows that user. Should
+ * memprobe be killed while it holds the child stopped, another small child lets it go on:
+ * PR_SET_PDEATHSIG would, but the exec of a set-user-ID program clears it.
  */
 #ifndef MEMPROBE_APP_COMMAND_H
 #define MEMPROBE_APP_COMMAND_H

@@ -132,6 +132,36 @@ def users(t):
                 t.true(f"{name}_and_memprobe_says_so", "nobody" in err, err)
 
 
+def unused_id():
+    """A number that no user has."""
+    used = {p.pw_uid for p in pwd.getpwall()}
+    return next(n for n in range(54321, 65000) if n not in used)
+
+
+@test
+def users_without_an_entry(t):
+    """Under sudo COMMAND is never root because the invoking user is not to be found."""
+    show = ("sh", "-c", "id -u; id -g; id -G; echo $HOME; echo user $USER")
+    with tempfile.TemporaryDirectory() as home:
+        stays = {"XDG_STATE_HOME": home, "USER": "root", "LOGNAME": "root"}
+        uid, gid = str(unused_id()), "54320"
+        status, out, _, err = folded(*show, env={"SUDO_UID": uid, "SUDO_GID": gid, **stays})
+        t.equal("a_user_without_an_entry__runs_the_command_by_number_and_in_no_group_of_root", (status, out.split("\n")),
+                (0, [uid, gid, gid, "/", "user", ""]))
+        t.true("and_memprobe_says_so", f"runs as user {uid}, group {gid}" in err, err)
+        for name, env in (("without_SUDO_GID", {"SUDO_UID": uid, "SUDO_GID": ""}),
+                          ("with_a_SUDO_GID_that_is_none", {"SUDO_UID": uid, "SUDO_GID": "-1"}),
+                          ("with_a_SUDO_UID_that_is_no_number", {"SUDO_UID": "joe", "SUDO_GID": gid}),
+                          ("with_a_SUDO_UID_that_is_half_a_number", {"SUDO_UID": "1000x", "SUDO_GID": gid}),
+                          ("with_a_negative_SUDO_UID", {"SUDO_UID": "-1", "SUDO_GID": gid}),
+                          ("with_a_SUDO_UID_of_more_than_32_bits", {"SUDO_UID": str(1 << 32), "SUDO_GID": gid})):
+            status, out, _, err = folded(*show, env={**env, **stays})
+            t.true(f"{name}__nothing_is_run_and_what_to_do_is_told", (status, out) == (1, "") and "--user NAME" in err,
+                   f"{status} {out} {err}")
+            status, out, _, err = folded(*show, options=("--user", "nobody"), env={**env, **stays})
+            t.equal(f"{name}__user_helps", (status, out.split("\n")[0]), (0, str(NOBODY)))
+
+
 @test
 def interrupted(t):
     with tempfile.TemporaryDirectory() as d:
