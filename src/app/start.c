@@ -176,17 +176,22 @@ int session_open(struct session *s)
 	return STATUS_OK;
 }
 
+/* By the kernel's older filter a link of one process does not see its other threads: then links are for all. */
 void session_new_attacher(struct session *s, bool pid_scoped)
 {
+	bool sees_threads = kern_sees_threads(s->kern);
 	struct attacher_opts ao = {
 		.kern = s->kern,
 		.proc_root = PROC_ROOT,
 		.at_entry = s->o->at_entry,
-		.pid_scoped = pid_scoped,
+		.pid_scoped = pid_scoped && sees_threads,
 		.planes = s->o->planes,
 		.objects = s->o->objects,
 	};
 
+	if (pid_scoped && !sees_threads)
+		log_info("a probe for one process sees only its first thread on this kernel (before 6.10): probes are for every "
+			 "process that maps the same objects");
 	s->attacher = attacher_new(&ao);
 }
 

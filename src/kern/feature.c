@@ -6,10 +6,14 @@
  * The scratch process is sandboxed first. From 6.11 on x86-64 returns from a return probe through a
  * system call of its own (335), and until 6.14 and its stable updates seccomp filters that did not know
  * it killed the target. So the first program that returns through one of our probes is not the user's.
+ *
+ * Before 6.6.35 and 6.9.5 (46ba0e49b642) the PID of a uprobe_multi link is compared with that of the thread, so that
+ * other threads than the first are not seen. So a second thread of the scratch process calls the function, too.
  */
 #include <errno.h>
 #include <linux/bpf.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +30,31 @@ static const char *const kind_names[] = { "uprobe session", "uprobe multi", "per
 const char *kern_attach_kind(const struct kern *k)
 {
 	return kind_names[k->kind];
+}
+
+/*
+ * Known only to those who have read the manual: with MEMPROBE_PID_FILTER=threads the second thread is none of the
+ * scratch process, so that its calls are not seen, as on those kernels.
+ */
+static bool wants_thread_filter(void)
+{
+	const char *filter = getenv("MEMPROBE_PID_FILTER");
+
+	return filter && !strcmp(filter, "threads");
+}
+
+/* Is a second thread seen as well? wanted: how much it is to add to *hits. 0 or -ECHILD, -ETIMEDOUT: no trial. */
+static int try_thread(struct kern *k, struct scratch *s, int map, uint64_t *hits, uint64_t wanted)
+{
+	uint64_t before = *hits;
+	uint32_t zero = 0;
+	int err = scratch_run_other(s, SCRATCH_PAIR, CALLS, TIMEOUT_MS, wants_thread_filter());
+
+	if (err == -ECHILD || err == -ETIMEDOUT)
+		return err;
+	if (err || bpf_map_lookup_elem(map, &zero, hits) || *hits - before < wanted)
+		k->sees_one_thread = true;
+	return 0;
 }
 
 /* 0: it was hit by every call. -ENODATA: it was not; -ECHILD: the process died of it. */
@@ -48,8 +77,10 @@ static int try_probe(struct kern *k, struct scratch *s, enum attach_kind kind, e
 		err = bpf_map_lookup_elem(map, &zero, &hits);
 	if (!err && hits < wanted)
 		err = -ENODATA;
+	if (!err)
+		err = try_thread(k, s, map, &hits, wanted);
 	log_debug("trial: %s%s: %s", kind_names[kind], half == EMPTY_RETURN ? ", return" : "",
-		  err ? strerror(-err) : "works");
+		  err ? strerror(-err) : k->sees_one_thread ? "works, of one process in its first thread only" : "works");
 	close(map);
 	return err;
 }
@@ -59,10 +90,16 @@ static int try_kind(struct kern *k, struct scratch *s, enum attach_kind kind)
 {
 	int err;
 
+	k->sees_one_thread = false;
 	if (kind == ATTACH_SESSION)
 		return try_probe(k, s, kind, EMPTY_BOTH);
 	err = try_probe(k, s, kind, EMPTY_ENTRY);
 	return err ? err : try_probe(k, s, kind, EMPTY_RETURN);
+}
+
+bool kern_sees_threads(const struct kern *k)
+{
+	return !k->sees_one_thread;
 }
 
 int feature_try_kind(struct kern *k, enum attach_kind kind)

@@ -70,6 +70,8 @@ void kern_close(struct kern *k);
 /* "uprobe session", "uprobe multi", "perf uprobe"; "frame pointers" or the unwinder in use. */
 const char *kern_attach_kind(const struct kern *k);
 const char *kern_unwinder(const struct kern *k);
+/* By trial: does a link of one process see all of its threads? Else links are to be for all processes. */
+bool kern_sees_threads(const struct kern *k);
 
 /* ---- processes ---- */
 

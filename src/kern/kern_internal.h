@@ -40,6 +40,7 @@ struct kern {
 	int bumps_err; /* why it cannot be loaded: -errno; 0: it can, or nobody wanted it */
 	struct ring_buffer *ring;
 	enum attach_kind kind;
+	bool sees_one_thread; /* links of one process do; for all processes they see every thread */
 	enum kern_verify verify;
 	bool find_vma; /* the kernel side finds mappings by itself */
 	bool rss; /* resident memory is watched (rss.c) */
@@ -76,7 +77,7 @@ struct kern {
 };
 
 /*
- * feature.c: the best attach kind that works here, by trying, into k->kind; first_killed as for
+ * feature.c: the best attach kind that works here, by trying, into k->kind and k->sees_one_thread; first_killed as for
  * scratch_lock_up. 0, -EOPNOTSUPP (return probes would kill sandboxed programs), or what the last trial
  * came to.
  */

@@ -5,14 +5,17 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,8 +55,13 @@ static void (*const functions[SCRATCH_N_SITES])(void) = {
 /* "site": a filter is wanted. */
 #define LOCK_UP SCRATCH_N_SITES
 
+#define OTHER_STACK_BYTES 16384
+
+enum caller { BY_MAIN, BY_THREAD, BY_PROCESS };
+
 struct request {
 	uint32_t site, n; /* LOCK_UP: n is the first killed system call */
+	enum caller caller;
 };
 
 struct answer {
@@ -103,12 +111,40 @@ static int lock_up(uint32_t first_killed)
 	return 0;
 }
 
+static int call_function(void *arg)
+{
+	const struct request *rq = arg;
+	uint32_t i;
+
+	for (i = 0; i < rq->n; i++)
+		functions[rq->site]();
+	return 0;
+}
+
+/* No pthread_create, whose system calls a filter may not know: the other does nothing but to call and to end. */
+static int call_by_other(struct request *rq)
+{
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+	char stack[OTHER_STACK_BYTES] __attribute__((aligned(16)));
+	pid_t lives = 1, pid; /* the kernel makes it 0 when the stack is no longer needed */
+
+	if (rq->caller == BY_THREAD)
+		flags |= CLONE_SIGHAND | CLONE_THREAD;
+	pid = clone(call_function, stack + sizeof(stack), flags, rq, NULL, NULL, &lives);
+	if (pid < 0)
+		return -errno;
+	while (__atomic_load_n(&lives, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &lives, FUTEX_WAIT, 1, NULL, NULL, 0);
+	if (rq->caller == BY_PROCESS)
+		waitpid(pid, NULL, __WALL);
+	return 0;
+}
+
 static void serve(int fd, pid_t parent)
 {
 	struct request rq;
 	struct answer a;
 	uint64_t begin;
-	uint32_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0); /* a core of memprobe for a failed trial helps nobody */
@@ -118,10 +154,11 @@ static void serve(int fd, pid_t parent)
 		a = (struct answer){ 0 };
 		if (rq.site == LOCK_UP) {
 			a.err = lock_up(rq.n);
+		} else if (rq.caller != BY_MAIN) {
+			a.err = call_by_other(&rq);
 		} else {
 			begin = cpu_time_ns();
-			for (i = 0; i < rq.n; i++)
-				functions[rq.site]();
+			call_function(&rq);
 			a.cpu_ns = cpu_time_ns() - begin;
 		}
 		if (write(fd, &a, sizeof(a)) != sizeof(a))
@@ -167,16 +204,15 @@ void scratch_stop(struct scratch *s)
 	s->pid = 0;
 }
 
-static int ask(struct scratch *s, uint32_t site, uint32_t n, unsigned int timeout_ms, uint64_t *cpu_ns)
+static int ask(struct scratch *s, const struct request *rq, unsigned int timeout_ms, uint64_t *cpu_ns)
 {
-	struct request rq = { .site = site, .n = n };
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 	struct answer a;
 	int ready;
 
 	if (s->pid <= 0)
 		return -ECHILD;
-	if (send(s->fd, &rq, sizeof(rq), MSG_NOSIGNAL) != sizeof(rq))
+	if (send(s->fd, rq, sizeof(*rq), MSG_NOSIGNAL) != sizeof(*rq))
 		return errno == EPIPE || errno == ECONNRESET ? -ECHILD : -errno;
 	do
 		ready = poll(&p, 1, (int)timeout_ms);
@@ -194,12 +230,20 @@ static int ask(struct scratch *s, uint32_t site, uint32_t n, unsigned int timeou
 int scratch_run(struct scratch *s, enum scratch_site site, uint32_t n, unsigned int timeout_ms,
 		uint64_t *cpu_ns)
 {
-	return ask(s, site, n, timeout_ms, cpu_ns);
+	return ask(s, &(struct request){ .site = site, .n = n }, timeout_ms, cpu_ns);
+}
+
+int scratch_run_other(struct scratch *s, enum scratch_site site, uint32_t n, unsigned int timeout_ms, bool is_process)
+{
+	const struct request rq = { .site = site, .n = n, .caller = is_process ? BY_PROCESS : BY_THREAD };
+	uint64_t none;
+
+	return ask(s, &rq, timeout_ms, &none);
 }
 
 int scratch_lock_up(struct scratch *s, uint32_t first_killed, unsigned int timeout_ms)
 {
 	uint64_t none;
 
-	return ask(s, LOCK_UP, first_killed, timeout_ms, &none);
+	return ask(s, &(struct request){ .site = LOCK_UP, .n = first_killed }, timeout_ms, &none);
 }

@@ -11,6 +11,7 @@
 #ifndef MEMPROBE_KERN_SCRATCH_H
 #define MEMPROBE_KERN_SCRATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,6 +41,11 @@ void scratch_stop(struct scratch *s);
  */
 int scratch_run(struct scratch *s, enum scratch_site site, uint32_t n, unsigned int timeout_ms,
 		uint64_t *cpu_ns);
+/*
+ * The same, called by a second thread of the child. is_process: by a process that has the child's memory and is no
+ * thread of it.
+ */
+int scratch_run_other(struct scratch *s, enum scratch_site site, uint32_t n, unsigned int timeout_ms, bool is_process);
 /* From now on a seccomp filter kills it for any system call from this number on. 0 or -errno. */
 int scratch_lock_up(struct scratch *s, uint32_t first_killed, unsigned int timeout_ms);
 /* Where the function begins, as an offset in /proc/self/exe; 0 when not found. */

@@ -17,6 +17,8 @@ static const struct kern_trial trials[KERN_TRIAL_NR] = {
 	[KERN_TRIAL_MULTI] = { "uprobe multi", "6.6", "a perf event per probe: slow to detach, needs root" },
 	[KERN_TRIAL_PERF] = { "perf uprobe", NULL, "not needed where uprobe multi works" },
 	[KERN_TRIAL_SANDBOX] = { "return under seccomp", NULL, "no return probes: memprobe refuses to run" },
+	[KERN_TRIAL_THREADS] = { "all threads with -p", "6.10",
+				 "-p probes every process that maps the same objects" },
 	[KERN_TRIAL_FIND_VMA] = { "bpf_find_vma", "5.17", "mappings are sent from user space" },
 	[KERN_TRIAL_PREEMPT] = { "preemption guard", "6.10", "working memory per thread instead of per CPU" },
 	[KERN_TRIAL_PREEMPT_CALLS] = { "guarded calls", "6.15", "working memory per thread instead of per CPU" },
@@ -55,6 +57,7 @@ static void try_links(struct kern_trial *out)
 	/* in a sandbox, with the best kind */
 	err = feature_find_links(k, SCRATCH_UNKNOWN_SYSCALLS);
 	out[KERN_TRIAL_SANDBOX].err = err;
+	out[KERN_TRIAL_THREADS].err = err ? err : kern_sees_threads(k) ? 0 : -ENODATA;
 	links_close(k->links, k->n_links);
 	free(k->links);
 	free(k);

@@ -21,6 +21,7 @@ enum kern_trial_what {
 	KERN_TRIAL_MULTI,
 	KERN_TRIAL_PERF,
 	KERN_TRIAL_SANDBOX, /* return probes under a seccomp filter */
+	KERN_TRIAL_THREADS, /* of one process */
 	KERN_TRIAL_FIND_VMA,
 	KERN_TRIAL_PREEMPT,
 	KERN_TRIAL_PREEMPT_CALLS,

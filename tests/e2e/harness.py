@@ -29,6 +29,7 @@ import importlib
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,6 +193,14 @@ class Target(Talk):
         return self.process.wait(timeout=END_TIMEOUT_S)
 
 
+def own_libc(directory):
+    """An environment with a copy of the C library, which tracers of other processes do not probe: ours are for one process then."""
+    with open("/proc/self/maps") as f:
+        path = re.search(r"/\S*/libc[.-]\S*$", f.read(), re.M).group(0)
+    shutil.copy(path, os.path.join(directory, "libc.so.6"))
+    return {"LD_LIBRARY_PATH": directory}
+
+
 # ---- programs of other Debian releases ----
 
 @functools.lru_cache
@@ -316,6 +325,24 @@ class Memprobe:
         """The final report."""
         self.process.send_signal(signo)
         return self.wait()
+
+    def skip_beside_others(self):
+        """Where somebody probes the whole machine, no link is for one process."""
+        if "also probes an object" in self.stderr:
+            raise Skip("another tracer probes the same objects")
+
+    def stop_and_go(self):
+        """Ctrl-Z: all probes are taken away, and put back. Without a shell to wake it memprobe does not stand still meanwhile."""
+        said = "memprobe: stopped for"
+        before, end = self.stderr.count(said), time.monotonic() + ARM_TIMEOUT_S
+        self.process.send_signal(signal.SIGTSTP)
+        while self.stderr.count(said) == before:
+            with open(f"/proc/{self.process.pid}/stat") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] == "T":
+                    self.process.send_signal(signal.SIGCONT)
+            if time.monotonic() > end:
+                raise Failure(f"it does not go on:\n{self.stderr}")
+            time.sleep(0.01)
 
     def stacks(self):
         return parse_folded(self.stdout)
