@@ -242,13 +242,11 @@ int machine_probe(struct session *s, pid_t pid)
 	return err;
 }
 
-int machine_unprobe(struct session *s, pid_t pid)
+static int drop_pid(struct session *s, pid_t pid)
 {
 	struct profile *p = collector_profile(s->collector);
 	size_t i;
 
-	if (s->choose_ns || kern_gate_is_shut(s->kern) || attacher_is_wide(s->attacher))
-		return -EAGAIN;
 	for (i = 0; i < p->n_procs; i++) {
 		if (p->procs[i].tgid != pid || p->procs[i].state != PROC_RUNNING || p->procs[i].end_ns)
 			continue;
@@ -256,6 +254,19 @@ int machine_unprobe(struct session *s, pid_t pid)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int machine_unprobe(struct session *s, pid_t pid)
+{
+	if (s->choose_ns || kern_gate_is_shut(s->kern) || attacher_is_wide(s->attacher))
+		return -EAGAIN;
+	return drop_pid(s, pid);
+}
+
+void machine_leave(struct session *s, pid_t pid)
+{
+	if (!s->choose_ns && !drop_pid(s, pid))
+		log_info("the first thread of process %d has ended: its heap probes are taken away", (int)pid);
 }
 
 void machine_report(struct session *s, bool with_shares)

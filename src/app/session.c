@@ -386,6 +386,8 @@ static uint64_t look_after_probes(struct session *s, struct deadlines *d)
 {
 	uint64_t now = clock_monotonic_ns();
 
+	if (now >= d->reap || kern_gate_is_shut(s->kern))
+		targets_watch_leaders(s);
 	if (now >= d->reap) {
 		collector_reap(s->collector);
 		d->reap = now + REAP_NS;

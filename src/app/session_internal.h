@@ -82,6 +82,11 @@ void targets_select(const struct session *s, struct kern_opts *ko);
 int targets_attach(struct session *s); /* an exit status */
 void targets_release(struct session *s);
 void targets_on_proc(struct session *s, const struct mp_ev_proc *e);
+/*
+ * A link of one process goes on when its first thread ends, but one that is made after that never fires: before a gate
+ * opens, links become those of all processes.
+ */
+void targets_watch_leaders(struct session *s);
 /* Heap probes into one more process, alone. 0 or -errno. */
 int targets_probe(struct session *s, pid_t pid);
 
@@ -94,6 +99,8 @@ void machine_tick(struct session *s, uint64_t now_ns);	  /* look, and probe thos
 int machine_probe(struct session *s, pid_t pid);
 /* And out again; what was seen stays. 0, -EAGAIN: not now, -ENOENT: it has none (any more). */
 int machine_unprobe(struct session *s, pid_t pid);
+/* No more heap probes into a process where new ones would not fire. */
+void machine_leave(struct session *s, pid_t pid);
 void machine_report(struct session *s, bool with_shares); /* fill the profile's part */
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */

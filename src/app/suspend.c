@@ -48,6 +48,7 @@ void session_suspend(struct session *s)
 		s->ui->suspend(s->ui->ctx, stand_still);
 	else
 		stand_still();
+	targets_watch_leaders(s);
 	kern_resume(s->kern);
 	collector_note_stop(s->collector);
 	log_warn("stopped for %s, without probes: what was allocated, freed or mapped meanwhile was not seen",

@@ -8,7 +8,6 @@
  * probes would not fire. Starting, events and output are not here.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,17 +83,9 @@ static void follow_descendants(struct session *s, struct members *m)
 /* The main thread has ended, others live on: a link bound to this process would never fire. */
 static bool has_lost_leader(pid_t pid)
 {
-	struct buf b = BUF_INIT;
-	char path[64], *p;
-	bool lost = false;
+	struct proc_status st;
 
-	snprintf(path, sizeof(path), PROC_ROOT "/%d/stat", (int)pid);
-	if (!buf_read_file(&b, path, 4096)) {
-		p = strrchr(b.data, ')');
-		lost = p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
-	}
-	buf_release(&b);
-	return lost;
+	return !proc_status_read(&st, PROC_ROOT, pid) && st.state == 'Z' && st.has_memory;
 }
 
 /* A process that has children will have more, and their first allocations are to count. */
@@ -363,6 +354,27 @@ static void widen(struct session *s, const struct mp_ev_proc *e)
 		log_info("process %u has a child: attached again, for every process that maps the same objects; "
 			 "what this child allocated in its first %.1f ms was not seen",
 			 e->parent_tgid, (double)(clock_monotonic_ns() - e->time_ns) / 1e6);
+}
+
+void targets_watch_leaders(struct session *s)
+{
+	const struct profile *p = collector_profile(s->collector);
+	size_t i;
+
+	if (!s->attacher || attacher_is_wide(s->attacher))
+		return;
+	for (i = 0; i < p->n_procs; i++) {
+		if (p->procs[i].state != PROC_RUNNING || p->procs[i].end_ns || !has_lost_leader(p->procs[i].tgid))
+			continue;
+		if (s->looks_at_machine) {
+			machine_leave(s, p->procs[i].tgid);
+			continue;
+		}
+		attacher_widen(s->attacher);
+		log_info("the first thread of process %d has ended: attached again, for every process that maps the same objects",
+			 (int)p->procs[i].tgid);
+		return;
+	}
 }
 
 void targets_on_proc(struct session *s, const struct mp_ev_proc *e)

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 
-from harness import Failure, Memprobe, Target, build, has_function, main, measure, parse_folded, sum_of, test
+from harness import Failure, Memprobe, Target, build, has_function, main, measure, own_libc, parse_folded, sum_of, test
 
 
 def roots_of(stacks, function):
@@ -103,6 +103,31 @@ def exec_by_another_thread_beside_another(t):
 def leaderless(t):
     truth, results, _ = measure("lifecycle", "leaderless", metrics=("live-bytes",))
     t.sites({"s_parent": "a_process_whose_main_thread_has_ended__is_exact"}, truth, results)
+
+
+@test
+def the_leader_goes(t):
+    """New links of its process would not fire. After a stop (Ctrl-Z) memprobe makes some, as a gate that opens does."""
+    said = "memprobe: the first thread of process"
+    for when in "at_once", "when_it_was_seen":
+        with tempfile.TemporaryDirectory() as d, \
+                Target("lifecycle", "leader-goes", env=own_libc(d)) as target, Memprobe("-d", 0, "-p", target.pid) as m:
+            m.armed()
+            first = target.ask("go")
+            m.skip_beside_others()
+            if when != "at_once":
+                m.wait_for(said, 5)
+            m.stop_and_go()
+            second = target.ask("go")
+            m.stop()
+            m.skip_beside_others()
+            t.true(f"a_leader_that_ends__is_told__{when}", said in m.stderr, m.stderr)
+            t.equal(f"what_was_allocated_before_the_stop__is_exact__{when}", sum_of(m.stacks(), "s_parent"),
+                    first.of("s_parent", "live-bytes"))
+            t.equal(f"what_other_threads_allocate_after_it__is_exact__{when}", sum_of(m.stacks(), "s_child"),
+                    second.of("s_child", "live-bytes"))
+            t.equal(f"nothing_but_the_stop__is_lost__{when}", m.losses(), 1)
+            target.exit()
 
 
 @test

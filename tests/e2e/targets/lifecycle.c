@@ -150,6 +150,31 @@ static void do_leaderless(void)
 	pthread_exit(NULL);
 }
 
+/* The first thread ends in the middle; the other goes on. */
+static void *survivor(void *arg)
+{
+	CHECK(pthread_join(main_thread, NULL) == 0);
+	s_parent();
+	tell(&here);
+	say("done");
+	hear("go");
+	s_child(31337);
+	tell(&there);
+	say("done");
+	hear("exit");
+	_exit(0);
+	return arg;
+}
+
+static void do_leader_goes(void)
+{
+	pthread_t thread;
+
+	main_thread = pthread_self();
+	CHECK(pthread_create(&thread, NULL, survivor, NULL) == 0);
+	pthread_exit(NULL);
+}
+
 static void *exec_worker(void *arg)
 {
 	do_exec(arg);
@@ -180,6 +205,8 @@ int main(int argc, char **argv)
 		do_exec(argv);
 	else if (!strcmp(what, "thread-exec"))
 		do_thread_exec(argv);
+	else if (!strcmp(what, "leader-goes"))
+		do_leader_goes();
 	else if (!strcmp(what, "fork"))
 		do_fork(false);
 	else if (!strcmp(what, "fork-stays"))
