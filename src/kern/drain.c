@@ -176,6 +176,7 @@ int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR])
 		}
 	}
 	out[MP_LOSS_PROBE_MISSED].events += missed_hits(k->skel->obj) + (k->bumps ? missed_hits(k->bumps->obj) : 0);
+	out[MP_LOSS_PROBES_UNOPENED].events += k->n_unopened;
 	free(per_cpu);
 	return err;
 }

@@ -157,20 +157,28 @@ int kern_gate_shut(struct kern *k, bool frees_too)
 	return 0;
 }
 
+/* What is not open is tried again at the next opening. */
+static void open_set(struct kern *k, struct probe_set *s)
+{
+	int err = probe_set_open(k, s);
+
+	s->is_open = !err;
+	if (!err || err == -ESRCH) /* the process of a pid-scoped set may have ended */
+		return;
+	if (!k->n_unopened++)
+		log_warn("probes that were taken away for a moment cannot be put back: %s: calls of theirs are not seen until the next time",
+			 strerror(-err));
+	else
+		log_debug("gate: %s", strerror(-err));
+}
+
 static void open_sets(struct kern *k, bool hot)
 {
 	size_t i;
-	int err;
 
-	for (i = 0; i < k->n_sets; i++) {
-		if (k->sets[i].is_open || k->sets[i].sites[0].is_hot != hot)
-			continue;
-		k->sets[i].is_open = true;
-		err = probe_set_open(k, &k->sets[i]);
-		/* the process of a pid-scoped set may have ended */
-		if (err && err != -ESRCH)
-			log_debug("gate: %s", strerror(-err));
-	}
+	for (i = 0; i < k->n_sets; i++)
+		if (!k->sets[i].is_open && k->sets[i].sites[0].is_hot == hot)
+			open_set(k, &k->sets[i]);
 }
 
 int kern_gate_open(struct kern *k)

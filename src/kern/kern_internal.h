@@ -61,6 +61,7 @@ struct kern {
 	struct probe_set *sets; /* what a gate opens again, what is made wide */
 	size_t n_sets, sets_cap;
 	bool gate_shut, frees_shut;
+	uint64_t n_unopened; /* times that a set was to be put back, and was not */
 	struct {
 		bool gate_shut, frees_shut;
 		uint32_t armed;

@@ -73,6 +73,8 @@ int kern_widen(struct kern *k)
 			s->pid = 0;
 			s->is_open = gate_wants(k, s);
 			e = s->is_open ? probe_set_open(k, s) : 0;
+			s->is_open = s->is_open && !e;
+			k->n_unopened += e != 0;
 			if (e && !err)
 				err = explain_attach(k, "probes for every process", e);
 		}
