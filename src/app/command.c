@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,7 +112,7 @@ static int become(const struct account *a)
 	return 0;
 }
 
-static void run_child(int go, int error, char **argv, const struct account *a)
+static void run_child(int go, int error, char **argv, const struct account *a, const struct rlimit *files)
 {
 	sigset_t none;
 	char c;
@@ -122,6 +123,7 @@ static void run_child(int go, int error, char **argv, const struct account *a)
 	signal(SIGPIPE, SIG_DFL);
 	while (read(go, &c, 1) < 0 && errno == EINTR)
 		;
+	setrlimit(RLIMIT_NOFILE, files);
 	err = become(a);
 	if (!err) {
 		execvp(argv[0], argv);
@@ -194,7 +196,7 @@ static void end_guard(struct command *c)
 	c->guard = 0;
 }
 
-int command_start(struct command *c, char **argv, const char *user)
+int command_start(struct command *c, char **argv, const char *user, const struct rlimit *files)
 {
 	struct account a;
 	int go[2], error[2], err;
@@ -214,7 +216,7 @@ int command_start(struct command *c, char **argv, const char *user)
 	c->pid = fork();
 	if (c->pid == 0) {
 		close(go[1]);
-		run_child(go[0], error[1], argv, &a);
+		run_child(go[0], error[1], argv, &a, files);
 	}
 	err = c->pid < 0 ? -errno : 0;
 	if (!err)

@@ -12,6 +12,7 @@
 #define MEMPROBE_APP_COMMAND_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct command {
@@ -24,7 +25,8 @@ struct command {
 	int status; /* of waitpid, when reaped */
 };
 
-int command_start(struct command *c, char **argv, const char *user);
+/* files: its RLIMIT_NOFILE, which memprobe has raised for itself. */
+int command_start(struct command *c, char **argv, const char *user, const struct rlimit *files);
 /* Let it run towards its exec. */
 void command_release(struct command *c);
 /* errno of a failed exec, 0 when it has exec'ed or is still on its way. */

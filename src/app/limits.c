@@ -2,11 +2,14 @@
 /* Limits that follow from this machine's memory; see limits.h. */
 #include "app/limits.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "proc/process.h"
@@ -51,4 +54,15 @@ uint64_t limits_throwing_new(const char *proc_root)
 	buf_release(&b);
 	free(path);
 	return strict || proc_meminfo_read(&m, proc_root) ? 0 : m.available_bytes / 8;
+}
+
+void limits_raise_files(struct rlimit *before)
+{
+	struct rlimit most;
+
+	getrlimit(RLIMIT_NOFILE, before);
+	most = *before;
+	most.rlim_cur = most.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &most))
+		log_debug("limit of open files stays %llu: %s", (unsigned long long)before->rlim_cur, strerror(errno));
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Limits that follow from this machine's memory. Rooted at a path argument. Depends on proc. */
+/* Limits that follow from this machine's memory, and those of memprobe itself. Rooted at a path argument. Depends on proc. */
 #ifndef MEMPROBE_APP_LIMITS_H
 #define MEMPROBE_APP_LIMITS_H
 
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/units.h"
 
@@ -18,5 +19,10 @@
 uint64_t limits_max_memory(const char *proc_root, const char *cgroup_root);
 /* Sizes that operator new cannot fail for: an eighth of available memory, 0 under strict overcommit. */
 uint64_t limits_throwing_new(const char *proc_root);
+/*
+ * RLIMIT_NOFILE: as many descriptors as we may have, as perf links take two for each probe. *before: what the limit was, for
+ * programs that memprobe starts.
+ */
+void limits_raise_files(struct rlimit *before);
 
 #endif

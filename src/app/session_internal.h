@@ -31,6 +31,7 @@ struct session {
 	struct output *output;
 	struct recorder *recorder; /* NULL: not recorded */
 	struct command command;
+	struct rlimit files; /* RLIMIT_NOFILE as memprobe was given it */
 	struct proc_cgroup cgroups[MP_MAX_CGROUPS]; /* of -c */
 	int signal_fd, epoll_fd;
 	uint64_t armed_ns; /* CLOCK_MONOTONIC */

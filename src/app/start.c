@@ -165,6 +165,7 @@ int session_open(struct session *s)
 	};
 	ko.new_limit_bytes = limits_throwing_new(PROC_ROOT);
 	targets_select(s, &ko);
+	limits_raise_files(&s->files);
 	err = kern_open(&s->kern, &ko);
 	if (err)
 		return err == -EPERM || err == -EOPNOTSUPP ? STATUS_PRIVILEGE : STATUS_FAILED;
@@ -398,7 +399,7 @@ static int attach_command(struct session *s)
 	int status;
 
 	session_new_attacher(s, false);
-	if (command_start(&s->command, s->o->command, s->o->user))
+	if (command_start(&s->command, s->o->command, s->o->user, &s->files))
 		return STATUS_FAILED;
 	if (kern_hold(s->kern, s->command.pid))
 		return STATUS_FAILED;
