@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/alloc_sites.h"
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "bpf/memprobe.h"
 #include "collect/births.h"
 #include "model/profile.h"
 #include "proc/process.h"
@@ -34,6 +36,7 @@ struct object {
 	uint64_t map_key; /* for all */
 	unsigned int n_sites;
 	bool failed;
+	bool is_held; /* by probes: its inode is not used again */
 };
 
 struct attacher {
@@ -73,9 +76,12 @@ static const struct object *find_object(const struct attacher *a, size_t n,
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (a->objects[i].scope == scope && proc_is_same_file(&a->objects[i].id, id))
-			return &a->objects[i];
+	for (i = 0; i < n; i++) {
+		const struct object *o = &a->objects[i];
+
+		if (o->scope == scope && proc_is_same_file(&o->id, id) && (o->is_held || o->id.content == id->content))
+			return o;
+	}
 	return NULL;
 }
 
@@ -137,21 +143,37 @@ int attacher_error(const struct attacher *a)
 
 /* ---- objects ---- */
 
-/* Cheap identity before the file is opened: mapping's device and inode. Aliases are told later. */
-static uint64_t map_key(const struct proc_map *m, pid_t scope)
+/* mp_file_version of what lies in m, 0: not to be had. */
+static uint64_t version_of(const struct attacher *a, pid_t pid, const struct proc_map *m)
 {
-	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope);
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%d/map_files/%llx-%llx", a->o.proc_root, (int)pid, (unsigned long long)m->start,
+		 (unsigned long long)m->end);
+	if (stat(path, &st))
+		return 0;
+	return mp_file_version(st.st_ctim.tv_sec, (uint32_t)st.st_ctim.tv_nsec, (uint64_t)st.st_size);
+}
+
+/*
+ * Cheap identity before the file is opened: mapping's device and inode, which a later file may have again, and so what is
+ * known of its content. Aliases are told later.
+ */
+static uint64_t map_key(const struct proc_map *m, uint64_t version, pid_t scope)
+{
+	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope) + version * 5;
 }
 
 /* The process had ended before its file was opened: nothing is known of the file. */
-static void forget(struct attacher *a, const struct proc_map *m, pid_t scope)
+static void forget(struct attacher *a, const struct proc_map *m, uint64_t version, pid_t scope)
 {
-	table_remove(&a->seen, map_key(m, scope));
+	table_remove(&a->seen, map_key(m, version, scope));
 }
 
-static bool is_known(struct attacher *a, const struct proc_map *m, pid_t scope)
+static bool is_known(struct attacher *a, const struct proc_map *m, uint64_t version, pid_t scope)
 {
-	uint64_t key = map_key(m, scope);
+	uint64_t key = map_key(m, version, scope);
 
 	if (table_get(&a->seen, key))
 		return true;
@@ -250,6 +272,7 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 {
 	struct alloc_sites sites;
 	int err = 0, lock = -1;
+	bool has_births;
 
 	a->n_objects++;
 	alloc_sites_find(&sites, f, path, a->o.at_entry);
@@ -268,14 +291,15 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 		kern_attach_refused(a->o.kern, path, fd, sites.refused_alloc, false, o->scope);
 	if (sites.refused_realloc)
 		kern_attach_refused(a->o.kern, path, fd, sites.refused_realloc, true, o->scope);
-	if (a->o.objects)
-		a->n_births += births_attach(a->o.kern, f, path, fd, o->scope);
+	has_births = a->o.objects && births_attach(a->o.kern, f, path, fd, o->scope);
+	a->n_births += has_births;
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)
 		remember(a, &sites, m);
 	o->n_sites = (unsigned int)sites.n;
 	o->failed = err;
+	o->is_held = (sites.n && !err) || sites.loader_hook || sites.refused_alloc || sites.refused_realloc || has_births;
 	alloc_sites_release(&sites);
 	return err;
 }
@@ -309,18 +333,23 @@ static int attach_file(struct attacher *a, pid_t pid, const struct proc_map *m, 
 int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 {
 	pid_t scope = a->o.pid_scoped ? pid : 0;
-	struct object o = { .scope = scope, .map_key = map_key(m, 0) };
+	struct object o = { .scope = scope };
 	struct elf_file *f;
+	uint64_t version;
 	int fd, attach_fd, err;
 
-	if (!a->o.planes || !m->exec || !m->ino || is_known(a, m, scope))
+	if (!a->o.planes || !m->exec || !m->ino)
 		return 0;
+	version = version_of(a, pid, m);
+	if (is_known(a, m, version, scope))
+		return 0;
+	o.map_key = map_key(m, version, 0);
 	kern_unwind_add(a->o.kern, pid, m); /* before arming, or as soon as the code is mapped */
 	fd = proc_map_open(a->o.proc_root, pid, m);
 	if (fd == -EACCES || fd == -EPERM)
 		note_denied(a, m);
 	if (fd == -ENOENT)
-		forget(a, m, scope);
+		forget(a, m, version, scope);
 	if (fd < 0)
 		return fd;
 	err = proc_file_id(fd, &o.id);
@@ -364,7 +393,7 @@ void attacher_forget_process(struct attacher *a, pid_t pid)
 
 	if (!proc_maps_read(&maps, a->o.proc_root, pid))
 		for (i = 0; i < maps.n; i++)
-			forget(a, &maps.v[i], pid);
+			forget(a, &maps.v[i], version_of(a, pid, &maps.v[i]), pid);
 	proc_maps_release(&maps);
 	for (i = 0; i < a->n_objs; i++) {
 		if (a->objects[i].scope != pid)

@@ -4,8 +4,9 @@
 import os
 import shutil
 import tempfile
+import time
 
-from harness import build, has_function, main, measure, sum_of, test
+from harness import Memprobe, Skip, Target, build, has_function, main, measure, sum_of, test
 
 
 @test
@@ -31,6 +32,33 @@ def dlopened(t):
                    ([], ["[truncated: code mapped just before in libtest.so.1]"]), f"{[f for f, _ in stacks]}")
         for run in runs:
             t.no_loss("code_opened_during_the_run__loses_nothing", run)
+
+
+@test
+def an_inode_used_again(t):
+    """A library without an allocator is looked at and deleted; the next file, with one, has its inode number."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(build("library"))) as d:
+        path = os.path.join(d, "libtest.so.1")
+        shutil.copy(build("library"), path)
+        first = os.stat(path)
+        with Target("reopener", path) as target, Memprobe("-d", 0, "-p", target.pid) as m:
+            m.armed()
+            target.ask("go")
+            time.sleep(0.5) # memprobe has looked at it
+            target.ask("close")
+            os.unlink(path)
+            shutil.copy(build("own_malloc"), path)
+            second = os.stat(path)
+            target.ask("open")
+            time.sleep(0.5)
+            truth = target.ask("allocate")
+            m.stop()
+            target.exit()
+            stacks = m.stacks()
+        if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino):
+            raise Skip(f"this file system gave inode {second.st_ino} after {first.st_ino}")
+        t.equal("an_allocator_in_a_file_with_a_used_inode_number__is_probed", sum_of(stacks, "s_own"),
+                truth.of("s_own", "live-bytes"))
 
 
 if __name__ == "__main__":
