@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "app/cpu_clock.h"
+#include "app/payers.h"
 #include "app/spare.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/roots.h"
-#include "base/table.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/calibrate.h"
@@ -42,29 +42,13 @@
 #define FREE_WORK_S 0.35e-6
 #define ENTRY_WORK_S 0.15e-6
 
-/* One target. */
-struct watched {
-	uint32_t gen;
-	int32_t tgid;
-	struct mp_proc_totals last;
-	uint64_t last_cpu_ns;
-	uint64_t start_cpu_ns, start_delay_ns; /* when armed */
-	struct spare_look spare;
-	struct ladder_purse purse;
-	struct ladder_load load; /* in the last step, per second */
-	bool is_known; /* last and last_cpu_ns are set */
-	bool is_forgotten;
-};
-
 struct budget {
 	struct kern *kern;
 	struct profile *profile;
 	bool is_auto;
 	double max_overhead;
 	struct kern_trap_cost trap;
-	struct watched *procs;
-	size_t n_procs, procs_cap;
-	struct table by_gen; /* -> index in procs */
+	struct payers procs;
 	enum rung rung;
 	uint64_t armed_ns, last_tick_ns, last_change_ns;
 	unsigned int n_changes;
@@ -114,35 +98,18 @@ struct budget *budget_new(struct kern *k, const struct options *o, struct profil
 
 void budget_free(struct budget *b)
 {
-	size_t i;
-
 	if (!b)
 		return;
-	for (i = 0; i < b->n_procs; i++)
-		spare_look_release(&b->procs[i].spare);
-	free(b->procs);
+	payers_release(&b->procs);
 	spare_free(b->spare);
-	table_release(&b->by_gen);
 	free(b);
 }
 
 /* ---- measuring ---- */
 
-static struct watched *watched_of(struct budget *b, uint32_t gen)
+static struct payer *payer_of(struct budget *b, uint32_t gen)
 {
-	const uint64_t *at = table_get(&b->by_gen, gen);
-	const uint64_t *proc;
-
-	if (at)
-		return &b->procs[*at];
-	proc = table_get(&b->profile->proc_ids, gen);
-	if (!proc)
-		return NULL;
-	XGROW(b->procs, b->n_procs, b->procs_cap);
-	b->procs[b->n_procs] = (struct watched){ .gen = gen, .tgid = b->profile->procs[*proc].tgid };
-	b->procs[b->n_procs].purse.seconds = b->max_overhead * START_SECONDS;
-	table_put(&b->by_gen, gen, b->n_procs);
-	return &b->procs[b->n_procs++];
+	return payers_get(&b->procs, b->profile, gen, b->max_overhead * START_SECONDS);
 }
 
 struct step {
@@ -154,7 +121,7 @@ struct step {
 };
 
 /* The work may be below 0: the clock of a running process lags by up to a tick. */
-static void step_figures(struct step *s, struct watched *w, const struct mp_proc_totals *t, double cpu)
+static void step_figures(struct step *s, struct payer *w, const struct mp_proc_totals *t, double cpu)
 {
 	struct budget *b = s->b;
 	double spent = (double)(t->spent_ns - w->last.spent_ns) * 1e-9;
@@ -178,7 +145,7 @@ static void step_figures(struct step *s, struct watched *w, const struct mp_proc
 }
 
 /* One that works little may be one that gets no CPU. */
-static void look_at_spare(struct budget *b, struct watched *w, uint64_t now_ns, uint64_t cpu_ns)
+static void look_at_spare(struct budget *b, struct payer *w, uint64_t now_ns, uint64_t cpu_ns)
 {
 	struct spare_found f;
 
@@ -193,7 +160,7 @@ static void look_at_spare(struct budget *b, struct watched *w, uint64_t now_ns, 
 static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 {
 	struct step *s = ctx;
-	struct watched *w = watched_of(s->b, gen);
+	struct payer *w = payer_of(s->b, gen);
 	uint64_t cpu_ns;
 
 	if (!w || w->is_forgotten)
@@ -201,7 +168,7 @@ static void step_process(void *ctx, uint32_t gen, const struct mp_proc_totals *t
 	cpu_ns = cpu_clock_ns(w->tgid);
 	if (w->is_known && cpu_ns >= w->last_cpu_ns && s->dt > 0)
 		step_figures(s, w, t, (double)(cpu_ns - w->last_cpu_ns) * 1e-9);
-	if (s->b->n_procs <= MAX_LOOKED_AT && (!w->is_known || w->purse.work < LADDER_LEAST_WORK))
+	if (s->b->procs.n <= MAX_LOOKED_AT && (!w->is_known || w->purse.work < LADDER_LEAST_WORK))
 		look_at_spare(s->b, w, s->now_ns, cpu_ns);
 	if (!cpu_ns) /* it has ended: no debt keeps the others waiting */
 		ladder_purse_fill(&w->purse, s->b->max_overhead, s->b->rung);
@@ -231,7 +198,7 @@ static void measure(struct budget *b, uint64_t now_ns)
 
 void budget_forget(struct budget *b, uint32_t gen)
 {
-	struct watched *w = watched_of(b, gen);
+	struct payer *w = payer_of(b, gen);
 
 	if (!w)
 		return;
@@ -282,8 +249,8 @@ static void choose_rung(struct budget *b, const struct ladder_costs *c, struct l
 	enum rung r;
 	size_t i;
 
-	for (i = 0; i < b->n_procs; i++) {
-		const struct ladder_load *l = &b->procs[i].load;
+	for (i = 0; i < b->procs.n; i++) {
+		const struct ladder_load *l = &b->procs.v[i].load;
 
 		all->allocs += l->allocs;
 		all->frees += l->frees;
@@ -317,9 +284,9 @@ const char *budget_choose(struct budget *b, uint64_t now_ns)
 
 double budget_calls(const struct budget *b, uint32_t gen)
 {
-	const uint64_t *at = table_get(&b->by_gen, gen);
+	const struct payer *w = payers_find(&b->procs, gen);
 
-	return at ? b->procs[*at].load.allocs + b->procs[*at].load.frees : 0;
+	return w ? w->load.allocs + w->load.frees : 0;
 }
 
 const char *budget_choose_again(struct budget *b)
@@ -353,9 +320,9 @@ static void look_before(struct budget *b)
 	double age;
 	size_t i;
 
-	b->has_delay = b->n_procs > 0;
-	for (i = 0; i < b->n_procs; i++) {
-		struct watched *w = &b->procs[i];
+	b->has_delay = b->procs.n > 0;
+	for (i = 0; i < b->procs.n; i++) {
+		struct payer *w = &b->procs.v[i];
 
 		w->start_cpu_ns = w->last_cpu_ns;
 		if (proc_run_delay_read(&w->start_delay_ns, PROC_ROOT, w->tgid))
@@ -375,16 +342,16 @@ static void look_after(const struct budget *b, uint64_t now_ns, struct profile_w
 	uint64_t ns;
 	size_t i;
 
-	if (time < (double)NS_PER_S || !b->n_procs || b->n_procs > MAX_LOOKED_AT || b->cpu_before <= 0)
+	if (time < (double)NS_PER_S || !b->procs.n || b->procs.n_gone || b->procs.n > MAX_LOOKED_AT || b->cpu_before <= 0)
 		return;
-	for (i = 0; i < b->n_procs; i++) {
-		ns = cpu_clock_ns(b->procs[i].tgid);
-		if (!ns || !b->procs[i].start_cpu_ns)
+	for (i = 0; i < b->procs.n; i++) {
+		ns = cpu_clock_ns(b->procs.v[i].tgid);
+		if (!ns || !b->procs.v[i].start_cpu_ns)
 			return; /* one has come or gone: not the same as before */
-		cpu += (double)(ns - b->procs[i].start_cpu_ns);
-		if (b->has_delay && !proc_run_delay_read(&ns, PROC_ROOT, b->procs[i].tgid) &&
-		    ns > b->procs[i].start_delay_ns)
-			delay += (double)(ns - b->procs[i].start_delay_ns);
+		cpu += (double)(ns - b->procs.v[i].start_cpu_ns);
+		if (b->has_delay && !proc_run_delay_read(&ns, PROC_ROOT, b->procs.v[i].tgid) &&
+		    ns > b->procs.v[i].start_delay_ns)
+			delay += (double)(ns - b->procs.v[i].start_delay_ns);
 	}
 	w->cpu_before = b->cpu_before;
 	w->cpu_armed = cpu / time;
@@ -397,14 +364,14 @@ void budget_start(struct budget *b, uint64_t now_ns)
 	size_t i;
 
 	measure(b, now_ns);
-	if (b->n_procs <= MAX_LOOKED_AT)
+	if (b->procs.n <= MAX_LOOKED_AT)
 		look_before(b);
 	b->armed_ns = b->since_ns = now_ns;
 	/* the probes are there from counting: this is the first burst */
 	if (rung_is_gated(b->rung))
 		begin_bursts(b, now_ns);
-	for (i = 0; i < b->n_procs; i++)
-		ladder_purse_fill(&b->procs[i].purse, b->max_overhead, b->rung);
+	for (i = 0; i < b->procs.n; i++)
+		ladder_purse_fill(&b->procs.v[i].purse, b->max_overhead, b->rung);
 	ladder_purse_fill(&b->machine, MACHINE_BUDGET, b->rung);
 	b->work_s = b->cost_s = b->taken_s = 0;
 }
@@ -430,8 +397,8 @@ static double least_fill(const struct budget *b, double *seconds)
 	size_t i;
 
 	*seconds = 1;
-	for (i = 0; i < b->n_procs; i++)
-		look_into(&b->procs[i].purse, b->max_overhead, b->rung, &least, seconds);
+	for (i = 0; i < b->procs.n; i++)
+		look_into(&b->procs.v[i].purse, b->max_overhead, b->rung, &least, seconds);
 	if (b->machine_cpus > 0)
 		look_into(&b->machine, MACHINE_BUDGET, b->rung, &least, seconds);
 	return least;
@@ -484,8 +451,8 @@ static enum rung gated_rung(const struct budget *b)
 	uint32_t interval;
 	size_t i;
 
-	for (i = 0; i < b->n_procs; i++) {
-		r = ladder_choose(&b->procs[i].load, &c, b->max_overhead, &interval);
+	for (i = 0; i < b->procs.n; i++) {
+		r = ladder_choose(&b->procs.v[i].load, &c, b->max_overhead, &interval);
 		worst = r > worst ? r : worst;
 	}
 	return worst;
