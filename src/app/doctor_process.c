@@ -320,7 +320,7 @@ static void each_object(struct look *l, void (*fn)(struct look *l, const struct 
 
 static void add_generated_code(struct look *l)
 {
-	struct sym_process *p = sym_process_new(1, l->pid);
+	struct sym_process *p = sym_process_new(1, 0, l->pid);
 	struct buf *out = &l->d->out;
 	char size[16], n[32];
 	uint64_t bytes = 0;

@@ -13,11 +13,12 @@
 
 #define MAX_SKIP 1024
 
-struct sym_process *sym_process_new(uint32_t gen, pid_t pid)
+struct sym_process *sym_process_new(uint32_t gen, uint64_t serial, pid_t pid)
 {
 	struct sym_process *p = xcalloc(1, sizeof(*p));
 
 	p->gen = gen;
+	p->serial = serial;
 	p->pid = p->ns_pid = pid;
 	return p;
 }

@@ -19,6 +19,7 @@
 
 struct sym_process {
 	uint32_t gen, parent; /* parent: whose fork it is; 0: not known */
+	uint64_t serial; /* how many were known before it */
 	pid_t pid, ns_pid;
 	bool is_identified;   /* the fields below were read from /proc */
 	bool is_superseded;   /* a later generation has the PID (exec, reuse) */
@@ -35,7 +36,7 @@ struct sym_process {
 	uint32_t fruitless, skip;
 };
 
-struct sym_process *sym_process_new(uint32_t gen, pid_t pid);
+struct sym_process *sym_process_new(uint32_t gen, uint64_t serial, pid_t pid);
 void sym_process_free(struct sym_process *p);
 
 /* Read who the process is and its mappings. 0 or -errno; on error nothing changes. */

@@ -41,14 +41,16 @@ struct symbolizer {
 	bool vdso_tried;
 	struct sym_process **procs;
 	size_t n_procs, procs_cap;
+	uint64_t n_begun;	/* processes so far */
 	struct table by_gen;    /* -> index in procs */
-	struct table by_pid;    /* -> index of the latest generation */
+	struct table by_pid;    /* -> the latest generation */
 	struct table by_inode;  /* hash of device and inode -> file number + 1: for processes that
 				   ended */
 	struct symbol *results; /* by address: the inlined ones, then the function itself */
 	size_t n_results, results_cap;
-	size_t *spare; /* results of one symbol each that were forgotten */
-	size_t n_spare, spare_cap;
+	struct spare_results { /* that were forgotten, by their number of symbols less 1 */
+		size_t *v, n, cap;
+	} spare[SYMBOLIZER_MAX_FRAMES];
 };
 
 /* What is at one address, innermost first. */
@@ -87,7 +89,8 @@ void symbolizer_free(struct symbolizer *s)
 		sym_process_free(s->procs[i]);
 	free(s->procs);
 	free(s->results);
-	free(s->spare);
+	for (i = 0; i < SYMBOLIZER_MAX_FRAMES; i++)
+		free(s->spare[i].v);
 	sym_files_release(&s->files);
 	table_release(&s->by_gen);
 	table_release(&s->by_pid);
@@ -113,16 +116,17 @@ static struct sym_process *find_process(const struct symbolizer *s, uint32_t gen
 }
 
 /* Of the generations of one PID only the latest is the living process. */
-static void set_pid(struct symbolizer *s, struct sym_process *p, uint64_t index, pid_t pid)
+static void set_pid(struct symbolizer *s, struct sym_process *p, pid_t pid)
 {
-	uint64_t *latest = table_put(&s->by_pid, (uint64_t)pid, index);
+	uint64_t *latest = table_put(&s->by_pid, (uint64_t)pid, p->gen);
+	struct sym_process *other = find_process(s, (uint32_t)*latest);
 
 	if (p->pid <= 0)
 		p->pid = p->ns_pid = pid;
-	if (*latest < index) {
-		s->procs[*latest]->is_superseded = true;
-		*latest = index;
-	} else if (*latest > index) {
+	if (other->serial < p->serial) {
+		other->is_superseded = true;
+		*latest = p->gen;
+	} else if (other->serial > p->serial) {
 		p->is_superseded = true;
 	}
 }
@@ -135,17 +139,29 @@ static struct sym_process *find_or_add_process(struct symbolizer *s, uint32_t ge
 
 	if (index == s->n_procs) {
 		XGROW(s->procs, s->n_procs, s->procs_cap);
-		s->procs[s->n_procs++] = sym_process_new(gen, pid);
+		s->procs[s->n_procs++] = sym_process_new(gen, s->n_begun++, pid);
 	}
 	p = s->procs[index];
 	if (pid > 0)
-		set_pid(s, p, index, pid);
+		set_pid(s, p, pid);
 	return p;
 }
 
 static bool is_generated(const struct symbol *s)
 {
 	return s->has_name && !*s->module;
+}
+
+static void spare_result(struct symbolizer *s, size_t first)
+{
+	struct spare_results *spare;
+	size_t last = first;
+
+	while (s->results[last].inlined)
+		last++;
+	spare = &s->spare[last - first];
+	XGROW(spare->v, spare->n, spare->cap);
+	spare->v[spare->n++] = first;
 }
 
 static void forget(struct symbolizer *s, struct sym_process *p, bool with_generated)
@@ -158,10 +174,7 @@ static void forget(struct symbolizer *s, struct sym_process *p, bool with_genera
 
 		if (slot->used != 1 || (known->has_name && !(with_generated && is_generated(known))))
 			continue;
-		if (!known->inlined) {
-			XGROW(s->spare, s->n_spare, s->spare_cap);
-			s->spare[s->n_spare++] = slot->value;
-		}
+		spare_result(s, slot->value);
 		table_remove(&p->cache, slot->key);
 	}
 }
@@ -210,6 +223,32 @@ void symbolizer_add_map(struct symbolizer *s, uint32_t gen, const struct proc_ma
 		return;
 	sym_process_add_map(p, m);
 	forget_unnamed(s, p);
+}
+
+/* Its children have their files by its own parent from now on; it has had none itself since it ended. */
+void symbolizer_end_process(struct symbolizer *s, uint32_t gen)
+{
+	struct sym_process *p = find_process(s, gen);
+	const uint64_t *latest;
+	size_t i, at;
+
+	if (!p)
+		return;
+	at = *table_get(&s->by_gen, gen);
+	for (i = 0; i < s->n_procs; i++)
+		if (s->procs[i]->parent == gen)
+			s->procs[i]->parent = p->parent;
+	for (i = 0; i < p->cache.cap; i++)
+		if (p->cache.slots[i].used == 1)
+			spare_result(s, p->cache.slots[i].value);
+	latest = table_get(&s->by_pid, (uint64_t)p->pid);
+	if (latest && *latest == gen)
+		table_remove(&s->by_pid, (uint64_t)p->pid);
+	table_remove(&s->by_gen, gen);
+	sym_process_free(p);
+	s->procs[at] = s->procs[--s->n_procs];
+	if (at < s->n_procs)
+		*table_put(&s->by_gen, s->procs[at]->gen, 0) = at;
 }
 
 bool symbolizer_knows(const struct symbolizer *s, uint32_t gen, uint64_t addr)
@@ -475,27 +514,33 @@ static void resolve(struct symbolizer *s, struct sym_process *p, uint64_t addr, 
 	}
 }
 
+/* Room for the results of an address; the first of it. */
+static size_t room_for(struct symbolizer *s, size_t n)
+{
+	struct spare_results *spare = &s->spare[n - 1];
+	size_t first = s->n_results;
+
+	if (spare->n)
+		return spare->v[--spare->n];
+	while (s->n_results < first + n) {
+		XGROW(s->results, s->n_results, s->results_cap);
+		s->n_results++;
+	}
+	return first;
+}
+
 /* Index of the first of its results. */
 static size_t look_up(struct symbolizer *s, struct sym_process *p, uint64_t addr)
 {
 	const uint64_t *at = table_get(&p->cache, addr);
 	struct chain found;
-	size_t first, i;
+	size_t first;
 
 	if (at)
 		return *at;
 	resolve(s, p, addr, &found);
-	if (found.n == 1 && s->n_spare) {
-		first = s->spare[--s->n_spare];
-		s->results[first] = found.v[0];
-		table_put(&p->cache, addr, first);
-		return first;
-	}
-	first = s->n_results;
-	for (i = 0; i < found.n; i++) {
-		XGROW(s->results, s->n_results, s->results_cap);
-		s->results[s->n_results++] = found.v[i];
-	}
+	first = room_for(s, found.n);
+	memcpy(&s->results[first], found.v, found.n * sizeof(found.v[0]));
 	table_put(&p->cache, addr, first);
 	return first;
 }

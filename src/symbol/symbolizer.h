@@ -61,6 +61,8 @@ void symbolizer_free(struct symbolizer *s);
 int symbolizer_add_process(struct symbolizer *s, uint32_t gen, pid_t pid);
 /* A child created by fork starts with its parent's mappings. */
 void symbolizer_fork(struct symbolizer *s, uint32_t parent_gen, uint32_t gen, pid_t pid);
+/* It has ended, and no address of it will be asked for any more. What its children are shown by it, they keep. */
+void symbolizer_end_process(struct symbolizer *s, uint32_t gen);
 /* A mapping that appeared later (mmap event), also of a process that has ended since. */
 void symbolizer_add_map(struct symbolizer *s, uint32_t gen, const struct proc_map *m);
 /* True when the snapshot of gen has a mapping at addr. */

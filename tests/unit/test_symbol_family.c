@@ -58,6 +58,58 @@ static void a_child_that_has_ended__has_its_parents_files(void **state)
 	dlclose(library);
 }
 
+/* Between those who have the file and one who asks for it: gone. */
+static void a_process_that_has_ended__is_forgotten_and_its_children_keep_theirs(void **state)
+{
+	struct symbolizer *s = new_symbolizer("/proc");
+	struct proc_map a, b;
+	void *library;
+	uint64_t at;
+
+	(void)state;
+	if (!build_two_libraries(&a, &b))
+		skip();
+	library = dlopen(a.path, RTLD_NOW | RTLD_LOCAL);
+	assert_non_null(library);
+	assert_int_equal(unlink(a.path), 0);
+	at = (uint64_t)(uintptr_t)dlsym(library, "first_one");
+	assert_int_equal(symbolizer_add_process(s, 1, getpid()), 0);
+	symbolizer_fork(s, 1, 2, 4000001);
+	symbolizer_fork(s, 2, 3, 4000002);
+	symbolizer_fork(s, 2, 4, 4000003);
+	symbolizer_end_process(s, 2);
+	symbolizer_end_process(s, 2); /* not known any more */
+	assert_false(symbolizer_knows(s, 2, at));
+	assert_string_equal(name_at(s, 2, at), "[unknown]");
+	assert_true(symbolizer_knows(s, 3, at));
+	assert_string_equal(name_at(s, 4, at), "first_one");
+	assert_string_equal(name_at(s, 3, at), "first_one");
+	symbolizer_end_process(s, 4);
+	assert_string_equal(name_at(s, 1, at), "first_one");
+	assert_string_equal(name_at(s, 3, at), "first_one");
+	symbolizer_free(s);
+	dlclose(library);
+}
+
+/* Names with what was inlined there, too. */
+static void the_places_of_forgotten_names_serve_those_of_others(void **state)
+{
+	struct symbolizer *s = new_symbolizer("/proc");
+	uint32_t gen;
+
+	(void)state;
+	for (gen = 1; gen < 100; gen++) {
+		symbolizer_fork(s, gen - 1, gen, getpid());
+		assert_int_equal(symbolizer_add_process(s, gen, getpid()), 0);
+		assert_string_equal(name_at(s, gen, (uintptr_t)new_symbolizer), "new_symbolizer");
+		assert_string_equal(name_at(s, gen, (uintptr_t)build_setup), "build_setup");
+		symbolizer_end_process(s, gen - 1);
+		assert_string_equal(name_at(s, gen, (uintptr_t)new_symbolizer), "new_symbolizer");
+		assert_string_equal(name_at(s, gen, (uintptr_t)build_setup), "build_setup");
+	}
+	symbolizer_free(s);
+}
+
 static void of_two_generations_of_a_pid_only_the_later_is_read_from_proc(void **state)
 {
 	struct symbolizer *s = new_symbolizer("/proc");
@@ -68,6 +120,12 @@ static void of_two_generations_of_a_pid_only_the_later_is_read_from_proc(void **
 	assert_int_equal(symbolizer_add_process(s, 1, getpid()), -ESRCH);
 	assert_int_equal(symbolizer_add_process(s, 2, getpid()), 0);
 	assert_string_equal(name_at(s, 1, (uintptr_t)new_symbolizer), "new_symbolizer");
+	symbolizer_end_process(s, 1);
+	assert_int_equal(symbolizer_add_process(s, 2, getpid()), 0);
+	assert_int_equal(symbolizer_add_process(s, 3, getpid()), 0);
+	assert_int_equal(symbolizer_add_process(s, 2, getpid()), -ESRCH);
+	symbolizer_end_process(s, 3); /* nobody comes after it */
+	assert_int_equal(symbolizer_add_process(s, 4, getpid()), 0);
 	symbolizer_free(s);
 }
 
@@ -76,6 +134,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_forked_child_starts_with_its_parents_mappings),
 		cmocka_unit_test(a_child_that_has_ended__has_its_parents_files),
+		cmocka_unit_test(a_process_that_has_ended__is_forgotten_and_its_children_keep_theirs),
+		cmocka_unit_test(the_places_of_forgotten_names_serve_those_of_others),
 		cmocka_unit_test(of_two_generations_of_a_pid_only_the_later_is_read_from_proc),
 	};
 
