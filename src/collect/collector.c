@@ -76,6 +76,7 @@ void collector_free(struct collector *c)
 	holders_release(c);
 	managed_free(c->managed);
 	evidence_release(c);
+	ended_release(c);
 	vm_plane_release(&c->vm);
 	profile_release(&c->profile);
 	free(c);
@@ -153,6 +154,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 	managed_end(c, gen, state == PROC_EXECED ? time_ns : 0);
 	vm_plane_end(c, gen);
 	c->n_ended++;
+	ended_note(c, gen);
 	p->end_ns = window_time(c, time_ns);
 	if (collector_gen_of(c, p->tgid) == gen)
 		table_remove(&c->gen_of_pid, (uint64_t)p->tgid);

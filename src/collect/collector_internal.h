@@ -56,6 +56,12 @@ struct unsent_stack {
 	struct mp_stack s;
 };
 
+/* ended.c: one that has ended, and was not dropped yet. */
+struct ended_process {
+	uint32_t gen;
+	uint64_t ns; /* CLOCK_MONOTONIC, when that was known */
+};
+
 struct collector {
 	/* as it was opened */
 	struct kern *kern;
@@ -79,6 +85,9 @@ struct collector {
 	size_t n_recent, recent_cap;
 	struct table recent_of_pid;
 	uint64_t n_ended, n_swept;
+	struct ended_process *ended;
+	size_t n_waiting, ended_cap;
+	struct table going; /* their generations, while they are dropped */
 
 	/* stacks without names: collector.c; without frames: snapshot.c */
 	struct raw_stack **raw; /* queue: [first_raw, n_raw) */
@@ -117,6 +126,7 @@ struct collector {
 	uint64_t next_lazy_ns;
 	size_t lazy_proc;
 	uint64_t touched_pages, touched_ns; /* at the last look */
+	uint64_t gone_pages; /* of these, those of processes that were dropped */
 
 	/* bridge_look.c */
 	uint32_t bridges_kept; /* bit i: that of profile.bridges[i] is of its process's end */
@@ -130,6 +140,12 @@ void collector_forget_recent(struct collector *c);
 uint32_t frame_of_symbol(struct collector *c, uint32_t gen, const struct symbol *s);
 /* A frame that is memprobe's own word: "[stack not sent]". */
 uint32_t note_frame(struct collector *c, const char *text);
+
+/* ended.c: to be dropped when it has settled; drop those that have; is gen one of them? ctx: the collector */
+void ended_note(struct collector *c, uint32_t gen);
+void ended_drop(struct collector *c);
+bool ended_goes(void *ctx, uint32_t gen);
+void ended_release(struct collector *c);
 
 /* What /proc and the cgroups say of p now. */
 void facts_read(struct collector *c, struct profile_proc *p, struct profile_facts *f);
@@ -157,10 +173,14 @@ void heap_looks_release(struct collector *c);
  */
 int snapshot_read_stacks(struct collector *c);
 void snapshot_fill_times(struct collector *c);
+/* snapshot.c: each process's totals from the kernel's table; 0 or -errno */
+int snapshot_take_totals(struct collector *c);
 /* snapshot.c: the stack that stands for those of a process whose frames have not come */
 uint32_t unsent_of(struct collector *c, uint32_t gen);
 /* resident.c: first touches and releases; the series' memory of all targets, in bytes */
 int resident_fill(struct collector *c);
+/* The totals, also for the looks of those that are dropped. 0 or -errno */
+int resident_take_last(struct collector *c);
 double resident_now(struct collector *c);
 /*
  * ... after the bridge's look: what of the blocks' and mappings' memory is resident, and by whom it was touched, or

@@ -98,6 +98,21 @@ int resident_fill(struct collector *c)
 	return err ? err : kern_read_rss(c->kern, take_totals, c);
 }
 
+static void take_last(void *ctx, uint32_t gen, const struct mp_rss_totals *t)
+{
+	struct collector *c = ctx;
+	int i;
+
+	take_totals(c, gen, t);
+	for (i = 0; i < MP_RSS_MEMBERS && ended_goes(c, gen); i++)
+		c->gone_pages += t->grown[i];
+}
+
+int resident_take_last(struct collector *c)
+{
+	return kern_read_rss(c->kern, take_last, c);
+}
+
 /* ---- the series ---- */
 
 static void note_now(void *ctx, uint32_t gen, const __s64 pages[MP_RSS_MEMBERS])
@@ -152,7 +167,7 @@ static void add_touched(void *ctx, uint32_t gen, const struct mp_rss_totals *t)
 
 static void choose_every(struct collector *c)
 {
-	uint64_t now = clock_monotonic_ns(), pages = 0, every = 1;
+	uint64_t now = clock_monotonic_ns(), pages = c->gone_pages, every = 1;
 	double rate;
 
 	if (!c->options->sample_auto || kern_read_rss(c->kern, add_touched, &pages))

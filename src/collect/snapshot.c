@@ -194,6 +194,11 @@ static void take_proc(void *ctx, uint32_t gen, const struct mp_proc_totals *t)
 		c->profile.procs[*at].old = *t;
 }
 
+int snapshot_take_totals(struct collector *c)
+{
+	return kern_read_procs(c->kern, take_proc, c);
+}
+
 struct block_filter {
 	struct collector *c;
 	uint64_t now_ms;
@@ -333,11 +338,12 @@ void collector_sweep(struct collector *c)
 	const struct options *o = c->options;
 
 	collector_forget_recent(c);
-	if (snapshot_is_filtered(o) || c->n_ended == c->n_swept)
-		return;
-	c->n_swept = c->n_ended;
-	kern_sweep_blocks(c->kern, has_ended, c);
-	kern_sweep_rss(c->kern, has_ended, c);
+	if (!snapshot_is_filtered(o) && c->n_ended != c->n_swept) {
+		c->n_swept = c->n_ended;
+		kern_sweep_blocks(c->kern, has_ended, c);
+		kern_sweep_rss(c->kern, has_ended, c);
+	}
+	ended_drop(c);
 }
 
 int collector_snapshot(struct collector *c, bool final)
@@ -359,7 +365,7 @@ int collector_snapshot(struct collector *c, bool final)
 	if (!err)
 		err = survival_correct(c);
 	if (!err)
-		err = kern_read_procs(c->kern, take_proc, c);
+		err = snapshot_take_totals(c);
 	vm_plane_correct(c);
 	if (!err)
 		err = resident_fill(c);

@@ -252,6 +252,50 @@ long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen),
 	return drain_sweep(k->skel->maps.blocks, is_dead_block, &(struct generations){ is_dead, ctx });
 }
 
+static bool is_dead_old(void *ctx, const void *key, const void *value)
+{
+	const struct mp_old_key *k = key;
+	const struct generations *g = ctx;
+
+	(void)value;
+	return g->is_dead(g->ctx, k->gen);
+}
+
+void kern_sweep_old_frees(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
+{
+	drain_sweep(k->skel->maps.old_frees, is_dead_old, &(struct generations){ is_dead, ctx });
+}
+
+void kern_drop_totals(struct kern *k, uint32_t gen)
+{
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.proc_totals), &gen);
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.tcaches), &gen);
+	if (k->rss)
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_totals), &gen);
+}
+
+struct followed_call {
+	void (*fn)(void *ctx, uint32_t gen);
+	void *ctx;
+};
+
+static void one_followed(void *ctx, const void *key, const void *value)
+{
+	const struct mp_proc *p = value;
+	struct followed_call *c = ctx;
+
+	(void)key;
+	if (p->gen)
+		c->fn(c->ctx, p->gen);
+}
+
+int kern_read_followed(struct kern *k, void (*fn)(void *ctx, uint32_t gen), void *ctx)
+{
+	struct followed_call c = { fn, ctx };
+
+	return drain_map(k->skel->maps.procs, one_followed, &c);
+}
+
 /* At once: a few us each, in which the loop does nothing else. The rest waits for the next time. */
 #define MOST_ENDED 50000
 

@@ -287,6 +287,8 @@ int kern_read_bumps(struct kern *k, kern_bump_fn fn, void *ctx);
 int kern_read_blocks(struct kern *k, kern_block_fn fn, void *ctx);
 int kern_read_procs(struct kern *k, kern_proc_fn fn, void *ctx);
 int kern_read_old_frees(struct kern *k, kern_old_fn fn, void *ctx);
+/* The generation of each process that is followed now; a child of vfork's is its parent's. */
+int kern_read_followed(struct kern *k, void (*fn)(void *ctx, uint32_t gen), void *ctx);
 /* Nothing without kern_opts.objects; *unplaced: births that the table had no room for. */
 int kern_read_objects(struct kern *k, kern_object_fn fn, void *ctx, uint64_t *unplaced);
 /* Where the runtime of a generation counts its objects; what came of it. False: nothing. */
@@ -319,12 +321,16 @@ int kern_bumps_error(const struct kern *k);
 int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);
-/* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
 /*
  * These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. How many of
  * the first.
  */
 size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);
+/* A generation that has ended, its figures read: mp_proc_totals and mp_rss_totals. */
+void kern_drop_totals(struct kern *k, uint32_t gen);
+/* The same of all that is_dead: what frees of older blocks told by size class. */
+void kern_sweep_old_frees(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
+/* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
 long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 
 #endif
