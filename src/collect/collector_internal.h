@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "collect/collector.h"
 #include "collect/generated.h"
+#include "collect/shelf.h"
 #include "collect/vm_plane.h"
 #include "model/heap_rise.h"
 #include "model/others_budget.h"
@@ -87,6 +88,7 @@ struct collector {
 	uint64_t n_ended, n_swept;
 	struct ended_process *ended;
 	size_t n_waiting, ended_cap;
+	struct shelf shelf;  /* what was counted at their stacks */
 	struct table going; /* their generations, while they are dropped */
 
 	/* stacks without names: collector.c; without frames: snapshot.c */

@@ -25,6 +25,7 @@ void ended_release(struct collector *c)
 {
 	free(c->ended);
 	table_release(&c->going);
+	shelf_release(&c->shelf);
 }
 
 static void note_gen(void *ctx, uint32_t gen)
@@ -66,8 +67,10 @@ static void drop_rows(struct collector *c)
 	for (i = 0; i < c->going.cap; i++)
 		if (c->going.slots[i].used == 1)
 			kern_drop_totals(c->kern, (uint32_t)c->going.slots[i].key);
-	if (!snapshot_is_filtered(c->options)) /* their blocks have gone too */
-		kern_sweep_old_frees(c->kern, ended_goes, c);
+	if (snapshot_is_filtered(c->options))
+		return; /* their blocks stay */
+	kern_sweep_old_frees(c->kern, ended_goes, c);
+	shelf_take(c);
 }
 
 void ended_drop(struct collector *c)

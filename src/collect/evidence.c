@@ -97,7 +97,7 @@ static void look_at_heap(struct collector *c, double t_s)
 		c->profile.heap.n = 0;
 		return;
 	}
-	if (!profile_any_runs(&c->profile) || kern_read_stacks(c->kern, add_stack, &now))
+	if (!profile_any_runs(&c->profile) || shelf_read_stacks(c, add_stack, &now))
 		return;
 	peak_look(c, now.live_bytes);
 	if (!kern_read_procs(c->kern, add_proc, &now))

@@ -94,7 +94,7 @@ int resident_fill(struct collector *c)
 	for (i = 0; i < p->n_stacks; i++)
 		if (p->procs[p->stacks[i].proc].state == PROC_RUNNING)
 			p->stacks[i].given_back_bytes = 0; /* of an earlier moment; an ended one's stays as it was last */
-	err = kern_read_rss_stacks(c->kern, take_stack, c);
+	err = shelf_read_rss_stacks(c, take_stack, c);
 	return err ? err : kern_read_rss(c->kern, take_totals, c);
 }
 

@@ -73,7 +73,7 @@ int snapshot_read_stacks(struct collector *c)
 	if (c->look == LOOK_HAS_STACKS)
 		return 0;
 	c->n_unsent = 0;
-	err = kern_read_stacks(c->kern, take_stack, c);
+	err = shelf_read_stacks(c, take_stack, c);
 	if (!err && c->look == LOOK_BEGUN)
 		c->look = LOOK_HAS_STACKS;
 	return err;
@@ -156,7 +156,7 @@ static int read_bumps(struct collector *c)
 
 	for (i = 0; i < c->profile.n_stacks; i++)
 		c->profile.stacks[i].bump_bytes = c->profile.stacks[i].bump_draws = c->profile.stacks[i].bump_var = 0;
-	return kern_read_bumps(c->kern, take_bump, c);
+	return shelf_read_bumps(c, take_bump, c);
 }
 
 /* Blocks of the current burst stand for themselves alone: the others of their kind count as ended. */

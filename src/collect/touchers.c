@@ -164,7 +164,7 @@ int touchers_settle(struct touchers *t, struct collector *c)
 	int err;
 
 	look_at_pages(t, &s);
-	err = kern_read_rss_stacks(c->kern, take_stack, &s);
+	err = shelf_read_rss_stacks(c, take_stack, &s);
 	if (t->n > kern_most_rss_places(c->kern) / 2)
 		kern_drop_rss_places(c->kern, s.gone, s.n_gone);
 	log_debug("first touches: %zu places known, %zu of them given back", t->n, s.n_gone);

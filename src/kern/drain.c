@@ -274,6 +274,17 @@ void kern_drop_totals(struct kern *k, uint32_t gen)
 		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.rss_totals), &gen);
 }
 
+void kern_drop_stack(struct kern *k, enum kern_stack_table table, uint64_t hash)
+{
+	const struct bpf_map *maps[] = {
+		[KERN_STACKS] = k->skel->maps.stacks,
+		[KERN_RSS_STACKS] = k->skel->maps.rss_stacks,
+		[KERN_BUMPS] = k->skel->maps.bumps,
+	};
+
+	bpf_map_delete_elem(bpf_map__fd(maps[table]), &hash);
+}
+
 struct followed_call {
 	void (*fn)(void *ctx, uint32_t gen);
 	void *ctx;

@@ -328,6 +328,9 @@ uint64_t kern_memory_bytes(const struct kern *k);
 size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);
 /* A generation that has ended, its figures read: mp_proc_totals and mp_rss_totals. */
 void kern_drop_totals(struct kern *k, uint32_t gen);
+/* A row of one, likewise. */
+enum kern_stack_table { KERN_STACKS, KERN_RSS_STACKS, KERN_BUMPS };
+void kern_drop_stack(struct kern *k, enum kern_stack_table table, uint64_t hash);
 /* The same of all that is_dead: what frees of older blocks told by size class. */
 void kern_sweep_old_frees(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 /* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */

@@ -83,6 +83,8 @@ def many_children(t):
         t.true("while_children_come_and_go__memprobe_has_rows_of_them", rows(maps["proc_totals"]) > 1)
         left = least_rows(maps, ("proc_totals", "rss_totals", "tcaches"), 1)
         t.true("after_many_children_have_ended__the_tables_have_room_again", max(left.values()) <= 1, f"rows: {left}")
+        left = least_rows(maps, ("stacks", "rss_stacks"), N_CHILDREN, 5)
+        t.true("so_have_those_of_their_stacks", max(left.values()) <= N_CHILDREN, f"rows: {left}")
         kept = target.ask("keep")
         m.stop()
         stacks = parse_folded(open(f"{d}/a.folded").read())
@@ -96,6 +98,32 @@ def many_children(t):
                 N_CHILDREN + 1)
         t.equal("what_they_did__is_in_the_recording_as_in_the_report", sorted(parse_folded(again.stdout)), sorted(stacks))
         t.no_loss("many_children__lose_nothing", m)
+
+
+@test
+def in_little_room(t):
+    """More stacks than the table has room for, of children that ended: each round of them finds it empty."""
+    if not BPFTOOL:
+        raise Skip("no bpftool")
+    with Target("generations", 450) as target, Memprobe("-d", 0, "--max-memory", "4M", "-p", target.pid) as m:
+        m.armed()
+        maps = maps_of(m.process.pid)
+        room = json.loads(subprocess.run([BPFTOOL, "-j", "map", "show", "id", str(maps["stacks"])], stdout=subprocess.PIPE,
+                                         check=True).stdout)["max_entries"]
+        target.ask("fork")
+        had = 0
+        for i in range(3):
+            truth = target.ask("churn")
+            had += rows(maps["stacks"])
+            if i < 2:
+                least_rows(maps, ("stacks",), 20, 15)
+        m.stop()
+        stacks = m.stacks()
+        t.true("children_in_rounds__have_more_stacks_than_there_is_room_for", had > room, f"{had} stacks, room for {room}")
+        for site in ("s_forked", "s_image"):
+            t.equal(f"children_in_rounds_in_little_room__are_exact_at_{site}", sum_of(stacks, site),
+                    truth.of(site, "live-bytes"))
+        t.no_loss("children_in_rounds_in_little_room__lose_nothing", m)
 
 
 if __name__ == "__main__":
