@@ -95,10 +95,23 @@ static __noinline void call_abandon(struct mp_thread *th)
 	th->old_kind = OLD_NONE;
 }
 
+/*
+ * When memory was last refused to a generation, for its end (task.bpf.c): gen << 32 | now_ms(). They count up, so a
+ * place is another's only when 1024 later ones have begun; what it held is then not known any more.
+ */
+#define REFUSED_GENS 1024
+__u64 refused_when[REFUSED_GENS];
+
+static __always_inline void note_refusal(__u32 gen)
+{
+	refused_when[gen & (REFUSED_GENS - 1)] = (__u64)gen << 32 | now_ms();
+}
+
 static __always_inline void count_failed(__u32 gen)
 {
 	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
 
+	note_refusal(gen);
 	if (t)
 		__sync_fetch_and_add(&t->failed_calls, 1);
 }

@@ -144,7 +144,7 @@ struct mp_proc_totals {
 	__u64 spent_ns;
 	__u64 alloc_calls, free_calls; /* seen by the probes, the uncounted ones too */
 	__u64 capped_bytes; /* sum of min(size, MP_SAMPLE_LEAST) over the allocation calls */
-	__u64 refused_maps; /* calls for a mapping that made none; seen by the vm plane */
+	__u64 refused_maps; /* calls for a mapping that made none, for want of memory it seems; seen by the vm plane */
 	__u64 own_heap_bytes; /* that a runtime's own heap handed out (MP_OP_BUMP): in bursts and between them */
 };
 
@@ -414,12 +414,12 @@ struct mp_ev_proc {
 	__u32 tgid;
 	__u32 gen;
 	__u32 old_gen;
-	__u32 parent_tgid; /* fork: the parent; exec: tgid, or the other thread that called it; exit: MP_EXIT_OOM or 0 */
+	__u32 parent_tgid; /* fork: the parent; exec: tgid, or the other thread that called it; exit: enum mp_exit, or 0 */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	char comm[16];
 };
 
-#define MP_EXIT_OOM 1 /* the kernel had chosen it when memory ran out */
+enum mp_exit { MP_EXIT_OOM = 1, MP_EXIT_REFUSED = 2 }; /* chosen by the kernel; it was refused memory (task.bpf.c) */
 
 enum mp_death {
 	MP_DEATH_MARKED = 1,  /* by the kernel, to be killed: bytes of anonymous memory, 0 where it does not tell */

@@ -120,12 +120,38 @@ struct signal_struct___oom {
 	void *oom_mm;
 } __attribute__((preserve_access_index));
 
-/* Did the kernel choose it when memory ran out? It is noted until the last of the process is gone (since 4.9). */
-static __always_inline __u32 exit_reason(struct task_struct *task)
+/*
+ * What a program whose memory was refused may end by, a while after: a status, or a signal of its own doing. Others
+ * come from outside, SIGKILL and SIGTERM of whoever recycles workers. task->exit_code: as wait(2) has it.
+ */
+#define OWN_SIGNALS (1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 11) /* ILL TRAP ABRT BUS FPE SEGV */
+#define LATE_MS 2000	     /* a refusal so shortly before the end is why it came */
+#define LATE_FAILED_MS 60000 /* ... when it failed */
+
+static __always_inline bool has_failed(__u32 code)
+{
+	__u32 signal = code & 0x7f;
+
+	return signal ? signal < 32 && OWN_SIGNALS >> signal & 1 : (code >> 8 & 0xff) != 0;
+}
+
+static __always_inline bool was_refused(struct task_struct *task, __u32 gen)
+{
+	__u64 when = refused_when[gen & (REFUSED_GENS - 1)];
+
+	if (when >> 32 != gen)
+		return false;
+	return now_ms() - (__u32)when <= (has_failed(task->exit_code) ? LATE_FAILED_MS : LATE_MS);
+}
+
+/*
+ * Did it end for want of memory? That the kernel chose it is noted until the last of the process is gone (since 4.9).
+ */
+static __always_inline __u32 exit_reason(struct task_struct *task, __u32 gen)
 {
 	struct signal_struct___oom *signal = (void *)task->signal;
 
-	return BPF_CORE_READ(signal, oom_mm) ? MP_EXIT_OOM : 0;
+	return (BPF_CORE_READ(signal, oom_mm) ? MP_EXIT_OOM : 0) | (was_refused(task, gen) ? MP_EXIT_REFUSED : 0);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -143,7 +169,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 		return 0;
 	if (p->gen && !(p->flags & (MP_PROC_SHARED | MP_PROC_IGNORED))) {
 		rss_note_end(task);
-		send_proc(MP_PROC_EXIT, tgid, 0, p->gen, exit_reason(task), task);
+		send_proc(MP_PROC_EXIT, tgid, 0, p->gen, exit_reason(task, p->gen), task);
 	}
 	bpf_map_delete_elem(&procs, &tgid);
 	return 0;

@@ -224,10 +224,29 @@ static __always_inline void vm_send(struct mp_ev_vm *e, struct task_struct *task
 	e->op = 0;
 }
 
+#define VM_FIXED_NOREPLACE 0x100000 /* MAP_FIXED_NOREPLACE */
+#define VM_MAYMOVE 1		    /* MREMAP_MAYMOVE */
+
+/*
+ * Could it be for want of memory that this call made no mapping? Its error is not known under the lock. Not so: a place
+ * that is taken (EEXIST), no length, a mapping that has its size already, one that cannot grow where it is.
+ */
+static __always_inline bool vm_wants_memory(__u32 op, __u64 length, __u64 new_length, __u64 flags)
+{
+	if (op == MP_VM_MMAP)
+		return length && !(flags & VM_FIXED_NOREPLACE);
+	if (op != MP_VM_MREMAP)
+		return true;
+	if (flags == VM_MAYMOVE && (length + 4095) >> 12 == (new_length + 4095) >> 12)
+		return false;
+	return flags & VM_MAYMOVE;
+}
+
 static __always_inline void vm_note_refused(__u32 gen)
 {
 	struct mp_proc_totals *t = bpf_map_lookup_elem(&proc_totals, &gen);
 
+	note_refusal(gen);
 	if (t)
 		__sync_fetch_and_add(&t->refused_maps, 1);
 }
@@ -247,7 +266,7 @@ int vm_unlock(unsigned long long *ctx)
 		e->flags |= MP_VM_DOWNGRADED;
 	if (vm_is_news(e))
 		vm_send(e, task);
-	else if (vm_op_maps(e->op))
+	else if (vm_op_maps(e->op) && vm_wants_memory(e->op, e->arg[1], e->arg[2], e->arg[3]))
 		vm_note_refused(e->gen);
 	e->op = 0;
 	return 0;

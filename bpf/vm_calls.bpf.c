@@ -8,6 +8,7 @@
  * the call's end is seen; what makes one is told at its end. A call that ends a mapping and fails for another reason
  * than its arguments is counted as missed.
  */
+#define VM_ENOMEM 12
 #define VM_EINVAL 22
 #define VM_MAX_ERRNO 4095
 #define VM_ANONYMOUS 0x20 /* MAP_ANONYMOUS */
@@ -102,13 +103,14 @@ int vm_call_begins(unsigned long long *ctx)
 	return 0;
 }
 
-static __always_inline void vm_failed(__u32 op, __u64 error)
+static __always_inline void vm_failed(struct pt_regs *regs, __u32 op, __u64 error)
 {
 	struct mp_thread *th = thread_find();
 
 	if (!th)
 		return;
-	if (vm_op_maps(op))
+	if (vm_op_maps(op) && error == VM_ENOMEM &&
+	    vm_wants_memory(op, arch_syscall_arg(regs, 1), arch_syscall_arg(regs, 2), arch_syscall_arg(regs, 3)))
 		vm_note_refused(th->gen);
 	else if (op == MP_VM_MUNMAP && error != VM_EINVAL)
 		lose(MP_LOSS_VM_MISSED, 0);
@@ -131,7 +133,7 @@ int vm_call_ends(unsigned long long *ctx)
 	task = bpf_get_current_task_btf();
 	guard_enter();
 	if (result >= (__u64)-VM_MAX_ERRNO) {
-		vm_failed(op, -result);
+		vm_failed(regs, op, -result);
 	} else if (op != MP_VM_MUNMAP && op != MP_VM_SHMDT) {
 		e = vm_record(task, regs, op);
 		if (e && vm_op_maps(op))

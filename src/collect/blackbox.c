@@ -13,7 +13,7 @@
 
 /* Growth is told since a look that is so old at least, twice as old at most. */
 #define LOOK_NS (5 * NS_PER_S)
-/* With more processes than this an exit is not asked what was refused before. */
+/* With more processes than this it is not told what grew before one ended that was refused memory. */
 #define FEW_PROCS 64
 #define TYPE_SHIFT 7 /* ERTS: a type's index stands above its flags */
 
@@ -206,7 +206,7 @@ void blackbox_on_exit(struct collector *c, const struct mp_ev_proc *e)
 	if (!proc)
 		return;
 	d = &proc->death;
-	if (e->parent_tgid == MP_EXIT_OOM) {
+	if (e->parent_tgid & MP_EXIT_OOM) {
 		d->oom_killed = true;
 		if (!d->anon_bytes) /* no mark was seen */
 			note_time(c, d, e->time_ns);
@@ -215,9 +215,9 @@ void blackbox_on_exit(struct collector *c, const struct mp_ev_proc *e)
 			 profile_str(&c->profile, proc->comm));
 		return;
 	}
+	if (!(e->parent_tgid & MP_EXIT_REFUSED) && !d->refusals)
+		return; /* what was refused to it, if anything, is not why it ended */
 	if (c->profile.n_procs > FEW_PROCS || kern_read_procs(c->kern, take_totals, c))
-		return;
-	if (!proc->old.failed_calls && !proc->old.refused_maps)
 		return;
 	if (!d->refusals)
 		note_time(c, d, e->time_ns);

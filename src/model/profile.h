@@ -140,7 +140,7 @@ struct profile_gaps {
 	double rate;		     /* the others' page faults a second when the last began */
 };
 
-/* How memory was refused to a process; zeros where it was not. */
+/* How memory was refused to a process, and ended it; zeros where it did not. */
 #define DEATH_SITES 3
 
 struct profile_death {
@@ -363,7 +363,7 @@ void profile_rename(struct profile *p, uint32_t at, uint32_t frame);
 bool profile_any_runs(const struct profile *p);
 /*
  * What a process held was given back when it ended: its figures stay those of its end, but while others run on they are
- * no growth. Not so of one that was killed for want of memory: its growth is what is asked for.
+ * no growth. Not so of one that ended for want of memory: its growth is what is asked for.
  */
 bool proc_is_over(const struct profile_proc *proc);
 /* The stack that grew most (stack_grew_more); NULL when nothing grew. */

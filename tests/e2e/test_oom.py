@@ -4,6 +4,7 @@
 A process that runs out of memory while it is watched: killed at the limit of its control group, or refused memory at a limit of
 its own. The report comes when it is gone, and still names what grew: of a C program, and of a node of Erlang.
 """
+import contextlib
 import re
 import resource
 import time
@@ -139,6 +140,36 @@ def refused_by_the_limit_of_the_address_space(t):
     t.true("nothing_was_killed", "OOM-KILLED" not in text and "out of memory" not in said, text)
     t.between("a_program_that_was_refused__what_grew", size_in(head, f"{SIZE} by s_eat"), truth.values["blocks"] - 1,
               truth.values["blocks"] + 1)
+
+
+@test
+def refused_long_before_its_end(t):
+    """Why it ended only where it ended badly, by its own doing. Else what it held was given back, as any other's."""
+    ends = {"ends_with_0": "0", "is_ended_by_SIGTERM": "0", "ends_with_3": "3", "aborts": "abort"}
+    with contextlib.ExitStack() as stack:
+        targets = {name: stack.enter_context(Target("refused", how)) for name, how in ends.items()}
+        lives = stack.enter_context(Target("refused", "0"))
+        m = stack.enter_context(Memprobe("-d", 0, "-f", "report", *(a for x in (*targets.values(), lives) for a in ("-p", x.pid))))
+        m.armed()
+        held = [target.ask("hold").of("s_hold", "live-bytes") for target in targets.values()]
+        time.sleep(3)
+        for name, target in targets.items():
+            if "SIGTERM" in name:
+                target.process.terminate()
+            else:
+                target.say("exit")
+        status = {name: target.process.wait(timeout=20) for name, target in targets.items()}
+        m.stop()
+        text = m.stdout
+        lives.exit()
+    t.equal("refused_long_ago__they_end_as_meant", list(status.values()), [0, -15, 3, -6])
+    for name, target in targets.items():
+        t.equal(f"refused_long_ago__what_{name}__is_told_to_end_of_it_as_it_should",
+                bool(re.search(rf"^REFUSED +refused \(pid {target.pid}\)", text, re.M)), status[name] in (3, -6))
+    given = re.search(r"^ +-([\d.]+) .* given back by (\d+) process", text, re.M)
+    t.equal("what_the_two_held_that_ended_well__is_given_back", (given and given[2]), "2")
+    t.between("what_the_two_held_that_ended_well__is_given_back_in_MiB", float(given[1]) if given else -1,
+              sum(held[:2]) / MIB - 0.1, sum(held[:2]) / MIB + 0.1)
 
 
 @test

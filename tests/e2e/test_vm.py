@@ -118,6 +118,20 @@ def by_system_calls(t):
 
 
 @test
+def refused_mappings(t):
+    """Only those that wanted memory: a place that is taken, or a size that it has already, is none."""
+    for how, env in ("", {}), ("__by_system_calls", {"MEMPROBE_VM": "calls"}):
+        with Target("refused", "0", "maps") as target:
+            with Memprobe("-P", "vm", "-d", 0, "-f", "json", "-p", target.pid, env=env) as m:
+                m.armed()
+                truth = target.ask("map")
+                m.stop()
+                processes = [p for p in map(json.loads, m.stdout.splitlines()) if p["type"] == "process"]
+        t.equal(f"refused_mappings__are_those_that_wanted_memory{how}", [str(p.get("refused_mappings")) for p in processes],
+                [str(truth.values["refused"])])
+
+
+@test
 def what_was_not_seen(t):
     """memprobe stands still while the target maps more than the event buffer holds; /proc/PID/maps puts it right, in part."""
     rounds, kept = 20, 4 << 20
