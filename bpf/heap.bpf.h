@@ -164,12 +164,21 @@ static __always_inline bool hit_is_taken(struct mp_thread *th, const struct call
 	return false;
 }
 
+/* The gate was shut in the middle of a realloc: what it moved has ended, and what it became was not seen. */
+static __noinline void moved_unseen(struct mp_thread *th)
+{
+	if (th)
+		ledger_subtract(&th->old);
+}
+
 /* The gate was shut meanwhile: what was pending has returned unseen. In a burst that is no loss. */
 static __always_inline void thread_after_gate(struct mp_thread *th)
 {
 	if (th->gate == gate_epoch)
 		return;
 	th->gate = gate_epoch;
+	if (th->pending && th->old_kind == OLD_IN_LEDGER)
+		moved_unseen(th);
 	th->pending = MP_OP_NONE;
 	th->old_kind = OLD_NONE;
 	th->last_free_ptr = 0;

@@ -235,7 +235,7 @@ struct mp_stack {
 	__u64 alloc_var, free_var;
 	__u64 met_blocks; /* of the freed ones: ended unseen, another block was seen in their place */
 	__u32 gen;
-	__u32 sent; /* frames went through the ring buffer */
+	__u32 sent; /* whether its frames went through the ring buffer: see stack_enter */
 };
 
 /*

@@ -17,14 +17,15 @@ static __always_inline __u32 new_gen(void)
 	return __sync_fetch_and_add(&next_gen, 1) + 1;
 }
 
-static __always_inline void send_proc(__u32 what, __u32 tgid, __u32 gen, __u32 old_gen,
+/* False: the event buffer is full. */
+static __always_inline bool send_proc(__u32 what, __u32 tgid, __u32 gen, __u32 old_gen,
 				      __u32 parent_tgid, struct task_struct *task)
 {
 	struct mp_ev_proc *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e) {
 		lose(MP_LOSS_EVENT_UNSENT, 0);
-		return;
+		return false;
 	}
 	e->kind = MP_EV_PROC;
 	e->what = what;
@@ -36,6 +37,7 @@ static __always_inline void send_proc(__u32 what, __u32 tgid, __u32 gen, __u32 o
 	if (bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), task->comm) < 0)
 		e->comm[0] = 0;
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+	return true;
 }
 
 /*

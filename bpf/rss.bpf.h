@@ -259,14 +259,26 @@ static __always_inline __u64 rss_fault_page(struct mp_thread *th, struct pt_regs
 	return page;
 }
 
+/*
+ * Between the new address space and the exec's own event the thread is neither the old process nor the new
+ * one: nothing may be looked up for it (proc_gen would take the exec for missed).
+ */
+static __always_inline bool rss_in_exec(struct pt_regs *regs)
+{
+	__u32 nr = arch_syscall(regs);
+
+	return nr == ARCH_NR_EXECVE || nr == ARCH_NR_EXECVEAT;
+}
+
 static __always_inline void rss_note_fault(struct task_struct *task, __u64 addr)
 {
-	struct mp_thread *th = thread_find();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct mp_thread *th = rss_in_exec(regs) ? NULL : thread_find();
 
 	if (!th)
 		return;
 	th->fault_page = addr & ~(RSS_PAGE - 1);
-	th->fault_ip = PT_REGS_IP((struct pt_regs *)bpf_task_pt_regs(task));
+	th->fault_ip = PT_REGS_IP(regs);
 }
 
 static __noinline void rss_add_to_stack(__u64 hash, __u32 gen, __u32 member, __u64 pages)
@@ -326,17 +338,6 @@ static __always_inline __u32 rss_release_kind(struct task_struct *task, struct p
 		return MP_RSS_EXIT;
 	}
 	return MP_RSS_OTHER;
-}
-
-/*
- * Between the new address space and the exec's own event the thread is neither the old process nor the new
- * one: nothing may be looked up for it (proc_gen would take the exec for missed).
- */
-static __always_inline bool rss_in_exec(struct pt_regs *regs)
-{
-	__u32 nr = arch_syscall(regs);
-
-	return nr == ARCH_NR_EXECVE || nr == ARCH_NR_EXECVEAT;
 }
 
 /* The change of one counter since the last event. */

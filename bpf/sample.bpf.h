@@ -92,16 +92,15 @@ static __always_inline __u64 cost_begin(struct mp_thread *th)
 	return --th->until_timed ? 0 : bpf_ktime_get_ns();
 }
 
-static __always_inline void cost_end(struct mp_thread *th, __u64 begin, __u32 trap_ns)
+/* Its sums to its process, also when it ends or execs. Not inlined, for its locals: see test_bpf_stack.sh. */
+static __noinline void cost_flush(struct mp_thread *th)
 {
 	struct mp_proc_totals *t;
-	__u32 gen = th->gen;
+	__u32 gen;
 
-	th->spent_ns += trap_ns;
-	if (begin)
-		th->spent_ns += (bpf_ktime_get_ns() - begin) * TIMED_EVERY;
-	if (th->spent_ns < SPENT_PART_NS)
+	if (!th)
 		return;
+	gen = th->gen;
 	t = bpf_map_lookup_elem(&proc_totals, &gen);
 	if (!t)
 		return;
@@ -112,6 +111,15 @@ static __always_inline void cost_end(struct mp_thread *th, __u64 begin, __u32 tr
 	th->spent_ns = 0;
 	th->alloc_calls = th->free_calls = 0;
 	th->capped_bytes = 0;
+}
+
+static __always_inline void cost_end(struct mp_thread *th, __u64 begin, __u32 trap_ns)
+{
+	th->spent_ns += trap_ns;
+	if (begin)
+		th->spent_ns += (bpf_ktime_get_ns() - begin) * TIMED_EVERY;
+	if (th->spent_ns >= SPENT_PART_NS)
+		cost_flush(th);
 }
 
 static __always_inline __u32 cost_of_entry(const struct call *c)

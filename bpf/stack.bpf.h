@@ -73,7 +73,12 @@ static __always_inline long stack_send(struct mp_scratch *s, __u32 first)
 	return bpf_ringbuf_output(&events, &s->ev, len, flags);
 }
 
-/* Enter ev's stack into the stack table; false when the table is full. Not inlined: it is rare, and has locals. */
+enum { STACK_LATE = 1, STACK_SENT };
+
+/*
+ * Enter ev's stack into the stack table; false when user space will not get it now, as a table or the event buffer is
+ * full. Not inlined: it is rare, and has locals.
+ */
 static __noinline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first)
 {
 	struct mp_stack *st = bpf_map_lookup_elem(&stacks, &hash);
@@ -86,16 +91,18 @@ static __noinline bool stack_enter(struct mp_scratch *s, __u64 hash, __u32 first
 		if (!st)
 			return false; /* counted with its bytes when the block arrives */
 	}
-	if (st->sent && resend_stack != hash)
+	if (st->sent == STACK_SENT && resend_stack != hash)
 		return true;
 	if (resend_stack == hash)
 		resend_stack = 0;
-	st->sent = 1;
 	s->ev.hash = hash;
-	if (rt_send(s) || stack_send(s, first)) {
-		st->sent = 0; /* the next hit tries again */
-		lose(MP_LOSS_STACK_UNSENT, 0);
+	if (rt_send(s) || stack_send(s, first)) { /* the next hit tries again */
+		if (st->sent != STACK_LATE)
+			lose(MP_LOSS_STACK_UNSENT, 0);
+		st->sent = STACK_LATE;
+		return false;
 	}
+	st->sent = STACK_SENT; /* two CPUs may both send it */
 	return true;
 }
 

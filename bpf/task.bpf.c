@@ -44,11 +44,11 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* It stands still until user space lets it go on. */
+/* It stands still until user space lets it go on, so it does only if user space hears of it. */
 static __always_inline void stop_command(__u32 tgid, __u32 gen, struct task_struct *task)
 {
-	bpf_send_signal(MP_SIGSTOP);
-	send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task);
+	if (send_proc(MP_PROC_STOPPED, tgid, gen, 0, 0, task))
+		bpf_send_signal(MP_SIGSTOP);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -59,8 +59,10 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_pid)
 	struct mp_proc *p = bpf_map_lookup_elem(&procs, &tgid);
 	bool held;
 
-	if (th)
+	if (th) {
+		cost_flush(th);
 		thread_forget(th); /* its next call looks up its new generation */
+	}
 	uw_forget_ranges(tgid);
 	if (!tgid || (p && p->flags & MP_PROC_IGNORED))
 		return 0;
@@ -157,9 +159,13 @@ static __always_inline __u32 exit_reason(struct task_struct *task, __u32 gen)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {
-	__u32 tgid;
+	struct mp_thread *th;
 	struct mp_proc *p;
+	__u32 tgid;
 
+	th = storage_get(&threads, task, 0);
+	if (th)
+		cost_flush(th);
 	if (task->signal->live.counter)
 		return 0; /* other threads live on */
 	tgid = tgid_of(task);

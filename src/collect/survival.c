@@ -121,7 +121,7 @@ void survival_look(struct collector *c)
 {
 	uint64_t begin = clock_monotonic_ns(), ran = clock_thread_ns();
 
-	if (c->profile.watch.rung < RUNG_BRIEF || begin < c->next_sweep_ns || !kern_gate_is_shut(c->kern))
+	if (c->profile.watch.rung < RUNG_BRIEF || begin < c->next_sweep_ns || !kern_gate_is_still(c->kern))
 		return;
 	if (!c->sweep_most)
 		c->sweep_most = FIRST_SWEEP;

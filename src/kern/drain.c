@@ -336,7 +336,7 @@ size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n
 	size_t i;
 
 	/* nothing else may write to a stack's figures meanwhile */
-	for (i = 0; i < n && i < MOST_ENDED && k->gate_shut && k->frees_shut; i++)
+	for (i = 0; i < n && i < MOST_ENDED && k->frees_shut && kern_gate_is_still(k); i++)
 		end_block(bpf_map__fd(k->skel->maps.blocks), bpf_map__fd(k->skel->maps.stacks), &keys[i]);
 	return i;
 }

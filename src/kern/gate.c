@@ -87,14 +87,19 @@ static int set_nice(int nice)
 	return before;
 }
 
+static void release_closing(struct kern *k)
+{
+	free(k->closing->links);
+	free(k->closing);
+	k->closing = NULL;
+}
+
 static void finish_closing(struct kern *k)
 {
 	if (!k->closing)
 		return;
 	pthread_join(k->closing->thread, NULL);
-	free(k->closing->links);
-	free(k->closing);
-	k->closing = NULL;
+	release_closing(k);
 }
 
 static void take_links(struct kern *k, struct closing *c, bool hot)
@@ -149,9 +154,7 @@ int kern_gate_shut(struct kern *k, bool frees_too)
 	k->closing = begin_closing(k);
 	if (pthread_create(&k->closing->thread, NULL, close_all, k->closing)) {
 		close_all(k->closing);
-		free(k->closing->links);
-		free(k->closing);
-		k->closing = NULL;
+		release_closing(k);
 	}
 	set_nice(nice);
 	return 0;
@@ -231,6 +234,13 @@ void kern_resume(struct kern *k)
 bool kern_gate_is_shut(const struct kern *k)
 {
 	return k->gate_shut;
+}
+
+bool kern_gate_is_still(struct kern *k)
+{
+	if (k->closing && !pthread_tryjoin_np(k->closing->thread, NULL))
+		release_closing(k);
+	return k->gate_shut && !k->closing;
 }
 
 const struct watched_spans *kern_watched(const struct kern *k)

@@ -163,6 +163,7 @@ int kern_hold_exit(struct kern *k, const char *path, uint64_t offset, pid_t pid)
 int kern_gate_shut(struct kern *k, bool frees_too); /* else frees stay, and end the blocks that were seen */
 int kern_gate_open(struct kern *k);
 bool kern_gate_is_shut(const struct kern *k);
+bool kern_gate_is_still(struct kern *k); /* shut, and its links are closed: no call that was under way can write any more */
 const struct watched_spans *kern_watched(const struct kern *k); /* when frees were, in ms of the window */
 void kern_watched_note(struct kern *k, double allocs); /* the targets made so many more allocations until now */
 /*
@@ -322,7 +323,7 @@ int kern_read_losses(struct kern *k, struct mp_loss_count out[MP_LOSS_NR]);
 /* Bytes that the kernel holds for us: maps as filled now. */
 uint64_t kern_memory_bytes(const struct kern *k);
 /*
- * These have ended, unseen: out of the table, and counted as freed. Only while the gate is shut, frees too. How many of
+ * These have ended, unseen: out of the table, and counted as freed. Only while the gate is still, frees too. How many of
  * the first.
  */
 size_t kern_end_blocks(struct kern *k, const struct mp_block_key *keys, size_t n);

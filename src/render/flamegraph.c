@@ -18,7 +18,7 @@
  *	mp-modules one object a line
  *	mp-places  one source file and line, or "inlined", a line; the first is of those without
  *	mp-keys	   name,module,kind * FLAME_SHADES + shade,place; by ';'. place 0 is left out. Numbers of lines
- *	           from 0, all in base 36
+ *	           from 0, all in base 36. The first is the root's, of kind 0: its name is none of the names
  *	mp-nodes   key,bytes,blocks,up,stacks; by ';', in pre-order. up: levels between the node before
  *	           and this one's parent (0, left out: its child). No key: a remainder, with its stacks.
  *	           Of a comparison there is +GROWN behind: bytes are what changed, this much of it up

@@ -123,6 +123,21 @@ static void a_failed_realloc__keeps_the_old_block(void **state)
 	assert_memory_equal(&before, &after, sizeof(before));
 }
 
+static void a_realloc_that_the_gate_was_shut_in__has_ended_the_old_block(void **state)
+{
+	struct mp_block b;
+
+	(void)state;
+	do_malloc(20, 100, 0x5000);
+	enter(ROW_REALLOC, 21, 0x5000, 300, 0);
+	fake_stack[21] = 0x400000 + 21; /* its return was not seen */
+	skel->bss->gate_epoch++;
+	do_malloc(20, 7, 0x7000);
+	assert_false(block_at(0x5000, &b));
+	assert_live(7, 1);
+	assert_int_equal(losses(MP_LOSS_LOST_RETURN), 0);
+}
+
 static void realloc_to_zero_that_returns_null__is_a_free(void **state)
 {
 	struct mp_block b;
@@ -386,6 +401,54 @@ static void one_address_in_two_generations__is_two_blocks(void **state)
 	assert_int_equal(losses(MP_LOSS_MISSED_FREE), 0);
 }
 
+/* ---- the event buffer ---- */
+
+struct sent {
+	uint64_t hash;
+	unsigned int of_hash, all;
+};
+
+static int take_event(void *ctx, void *data, size_t len)
+{
+	const struct mp_ev_stack *e = data;
+	struct sent *sent = ctx;
+
+	if (len < offsetof(struct mp_ev_stack, ips) || e->kind != MP_EV_STACK)
+		return 0;
+	sent->all++;
+	sent->of_hash += e->hash == sent->hash;
+	return 0;
+}
+
+static void a_stack_that_found_the_buffer_full__is_sent_with_its_next_block(void **state)
+{
+	struct sent sent = { 0 };
+	struct ring_buffer *ring = ring_buffer__new(bpf_map__fd(skel->maps.events), take_event, &sent, NULL);
+	struct mp_block b;
+	int slot;
+
+	(void)state;
+	assert_non_null(ring);
+	ring_buffer__consume(ring);
+	for (slot = 0; slot < 64 && !losses(MP_LOSS_STACK_UNSENT); slot++)
+		do_malloc(slot, 100, 0x5000 + (uint64_t)slot * 0x100);
+	assert_int_equal(losses(MP_LOSS_STACK_UNSENT), 1);
+	slot--;
+	assert_true(block_at(0x5000 + (uint64_t)slot * 0x100, &b));
+	do_malloc(slot, 100, 0x15000);
+	assert_int_equal(losses(MP_LOSS_STACK_UNSENT), 1); /* one stack, however often it is tried */
+
+	sent = (struct sent){ .hash = b.stack };
+	ring_buffer__consume(ring);
+	assert_in_range(sent.all, 1, 63);
+	assert_int_equal(sent.of_hash, 0);
+	do_malloc(slot, 100, 0x16000);
+	do_malloc(slot, 100, 0x17000);
+	ring_buffer__consume(ring);
+	assert_int_equal(sent.of_hash, 1);
+	ring_buffer__free(ring);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, reset)
@@ -400,6 +463,7 @@ int main(void)
 		T(realloc__ends_the_old_block_and_keeps_its_birth),
 		T(a_realloc_in_flight__has_taken_the_old_block_out),
 		T(a_failed_realloc__keeps_the_old_block),
+		T(a_realloc_that_the_gate_was_shut_in__has_ended_the_old_block),
 		T(realloc_to_zero_that_returns_null__is_a_free),
 		T(realloc_of_an_older_block__has_no_known_age),
 		T(free_of_an_older_block__is_counted_apart),
@@ -423,6 +487,7 @@ int main(void)
 		T(disarmed__nothing_is_counted),
 		T(a_bystander__is_not_counted),
 		T(one_address_in_two_generations__is_two_blocks),
+		T(a_stack_that_found_the_buffer_full__is_sent_with_its_next_block),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);

@@ -23,6 +23,7 @@
 
 #define GEN 7u
 #define MAX_BLOCKS 1024
+#define RING_BYTES 4096
 
 enum {
 	ROW_MALLOC,
@@ -68,6 +69,7 @@ static inline int load(void **state)
 	if (!skel)
 		return -1;
 	bpf_map__set_max_entries(skel->maps.blocks, MAX_BLOCKS);
+	bpf_map__set_max_entries(skel->maps.events, RING_BYTES);
 	memcpy((void *)skel->rodata->shapes, shapes, sizeof(shapes));
 	skel->rodata->cfg_test_trampoline = TRAMPOLINE;
 	return ledger_bpf__load(skel);

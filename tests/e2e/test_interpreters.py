@@ -113,7 +113,8 @@ def colours(svg):
     found = {}
     for key in text["mp-keys"].split(";"):
         name, _, kind, *_ = [int(n, 36) for n in key.split(",")]
-        found.setdefault(names[name], set()).add(kind // SHADES)
+        if kind // SHADES: # else the root, which has none of the names
+            found.setdefault(names[name], set()).add(kind // SHADES)
     return found
 
 
