@@ -237,6 +237,7 @@ static void widen(struct growth *g, double deviation, double window_s)
  */
 static void look_below_teeth(const struct verdict_input *in, double least, struct growth *g)
 {
+	double half, first = 0, second = 0; /* rates in the two halves of the window */
 	struct site_trend sum = { 0 };
 	bool is_straight = true;
 	size_t i;
@@ -252,7 +253,9 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 		sum.rate += s->alone.rate - replaced;
 		sum.low += s->alone.low - replaced;
 		sum.high += s->alone.high - replaced;
-		sum.ratio += s->alone.ratio * s->alone.rate;
+		half = 2 * s->alone.rate / (1 + fmax(s->alone.ratio, 0));
+		first += half - replaced;
+		second += half * s->alone.ratio - replaced;
 		is_straight &= s->alone.ratio >= 0;
 	}
 	if (sum.low <= least)
@@ -262,8 +265,8 @@ static void look_below_teeth(const struct verdict_input *in, double least, struc
 	g->rate = sum.rate;
 	g->low = sum.low;
 	g->high = sum.high;
-	g->ratio = is_straight ? sum.ratio / sum.rate : -1;
-	g->slows = is_straight && g->ratio < STRAIGHT_LOW;
+	g->ratio = is_straight && first > 0 ? fmax(second, 0) / first : -1;
+	g->slows = g->ratio >= 0 && g->ratio < STRAIGHT_LOW;
 }
 
 /* What came in the place of older blocks came evenly. */
@@ -475,7 +478,7 @@ static double round_up(double s)
 
 /*
  * The interval of a slope narrows with the window to the power of 3/2; what it must be narrower than is the growth that
- * matters. Collections come as often as they did. Twice as long at least.
+ * matters. Collections come as often as they did. Twice as long at least; 0 if that is longer than anybody waits.
  */
 static double window_needed(const struct verdict_input *in, const struct verdict *v)
 {
@@ -483,6 +486,8 @@ static double window_needed(const struct verdict_input *in, const struct verdict
 	double w = in->window_s, longer = 2 * w;
 	unsigned int least = v->doubt == DOUBT_HIDDEN ? HIDDEN_COLLECTIONS : LEAST_COLLECTIONS;
 
+	if (w >= LONGEST_WINDOW_S)
+		return 0;
 	if (v->doubt == DOUBT_SHORT)
 		return round_up(fmax(longer, 60));
 	if (v->doubt == DOUBT_COLLECTED || v->doubt == DOUBT_HIDDEN)

@@ -51,7 +51,8 @@ static void add_why(struct buf *out, const struct report *r)
 	static const unsigned int most[] = { UINT_MAX, 3, 1, 1 };
 
 	/* "strong evidence" are three kinds of it */
-	verdict_add_why(out, r->p, r->terse ? 3 : UINT_MAX, most[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST]);
+	verdict_add_why(out, r->p, r->o, r->terse ? 3 : UINT_MAX,
+			most[r->terse <= REPORT_TERSEST ? r->terse : REPORT_TERSEST]);
 }
 
 /*

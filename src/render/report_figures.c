@@ -178,6 +178,15 @@ static void bring_to_front(const struct profile_stack **v, size_t n, const struc
 	v[0] = s;
 }
 
+static const struct profile_stack *first_of_verdict(const struct profile *p)
+{
+	const struct profile_stack *sites[VERDICT_SITES];
+
+	if (profile_verdict_sites(p, sites) && stack_is_heap(sites[0]))
+		return sites[0];
+	return p->verdict.by_heap ? profile_top_grower(p) : NULL;
+}
+
 const struct profile_stack **stacks_by_size(const struct profile *p, const struct render_opts *o, size_t *n)
 {
 	struct ranked *r = xcalloc(p->n_stacks, sizeof(*r));
@@ -195,8 +204,8 @@ const struct profile_stack **stacks_by_size(const struct profile *p, const struc
 		qsort(r, count, sizeof(*r), by_value);
 	for (i = 0; i < count; i++)
 		out[i] = r[i].s;
-	if (o->metric == METRIC_LIVE_BYTES && p->has_verdict && p->verdict.by_heap)
-		bring_to_front(out, count, profile_top_grower(p));
+	if (o->metric == METRIC_LIVE_BYTES && p->has_verdict)
+		bring_to_front(out, count, first_of_verdict(p));
 	free(r);
 	*n = count;
 	return out;

@@ -13,6 +13,7 @@
 
 #include "base/units.h"
 #include "render/report_internal.h"
+#include "render/verdict_internal.h"
 #include "render/watch_text.h"
 
 /* Rows of what was seen in bursts, and the heap that is read from outside: as far apart as this they agree. */
@@ -112,13 +113,15 @@ void report_add_heap_check(struct buf *out, const struct profile *p)
 		return;
 	units_format_size(rows, (uint64_t)told);
 	units_format_size(heap, (uint64_t)fabs(grew));
-	if (grew > told)
-		buf_addf(out, "        the heap itself has grown by %s, the rows by %s: they are too low by about %.2g times\n",
-			 heap, rows, grew / told);
-	else
+	if (grew > told) {
+		buf_addf(out, "        the heap itself has grown by %s, the rows by %s: they are too low by about ", heap, rows);
+		verdict_add_brief(out, grew / told);
+		buf_adds(out, " times\n");
+	} else {
 		buf_addf(out, "        the heap itself has %s by %s, not by the %s of the rows: the rest of these blocks "
 			      "took the place of older ones, or has ended unseen\n",
 			 grew < 0 ? "shrunk" : "grown", heap, rows);
+	}
 }
 
 /* What bursts told, made to agree with what the heap itself has more. */
@@ -252,7 +255,6 @@ static void add_rate(struct buf *out, double rate)
 /* The slowest leak that shows. */
 static void add_limit(struct buf *out, const struct profile *p)
 {
-	double longer = blind_longer((double)p->window_ns / NS_PER_S);
 	char window[24];
 
 	buf_addf(out, "blind   in %s, a leak below ", units_format_duration(window, p->window_ns));
@@ -263,8 +265,9 @@ static void add_limit(struct buf *out, const struct profile *p)
 		add_rate(out, p->blind.memory_rate);
 		buf_adds(out, " in RSS,");
 	}
-	buf_addf(out, " does not show; for slower ones: -d %.0f%s\n", longer < 3600 ? longer / 60 : longer / 3600,
-		 longer < 3600 ? "m" : "h");
+	buf_adds(out, " does not show; for slower ones: -d ");
+	verdict_add_window(out, blind_longer((double)p->window_ns / NS_PER_S));
+	buf_addc(out, '\n');
 }
 
 void report_blind(struct buf *out, const struct report *r)

@@ -12,6 +12,10 @@
 size_t verdict_add_head(struct buf *out, const char *word);
 void verdict_add_size(struct buf *out, double bytes);
 void verdict_add_time(struct buf *out, double seconds);
+/* Of whole minutes, as the user types it: "5m", "1h". */
+void verdict_add_window(struct buf *out, double seconds);
+/* Two digits at least: "0.0012", "1.4", "100". */
+void verdict_add_brief(struct buf *out, double n);
 
 /* verdict_end.c: when the limit is reached at this rate; nothing where that is far. */
 void verdict_add_end(struct buf *out, const struct profile *p);

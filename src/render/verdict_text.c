@@ -23,6 +23,8 @@
 /* "the 16 sites" */
 #define SITES_NAME 32
 #define MOST_NAME 72 /* characters */
+/* A doubt asks for a window so long, seconds; for a longer one if this was as long. */
+#define LOOK_AGAIN_S 300
 /* With less room than this, a site has a line of its own. */
 #define LEAST_SITE 32
 
@@ -53,6 +55,16 @@ void verdict_add_time(struct buf *out, double seconds)
 	char text[24];
 
 	buf_adds(out, units_format_duration(text, (uint64_t)(seconds * (double)NS_PER_S)));
+}
+
+void verdict_add_window(struct buf *out, double seconds)
+{
+	buf_addf(out, "%.0f%s", seconds < 3600 ? seconds / 60 : seconds / 3600, seconds < 3600 ? "m" : "h");
+}
+
+void verdict_add_brief(struct buf *out, double n)
+{
+	buf_addf(out, n < 9.95 ? "%.2g" : "%.0f", n);
 }
 
 /* "86.1 MiB/min (83.0 to 89.2)" */
@@ -102,9 +114,9 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	struct heap_net h = heap_growth_of(p);
 	struct render_opts live = *o;
 	const struct profile_stack **s;
+	uint64_t least, percent;
 	char length[24];
-	uint64_t least;
-	size_t n;
+	size_t n, i = 0;
 
 	verdict_add_head(out, growth_word(&h));
 	add_who(out, p);
@@ -118,12 +130,17 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 	}
 	live.metric = METRIC_LIVE_BYTES;
 	s = stacks_by_size(p, &live, &n);
+	while (i < n && profile_any_runs(p) && proc_is_over(&p->procs[s[i]->proc]))
+		i++; /* what others held that have ended is no growth */
 	/* older blocks freed meanwhile may be what that site replaces: at worst all of them are */
-	least = n && stack_is_heap(s[0]) && s[0]->live_bytes > h.old_bytes ? s[0]->live_bytes - h.old_bytes : 0;
+	least = i < n && stack_is_heap(s[i]) && s[i]->live_bytes > h.old_bytes ? s[i]->live_bytes - h.old_bytes : 0;
 	if (h.bytes > 0 && least * 100 >= (uint64_t)h.bytes * SINGLE_SITE_PERCENT && strcmp(growth_word(&h), "FLAT")) {
-		buf_addf(out, "; %s%llu %% is one call site:\n%*s#1 ", h.old_bytes ? "at least " : "",
-			 (unsigned long long)(least * 100 / (uint64_t)h.bytes), VERDICT_COLUMN, "");
-		add_site_name(out, own_frame_name(p, s[0]));
+		percent = least < (uint64_t)h.bytes ? least * 100 / (uint64_t)h.bytes : 100; /* others shrink */
+		buf_addf(out, "; %s%llu %% is one call site:\n%*s", h.old_bytes ? "at least " : "",
+			 (unsigned long long)percent, VERDICT_COLUMN, "");
+		if (o->metric == METRIC_LIVE_BYTES)
+			buf_addf(out, "#%zu ", i + 1);
+		add_site_name(out, own_frame_name(p, s[i]));
 	}
 	buf_addc(out, '\n');
 	free(s);
@@ -133,11 +150,11 @@ static void add_growth(struct buf *out, const struct profile *p, const struct re
 
 /* One with its line and its callers, as far as there is room: its name alone may be that of a wrapper of malloc. */
 static void add_sites(struct buf *out, const struct profile *p, size_t column, const struct profile_stack *first,
-		      size_t n, unsigned int columns)
+		      size_t n, const struct render_opts *o)
 {
+	unsigned int columns = o->columns ? o->columns : REPORT_COLUMNS;
 	size_t begin = out->len;
 
-	columns = columns ? columns : REPORT_COLUMNS;
 	buf_addf(out, "%*s%.0f %% of it at ", (int)column, "", p->verdict.site_share * 100);
 	if (n > 1) {
 		buf_addf(out, "%zu call sites: ", n);
@@ -151,7 +168,7 @@ static void add_sites(struct buf *out, const struct profile *p, size_t column, c
 		begin = out->len;
 		buf_pad(out, ' ', VERDICT_COLUMN - 1);
 	}
-	buf_adds(out, " #1 ");
+	buf_adds(out, o->metric == METRIC_LIVE_BYTES ? " #1 " : " ");
 	report_add_where(out, p, first, out->len - begin, columns, 1);
 }
 
@@ -216,7 +233,7 @@ static void add_grows(struct buf *out, const struct profile *p, const struct ren
 	add_rate(out, v);
 	buf_addc(out, '\n');
 	if (n && stack_is_heap(sites[0]))
-		add_sites(out, p, column, sites[0], n, o->columns);
+		add_sites(out, p, column, sites[0], n, o);
 	else if (!v->by_heap)
 		add_not_heap(out, p, column);
 }
@@ -326,6 +343,7 @@ void verdict_add(struct buf *out, const struct profile *p, const struct render_o
 
 struct reasons {
 	struct buf *out;
+	const char *first; /* name of the first site: its number in the table, if that is sorted by what it keeps */
 	const char *label; /* of the next line */
 	char sign;
 };
@@ -343,10 +361,11 @@ static double early_share(uint64_t alive, uint64_t all)
 }
 
 /* What the verdict is about: "#1", "the 8 sites", "the mappings". */
-static const char *sites_name(char text[SITES_NAME], const struct profile_stack *const *sites, size_t n)
+static const char *sites_name(char text[SITES_NAME], const struct reasons *r, const struct profile_stack *const *sites,
+			      size_t n)
 {
 	if (n == 1)
-		return stack_is_heap(sites[0]) ? "#1" : "the mappings";
+		return stack_is_heap(sites[0]) ? r->first : "the mappings";
 	snprintf(text, SITES_NAME, "the %zu sites", n);
 	return text;
 }
@@ -368,9 +387,12 @@ static void add_cohort(struct reasons *r, const struct profile *p, const struct 
 		early_alive += sites[i]->early_alive;
 	}
 	buf_addf(reason(r), "of %s blocks of %s from early in the window %.0f %% still live",
-		 units_format_count(blocks, early), sites_name(name, sites, n), early_share(early_alive, early));
-	if (others)
-		buf_addf(r->out, "; of those made elsewhere %.2g %%", early_share(alive, others));
+		 units_format_count(blocks, early), sites_name(name, r, sites, n), early_share(early_alive, early));
+	if (others) {
+		buf_adds(r->out, "; of those made elsewhere ");
+		verdict_add_brief(r->out, early_share(alive, others));
+		buf_adds(r->out, " %");
+	}
 	buf_addc(r->out, '\n');
 }
 
@@ -413,7 +435,7 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 		buf_addf(reason(r), "the growth is straight: second half of the window / first half %.2f\n", v->ratio);
 	if (v->why & WHY_WINDOWS && n)
 		buf_addf(reason(r), "%s grew in each of %d separate parts of the window\n",
-			 sites_name(name, sites, n), WINDOWS_NR);
+			 sites_name(name, r, sites, n), WINDOWS_NR);
 	if (v->why & WHY_COHORT && n)
 		add_cohort(r, p, sites, n);
 	add_class(r, p);
@@ -433,6 +455,16 @@ static void add_evidence(struct reasons *r, const struct profile *p)
 	buf_adds(r->out, " at the attach\n");
 }
 
+/* The window that would tell more, behind a doubt: five minutes, or longer than this one was. */
+static void add_longer(struct reasons *r, const struct profile *p)
+{
+	double window_s = (double)p->window_ns / (double)NS_PER_S;
+
+	buf_adds(r->out, "; -d ");
+	verdict_add_window(r->out, window_s < LOOK_AGAIN_S ? LOOK_AGAIN_S : blind_longer(window_s));
+	buf_addc(r->out, '\n');
+}
+
 static void add_doubts(struct reasons *r, const struct profile *p)
 {
 	const struct verdict *v = &p->verdict;
@@ -445,47 +477,58 @@ static void add_doubts(struct reasons *r, const struct profile *p)
 	if (v->but & BUT_RECENT) {
 		buf_adds(reason(r), "at this rate since its start it would hold ");
 		verdict_add_size(r->out, v->history_bytes);
-		buf_adds(r->out, ", far more than it does: the growth is young; -d 5m\n");
+		buf_adds(r->out, ", far more than it does: the growth is young");
+		add_longer(r, p);
 	}
 	if (v->but & BUT_REPLACES)
-		buf_adds(reason(r), "older blocks of the same sizes were freed meanwhile: #1 may only replace them\n");
+		buf_addf(reason(r), "older blocks of the same sizes were freed meanwhile: %s may only replace them\n", r->first);
 	if (v->but & BUT_LOST)
 		buf_adds(reason(r), "more was lost (see trust) than such an evidence bears\n");
 	if (v->but & BUT_NO_SITE && (v->by_heap || !top_mapping(p)))
 		buf_addf(reason(r), v->by_heap ? "no few call sites make half of it: many things grow, as in a start-up\n" :
 						 "which code makes it grow was not seen\n");
-	if (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS))
-		buf_addf(reason(r), "%s slows down: second half of the window / first half %.2f; -d 5m\n",
+	if (v->but & (BUT_SLOWS | BUT_MEMORY_SLOWS)) {
+		buf_addf(reason(r), "%s slows down: second half of the window / first half %.2f",
 			 v->but & BUT_MEMORY_SLOWS ? "the memory itself" : "it", v->ratio);
-	else if (!(v->why & WHY_STRAIGHT) && !v->by_classes) /* brief bursts have no series of the heap: only its two ends */
-		buf_adds(reason(r), v->by_heap && p->watch.rung == RUNG_BRIEF ? "whether it came straight was not seen; -d 5m\n" :
-								       "it does not grow straight\n");
+		add_longer(r, p);
+	} else if (!(v->why & WHY_STRAIGHT) && !v->by_classes) { /* brief bursts have no series of the heap: only its two ends */
+		if (v->by_heap && p->watch.rung == RUNG_BRIEF) {
+			buf_adds(reason(r), "whether it came straight was not seen");
+			add_longer(r, p);
+		} else {
+			buf_adds(reason(r), "it does not grow straight\n");
+		}
+	}
 	if (v->word == TREND_LEAK)
 		buf_adds(reason(r), "a cache that is not full yet would look the same until it is\n");
-	else if (!v->but && v->why & (WHY_STRAIGHT | WHY_CLASSES))
-		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later; -d 5m\n");
+	if (v->word != TREND_LEAK && !v->but && v->why & (WHY_STRAIGHT | WHY_CLASSES)) {
+		buf_adds(reason(r), "nothing else speaks for a leak yet: its blocks may end later");
+		add_longer(r, p);
+	}
 }
 
 /* What growth that ends does not rule out. */
 static void add_hidden(struct buf *out, const struct profile *p)
 {
-	double longer = blind_longer((double)p->window_ns / NS_PER_S);
-	struct reasons r = { out, "but", '-' };
+	struct reasons r = { .out = out, .label = "but", .sign = '-' };
 	uint64_t n;
 
 	buf_addc(out, '\n');
 	if (profile_collections(p, &n) && n < 3)
 		buf_addf(reason(&r), "%u full collection%s seen, 3 are needed to tell what stays: a leak may fill what is "
 				     "resident already\n", (unsigned int)n, n == 1 ? "" : "s");
-	buf_addf(reason(&r), "a slower leak would hide under this curve; to look for it: -d %.0f%s\n",
-		 longer < 3600 ? longer / 60 : longer / 3600, longer < 3600 ? "m" : "h");
+	buf_adds(reason(&r), "a slower leak would hide under this curve; to look for it: -d ");
+	verdict_add_window(out, blind_longer((double)p->window_ns / NS_PER_S));
+	buf_addc(out, '\n');
 }
 
-void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but)
+void verdict_add_why(struct buf *out, const struct profile *p, const struct render_opts *o, unsigned int most_why,
+		     unsigned int most_but)
 {
+	const char *first = o->metric == METRIC_LIVE_BYTES ? "#1" : "that site";
 	const struct verdict *v = &p->verdict;
 	struct buf why = BUF_INIT, but = BUF_INIT;
-	struct reasons r = { &why, "why", '+' };
+	struct reasons r = { .out = &why, .first = first, .label = "why", .sign = '+' };
 
 	if (p->has_verdict && v->word == TREND_LEVELS_OFF)
 		add_hidden(out, p);
@@ -493,7 +536,7 @@ void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most
 		return;
 	add_evidence(&r, p);
 	text_keep_lines(&why, most_why);
-	r = (struct reasons){ &but, "but", '-' };
+	r = (struct reasons){ .out = &but, .first = first, .label = "but", .sign = '-' };
 	add_doubts(&r, p);
 	text_keep_lines(&but, most_but);
 	buf_addf(out, "\n%s%s", why.data, but.data);

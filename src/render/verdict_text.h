@@ -25,7 +25,8 @@ bool verdict_tells_limit(const struct profile *p);
  * "why" and "but" of growth, "but" of growth that ends, else nothing; no more than so many reasons of each, the best
  * first.
  */
-void verdict_add_why(struct buf *out, const struct profile *p, unsigned int most_why, unsigned int most_but);
+void verdict_add_why(struct buf *out, const struct profile *p, const struct render_opts *o, unsigned int most_why,
+		     unsigned int most_but);
 
 /* How a stack's blocks live: "leak", "churn", "bounded", "open". "" without a verdict. */
 const char *verdict_kind(const struct profile *p, const struct profile_stack *s);

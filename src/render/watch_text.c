@@ -3,6 +3,7 @@
 #include "render/watch_text.h"
 
 #include "base/units.h"
+#include "render/verdict_internal.h"
 
 static void add_rung(struct buf *out, const struct profile_watch *w, enum rung r, uint32_t interval_bytes)
 {
@@ -43,10 +44,11 @@ void watch_add_how(struct buf *out, const struct profile *p)
 	add_rung(out, w, w->rung, w->interval_bytes);
 	if (w->rung == RUNG_AWAY)
 		return;
-	if (w->rung != RUNG_SAMPLED && w->too_much > 0)
-		buf_addf(out, " (proportions only: all together would be %.2g times what is mapped, and is scaled down to it)",
-			 w->too_much);
-	else if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
+	if (w->rung != RUNG_SAMPLED && w->too_much > 0) {
+		buf_adds(out, " (proportions only: all together would be ");
+		verdict_add_brief(out, w->too_much);
+		buf_adds(out, " times what is mapped, and is scaled down to it)");
+	} else if (w->rung != RUNG_SAMPLED && w->slowdown >= LADDER_ROUGH)
 		buf_addf(out, " (%.0f times slower in them: amounts are right in proportion, their scale within a factor of a few)",
 			 w->slowdown);
 	else

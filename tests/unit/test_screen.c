@@ -135,12 +135,12 @@ static void growth_that_has_ended__is_told_with_what_it_may_hide(void **state)
 	struct buf b = BUF_INIT;
 
 	(void)state;
-	verdict_add_why(&b, &p, 3, 3);
+	verdict_add_why(&b, &p, &(struct render_opts){ 0 }, 3, 3);
 	assert_non_null(strstr(b.data, "but  - 1 full collection seen, 3 are needed"));
 	assert_non_null(strstr(b.data, "     - a slower leak would hide under this curve; to look for it: -d 5m\n"));
 	buf_reset(&b);
 	proc.has_collections = false;
-	verdict_add_why(&b, &p, 3, 3);
+	verdict_add_why(&b, &p, &(struct render_opts){ 0 }, 3, 3);
 	assert_string_equal(b.data, "\nbut  - a slower leak would hide under this curve; to look for it: -d 5m\n");
 	buf_release(&b);
 }
@@ -152,7 +152,7 @@ static void why_of(struct buf *out, struct profile_steady steady, struct profile
 			     .verdict = { .word = TREND_LEAK, .why = why, .by_classes = true } };
 
 	proc.steady.type = proc.staying.type = intern_id(&p.strings, "Shop::Order");
-	verdict_add_why(out, &p, 9, 9);
+	verdict_add_why(out, &p, &(struct render_opts){ 0 }, 9, 9);
 	intern_release(&p.strings);
 }
 
@@ -206,6 +206,76 @@ static void a_site_that_grows_among_its_garbage__is_no_churn(void **state)
 	assert_string_equal(verdict_kind(&p, &stacks[0]), "leak");
 	p.verdict.word = TREND_FLAT;
 	assert_string_equal(verdict_kind(&p, &stacks[0]), "churn");
+}
+
+/* Of a server that runs and a worker of it that has ended, who held fifty times as much. */
+static void what_an_ended_process_held__is_no_part_of_the_growth(void **state)
+{
+	uint32_t frames[] = { 0, 1 };
+	struct profile_frame frame[2] = { { 0 } };
+	struct profile_proc procs[2] = { { .tgid = 42 }, { .tgid = 43, .state = PROC_EXITED } };
+	struct profile_stack stacks[2] = {
+		{ .proc = 0, .n_frames = 1, .live_bytes = 1 << 20, .live_blocks = 9, .t = { .alloc_bytes = 1 << 20, .alloc_blocks = 9 } },
+		{ .proc = 1, .first_frame = 1, .n_frames = 1, .live_bytes = 50 << 20, .live_blocks = 9, .id = 1,
+		  .t = { .alloc_bytes = 50 << 20, .alloc_blocks = 9 } },
+	};
+	struct profile p = { .window_ns = 2000000000, .n_procs = 2, .procs = procs, .n_stacks = 2, .stacks = stacks,
+			     .stack_frames = frames, .frames = frame, .n_frames = 2 };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	frame[0].name = intern_id(&p.strings, "of_the_server");
+	frame[1].name = intern_id(&p.strings, "of_the_worker");
+	verdict_add(&b, &p, &(struct render_opts){ 0 });
+	assert_string_equal(b.data, "GROWING   2 processes: live heap +30.0 MiB/min; 100 % is one call site:\n"
+				    "          #2 of_the_server\n");
+	buf_reset(&b);
+	verdict_add(&b, &p, &(struct render_opts){ .metric = METRIC_ALLOC_BYTES }); /* its row has another number there */
+	assert_non_null(strstr(b.data, "          of_the_server\n"));
+	intern_release(&p.strings);
+	buf_release(&b);
+}
+
+/* Of 9 blocks made elsewhere all live. window_s: of the run. */
+static void cohort_of(struct buf *out, double window_s, unsigned int why, enum profile_metric metric)
+{
+	struct profile_proc proc = { .tgid = 42 };
+	struct profile_stack stacks[2] = {
+		{ .live_bytes = 1000000, .live_blocks = 1000, .early_blocks = 300, .early_alive = 300,
+		  .t = { .alloc_bytes = 1000000, .alloc_blocks = 1000 } },
+		{ .live_bytes = 90, .live_blocks = 9, .t = { .alloc_bytes = 90, .alloc_blocks = 9 } },
+	};
+	struct profile p = { .window_ns = (uint64_t)(window_s * 1e9), .n_procs = 1, .procs = &proc, .n_stacks = 2, .stacks = stacks,
+			     .has_verdict = true,
+			     .verdict = { .word = TREND_GROWING, .by_heap = true, .rate = 18000, .why = why, .ratio = 1 } };
+
+	verdict_add_why(out, &p, &(struct render_opts){ .metric = metric }, 9, 9);
+}
+
+static void a_share_of_all__is_no_power_of_ten(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	cohort_of(&b, 60, WHY_COHORT, METRIC_LIVE_BYTES);
+	assert_non_null(strstr(b.data, " blocks of #1 from early in the window 100 % still live; of those made elsewhere 100 %\n"));
+	buf_reset(&b);
+	cohort_of(&b, 60, WHY_COHORT, METRIC_ALLOC_BYTES); /* the table is sorted by something else */
+	assert_non_null(strstr(b.data, " blocks of that site from early in the window"));
+	buf_release(&b);
+}
+
+static void a_doubt_after_a_long_run__asks_for_a_longer_one(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	cohort_of(&b, 60, WHY_STRAIGHT, METRIC_LIVE_BYTES);
+	assert_non_null(strstr(b.data, "its blocks may end later; -d 5m\n"));
+	buf_reset(&b);
+	cohort_of(&b, 600, WHY_STRAIGHT, METRIC_LIVE_BYTES);
+	assert_non_null(strstr(b.data, "its blocks may end later; -d 2h\n"));
+	buf_release(&b);
 }
 
 /* A site of one call, with what calls it; at the end of a report of so many columns. */
@@ -363,6 +433,9 @@ int main(void)
 		cmocka_unit_test(objects_that_outlive_collections__are_told_as_evidence_by_number_or_bytes),
 		cmocka_unit_test(what_is_flat__is_told_as_it_is_and_not_per_minute),
 		cmocka_unit_test(a_site_that_grows_among_its_garbage__is_no_churn),
+		cmocka_unit_test(what_an_ended_process_held__is_no_part_of_the_growth),
+		cmocka_unit_test(a_share_of_all__is_no_power_of_ten),
+		cmocka_unit_test(a_doubt_after_a_long_run__asks_for_a_longer_one),
 		cmocka_unit_test(proportions_of_bursts__are_no_growth_where_the_memory_is_undecided),
 		cmocka_unit_test(what_bursts_tell_and_the_heap_denies__is_said),
 		cmocka_unit_test(a_name_of_five_thousand_letters__is_cut_in_a_sentence),

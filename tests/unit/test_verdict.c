@@ -217,6 +217,10 @@ static void what_is_undecided__says_how_long_it_would_take(void **state)
 	assert_int_equal(v.word, TREND_UNDECIDED);
 	assert_int_equal(v.doubt, DOUBT_SHORT);
 	assert_true(v.need_s == 60);
+	c.in.window_s = 4 * 3600; /* a shorter one tells no more */
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_UNDECIDED);
+	assert_true(v.need_s == 0);
 	end_scene(&c);
 }
 
@@ -343,6 +347,24 @@ static void mappings__are_a_site_when_the_memory_grows(void **state)
 	end_scene(&c);
 }
 
+/* 400 KiB/s in the first half and 200 in the second, of which 150 take the place of older blocks throughout. */
+static void a_site_below_teeth_that_replaces__is_as_straight_as_what_is_left(void **state)
+{
+	struct verdict v;
+	struct scene c;
+
+	(void)state;
+	a_scene_below_teeth(&c);
+	c.site.alone = (struct site_trend){ 300 * 1024, 290 * 1024, 310 * 1024, 0.5 };
+	c.site.old_freed_bytes = 150.0 * 1024 * c.in.window_s;
+	c.in.knows_replaced = true;
+	verdict_of(&c.in, &v);
+	assert_int_equal(v.word, TREND_GROWING);
+	assert_true(v.ratio > 0.199 && v.ratio < 0.201); /* 50 / 250 */
+	assert_true(v.but & BUT_SLOWS);
+	end_scene(&c);
+}
+
 static void a_leak_below_teeth__is_found_by_its_site(void **state)
 {
 	const struct site_trend alone = { 300 * 1024, 290 * 1024, 310 * 1024, 1.0 };
@@ -386,6 +408,7 @@ int main(void)
 		cmocka_unit_test(several_sites__are_a_leak_when_each_keeps_its_blocks),
 		cmocka_unit_test(mappings__are_a_site_when_the_memory_grows),
 		cmocka_unit_test(a_leak_below_teeth__is_found_by_its_site),
+		cmocka_unit_test(a_site_below_teeth_that_replaces__is_as_straight_as_what_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
