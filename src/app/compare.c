@@ -13,7 +13,14 @@
 /* What would be nonsense to print. */
 static int check(const struct options *o, const struct diff *d)
 {
-	if (!d->is_one_run && o->has_metric && (o->metric == METRIC_LIVE_BYTES || o->metric == METRIC_LIVE_BLOCKS)) {
+	bool is_level = o->metric == METRIC_LIVE_BYTES || o->metric == METRIC_LIVE_BLOCKS || o->metric == METRIC_RSS_BYTES;
+
+	if (o->has_metric && o->metric == METRIC_PEAK_BYTES) {
+		log_error("-m %s: a run has one peak, and no two that could be compared; memprobe report -m %s FILE shows it",
+			  metric_name(o->metric), metric_name(o->metric));
+		return STATUS_USAGE;
+	}
+	if (!d->is_one_run && o->has_metric && is_level) {
 		log_error("%s and %s are two runs: their levels (-m %s) are never subtracted; without -m, what they allocate, "
 			  "free and keep per second is compared", o->files[0].path, o->files[1].path, metric_name(o->metric));
 		return STATUS_USAGE;

@@ -77,9 +77,16 @@ static bool shows_allocated(const struct render_opts *o)
 	return o->metric == METRIC_ALLOC_BYTES || o->metric == METRIC_ALLOC_BLOCKS;
 }
 
+static bool shows_resident(const struct render_opts *o)
+{
+	return o->metric == METRIC_RSS_BYTES;
+}
+
 static int64_t level(const struct diff_figures *f, const struct render_opts *o)
 {
-	return (int64_t)diff_level(f, shows_allocated(o) ? METRIC_ALLOC_BYTES : METRIC_LIVE_BYTES);
+	return (int64_t)diff_level(f, shows_allocated(o) ? METRIC_ALLOC_BYTES :
+				      shows_resident(o)	 ? METRIC_RSS_BYTES :
+							   METRIC_LIVE_BYTES);
 }
 
 static int64_t blocks(const struct diff_figures *f, const struct render_opts *o)
@@ -236,8 +243,10 @@ static void add_side(struct buf *out, const struct diff *d, enum diff_side side,
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
 	buf_addf(out, "%c  %s to %s", side == DIFF_A ? 'A' : 'B', units_format_duration(window, f->window_ns), when);
 	if (d->is_one_run)
-		buf_addf(out, ": %s %s in %s blocks", units_format_size(live, (uint64_t)level(sum, o)),
-			 shows_allocated(o) ? "allocated" : "live", units_format_count(n, (uint64_t)blocks(sum, o)));
+		buf_addf(out, ": %s %s", units_format_size(live, (uint64_t)level(sum, o)),
+			 shows_allocated(o) ? "allocated" : shows_resident(o) ? "first touched here, and resident" : "live");
+	if (d->is_one_run && !shows_resident(o))
+		buf_addf(out, " in %s blocks", units_format_count(n, (uint64_t)blocks(sum, o)));
 	buf_addf(out, "; %s, lost %llu\n", f->is_exact ? "every block counted" : "estimated: blocks were sampled",
 		 (unsigned long long)f->lost_events);
 	if (!d->is_one_run && f->command_line) {
@@ -262,7 +271,9 @@ static void add_verdict_of_one_run(struct buf *out, const struct diff *d, const 
 		buf_adds(out, "UNCHANGED");
 	else
 		buf_addf(out, "%s by %s", change > 0 ? "GREW" : "SHRANK", units_format_size(size, (uint64_t)llabs(change)));
-	buf_addf(out, " of %s (%s%s/min)", shows_allocated(o) ? "allocations" : "live heap", change > 0 ? "+" : change < 0 ? "-" : "",
+	buf_addf(out, " of %s (%s%s/min)",
+		 shows_allocated(o) ? "allocations" : shows_resident(o) ? "resident memory" : "live heap",
+		 change > 0 ? "+" : change < 0 ? "-" : "",
 		 units_format_size(rate, (uint64_t)llabs(per_minute_between(d, change))));
 	rows = sorted_rows(d, o, &n);
 	top = n ? level(&d->figures[DIFF_B][rows[0].stack], o) - level(&d->figures[DIFF_A][rows[0].stack], o) : 0;

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """-p PID and its family: living descendants, later children, posix_spawn, --no-follow."""
 import collections
+import json
+import subprocess
 import time
 
 from harness import Memprobe, Target, has_function, main, sum_of, test
@@ -120,6 +122,25 @@ def under_load(t):
                         sum_of(m.stacks(), "s_load", target.pid),
                         pairs if metric == "alloc-blocks" else 64)
                 t.no_loss(f"probes_that_change_under_load__lose_no_call_in_{metric}", m)
+
+
+@test
+def execs_of_children(t):
+    """The kernel faults pages of the new program in before it tells of the exec: that is no exec more."""
+    shell = subprocess.Popen(["bash", "-c", "read x; for i in {1..20}; do /bin/true; done; echo done; read x"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        with Memprobe("-P", "heap,rss", "-d", 0, "-f", "json", "-p", shell.pid) as m:
+            m.armed()
+            print(file=shell.stdin, flush=True)
+            shell.stdout.readline()
+            m.stop()
+            lines = [json.loads(line) for line in m.stdout.splitlines()]
+    finally:
+        shell.communicate("\n")
+    processes = collections.Counter((p["comm"], p["state"]) for p in lines if p["type"] == "process")
+    t.equal("a_child_that_execs__is_one_process_before_and_one_after", dict(processes),
+            {("bash", "running"): 1, ("bash", "execed"): 20, ("true", "exited"): 20})
 
 
 @test

@@ -173,7 +173,13 @@ def differences(t):
     ended = memprobe("diff", "--report", *runs)
     windows = re.findall(r"^[AB]  ([\d.]+) s to ", ended.stdout.decode(), re.M)
     t.true("both_windows__are_printed", len(windows) == 2 and b"A kept" in ended.stdout, ended.stdout.decode())
-    for metric in ("live-bytes", "live-blocks"):
+    ended = memprobe("diff", "--report", "-m", "rss-bytes", first, runs[0])
+    t.true("resident_memory__is_not_called_heap", b" of resident memory (" in ended.stdout and b"heap" not in ended.stdout,
+           ended.stdout.decode())
+    for compared in ([first, runs[0]], runs):
+        ended = memprobe("diff", "--folded", "-m", "peak-bytes", *compared)
+        t.true("peaks__are_not_compared", ended.returncode == 2 and b"one peak" in ended.stderr, f"{ended}")
+    for metric in ("live-bytes", "live-blocks", "rss-bytes"):
         ended = memprobe("diff", "-m", metric, *runs)
         t.true(f"levels_of_two_runs__are_never_subtracted__{metric}",
                ended.returncode == 2 and not ended.stdout and b"never subtracted" in ended.stderr, f"{ended}")
