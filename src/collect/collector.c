@@ -310,6 +310,17 @@ static uint64_t hash_of_stack(const struct mp_ev_stack *e, const __u64 *frames, 
 	return mp_hash_thread(h, e->thread);
 }
 
+/* Two CPUs that meet a new stack at once may both send it; what of its runtime frames came twice was taken once. */
+static bool has_stack(const struct collector *c, uint64_t hash)
+{
+	size_t i;
+
+	for (i = c->first_raw; i < c->n_raw; i++)
+		if (c->raw[i]->hash == hash)
+			return true;
+	return profile_find_stack(&c->profile, hash) != UINT32_MAX;
+}
+
 void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *frames, uint32_t n)
 {
 	struct collector *c = ctx;
@@ -319,6 +330,8 @@ void collector_on_stack(void *ctx, const struct mp_ev_stack *e, const __u64 *fra
 	if (!managed_take_frames(c, e->hash, e->n_runtime, &runtime) ||
 	    hash_of_stack(e, frames, n, runtime) != e->hash) {
 		free(runtime);
+		if (has_stack(c, e->hash))
+			return;
 		c->hash_mismatches++;
 		kern_resend_stack(c->kern, e->hash);
 		return;

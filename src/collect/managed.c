@@ -91,8 +91,7 @@ static uint64_t resident_heap(struct runtime *r)
 	return sum;
 }
 
-/* From now on its stacks carry its frames. */
-static void begin_frames(struct collector *c, const struct managed_process *p)
+void managed_begin_frames(struct collector *c, const struct managed_process *p)
 {
 	const struct runtime *r = p->runtime;
 	struct mp_runtime words = { 0 };
@@ -114,7 +113,7 @@ static void found(struct collector *c, struct managed_process *p)
 	struct runtime_heap heap;
 
 	p->found_ns = clock_monotonic_ns();
-	begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
+	managed_begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/table.h"
+#include "collect/collector_internal.h"
 #include "runtime/runtime.h"
 
 struct managed_process {
@@ -43,6 +44,8 @@ struct managed {
 	struct table waiting_at; /* hash -> index in waiting */
 };
 
+/* From now on its stacks carry its frames; again when what its runtime tells of them is another. */
+void managed_begin_frames(struct collector *c, const struct managed_process *p);
 /* NULL: it is not there. */
 struct managed_process *managed_find_process(struct managed *m, uint32_t gen);
 

@@ -133,19 +133,27 @@ static bool name_type(const struct runtime *r, uint64_t type, struct buf *out)
 /* ---- code ---- */
 
 /* Three tables take turns while code is loaded. */
+/* The table of loaded code that counts now, {modules, n, allocated, mid}; false: it cannot be read. */
+static bool read_table(const struct runtime *r, uint32_t *index, uint64_t t[4])
+{
+	const struct beam *b = r->state;
+
+	return runtime_read(&r->process, b->code_index, index, sizeof(*index)) && *index <= 2 &&
+	       runtime_read(&r->process, b->range_table + *index * 4 * sizeof(*t), t, 4 * sizeof(*t)) && t[1] &&
+	       t[1] <= BEAM_MOST_RANGES;
+}
+
 bool beam_read_ranges(struct runtime *r)
 {
 	struct beam *b = r->state;
 	uint64_t t[4];
-	uint32_t index;
 	size_t i;
 
 	b->read_ns = clock_monotonic_ns();
-	if (!runtime_read(&r->process, b->code_index, &index, sizeof(index)) || index > 2 ||
-	    !runtime_read(&r->process, b->range_table + index * sizeof(t), t, sizeof(t)) || !t[1] || t[1] > BEAM_MOST_RANGES)
+	b->n_ranges = 0;
+	if (!read_table(r, &b->read_index, t))
 		return false;
 	b->ranges = xrealloc(b->ranges, t[1] * sizeof(*b->ranges));
-	b->n_ranges = 0;
 	if (!runtime_read(&r->process, t[0], b->ranges, t[1] * sizeof(*b->ranges)))
 		return false;
 	for (i = 1; i < t[1]; i++)
@@ -212,14 +220,48 @@ static bool name_function(const struct runtime *r, struct beam_function *f, stru
 	return false;
 }
 
+/*
+ * Is the table that was read still the one that counts, and range (NULL: any) in its place? A module that is loaded
+ * comes with another table; after three of them it is the first one's turn again.
+ */
+static bool is_as_read(const struct runtime *r, const struct beam_range *range)
+{
+	const struct beam *b = r->state;
+	struct beam_range now;
+	uint64_t t[4];
+	uint32_t index;
+
+	if (!read_table(r, &index, t) || index != b->read_index || t[1] != b->n_ranges)
+		return false;
+	return !range || (runtime_read(&r->process, t[0] + (size_t)(range - b->ranges) * sizeof(now), &now, sizeof(now)) &&
+			  now.start == range->start && now.end == range->end);
+}
+
+/* Code that is loaded later may lie in a new piece: the kernel side has to know. */
+static void follow_code(struct runtime *r)
+{
+	struct beam *b = r->state;
+	uint64_t code = b->code, code_bytes = b->code_bytes;
+	size_t i;
+
+	for (i = 0; i < b->n_ranges && b->ranges[i].start - code < code_bytes; i++)
+		;
+	if (i == b->n_ranges || runtime_process_refresh(&r->process) || !beam_find_code(r))
+		return;
+	r->is_moved |= b->code != code || b->code_bytes != code_bytes;
+}
+
 /* The function of a return address, by name. */
 static bool find_pc(struct runtime *r, uint64_t pc, struct beam_function *f, struct buf *out)
 {
 	struct beam *b = r->state;
 	const struct beam_range *range = find_range(b, pc);
+	bool is_old = !range && clock_monotonic_ns() - b->read_ns > REREAD_NS;
 
-	if (!range && clock_monotonic_ns() - b->read_ns > REREAD_NS && beam_read_ranges(r))
-		range = find_range(b, pc);
+	if (is_old || !is_as_read(r, range)) {
+		range = beam_read_ranges(r) ? find_range(b, pc) : NULL;
+		follow_code(r);
+	}
 	return range && find_function(r, range, pc, f) && name_function(r, f, out);
 }
 

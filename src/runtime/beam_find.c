@@ -128,8 +128,8 @@ static void find_dirty_main(struct runtime *r, struct runtime_object *o)
 	b->dirty_main_end = b->dirty_main + sym.size_bytes;
 }
 
-/* Where the JIT writes: memory files that are mapped twice (erts 13), or nameless executable mappings. */
-static bool find_code(struct runtime *r)
+/* Memory files that are mapped twice (erts 13), or nameless executable mappings. */
+bool beam_find_code(struct runtime *r)
 {
 	struct beam *b = r->state;
 	uint64_t end = 0;
@@ -206,7 +206,7 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 	b->code_index = runtime_symbol(&r->process, o, "the_active_code_index");
 	if (!b->processes || !b->atoms || !b->code_index)
 		return "its binary does not export erts_proc, erts_atom_table and the_active_code_index";
-	if (!find_code(r))
+	if (!beam_find_code(r))
 		return "it has no JIT code";
 	find_dirty_main(r, o);
 	*err = -EAGAIN;

@@ -55,7 +55,8 @@ struct beam {
 	uint64_t range_table; /* address of the first of three {modules, n, allocated, mid} */
 	struct beam_range *ranges;
 	size_t n_ranges;
-	uint64_t read_ns; /* when ranges were read */
+	uint64_t read_ns; /* when ranges were read, */
+	uint32_t read_index; /* and of which of the three tables */
 	struct beam_collected *collected; /* beam_collections.c; NULL: not asked yet */
 	uint64_t notes, noted; /* as MP_BEAM_NOTES, MP_BEAM_NOTED; 0: no process has noted what it was started for */
 };
@@ -109,6 +110,8 @@ void beam_line(const struct runtime *r, const struct beam_function *f, uint64_t 
  * it has not yet begun.
  */
 const char *beam_find(struct runtime *r, struct runtime_object *o, int *err);
+/* Where the JIT writes, of r->process.maps, into code, code_bytes and pieces. False: nowhere. */
+bool beam_find_code(struct runtime *r);
 
 /* beam_collections.c */
 int beam_collections(struct runtime *r, uint64_t *full);

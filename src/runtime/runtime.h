@@ -82,6 +82,7 @@ struct runtime {
 	char reason[128];  /* "": frames have names; else why not: "CPython 3.14: its layout is not known here" */
 	char hint[160];	   /* what its own tools would tell, and the command; "": nothing more */
 	bool has_frames, has_census;
+	bool is_moved; /* config() would tell something else than it did: it is to be asked again */
 };
 
 /* A frame: the allocation is the collector's, of what some other line had made before. */
