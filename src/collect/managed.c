@@ -91,7 +91,8 @@ static uint64_t resident_heap(struct runtime *r)
 	return sum;
 }
 
-void managed_begin_frames(struct collector *c, const struct managed_process *p)
+/* From now on its stacks carry its frames. */
+static void begin_frames(struct collector *c, const struct managed_process *p)
 {
 	const struct runtime *r = p->runtime;
 	struct mp_runtime words = { 0 };
@@ -104,6 +105,14 @@ void managed_begin_frames(struct collector *c, const struct managed_process *p)
 		log_warn("process %d: no room for its %s frames: native stacks only", (int)p->pid, r->ops->name);
 }
 
+void managed_follow_moved(struct collector *c, const struct managed_process *p)
+{
+	if (!p->runtime->is_moved)
+		return;
+	p->runtime->is_moved = false;
+	begin_frames(c, p);
+}
+
 /* Tell the kernel side, the profile, and whoever watches the log. */
 static void found(struct collector *c, struct managed_process *p)
 {
@@ -113,7 +122,7 @@ static void found(struct collector *c, struct managed_process *p)
 	struct runtime_heap heap;
 
 	p->found_ns = clock_monotonic_ns();
-	managed_begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
+	begin_frames(c, p); /* first: what follows may take longer than the allocations of a start */
 	proc->runtime = profile_string(&c->profile, name);
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
@@ -328,6 +337,7 @@ void managed_count_collections(struct collector *c)
 			continue;
 		count_heap(c, p, proc);
 		count_collections(p, proc);
+		managed_follow_moved(c, p);
 		note_bumps(c, p, proc);
 	}
 }

@@ -69,10 +69,7 @@ static uint32_t name_frame(struct collector *c, struct managed_process *p, const
 	if (known && (!came || is_still_named(c, *known, now_ms)))
 		return (uint32_t)*known;
 	err = resolve(p->runtime, f, inlined, &name);
-	if (p->runtime->is_moved) {
-		p->runtime->is_moved = false;
-		managed_begin_frames(c, p);
-	}
+	managed_follow_moved(c, p);
 	if (known && err && err != -ENOENT) { /* it is gone, and no other code is there yet */
 		runtime_name_release(&name);
 		return (uint32_t)*known;

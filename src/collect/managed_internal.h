@@ -44,8 +44,8 @@ struct managed {
 	struct table waiting_at; /* hash -> index in waiting */
 };
 
-/* From now on its stacks carry its frames; again when what its runtime tells of them is another. */
-void managed_begin_frames(struct collector *c, const struct managed_process *p);
+/* If what its runtime tells of its frames is another than it was, the kernel side gets to know. */
+void managed_follow_moved(struct collector *c, const struct managed_process *p);
 /* NULL: it is not there. */
 struct managed_process *managed_find_process(struct managed *m, uint32_t gen);
 

@@ -238,17 +238,25 @@ static bool is_as_read(const struct runtime *r, const struct beam_range *range)
 }
 
 /* Code that is loaded later may lie in a new piece: the kernel side has to know. */
-static void follow_code(struct runtime *r)
+static bool read_again(struct runtime *r)
 {
 	struct beam *b = r->state;
 	uint64_t code = b->code, code_bytes = b->code_bytes;
 	size_t i;
 
+	if (!beam_read_ranges(r))
+		return false;
 	for (i = 0; i < b->n_ranges && b->ranges[i].start - code < code_bytes; i++)
 		;
-	if (i == b->n_ranges || runtime_process_refresh(&r->process) || !beam_find_code(r))
-		return;
-	r->is_moved |= b->code != code || b->code_bytes != code_bytes;
+	if (i < b->n_ranges && !runtime_process_refresh(&r->process) && beam_find_code(r))
+		r->is_moved |= b->code != code || b->code_bytes != code_bytes;
+	return true;
+}
+
+void beam_follow_code(struct runtime *r)
+{
+	if (!is_as_read(r, NULL))
+		read_again(r);
 }
 
 /* The function of a return address, by name. */
@@ -258,10 +266,8 @@ static bool find_pc(struct runtime *r, uint64_t pc, struct beam_function *f, str
 	const struct beam_range *range = find_range(b, pc);
 	bool is_old = !range && clock_monotonic_ns() - b->read_ns > REREAD_NS;
 
-	if (is_old || !is_as_read(r, range)) {
-		range = beam_read_ranges(r) ? find_range(b, pc) : NULL;
-		follow_code(r);
-	}
+	if (is_old || !is_as_read(r, range))
+		range = read_again(r) ? find_range(b, pc) : NULL;
 	return range && find_function(r, range, pc, f) && name_function(r, f, out);
 }
 

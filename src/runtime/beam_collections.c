@@ -131,7 +131,10 @@ int beam_collections(struct runtime *r, uint64_t *full)
 	struct look l = { .before = b->collected };
 	uint64_t now = clock_monotonic_ns();
 
-	if (!r->has_census || (b->collected && b->collected->n > MOST_PROCESSES))
+	if (!r->has_census)
+		return -ENOTSUP;
+	beam_follow_code(r);
+	if (b->collected && b->collected->n > MOST_PROCESSES)
 		return -ENOTSUP;
 	if (b->collected && now - b->collected->look_ns < LOOK_NS) {
 		*full = b->collected->full;

@@ -110,6 +110,8 @@ void beam_line(const struct runtime *r, const struct beam_function *f, uint64_t 
  * it has not yet begun.
  */
 const char *beam_find(struct runtime *r, struct runtime_object *o, int *err);
+/* Has code been loaded since the last look? Then r->is_moved, if it lies elsewhere. */
+void beam_follow_code(struct runtime *r);
 /* Where the JIT writes, of r->process.maps, into code, code_bytes and pieces. False: nowhere. */
 bool beam_find_code(struct runtime *r);
 

@@ -4,10 +4,12 @@
 Erlang on a living node without flags: what ERTS takes memory for, the process and its functions, against what the
 program knows of itself and what erlang:process_info tells. And the ways in which such programs keep memory, apart.
 """
+import collections
 import json
+import re
 
-from erlang_node import REQUESTS, WORKERS, Node, armed, of_type, replies, run
-from harness import Memprobe, main, sum_of, test
+from erlang_node import REQUESTS, WORKERS, Node, armed, compiled, of_type, replies, run
+from harness import Memprobe, Target, main, sum_of, test
 
 
 @test
@@ -82,6 +84,31 @@ def a_table_grows(t):
         types[frames[-1]] = types.get(frames[-1], 0) + value
     t.equal("terms_of_a_table__hold_the_most", max(types, key=types.get), "[db_term]")
     t.between("their_bytes__are_those_of_lists_of_200", sum_of(terms, "feed:handle/2") / (REQUESTS * 200 * 16), 1, 1.2)
+
+
+@test
+def code_that_is_loaded_later(t):
+    with Target("/bin/sh", "-c", 'exec "$@"', "sh", *compiled("later.erl"), "-s", "later", "main",
+                env={"HOME": "/tmp", "ERL_CRASH_DUMP_BYTES": "0"}) as target, \
+            Memprobe("-v", "--no-follow", "-d", 0, "-p", target.pid, "-m", "live-bytes") as m:
+        armed(m, target)
+        target.ask("go")
+        m.stop()
+        target.exit()
+        stacks = m.stacks()
+    told, functions = collections.Counter(), set()
+    for frames, value in of_type(stacks, "binary"):
+        own = [re.fullmatch(r"((?:long|brief)\d+):(.*)", f) for f in frames]
+        for module, function in [x.groups() for x in own if x]:
+            told[module] += value
+            functions.add(function)
+            break
+    known = {m for m, n in told.items() if 20 * 100003 <= n <= 20 * 100100}
+    half = {m for m, n in told.items() if 10 * 100003 <= n <= 10 * 100100}
+    t.equal("modules_that_are_loaded_while_it_is_watched__have_their_names", known | half,
+            {f"long{i}" for i in range(1, 5)} | {f"brief{i}" for i in range(1, 13)})
+    t.true("new_room_for_code__is_known_after_its_first_stack", len(half) <= 1 and not any(m.startswith("brief") for m in half), f"{told}")
+    t.true("what_takes_the_place_of_purged_code__is_not_named_after_it", functions <= {"keep/1", "-keep/1-lc$^0/1-0-/2"}, f"{functions}")
 
 
 if __name__ == "__main__":
