@@ -26,7 +26,6 @@
 #define OF_MEMORY 1 /* bucket type: memProfile */
 
 struct go {
-	struct runtime_object *program;
 	struct elf_symbols symbols;
 	bool has_profile;
 	uint64_t memstats, mheap; /* addresses; 0: not known */
@@ -44,6 +43,12 @@ static bool go_is_own_object(const char *module)
 {
 	(void)module;
 	return false; /* it is linked into the program */
+}
+
+/* Of this moment: the objects are others after each runtime_process_refresh(). */
+static struct runtime_object *program(struct runtime *r)
+{
+	return &r->process.objects[0];
 }
 
 /* A string {text, length} of the runtime. */
@@ -67,7 +72,6 @@ static int go_open(struct runtime *r)
 	if (!o || !runtime_object_open(&r->process, o) || !elf_file_is_go(o->elf))
 		return -ENOENT;
 	g = xcalloc(1, sizeof(*g));
-	g->program = o;
 	r->state = g;
 	read_version(r, o);
 	rate = runtime_word(&r->process, runtime_symbol(&r->process, o, "runtime.MemProfileRate"));
@@ -110,13 +114,14 @@ static void go_close(struct runtime *r)
 }
 
 /* "main.keep < main.handle": the innermost functions that are not the runtime's. */
-static void name_of(const struct go *g, const uint64_t *stack, size_t n, struct buf *name)
+static void name_of(struct runtime *r, const uint64_t *stack, size_t n, struct buf *name)
 {
+	const struct go *g = r->state;
 	const char *symbol, *last = "";
 	size_t i, shown = 0;
 
 	for (i = 0; i < n && shown < 2; i++) {
-		symbol = elf_symbols_find(&g->symbols, stack[i] - 1 - g->program->bias);
+		symbol = elf_symbols_find(&g->symbols, stack[i] - 1 - program(r)->bias);
 		if (!symbol || !strncmp(symbol, "runtime.", 8) || !strcmp(symbol, last))
 			continue; /* what was inlined has its caller's name */
 		buf_addf(name, "%s%s", shown++ ? " < " : "", symbol);
@@ -145,7 +150,7 @@ static bool add_bucket(struct runtime *r, uint64_t at, const struct go_bucket *b
 		return false;
 	if (b->type != OF_MEMORY || m.allocs <= m.frees || m.alloc_bytes <= m.free_bytes)
 		return true;
-	name_of(r->state, stack, b->n, &name);
+	name_of(r, stack, b->n, &name);
 	row = table_put(rows, intern_id(names, name.data), out->n);
 	if (*row == out->n)
 		runtime_census_add(out, name.data, 0, 0);
@@ -158,9 +163,8 @@ static bool add_bucket(struct runtime *r, uint64_t at, const struct go_bucket *b
 
 static void add_profile(struct runtime *r, struct runtime_census *out)
 {
-	struct go *g = r->state;
-	double rate = (double)runtime_word(&r->process, runtime_symbol(&r->process, g->program, "runtime.MemProfileRate"));
-	uint64_t at = runtime_word(&r->process, runtime_symbol(&r->process, g->program, "runtime.mbuckets"));
+	double rate = (double)runtime_word(&r->process, runtime_symbol(&r->process, program(r), "runtime.MemProfileRate"));
+	uint64_t at = runtime_word(&r->process, runtime_symbol(&r->process, program(r), "runtime.mbuckets"));
 	struct intern names = INTERN_INIT;
 	struct table rows = TABLE_INIT;
 	struct go_bucket b;
@@ -181,13 +185,13 @@ static int go_census(struct runtime *r, struct runtime_census *out)
 	struct go *g = r->state;
 	bool has_goroutines;
 
-	if (!r->has_census)
+	if (!r->has_census || !runtime_object_open(&r->process, program(r)))
 		return -ENOTSUP;
 	if (!g->symbols.n)
-		elf_symbols_load(&g->symbols, g->program->elf, NULL);
+		elf_symbols_load(&g->symbols, program(r)->elf, NULL);
 	if (g->has_profile)
 		add_profile(r, out);
-	has_goroutines = go_goroutines(r, g->program, &g->symbols, out);
+	has_goroutines = go_goroutines(r, program(r), &g->symbols, out);
 	if (!g->has_profile && !has_goroutines)
 		return -ENOENT;
 	if (!g->has_profile)

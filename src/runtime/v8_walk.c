@@ -321,6 +321,8 @@ static bool copy_words(void *ctx, uint64_t addr, const uint64_t *words, size_t n
 
 	if (!y->copies[at])
 		y->copies[at] = xcalloc((page->end - page->start) / 8 + 1, 8);
+	if (n > (page->end - addr) / 8) /* it is read as one of two that overlap: one of them is none */
+		n = (page->end - addr) / 8;
 	memcpy(&y->copies[at][(addr - page->start) / 8], words, n * 8);
 	return true;
 }
