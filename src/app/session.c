@@ -254,6 +254,14 @@ static int look_at_exit(struct session *s)
 
 /* ---- the loop ---- */
 
+/* nohup has said so. */
+static bool is_ignored(int signal_number)
+{
+	struct sigaction now;
+
+	return !sigaction(signal_number, NULL, &now) && now.sa_handler == SIG_IGN;
+}
+
 static int open_signals(struct session *s)
 {
 	sigset_t set;
@@ -262,6 +270,8 @@ static int open_signals(struct session *s)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	if (!is_ignored(SIGHUP)) /* the terminal is gone: the recording is not */
+		sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
@@ -280,6 +290,7 @@ void session_read_signals(struct session *s)
 		switch (si.ssi_signo) {
 		case SIGINT:
 		case SIGTERM:
+		case SIGHUP:
 			s->n_interrupts++;
 			break;
 		case SIGUSR1:

@@ -38,7 +38,7 @@ const struct verb_row verbs[] = {
 		"       memprobe top [OPTION...]                 live view: processes, their stacks, as they grow\n"
 		"       memprobe census -p PID                   its objects by type, twice: what grew\n"
 		"       memprobe doctor [-p PID[,PID...]]        dry run: what works here, what would be probed\n",
-		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM end with the final report, a second one\n"
+		"\nSizes are powers of 1024. Signals: SIGINT, SIGTERM, SIGHUP end with the final report, a second one\n"
 		"at once; SIGUSR1 prints a snapshot, SIGUSR2 sets a mark. Exit status: 0 ok, 1 failed, 2 usage,\n"
 		"3 privilege or kernel, 4 no such target, 5 incomplete under --strict; with COMMAND its own.\n",
 		NULL,

@@ -4,15 +4,18 @@
 The private directory of recordings: rights, the last ten, --no-save; links that others plant lead nowhere; a full
 disk or a directory that cannot be written is a warning.
 """
+import fcntl
 import glob
 import os
+import pty
 import re
 import stat
 import subprocess
 import tempfile
+import termios
 import time
 
-from harness import MEMPROBE, Memprobe, Target, main, test
+from harness import MEMPROBE, Memprobe, Target, main, parse_folded, sum_of, test
 
 UID = 12345
 
@@ -193,6 +196,36 @@ def no_room(t):
         t.true("a_place_that_cannot_be_made__too", status == 0 and "this run is not saved" in err, err)
         target.exit()
         t.equal("nothing_is_in_the_directory_of_this_test", glob.glob(d + "/*"), [])
+
+
+@test
+def a_terminal_that_goes(t):
+    """As when the connection breaks: the session gets SIGHUP, and nothing can be written any more."""
+    for how, args in (("left", ()), ("ignored_as_by_nohup", ("sh", "-c", 'trap "" HUP; exec "$@"', "sh"))):
+        with tempfile.TemporaryDirectory() as home, Target("steps") as target:
+            master, terminal = pty.openpty()
+            process = subprocess.Popen([*args, MEMPROBE, "-d", "6", "-P", "heap", "-p", str(target.pid)], stdin=terminal,
+                                       stdout=terminal, stderr=terminal, env=dict(os.environ, XDG_STATE_HOME=home), cwd=home,
+                                       start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            os.close(terminal)
+            said = b""
+            while b"armed" not in said:
+                said += os.read(master, 4096)
+            truth = target.ask("step")
+            begin = time.monotonic()
+            os.close(master)
+            process.wait(20)
+            recordings = os.listdir(state(home))
+            t.true(f"the_recording_of_a_run_whose_terminal_has_gone__is_whole__{how}",
+                   len(recordings) == 1 and recordings[0].endswith(".memprobe"), f"{recordings} {process.returncode} {said}")
+            if how == "left":
+                t.true("it_ends_at_once", time.monotonic() - begin < 4, f"{time.monotonic() - begin} s")
+            else:
+                t.true("it_runs_to_its_end", time.monotonic() - begin > 4, f"{time.monotonic() - begin} s")
+            told = subprocess.run([MEMPROBE, "report", "--folded", os.path.join(state(home), *recordings[:1])],
+                                  stdout=subprocess.PIPE, text=True, check=True).stdout
+            t.equal(f"and_has_what_the_target_keeps__{how}", sum_of(parse_folded(told), "s_kept"), truth.of("s_kept", "live-bytes"))
+            target.exit()
 
 
 if __name__ == "__main__":
