@@ -322,16 +322,16 @@ static int by_rate(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : 1;
 }
 
-/* Of one that came later: from its first look on, as what it had then is its start. */
+/* Of late: what grew hours ago and stopped is no grower, and what has just begun is one. */
 static double rate_of(const struct machine_look *l, const struct machine_proc *p)
 {
-	double watched = l->w.window_s - p->first_s;
-	double growth = p->memory.n ? series_last(&p->memory) - p->memory.v[0].bytes : 0;
+	double watched = l->w.window_s - p->first_s, seconds;
+	double growth = machine_proc_late_growth(p, l->w.window_s, &seconds);
 
 	if (p->has_ended || watched < LEAST_WATCHED_S || p->age_s + watched < LEAST_AGE_S || growth < LEAST_GROWTH ||
 	    p->pid == l->own_pid)
 		return 0;
-	return growth / watched < LEAST_RATE ? 0 : growth / watched;
+	return growth / seconds < LEAST_RATE ? 0 : growth / seconds;
 }
 
 size_t machine_look_growers(const struct machine_look *l, pid_t *pids, size_t n)

@@ -53,6 +53,10 @@ enum machine_seen {
 
 #define MACHINE_PROC_GROUPS 4
 
+/* Growth of late is that of the last 60 to 75 s: a point per 15 s is kept. */
+#define MACHINE_LATE_STEP_S 15
+#define MACHINE_LATE_POINTS 5
+
 struct machine_proc {
 	uint64_t id; /* never used twice */
 	int32_t pid, ppid;
@@ -63,6 +67,10 @@ struct machine_proc {
 	bool came, has_ended;  /* after the first look */
 	/* Points where it changed. Anonymous + shared memory + swapped; and its shared memory. */
 	struct series memory, shmem;
+	/* What it had of late, oldest first, and what it has: the series of a long run has no points so close together. */
+	struct series_point late[MACHINE_LATE_POINTS];
+	size_t n_late;
+	double now_bytes;
 	/* from the page tables, at its first and at its last look of that kind */
 	bool has_pss;
 	uint64_t pss_bytes, pss_shmem_bytes, private_bytes;
@@ -104,6 +112,8 @@ void machine_watch_memory(struct machine_watch *w, double t_s, const struct mach
 struct machine_proc *machine_watch_proc(struct machine_watch *w, uint64_t id, double t_s, bool came);
 /* What a look found; bytes are anonymous + shared + swapped, shmem of it. */
 void machine_proc_take(struct machine_proc *p, double t_s, uint64_t bytes, uint64_t shmem);
+/* What it has grown by of late, and in how many seconds; of one that came later from its first look on. */
+double machine_proc_late_growth(const struct machine_proc *p, double t_s, double *seconds);
 /* What its page faults brought in since it started, a page each; it is seen by them from now on, if by nothing closer. */
 void machine_proc_faulted(struct machine_proc *p, double t_s, uint64_t bytes);
 /* all: anonymous + swapped in full. */

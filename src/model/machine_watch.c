@@ -77,8 +77,25 @@ static void take(struct series *s, double t_s, double bytes)
 		series_add(s, t_s, bytes);
 }
 
+static void take_late(struct machine_proc *p, double t_s, double bytes)
+{
+	p->now_bytes = bytes;
+	if (p->n_late && t_s - p->late[p->n_late - 1].t_s < MACHINE_LATE_STEP_S)
+		return;
+	if (p->n_late == MACHINE_LATE_POINTS)
+		memmove(p->late, p->late + 1, --p->n_late * sizeof(p->late[0]));
+	p->late[p->n_late++] = (struct series_point){ t_s, bytes };
+}
+
+double machine_proc_late_growth(const struct machine_proc *p, double t_s, double *seconds)
+{
+	*seconds = p->n_late ? t_s - p->late[0].t_s : 0;
+	return p->n_late ? p->now_bytes - p->late[0].bytes : 0;
+}
+
 void machine_proc_take(struct machine_proc *p, double t_s, uint64_t bytes, uint64_t shmem)
 {
+	take_late(p, t_s, (double)bytes);
 	take(&p->memory, t_s, (double)bytes);
 	if (shmem || p->shmem.n)
 		take(&p->shmem, t_s, (double)shmem);

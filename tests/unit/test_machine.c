@@ -383,6 +383,39 @@ static void a_group_without_a_limit__is_the_sum_of_its_processes(void **state)
 	unmake(&m);
 }
 
+/* The rate of one that is looked at twice a second, and grows by as much a second between those two times. */
+static double late_rate(double until_s, double from_s, double to_s, double bytes_per_s)
+{
+	struct machine_proc *p;
+	double seconds, growth, t;
+	struct made m;
+
+	make(&m);
+	p = machine_watch_proc(&m.w, 1, 0, false);
+	for (t = 0; t <= until_s; t += 0.5)
+		machine_proc_take(p, t, 50 * MIB + (uint64_t)(bytes_per_s * (fmin(fmax(t, from_s), to_s) - from_s)), 0);
+	growth = machine_proc_late_growth(p, until_s, &seconds);
+	unmake(&m);
+	return seconds > 0 ? growth / seconds : 0;
+}
+
+static void growth_of_late_is_that_of_the_last_minute(void **state)
+{
+	const double hour = 3600, leak = 10.0 * MIB / 60;
+
+	(void)state;
+	/* half a minute after 4 h in which nothing grew */
+	assert_true(late_rate(4 * hour + 30, 4 * hour, 5 * hour, leak) > leak * 0.35);
+	assert_true(late_rate(4 * hour + 90, 4 * hour, 5 * hour, leak) > leak * 0.99);
+	/* it grew at the start, and has stopped */
+	assert_true(late_rate(400, 0, 300, leak) == 0);
+	assert_true(late_rate(330, 0, 300, leak) < leak * 0.65);
+	/* after days of growth, too, when the series has a point in minutes */
+	assert_true(fabs(late_rate(72 * hour, 0, 72 * hour, leak) - leak) < 1);
+	/* at the start: what there is */
+	assert_true(fabs(late_rate(4, 0, hour, leak) - leak) < 1);
+}
+
 static void swapped_pages_are_in_use(void **state)
 {
 	struct machine_memory mem = memory_of(10 * GIB);
@@ -429,6 +462,7 @@ int main(void)
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
 		cmocka_unit_test(a_group_without_a_limit__is_the_sum_of_its_processes),
 		cmocka_unit_test(what_a_process_got_since_its_share_was_read__is_its_own),
+		cmocka_unit_test(growth_of_late_is_that_of_the_last_minute),
 		cmocka_unit_test(swapped_pages_are_in_use),
 	};
 
