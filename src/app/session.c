@@ -226,15 +226,13 @@ static int record(struct session *s, bool final)
 	return err ? err : note_output_error(s, recorder_add(s->recorder, p, now, now - begin));
 }
 
-/* The report tells live heap at each mark, and what was born between them and lives. */
+/* The report tells live heap at each mark, and what was born between them and lives. 0, -ENOSPC: no more, or -errno. */
 static int set_mark(struct session *s)
 {
 	int err = collector_mark(s->collector);
 
-	if (err == -ENOSPC) {
+	if (err == -ENOSPC)
 		log_warn("%d marks are set already: this one is not", PROFILE_MAX_MARKS);
-		return 0;
-	}
 	if (!err)
 		log_info("mark %zu set", collector_profile(s->collector)->n_marks);
 	return err;
@@ -422,7 +420,10 @@ static int mark_when_due(struct session *s, struct deadlines *d, uint64_t now)
 	err = set_mark(s);
 	while (d->mark <= now)
 		d->mark += s->o->mark_ns;
-	return err;
+	if (err != -ENOSPC)
+		return err;
+	d->mark = UINT64_MAX; /* nor will any other be: said once */
+	return 0;
 }
 
 static int draw_preliminary_when_due(struct session *s, uint64_t now)

@@ -100,5 +100,15 @@ def each_so_often(t):
             t.between(f"mark_{i + 1}__is_at_its_time", at, 600 * (i + 1), 600 * (i + 1) + 400)
 
 
+@test
+def too_many(t):
+    """32 marks are kept: that the next one is not set is said once, though more of them would be due."""
+    with Target("rounds") as target, Memprobe("-d", 5, "-M", "100ms", "-p", target.pid, "--json") as m:
+        m.wait()
+        marks = [x for x in map(json.loads, m.stdout.splitlines()) if x["type"] == "mark"]
+        t.equal("the_first_32_marks__are_kept", len(marks), 32)
+        t.equal("that_there_is_no_room__is_said_once", m.stderr.count("marks are set already"), 1)
+
+
 if __name__ == "__main__":
     main()
