@@ -22,10 +22,11 @@
 #include "proc/same_file.h"
 #include "symbol/elf_file.h"
 
-/* Where a probe must be, to be looked for in the memory of a process. */
+/* Where a probe must be, to be looked for in the memory of a process; scope as below. */
 struct placed {
 	uint64_t ino, offset;
 	uint32_t dev;
+	pid_t scope;
 	uint8_t first_bytes[PROBE_BYTES]; /* of the file, there */
 };
 
@@ -41,7 +42,7 @@ struct object {
 
 struct attacher {
 	struct attacher_opts o;
-	struct table seen; /* map_key */
+	struct table seen; /* map_key -> scope */
 	struct object *objects;
 	size_t n_objs, objs_cap;
 	struct placed *placed;
@@ -99,7 +100,7 @@ int attacher_widen(struct attacher *a)
 
 		if (o.failed)
 			continue;
-		table_put(&a->seen, o.map_key, 1);
+		table_put(&a->seen, o.map_key, 0);
 		if (find_object(a, n, &o.id, 0))
 			continue;
 		a->n_probes += o.n_sites;
@@ -107,6 +108,8 @@ int attacher_widen(struct attacher *a)
 		a->objects[n++] = o;
 	}
 	a->n_objs = n;
+	for (i = 0; i < a->n_placed; i++)
+		a->placed[i].scope = 0;
 	return kern_widen(a->o.kern);
 }
 
@@ -177,11 +180,11 @@ static bool is_known(struct attacher *a, const struct proc_map *m, uint64_t vers
 
 	if (table_get(&a->seen, key))
 		return true;
-	table_put(&a->seen, key, 1);
+	table_put(&a->seen, key, (uint64_t)scope);
 	return false;
 }
 
-static void remember(struct attacher *a, const struct alloc_sites *sites, const struct proc_map *m)
+static void remember(struct attacher *a, const struct alloc_sites *sites, const struct proc_map *m, pid_t scope)
 {
 	struct placed *at;
 	size_t i;
@@ -189,7 +192,8 @@ static void remember(struct attacher *a, const struct alloc_sites *sites, const 
 	for (i = 0; i < sites->n; i++) {
 		XGROW(a->placed, a->n_placed, a->placed_cap);
 		at = &a->placed[a->n_placed++];
-		*at = (struct placed){ .ino = m->ino, .dev = m->dev, .offset = sites->v[i].offset };
+		*at = (struct placed){ .ino = m->ino, .dev = m->dev, .scope = scope,
+				       .offset = sites->v[i].offset };
 		memcpy(at->first_bytes, sites->info[i].first_bytes, sizeof(at->first_bytes));
 	}
 }
@@ -237,7 +241,7 @@ static void watch_others(void *ctx)
 static void go_wide(struct attacher *a, struct alloc_sites *sites, struct object *o)
 {
 	o->scope = 0;
-	table_put(&a->seen, o->map_key, 1);
+	table_put(&a->seen, o->map_key, 0);
 	if (find_object(a, a->n_objs, &o->id, 0))
 		sites->n = 0;
 }
@@ -296,7 +300,7 @@ static int attach_object(struct attacher *a, struct elf_file *f, const char *pat
 	if (err && !a->attach_err)
 		a->attach_err = err;
 	if (!err)
-		remember(a, &sites, m);
+		remember(a, &sites, m, o->scope);
 	o->n_sites = (unsigned int)sites.n;
 	o->failed = err;
 	o->is_held = (sites.n && !err) || sites.loader_hook || sites.refused_alloc || sites.refused_realloc || has_births;
@@ -386,15 +390,10 @@ int attacher_add_process(struct attacher *a, pid_t pid)
 	return 0;
 }
 
-void attacher_forget_process(struct attacher *a, pid_t pid)
+static void forget_objects(struct attacher *a, pid_t pid)
 {
-	struct proc_maps maps = { 0 };
 	size_t i, n = 0;
 
-	if (!proc_maps_read(&maps, a->o.proc_root, pid))
-		for (i = 0; i < maps.n; i++)
-			forget(a, &maps.v[i], version_of(a, pid, &maps.v[i]), pid);
-	proc_maps_release(&maps);
 	for (i = 0; i < a->n_objs; i++) {
 		if (a->objects[i].scope != pid)
 			a->objects[n++] = a->objects[i];
@@ -402,6 +401,23 @@ void attacher_forget_process(struct attacher *a, pid_t pid)
 			a->n_probes -= a->objects[i].n_sites < a->n_probes ? a->objects[i].n_sites : a->n_probes;
 	}
 	a->n_objs = n;
+}
+
+/* It may have ended: nothing is read from /proc. */
+void attacher_forget_process(struct attacher *a, pid_t pid)
+{
+	size_t i, n = 0;
+
+	if (!a->o.pid_scoped) /* nothing is its own */
+		return;
+	for (i = 0; i < a->seen.cap; i++)
+		if (a->seen.slots[i].used == 1 && a->seen.slots[i].value == (uint64_t)pid)
+			table_remove(&a->seen, a->seen.slots[i].key);
+	for (i = 0; i < a->n_placed; i++)
+		if (a->placed[i].scope != pid)
+			a->placed[n++] = a->placed[i];
+	a->n_placed = n;
+	forget_objects(a, pid);
 }
 
 /* ---- are they there? ---- */

@@ -34,7 +34,7 @@ void attacher_free(struct attacher *a);
  * that cannot be read is skipped with a message, not an error.
  */
 int attacher_add_process(struct attacher *a, pid_t pid);
-/* Its own links are gone (kern_detach_process): it may be added again. */
+/* Its own links are gone (kern_detach_process): it may be added again. Of one that has ended, too. */
 void attacher_forget_process(struct attacher *a, pid_t pid);
 /* The same for one mapping that appeared. */
 int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m);

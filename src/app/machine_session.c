@@ -94,11 +94,27 @@ static void begin_new(struct session *s)
 			p->procs[i].begin_ns = clock_monotonic_ns() - s->armed_ns;
 }
 
+/* Links for all are nobody's own. */
+static void detach(struct session *s, pid_t pid)
+{
+	if (attacher_is_wide(s->attacher))
+		return;
+	kern_detach_process(s->kern, pid);
+	attacher_forget_process(s->attacher, pid);
+}
+
+void machine_ended(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+
+	if (s->machine)
+		detach(s, pid);
+}
+
 /* No more heap probes; what was seen until now stays. */
 static void drop(struct session *s, struct profile_proc *p)
 {
-	kern_detach_process(s->kern, p->tgid);
-	attacher_forget_process(s->attacher, p->tgid);
+	detach(s, p->tgid);
 	kern_drop(s->kern, p->tgid, p->gen);
 	budget_forget(s->budget, p->gen);
 	machine_look_mark(s->machine, p->tgid, s->has_chosen ? SEEN_HEAP_AWAY : SEEN_PROC);

@@ -120,8 +120,10 @@ static void on_proc(void *ctx, const struct mp_ev_proc *e)
 		return;
 	}
 	collector_on_proc(s->collector, e);
-	if (e->what == MP_PROC_EXIT)
+	if (e->what == MP_PROC_EXIT) {
 		kern_maps_drop(s->kern, (pid_t)e->tgid);
+		machine_ended(s, (pid_t)e->tgid);
+	}
 	targets_on_proc(s, e);
 }
 
@@ -398,7 +400,7 @@ static uint64_t look_after_probes(struct session *s, struct deadlines *d)
 	if (now >= d->reap || kern_gate_is_shut(s->kern))
 		targets_watch_leaders(s);
 	if (now >= d->reap) {
-		collector_reap(s->collector);
+		collector_reap(s->collector, machine_ended, s);
 		d->reap = now + REAP_NS;
 	}
 	attacher_watch_others(s->attacher); /* before the gate opens */

@@ -102,6 +102,8 @@ int machine_probe(struct session *s, pid_t pid);
 int machine_unprobe(struct session *s, pid_t pid);
 /* No more heap probes into a process where new ones would not fire. */
 void machine_leave(struct session *s, pid_t pid);
+/* A process has ended: on the whole machine its links go, its figures stay. ctx: the session. */
+void machine_ended(void *ctx, pid_t pid);
 void machine_report(struct session *s, bool with_shares); /* fill the profile's part */
 
 /* selfcheck.c: STATUS_FAILED when no probe can fire in any process that was named, or none could. */

@@ -161,7 +161,7 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 }
 
 /* An exit event can be missed (task.bpf.c), and nobody would ever end the run. */
-void collector_reap(struct collector *c)
+void collector_reap(struct collector *c, void (*ended)(void *ctx, pid_t pid), void *ctx)
 {
 	size_t i;
 
@@ -173,6 +173,7 @@ void collector_reap(struct collector *c)
 		log_debug("process %d ended without an event", (int)p->tgid);
 		kern_ended(c->kern, p->tgid, p->gen);
 		end_process(c, p->gen, PROC_EXITED, clock_monotonic_ns());
+		ended(ctx, p->tgid);
 	}
 }
 

@@ -52,8 +52,8 @@ bool collector_resolve(struct collector *c, uint64_t budget_ns);
  * though no event has come; UINT64_MAX: not.
  */
 uint64_t collector_poll_runtimes(struct collector *c);
-/* Processes that have ended without an event end now. A system call per process: call it now and then. */
-void collector_reap(struct collector *c);
+/* Processes that have ended without an event end now, and are told. A system call per process: call it now and then. */
+void collector_reap(struct collector *c, void (*ended)(void *ctx, pid_t pid), void *ctx);
 /* Current generation of a process, 0 when it is none of ours. */
 uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 /* Fill in all figures of this moment. 0 or -errno. */

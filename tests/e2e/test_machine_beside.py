@@ -129,5 +129,64 @@ def a_busy_one_that_ends(t):
         other.exit()
 
 
+def links_to(m, name):
+    """Links of memprobe's to probes in that file, as far as the kernel tells (6.16 and later)."""
+    links, pid = 0, m.process.pid
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{fd}") as f:
+            text = f.read()
+            links += "link_id" in text and re.search(rf"^path:.*/{name}$", text, re.M) is not None
+    return links
+
+
+def open_files(m, name):
+    """Descriptors of that file that links are made from."""
+    n = 0
+    for fd in os.listdir(f"/proc/{m.process.pid}/fd"):
+        with contextlib.suppress(OSError), open(f"/proc/{m.process.pid}/fdinfo/{fd}") as f:
+            is_path = int(re.search(r"^flags:\s*(\d+)", f.read(), re.M)[1], 8) & os.O_PATH
+            n += bool(is_path) and os.readlink(f"/proc/{m.process.pid}/fd/{fd}").endswith(f"/{name}")
+    return n
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def armed_lines(m):
+    """(probes, processes) of each."""
+    return [(int(a), int(b)) for a, b in re.findall(r"armed: (\d+) probes in (\d+) process", m.stderr)]
+
+
+@test
+def those_that_end(t):
+    """They leave nothing behind in memprobe but their figures."""
+    with tempfile.TemporaryDirectory() as d, Memprobe("-d", 0, "-o", f"{d}/run.jsonl", auto=True) as m:
+        m.wait_for("memprobe: looking at")
+        with Target("paced_static", 40 * MIB, 0) as first:
+            m.wait_for("memprobe: armed:", 60)
+            if not open_files(m, "paced_static"):
+                raise Skip("other programs on this machine grow faster")
+            time.sleep(1)
+            leaked = first.ask("tell").of("s_leak", "alloc-bytes")
+            first.process.kill()
+            until(lambda: not open_files(m, "paced_static") and not links_to(m, "paced_static"), 5)
+            if "also probes an object" in m.stderr:
+                raise Skip("another tracer is there: links are for all, and nobody's own")
+            t.equal("its_links__are_gone", links_to(m, "paced_static"), 0)
+            t.equal("its_files__are_closed", open_files(m, "paced_static"), 0)
+        with Target("paced_static", 40 * MIB, 0):
+            until(lambda: len(armed_lines(m)) > 1, 30)
+            m.stop()
+        lines, said = armed_lines(m), m.stderr
+        process = next(r for r in map(json.loads, open(f"{d}/run.jsonl")) if r["type"] == "process" and r["pid"] == first.pid)
+    alone = lines[0][1] == lines[-1][1] == 1 # nor has another program probes
+    t.true("the_next_one__has_probes_and_is_counted_without_it", len(lines) > 1 and (not alone or lines[0] == lines[-1]), said)
+    t.equal("it__is_told_to_have_ended", process["state"], "exited")
+    t.between("what_it_had__is_told", process["live_bytes"], 20 * MIB, leaked + 20 * MIB)
+
+
 if __name__ == "__main__":
     main()
