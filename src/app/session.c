@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "app/session_internal.h"
@@ -522,26 +521,6 @@ static int exit_status(struct session *s, int err)
 	return s->o->command ? command_exit_status(&s->command) : STATUS_OK;
 }
 
-static void describe_run(struct session *s)
-{
-	struct profile *p = collector_profile(s->collector);
-	struct buf line = BUF_INIT;
-	struct utsname u;
-
-	uname(&u);
-	options_command_line(&line, s->o);
-	p->host = profile_string(p, u.nodename);
-	p->kernel = profile_string(p, u.release);
-	p->command_line = profile_string(p, line.data);
-	p->planes = s->o->planes;
-	p->objects.is_there = s->o->objects;
-	buf_release(&line);
-	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
-	p->cost.system_call_ns = kern_vm_call_ns(s->kern);
-	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));
-	p->cost.max_memory_bytes = s->max_memory_bytes;
-}
-
 static void close_session(struct session *s)
 {
 	if (s->o->command)
@@ -589,7 +568,7 @@ int session_run_ui(const struct options *o, const struct session_ui *ui)
 	if (!status && open_epoll(&s))
 		status = STATUS_FAILED;
 	if (!status)
-		describe_run(&s);
+		session_describe(&s);
 	if (!status)
 		status = session_attach(&s);
 	if (!status) {

@@ -69,6 +69,7 @@ void session_suspend(struct session *s);
 /* start.c: each returns an exit status, 0 to go on; failures have been logged. */
 int session_check_targets(struct session *s); /* before anything is loaded */
 int session_open(struct session *s);	      /* load the kernel side */
+void session_describe(struct session *s);     /* the run, into the profile */
 int session_attach(struct session *s);	      /* probes, COMMAND, arming */
 void session_new_attacher(struct session *s, bool pid_scoped);
 /* "armed: ...", for so many processes; load is what their calls would cost, or "". */

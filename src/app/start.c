@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "alloc/allocator.h"
@@ -423,6 +424,26 @@ static int attach_command(struct session *s)
 	if (!status)
 		command_continue(&s->command);
 	return status;
+}
+
+void session_describe(struct session *s)
+{
+	struct profile *p = collector_profile(s->collector);
+	struct buf line = BUF_INIT;
+	struct utsname u;
+
+	uname(&u);
+	options_command_line(&line, s->o);
+	p->host = profile_string(p, u.nodename);
+	p->kernel = profile_string(p, u.release);
+	p->command_line = profile_string(p, line.data);
+	p->planes = s->o->planes;
+	p->objects.is_there = s->o->objects;
+	buf_release(&line);
+	p->cost.attach_kind = profile_string(p, kern_attach_kind(s->kern));
+	p->cost.system_call_ns = kern_vm_call_ns(s->kern);
+	p->cost.unwinder = profile_string(p, kern_unwinder(s->kern));
+	p->cost.max_memory_bytes = s->max_memory_bytes;
 }
 
 int session_attach(struct session *s)
