@@ -94,6 +94,7 @@ def many_children(t):
             t.equal(f"many_children_that_have_ended__are_exact_at_{site}", sum_of(stacks, site),
                     truth.of(site, "live-bytes"))
         t.equal("their_parent__counts_on", sum_of(stacks, "s_kept", target.pid), kept.of("s_kept", "live-bytes"))
+        t.equal("a_fork_and_an_exec__are_a_generation_each", len(processes), 2 * N_CHILDREN + 2)
         t.equal("each_child__has_its_end_in_the_report", len({x["pid"] for x in processes if x["state"] == "exited"}),
                 N_CHILDREN + 1)
         t.equal("what_they_did__is_in_the_recording_as_in_the_report", sorted(parse_folded(again.stdout)), sorted(stacks))
