@@ -69,7 +69,7 @@ static void drop_rows(struct collector *c)
 			kern_drop_totals(c->kern, (uint32_t)c->going.slots[i].key);
 	if (snapshot_is_filtered(c->options))
 		return; /* their blocks stay */
-	kern_sweep_old_frees(c->kern, ended_goes, c);
+	kern_sweep_keyed(c->kern, ended_goes, c);
 	shelf_take(c);
 }
 

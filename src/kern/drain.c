@@ -261,9 +261,22 @@ static bool is_dead_old(void *ctx, const void *key, const void *value)
 	return g->is_dead(g->ctx, k->gen);
 }
 
-void kern_sweep_old_frees(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
+static bool is_dead_place(void *ctx, const void *key, const void *value)
 {
-	drain_sweep(k->skel->maps.old_frees, is_dead_old, &(struct generations){ is_dead, ctx });
+	const struct mp_rss_place *k = key;
+	const struct generations *g = ctx;
+
+	(void)value;
+	return g->is_dead(g->ctx, k->gen);
+}
+
+void kern_sweep_keyed(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx)
+{
+	struct generations g = { is_dead, ctx };
+
+	drain_sweep(k->skel->maps.old_frees, is_dead_old, &g);
+	if (k->rss && k->rss_faults)
+		drain_sweep(k->skel->maps.rss_places, is_dead_place, &g);
 }
 
 void kern_drop_totals(struct kern *k, uint32_t gen)

@@ -332,8 +332,8 @@ void kern_drop_totals(struct kern *k, uint32_t gen);
 /* A row of one, likewise. */
 enum kern_stack_table { KERN_STACKS, KERN_RSS_STACKS, KERN_BUMPS };
 void kern_drop_stack(struct kern *k, enum kern_stack_table table, uint64_t hash);
-/* The same of all that is_dead: what frees of older blocks told by size class. */
-void kern_sweep_old_frees(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
+/* The same of all that is_dead: what frees of older blocks told by size class, and who touched which page. */
+void kern_sweep_keyed(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 /* Drop the blocks of ended generations; is_dead decides. Returns the number dropped or -errno. */
 long kern_sweep_blocks(struct kern *k, bool (*is_dead)(void *ctx, uint32_t gen), void *ctx);
 
