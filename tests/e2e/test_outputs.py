@@ -38,6 +38,10 @@ def readers_that_leave(t):
             ended = shell('"$@" > /dev/full', MEMPROBE, *options, "-p", target.pid, "-f", name)
             t.equal(f"{name}_to_a_full_device__is_an_error_with_its_reason",
                     (ended.returncode, b"cannot write standard output: No space left on device" in ended.stderr), (1, True))
+        # a recording comes in parts: the second, a second later, has no reader
+        ended = shell('set -o pipefail; "$@" | head -c 1 | wc -c', MEMPROBE, "-d", 4, *options[2:], "-p", target.pid, "-f", "memprobe")
+        t.equal("a_reader_that_leaves_after_a_byte_of_a_recording__is_no_error",
+                (ended.returncode, ended.stdout.strip(), b"Broken pipe" in ended.stderr), (0, b"1", False))
         t.equal("the_target__runs_on", target.exit(), 0)
 
 
