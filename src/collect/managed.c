@@ -224,6 +224,9 @@ void managed_end(struct collector *c, uint32_t gen, uint64_t exec_ns)
 	kern_unset_runtime(c->kern, gen);
 	runtime_close(p->runtime);
 	p->runtime = NULL;
+	class_growth_free(p->growth);
+	p->growth = NULL;
+	table_release(&p->names);
 }
 
 void managed_poll(struct collector *c)

@@ -165,7 +165,8 @@ static int cpython_resolve(struct runtime *r, uint64_t code, uint64_t at, struct
 	err = cpython_code_line(&r->process, c, &k, at, &name->line);
 	if (err)
 		return err;
-	if (!cpython_text(&r->process, c, k.qualname, &name->function) ||
+	/* what was compiled without a file has "" */
+	if (!cpython_text(&r->process, c, k.qualname, &name->function) || !name->function.len ||
 	    !cpython_text(&r->process, c, k.filename, &name->file))
 		return -ESTALE;
 	name->is_internal = is_standard_library(name->file.data);

@@ -375,12 +375,13 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists, heads[GENERATIONS];
 	struct py_walk w = { .r = r, .c = c };
 	struct py_sum sum = { 0 };
+	int left = MOST_INTERPRETERS;
 	size_t i;
 
 	out->what = "objects that the collector tracks: no strings, numbers or bytes";
 	w.page_at = xcalloc(PAGES, sizeof(*w.page_at));
 	w.pages = xmalloc((size_t)PAGES * PAGE);
-	for (; interp; interp = runtime_word(&r->process, interp + c->layout.interp_next)) {
+	for (; interp && left; interp = runtime_word(&r->process, interp + c->layout.interp_next), left--) {
 		lists = interp + c->layout.interp_generations;
 		if (!find_heads(r, lists, heads))
 			break;

@@ -52,12 +52,12 @@ bool cpython_text(const struct runtime_process *p, const struct cpython *c, uint
 	memcpy(&length, head + STRING_LENGTH, sizeof(length));
 	memcpy(&state, head + STRING_STATE, sizeof(state));
 	width = state >> 2 & 7; /* interned:2, kind:3, compact:1, ascii:1 */
-	if (at != c->unicode_type || !(state & 0x20) || (width != 1 && width != 2 && width != 4) || !length)
+	if (at != c->unicode_type || !(state & 0x20) || (width != 1 && width != 2 && width != 4))
 		return false;
 	if (length > MOST_TEXT)
 		length = MOST_TEXT;
 	at = string + (state & 0x40 ? c->layout.ascii_data : c->layout.unicode_data);
-	if (!runtime_read(p, at, text, length * width))
+	if (length && !runtime_read(p, at, text, length * width))
 		return false;
 	for (i = 0; i < length; i++) {
 		ch = 0;

@@ -75,6 +75,27 @@ def python_lines(t):
                          (file, line_with("keeps.py", "# line of the other leak")), "Store.put", "handle")
 
 
+NO_FILE = """
+import sys, threading, time
+kept = []
+code = compile("while True:\\n    kept.append(bytearray(20011))\\n    time.sleep(0.003)", "", "exec")
+threading.Thread(target=exec, args=(code, globals()), daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@test
+def python_code_without_a_file(t):
+    for who, path in pythons().items():
+        with Program(path, "-c", NO_FILE) as program:
+            snapshot = profile(program, 2)
+        process = snapshot["process"][0]
+        t.equal(f"{who}__code_that_has_no_file_is_no_reason_against_it", process.get("runtime_reason", ""), "")
+        most = max(snapshot["stack"], key=lambda s: s["live_bytes"])
+        t.equal(f"{who}__its_line_is_known", language(names(snapshot, most))[:1], [("<module>", "", 2)])
+
+
 TWINS = """
 import sys
 def kept(name, n):
