@@ -116,7 +116,11 @@ def the_leader_goes(t):
             first = target.ask("go")
             m.skip_beside_others()
             if when != "at_once":
-                m.wait_for(said, 5)
+                try:
+                    m.wait_for(said, 5)
+                except Failure:
+                    m.skip_beside_others() # one may have come meanwhile
+                    raise
             m.stop_and_go()
             second = target.ask("go")
             m.stop()
