@@ -51,7 +51,7 @@ for entry in heap_entry heap_entry_fp heap_return heap_free_entry heap_bump heap
 	check $entry proc_gen proc_unknown proc_begin
 	check $entry proc_gen proc_unknown comm_matches
 	check $entry proc_gen proc_unknown current_tgid_in_ns
-	for f in call_abandon stack_enter stack_hash drops_one_of; do
+	for f in call_abandon stack_enter stack_hash drops_one_of moved_unseen cost_flush; do
 		check $entry $f
 	done
 done
@@ -67,6 +67,8 @@ check heap_bump bump_add
 check heap_bump_fp bump_add
 check vm_lock vm_note_bystander current_tgid_in_ns
 check vm_call_ends vm_see
+check task_exec cost_flush
+check task_exit cost_flush
 # Whoever adds a function adds its chains.
 known=" $(sed -nE 's/^\t*(check|for f in) //p' "$0" | tr '\n;' '  ') trial_vma trial_global "
 for f in $(llvm-readelf -sW "$out" | awk '$4 == "FUNC" && $7 == 2 { print $8 }'); do
