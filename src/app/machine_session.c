@@ -118,7 +118,7 @@ static void drop(struct session *s, struct profile_proc *p)
 	kern_drop(s->kern, p->tgid, p->gen);
 	budget_forget(s->budget, p->gen);
 	machine_look_mark(s->machine, p->tgid, s->has_chosen ? SEEN_HEAP_AWAY : SEEN_PROC);
-	p->end_ns = clock_monotonic_ns() - s->armed_ns;
+	collector_drop(s->collector, p->gen);
 }
 
 /* True when others had to go. */
@@ -132,7 +132,7 @@ static bool keep_fastest(struct session *s)
 	if (!rung_is_gated(p->watch.rung) || !fastest)
 		return false;
 	for (i = 0; i < p->n_procs; i++) {
-		if (p->procs[i].state != PROC_RUNNING || p->procs[i].end_ns || p->procs[i].tgid == fastest)
+		if (p->procs[i].state != PROC_RUNNING || p->procs[i].tgid == fastest)
 			continue;
 		drop(s, &p->procs[i]);
 		any = true;
@@ -156,7 +156,7 @@ static bool drop_busiest(struct session *s)
 	for (i = 0; i < p->n_procs; i++) {
 		struct profile_proc *q = &p->procs[i];
 
-		if (q->state != PROC_RUNNING || q->end_ns || q->tgid == fastest)
+		if (q->state != PROC_RUNNING || q->tgid == fastest)
 			continue;
 		if (!busiest || budget_calls(s->budget, q->gen) > budget_calls(s->budget, busiest->gen))
 			busiest = q;
@@ -173,7 +173,7 @@ static void forgive_dropped(struct session *s)
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++)
-		if (p->procs[i].state == PROC_RUNNING && p->procs[i].end_ns)
+		if (p->procs[i].state == PROC_DROPPED)
 			machine_look_may_try(s->machine, p->procs[i].tgid);
 }
 
@@ -264,7 +264,7 @@ static int drop_pid(struct session *s, pid_t pid)
 	size_t i;
 
 	for (i = 0; i < p->n_procs; i++) {
-		if (p->procs[i].tgid != pid || p->procs[i].state != PROC_RUNNING || p->procs[i].end_ns)
+		if (p->procs[i].tgid != pid || p->procs[i].state != PROC_RUNNING)
 			continue;
 		drop(s, &p->procs[i]);
 		return 0;

@@ -160,6 +160,13 @@ static void end_process(struct collector *c, uint32_t gen, enum proc_state state
 		table_remove(&c->gen_of_pid, (uint64_t)p->tgid);
 }
 
+/* As before an exec: what waits for a name gets it while its mappings are told. */
+void collector_drop(struct collector *c, uint32_t gen)
+{
+	collector_resolve(c, UINT64_MAX);
+	end_process(c, gen, PROC_DROPPED, clock_monotonic_ns());
+}
+
 /* An exit event can be missed (task.bpf.c), and nobody would ever end the run. */
 void collector_reap(struct collector *c, void (*ended)(void *ctx, pid_t pid), void *ctx)
 {
@@ -168,8 +175,12 @@ void collector_reap(struct collector *c, void (*ended)(void *ctx, pid_t pid), vo
 	for (i = 0; i < c->profile.n_procs; i++) {
 		struct profile_proc *p = &c->profile.procs[i];
 
-		if (p->state != PROC_RUNNING || !kill(p->tgid, 0) || errno != ESRCH)
+		if ((p->state != PROC_RUNNING && p->state != PROC_DROPPED) || !kill(p->tgid, 0) || errno != ESRCH)
 			continue;
+		if (p->state == PROC_DROPPED) { /* what it was watched for had its end before */
+			p->state = PROC_EXITED;
+			continue;
+		}
 		log_debug("process %d ended without an event", (int)p->tgid);
 		kern_ended(c->kern, p->tgid, p->gen);
 		end_process(c, p->gen, PROC_EXITED, clock_monotonic_ns());

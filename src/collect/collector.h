@@ -54,6 +54,8 @@ bool collector_resolve(struct collector *c, uint64_t budget_ns);
 uint64_t collector_poll_runtimes(struct collector *c);
 /* Processes that have ended without an event end now, and are told. A system call per process: call it now and then. */
 void collector_reap(struct collector *c, void (*ended)(void *ctx, pid_t pid), void *ctx);
+/* It has no heap probes any more, and lives on: its figures stay as they are. */
+void collector_drop(struct collector *c, uint32_t gen);
 /* Current generation of a process, 0 when it is none of ours. */
 uint32_t collector_gen_of(const struct collector *c, pid_t pid);
 /* Fill in all figures of this moment. 0 or -errno. */

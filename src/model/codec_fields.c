@@ -54,7 +54,7 @@ static const struct codec_field proc_rows[] = {
 	PROC(tgid, FIELD_NUMBER, 0),
 	PROC(comm, FIELD_STRING, 0),
 	PROC(parent, FIELD_PROC, 0),
-	PROC(state, FIELD_ENUM, PROC_EXECED + 1),
+	PROC(state, FIELD_ENUM, PROC_DROPPED + 1),
 	PROC(begin_ns, FIELD_NUMBER, 0),
 	PROC(end_ns, FIELD_NUMBER, 0),
 	PROC(old.old_free_blocks, FIELD_BYTES, 0),

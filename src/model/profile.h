@@ -166,7 +166,8 @@ struct profile_managed_heap {
 	uint64_t kept_then_bytes, kept_bytes; /* of those in use, what had outlived a collection: at the attach, and now */
 };
 
-enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED };
+/* PROC_DROPPED: it lost its heap probes and lived on; with new ones it is another entry. */
+enum proc_state { PROC_RUNNING = 0, PROC_EXITED, PROC_EXECED, PROC_DROPPED };
 
 /* Facts of a process from /proc and cgroups; 0 or "" where unknown. */
 struct profile_facts {

@@ -343,7 +343,8 @@ static void add_sharing(struct buf *out, const struct sharing *s)
 static void add_process(struct buf *out, const struct profile *p, const struct profile_proc *proc,
 			const struct ordered_stack *sum)
 {
-	static const char *const states[] = { [PROC_RUNNING] = "running", [PROC_EXITED] = "exited", [PROC_EXECED] = "execed" };
+	static const char *const states[] = { [PROC_RUNNING] = "running", [PROC_EXITED] = "exited", [PROC_EXECED] = "execed",
+					      [PROC_DROPPED] = "dropped" };
 
 	begin(out, "process");
 	json_add_uint(out, "gen", proc->gen);

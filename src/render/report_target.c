@@ -39,7 +39,7 @@ static void add_process_name(struct buf *out, const struct profile *p, const str
 
 static const char *state_text(enum proc_state s)
 {
-	return s == PROC_EXITED ? "exited" : s == PROC_EXECED ? "exec'ed" : "";
+	return s == PROC_EXITED ? "exited" : s == PROC_EXECED ? "exec'ed" : s == PROC_DROPPED ? "lost its heap probes" : "";
 }
 
 static void add_target(struct buf *out, const struct report *r, const struct profile_proc *proc)

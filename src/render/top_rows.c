@@ -242,13 +242,13 @@ static void rows_of_run(struct top_rows *r, const struct profile *p, const struc
 
 /* ---- the whole machine ---- */
 
-/* The process that runs under that number, as far as it has heap probes. */
+/* The process that runs under that number, as far as it has heap probes, or had. */
 static uint32_t proc_of(const struct profile *p, const struct history *h, int32_t pid)
 {
 	uint32_t i;
 
 	for (i = (uint32_t)(h->n_procs < p->n_procs ? h->n_procs : p->n_procs); i-- > 0;)
-		if (p->procs[i].tgid == pid && h->procs[i].state == PROC_RUNNING &&
+		if (p->procs[i].tgid == pid && (h->procs[i].state == PROC_RUNNING || h->procs[i].state == PROC_DROPPED) &&
 		    !(p->procs[i].end_ns && p->procs[i].end_ns <= p->procs[i].begin_ns)) /* taken out before it began */
 			return i;
 	return TOP_NONE;

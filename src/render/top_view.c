@@ -301,7 +301,8 @@ static void add_heap(struct buf *b, const struct top_data *d, uint32_t proc, con
 		buf_adds(b, "all processes");
 	else
 		buf_addf(b, "%d %s%s", d->p->procs[proc].tgid, profile_str(d->p, d->p->procs[proc].comm),
-			 d->h->procs[proc].state == PROC_RUNNING ? "" : " (ended)");
+			 d->h->procs[proc].state == PROC_RUNNING ? "" :
+			 d->h->procs[proc].state == PROC_DROPPED ? " (no probes now)" : " (ended)");
 	buf_addf(b, " --- %zu stack%s, ", r->n, r->n == 1 ? "" : "s");
 	top_add_size(b, r->sum.bytes, false);
 	buf_adds(b, " live");

@@ -111,10 +111,10 @@ def a_busy_one(t):
 
 @test
 def a_busy_one_that_ends(t):
-    """It had the probes for itself: the next ones need not wait for ten calm seconds."""
-    with Target("paced", 40 * MIB, CALLS) as busy, Target("paced", 8 * MIB, 0) as other:
+    """It had the probes for itself: the next ones need not wait for ten calm seconds, and are told of as one process."""
+    with tempfile.TemporaryDirectory() as d, Target("paced", 40 * MIB, CALLS) as busy, Target("paced", 8 * MIB, 0) as other:
         busy.ask("loud")
-        with Memprobe("-d", 0, "-f", "report", auto=True) as m:
+        with Memprobe("-d", 0, "-o", f"{d}/run.jsonl", auto=True) as m:
             m.wait_for("memprobe: armed:", 60)
             if "in 1 process; " not in m.stderr or "watched in bursts" not in m.stderr:
                 raise Skip("another program on this machine grows faster")
@@ -126,6 +126,10 @@ def a_busy_one_that_ends(t):
             t.true("when_the_busy_one_has_ended__others_get_probes", took < 30, m.stderr)
             t.measured("when_the_busy_one_has_ended__soon", took < 6, f"{took} s\n{m.stderr}")
             m.stop()
+        states = [r["state"] for r in map(json.loads, open(f"{d}/run.jsonl")) if r["type"] == "process" and r["pid"] == other.pid]
+        t.true("one_that_got_probes_again__runs_once", states.count("running") <= 1 and set(states) <= {"running", "dropped"},
+               repr(states))
+        t.true("as_it_did", len(states) < 2 or states.count("running") == 1, repr(states))
         other.exit()
 
 
