@@ -17,7 +17,6 @@
 #include "base/search.h"
 #include "base/units.h"
 #include "base/xalloc.h"
-#include "proc/process.h"
 #include "runtime/beam_layout.h"
 #include "runtime/runtimes.h"
 
@@ -27,7 +26,6 @@
 #define TYPE_SHIFT 7
 #define HEADER_WORDS 24
 #define REREAD_NS NS_PER_S
-#define YOUNG_NS (5 * NS_PER_S)
 
 static const struct beam_layout layouts[] = {
 	/* OTP 25.2 (erts 13.1.5) */
@@ -297,14 +295,6 @@ static bool check_types(const struct runtime *r)
 	return seen == 3;
 }
 
-/* Is it too early to tell what it will be? */
-static bool is_young(const struct runtime *r)
-{
-	struct proc_stat st;
-
-	return !proc_stat_read(&st, r->process.proc_root, r->process.pid) && st.start_age_ns < YOUNG_NS;
-}
-
 static void read_version(struct runtime *r, const struct runtime_object *o)
 {
 	struct beam *b = r->state;
@@ -344,12 +334,16 @@ static int beam_open(struct runtime *r)
 	r->state = b;
 	read_version(r, o);
 	b->types = runtime_symbol(&r->process, o, "erts_alc_n2td");
+	if (b->types && !check_types(r) && runtime_is_young(r)) { /* their names are relocated by the loader */
+		beam_close(r);
+		return -EAGAIN;
+	}
 	if (!b->types || !check_types(r)) {
 		snprintf(r->reason, sizeof(r->reason), "the names of its allocation types were not found");
 		return 0;
 	}
 	why = beam_find(r, o, &err);
-	if (why && err && is_young(r)) {
+	if (why && err && runtime_is_young(r)) {
 		beam_close(r);
 		return err;
 	}

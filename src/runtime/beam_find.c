@@ -206,10 +206,10 @@ const char *beam_find(struct runtime *r, struct runtime_object *o, int *err)
 	b->code_index = runtime_symbol(&r->process, o, "the_active_code_index");
 	if (!b->processes || !b->atoms || !b->code_index)
 		return "its binary does not export erts_proc, erts_atom_table and the_active_code_index";
+	*err = -EAGAIN; /* it may not have begun */
 	if (!beam_find_code(r))
 		return "it has no JIT code";
 	find_dirty_main(r, o);
-	*err = -EAGAIN;
 	if (!find_schedulers(r, o))
 		return "its schedulers are not laid out as known here";
 	if (!find_range_table(r, o) || !beam_read_ranges(r))

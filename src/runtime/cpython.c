@@ -25,7 +25,7 @@ static bool cpython_is_own_object(const char *module)
 	       (!strncmp(module, "python", 6) && is_version_next(module + 6));
 }
 
-/* The object with the interpreter: the library before the program, which may be a mere start of it. */
+/* The object with the interpreter: the library before the program, which may be a mere start of it (then, none yet). */
 static struct runtime_object *find_interpreter(struct runtime_process *p)
 {
 	static const char *const names[] = { "libpython", "libpython3", "python", "python3", "uwsgi" };
@@ -36,7 +36,7 @@ static struct runtime_object *find_interpreter(struct runtime_process *p)
 		o = runtime_find_object(p, names[i]);
 		if (o && runtime_symbol(p, o, "_PyRuntime"))
 			return o;
-		if (o && !named && cpython_is_own_object(o->name))
+		if (o && !named && cpython_is_own_object(o->name) && runtime_symbol(p, o, "Py_Initialize"))
 			named = o;
 	}
 	return named;
@@ -98,6 +98,8 @@ static int prepare(struct runtime *r, struct runtime_object *o, void *state)
 		return 0;
 	}
 	if (!find_types(r, o, c) || !find_place(r, o, c)) {
+		if (runtime_is_young(r))
+			return -EAGAIN;
 		snprintf(r->reason, sizeof(r->reason), "where it keeps its thread state cannot be told: native stacks only");
 		return 0;
 	}

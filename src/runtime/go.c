@@ -63,6 +63,17 @@ static void read_version(struct runtime *r, struct runtime_object *o)
 	buf_release(&b);
 }
 
+/*
+ * runtime.main has, behind what settles the rate of its profile: schedinit (1.21 and later; it was 512 KiB before), or the
+ * runtime package's own init (1.17 to 1.20; it was 0). One without symbols is not waited for.
+ */
+static bool has_begun(struct runtime *r, struct runtime_object *o)
+{
+	uint64_t at = runtime_symbol(&r->process, o, "runtime.runtimeInitTime");
+
+	return !at || runtime_word(&r->process, at) || !runtime_is_young(r);
+}
+
 static int go_open(struct runtime *r)
 {
 	struct runtime_object *o = r->process.n_objects ? &r->process.objects[0] : NULL;
@@ -71,6 +82,8 @@ static int go_open(struct runtime *r)
 
 	if (!o || !runtime_object_open(&r->process, o) || !elf_file_is_go(o->elf))
 		return -ENOENT;
+	if (!has_begun(r, o))
+		return -EAGAIN;
 	g = xcalloc(1, sizeof(*g));
 	r->state = g;
 	read_version(r, o);

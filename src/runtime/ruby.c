@@ -44,6 +44,8 @@ static int prepare(struct runtime *r, struct runtime_object *o, void *state)
 	}
 	ruby->layout = *layout;
 	if (!ruby_find(r, o, ruby)) {
+		if (runtime_is_young(r))
+			return -EAGAIN;
 		snprintf(r->reason, sizeof(r->reason), "where it keeps its context cannot be told: native stacks only");
 		return 0;
 	}

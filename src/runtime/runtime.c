@@ -6,8 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "base/xalloc.h"
+#include "proc/process.h"
 #include "runtime/runtimes.h"
+
+#define YOUNG_NS (5 * NS_PER_S)
+/* One that waits for a CPU, or is held meanwhile, is no older for that; but one at rest is. */
+#define YOUNG_RAN_NS NS_PER_S
+#define YOUNG_MOST_NS (20 * NS_PER_S)
 
 /* In this order; a process has one. */
 static const struct runtime_ops *const table[] = {
@@ -86,6 +93,15 @@ void runtime_free_state(struct runtime *r)
 {
 	free(r->state);
 	r->state = NULL;
+}
+
+bool runtime_is_young(const struct runtime *r)
+{
+	struct proc_stat st;
+
+	if (proc_stat_read(&st, r->process.proc_root, r->process.pid))
+		return false;
+	return st.start_age_ns < YOUNG_NS || (st.start_age_ns < YOUNG_MOST_NS && st.cpu_ns < YOUNG_RAN_NS);
 }
 
 void runtime_name_release(struct runtime_name *n)

@@ -161,7 +161,7 @@ struct runtime_ops {
 };
 
 /*
- * The runtime of a process. 0; -ENOENT: none that is known; -EAGAIN: later; -ESRCH, -EACCES, -errno. A
+ * The runtime of a process. 0; -ENOENT: none that is known (as far as its code is mapped); -EAGAIN: later; -ESRCH, -EACCES, -errno. A
  * runtime that is known but cannot be read is there, with its reason.
  */
 int runtime_open(struct runtime **out, const char *proc_root, pid_t pid);
@@ -178,6 +178,8 @@ const struct runtime_ops *runtime_ops_named(const char *name);
 int runtime_open_state(struct runtime *r, struct runtime_object *o, size_t bytes,
 		       int (*prepare)(struct runtime *r, struct runtime_object *o, void *state));
 void runtime_free_state(struct runtime *r);
+/* For ops->open: has its process begun so lately that what it lacks may still come? The loader may not have run. */
+bool runtime_is_young(const struct runtime *r);
 
 /* One that begins where the last one ends makes that longer. */
 void runtime_ranges_add(struct runtime_ranges *v, uint64_t start, uint64_t end);

@@ -21,6 +21,8 @@
 /* Sources are read as far as a position, up to this; what lies behind has no line. */
 #define MOST_SOURCE (4u << 20)
 
+#define VERSION_MAJOR "_ZN2v88internal7Version6major_E"
+
 /* Where the lines of one source end, as far as they were needed. */
 struct v8_source {
 	uint64_t string;
@@ -43,15 +45,27 @@ struct v8 {
 	size_t n_calls;
 };
 
+/* "node", "nodejs", "node-20" (Fedora's), "libnode.so.108" */
 static bool v8_is_own_object(const char *module)
 {
-	return !strcmp(module, "node") || !strcmp(module, "nodejs") || !strncmp(module, "libnode.so", 10);
+	size_t len = !strncmp(module, "nodejs", 6) ? 6 : 4;
+
+	if (!strncmp(module, "libnode.so", 10))
+		return true;
+	return !strncmp(module, "node", 4) &&
+	       (!module[len] || (module[len] == '-' && strspn(module + len + 1, "0123456789") == strlen(module + len + 1)));
+}
+
+static bool is_v8(struct runtime *r, struct runtime_object *o)
+{
+	return runtime_symbol(&r->process, o, VERSION_MAJOR) ||
+	       runtime_symbol(&r->process, o, "v8dbg_off_fp_context_or_frame_type");
 }
 
 static bool read_version(struct runtime *r, struct runtime_object *o)
 {
 	uint32_t v[3];
-	static const char *const names[3] = { "_ZN2v88internal7Version6major_E", "_ZN2v88internal7Version6minor_E",
+	static const char *const names[3] = { VERSION_MAJOR, "_ZN2v88internal7Version6minor_E",
 					      "_ZN2v88internal7Version6build_E" };
 	uint64_t addrs[3];
 	size_t i;
@@ -71,15 +85,21 @@ static bool frame_is_near(const struct v8_layout *l)
 	       l->fp_context < 0 && l->fp_function < 0 && l->fp_bytecode < 0 && l->fp_offset < 0;
 }
 
+/*
+ * V8 itself. Debian's node only starts libnode, which may not be mapped yet; other programs and modules have such names
+ * too (node-problem-detector, node.cpython-311-x86_64-linux-gnu.so).
+ */
 static struct runtime_object *own_object(struct runtime *r)
 {
-	static const char *const names[] = { "libnode", "node", "nodejs" }; /* Debian's node only starts libnode */
-	struct runtime_object *o = NULL;
 	size_t i;
 
-	for (i = 0; !o && i < sizeof(names) / sizeof(names[0]); i++)
-		o = runtime_find_object(&r->process, names[i]);
-	return o;
+	for (i = 0; i < r->process.n_objects; i++) {
+		struct runtime_object *o = &r->process.objects[i];
+
+		if (v8_is_own_object(o->name) && is_v8(r, o))
+			return o;
+	}
+	return NULL;
 }
 
 static int v8_open(struct runtime *r)
@@ -295,9 +315,9 @@ static int v8_collections(struct runtime *r, uint64_t *full)
 			v->count = pages.heap ? pages.heap + count : 0;
 			v8_pages_release(&pages);
 		}
-		v->no_count = !v->count;
+		v->no_count = !count; /* else it begins, and has no pages yet */
 	}
-	if (v->no_count || !runtime_read(&r->process, v->count, &count, sizeof(count)) || count < v->last_count)
+	if (!v->count || !runtime_read(&r->process, v->count, &count, sizeof(count)) || count < v->last_count)
 		return -ENOTSUP;
 	v->last_count = count;
 	*full = count;
