@@ -133,7 +133,7 @@ void collector_add_process(struct collector *c, uint32_t gen, pid_t pid)
 		return;
 	p = begin_process(c, gen, pid, st.comm, 0);
 	symbolizer_add_process(c->symbolizer, gen, pid);
-	managed_add(c, gen, pid, !options_whole_machine(c->options));
+	managed_add(c, gen, pid, false, !options_whole_machine(c->options));
 	vm_plane_seed(c, gen, pid);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
@@ -250,7 +250,7 @@ static void add_from_event(struct collector *c, const struct mp_ev_proc *e)
 		symbolizer_fork(c->symbolizer, e->old_gen, e->gen, (pid_t)e->tgid);
 	else
 		add_mappings(c, e->gen, (pid_t)e->tgid);
-	managed_add(c, e->gen, (pid_t)e->tgid, false);
+	managed_add(c, e->gen, (pid_t)e->tgid, e->what == MP_PROC_EXEC, false);
 	facts_read(c, p, &p->at_attach);
 	p->now = p->at_attach;
 	workers_begin(c, (uint32_t)(p - c->profile.procs));

@@ -113,6 +113,37 @@ void managed_follow_moved(struct collector *c, const struct managed_process *p)
 	begin_frames(c, p);
 }
 
+/* A first answer is what it had counted before; 0 where it was there from the begin on. */
+static bool ask_for(struct managed_process *p, int (*count)(struct runtime *, uint64_t *), uint64_t *then)
+{
+	uint64_t now;
+
+	if (!count || count(p->runtime, &now))
+		return false;
+	*then = p->begins ? 0 : now;
+	return true;
+}
+
+/* What a runtime that has just begun cannot tell yet. A look through its memory that tells nothing takes up to 10 ms. */
+static void ask(struct collector *c, struct managed_process *p)
+{
+	const struct runtime_ops *ops = p->runtime->ops;
+	uint64_t now = clock_monotonic_ns();
+
+	if (now < p->ask_ns)
+		return;
+	if (!p->growth && (p->begins || !p->ask_ns))
+		p->growth = class_growth_begin(c, p->runtime);
+	if (!p->has_all)
+		p->has_all = ask_for(p, ops->all_collections, &p->all_then);
+	p->ask_ns = now + (now - p->found_ns) / 16;
+	if (p->has_collections)
+		return;
+	p->has_collections = ask_for(p, ops->collections, &p->collections_then);
+	if (ops->object_counter)
+		kern_set_object_counter(c->kern, p->gen, ops->object_counter(p->runtime));
+}
+
 /* Tell the kernel side, the profile, and whoever watches the log. */
 static void found(struct collector *c, struct managed_process *p)
 {
@@ -127,19 +158,15 @@ static void found(struct collector *c, struct managed_process *p)
 	proc->runtime_reason = profile_string(&c->profile, r->reason);
 	proc->runtime_hint = profile_string(&c->profile, r->hint);
 	proc->runtime_has_frames = r->has_frames;
-	p->has_collections = r->ops->collections && !r->ops->collections(p->runtime, &p->collections_then);
-	p->has_all = r->ops->all_collections && !r->ops->all_collections(p->runtime, &p->all_then);
 	if (r->ops->heap && !r->ops->heap(p->runtime, &heap)) {
-		p->young_then = heap.young;
+		p->young_then = p->begins ? 0 : heap.young;
 		p->kept_then = heap.kept_bytes;
 		p->heap_then = resident_heap(p->runtime);
 	}
 	log_debug("process %d: %s%s%s", (int)p->pid, name, *r->reason ? ": " : "", r->reason);
 	free(name);
 	holders_at_attach(c, p->gen, p->runtime);
-	p->growth = class_growth_begin(c, p->runtime);
-	if (r->ops->object_counter)
-		kern_set_object_counter(c->kern, p->gen, r->ops->object_counter(p->runtime));
+	ask(c, p);
 }
 
 static void look(struct collector *c, struct managed_process *p)
@@ -174,14 +201,14 @@ static void look_soon(struct managed *m, struct managed_process *p, uint64_t wai
 	p->look_ns = p->awaited_ns + wait_ns;
 }
 
-void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now)
+void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool begins, bool now)
 {
 	struct managed *m = c->managed;
 
 	if (managed_find_process(m, gen))
 		return;
 	XGROW(m->procs, m->n_procs, m->procs_cap);
-	m->procs[m->n_procs] = (struct managed_process){ .gen = gen, .pid = pid };
+	m->procs[m->n_procs] = (struct managed_process){ .gen = gen, .pid = pid, .begins = begins };
 	*table_put(&m->by_gen, gen, 0) = m->n_procs;
 	look_soon(m, &m->procs[m->n_procs++], 0);
 	if (now)
@@ -339,6 +366,7 @@ void managed_count_collections(struct collector *c)
 		if (proc->state != PROC_RUNNING)
 			continue;
 		count_heap(c, p, proc);
+		ask(c, p);
 		count_collections(p, proc);
 		managed_follow_moved(c, p);
 		note_bumps(c, p, proc);

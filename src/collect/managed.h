@@ -14,8 +14,8 @@ struct managed;
 struct managed *managed_new(void);
 void managed_free(struct managed *m);
 
-/* A process has become a target, under a generation; looked at now, or by managed_poll. */
-void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool now);
+/* A process has become a target, under a generation; begins: by an exec. Looked at now, or by managed_poll. */
+void managed_add(struct collector *c, uint32_t gen, pid_t pid, bool begins, bool now);
 /* It mapped code that may bring a runtime. */
 void managed_on_map(struct collector *c, uint32_t gen, pid_t pid, const char *path);
 /* It ended, or became another image at exec_ns (CLOCK_MONOTONIC; 0: it did not). */
@@ -26,7 +26,7 @@ void managed_poll(struct collector *c);
 bool managed_is_starting(const struct collector *c);
 /* CLOCK_MONOTONIC, when the next one is to be looked at; UINT64_MAX: none waits. */
 uint64_t managed_due_ns(const struct collector *c);
-/* How often the runtimes of living processes have collected since they were found; into the profile. */
+/* How often the runtimes of living processes have collected since they were found, or began; into the profile. */
 void managed_count_collections(struct collector *c);
 /* Often, t_s seconds after the arming: the classes of objects, when a full collection has come since the last look. */
 void managed_look_at_classes(struct collector *c, double t_s);

@@ -19,8 +19,10 @@ struct managed_process {
 	uint64_t look_ns;	 /* CLOCK_MONOTONIC; 0: not again */
 	uint64_t awaited_ns;	 /* since then */
 	uint64_t found_ns;	 /* when runtime was */
+	bool begins;		 /* by an exec in the run: its collections are counted from 0 on */
 	bool is_starting;	 /* it is an interpreter, which is not ready yet */
-	bool has_collections, has_all; /* it told them when it was found: */
+	uint64_t ask_ns;	 /* CLOCK_MONOTONIC: what it could not tell is not asked before */
+	bool has_collections, has_all; /* it has told them, first so: */
 	uint64_t collections_then, all_then, young_then;
 	uint64_t heap_then; /* resident of its heap */
 	uint64_t kept_then;

@@ -161,7 +161,7 @@ struct profile_managed_heap {
 	uint32_t name; /* string id: "Java heap" */
 	uint32_t told; /* 1: full collections over the window tell whether what they leave grows */
 	uint64_t used_bytes, committed_bytes, most_bytes;
-	uint64_t young; /* collections of young objects only, since the runtime was found */
+	uint64_t young; /* collections of young objects only, since the runtime was found, or its program was started */
 	uint64_t then_bytes, now_bytes; /* resident at the attach, and now; 0: not looked at */
 	uint64_t kept_then_bytes, kept_bytes; /* of those in use, what had outlived a collection: at the attach, and now */
 };
@@ -232,7 +232,7 @@ struct profile_proc {
 	bool runtime_has_frames; /* stacks carry its frames */
 	struct profile_death death;
 	bool has_collections;	 /* the runtime counts its full collections, and they were read */
-	uint64_t collections;	 /* full ones that were seen: since the runtime was found */
+	uint64_t collections;	 /* full ones that were seen: since the runtime was found, or its program was started */
 	uint64_t all_collections; /* of any kind, since then; 0: not counted, or none */
 	struct sharing sharing;	 /* of workers, and of who forked them */
 	struct profile_grown grown[PROFILE_GROWN]; /* most first; at the end of a run only */

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/units.h"
 #include "base/xalloc.h"
 #include "runtime/jvm_heap.h"
 #include "runtime/jvm_perfdata.h"
@@ -21,15 +23,18 @@
 struct jvm {
 	struct runtime_range heap; /* reserved; end 0: not known */
 	bool looked;
+	uint64_t refresh_ns; /* CLOCK_MONOTONIC: the mappings are not read anew before, where the counters are not among them */
 };
+
+#define REFRESH_NS (NS_PER_S / 4)
 
 static bool jvm_is_own_object(const char *module)
 {
 	return !strcmp(module, "libjvm.so");
 }
 
-/* The counters now; false: there are none. */
-static bool read_counters(struct runtime *r, struct jvm_counters *out)
+/* Among the mappings as they were read last. */
+static bool find_counters(struct runtime *r, struct jvm_counters *out)
 {
 	const struct proc_maps *maps = &r->process.maps;
 	bool ok = false;
@@ -47,6 +52,21 @@ static bool read_counters(struct runtime *r, struct jvm_counters *out)
 		free(data);
 	}
 	return ok;
+}
+
+/* The counters now; false: there are none. A JVM that begins maps them later than its code. */
+static bool read_counters(struct runtime *r, struct jvm_counters *out)
+{
+	struct jvm *j = r->state;
+	uint64_t now;
+
+	if (find_counters(r, out))
+		return true;
+	now = clock_monotonic_ns();
+	if (now < j->refresh_ns || runtime_process_refresh(&r->process))
+		return false;
+	j->refresh_ns = now + REFRESH_NS;
+	return find_counters(r, out);
 }
 
 static int jvm_collections(struct runtime *r, uint64_t *full)
@@ -95,12 +115,15 @@ static int jvm_open(struct runtime *r)
 {
 	struct runtime_object *o = runtime_find_object(&r->process, "libjvm");
 	struct buf b = BUF_INIT;
-	uint64_t text;
+	uint64_t release, text;
 
 	if (!o)
 		return -ENOENT;
+	release = runtime_symbol(&r->process, o, "_ZN19Abstract_VM_Version13_s_vm_releaseE");
+	text = runtime_word(&r->process, release);
+	if (release && !text && runtime_is_young(r))
+		return -EAGAIN; /* the loader has not relocated it */
 	r->state = xcalloc(1, sizeof(struct jvm));
-	text = runtime_word(&r->process, runtime_symbol(&r->process, o, "_ZN19Abstract_VM_Version13_s_vm_releaseE"));
 	if (text && runtime_text(&r->process, text, sizeof(r->version) - 1, &b))
 		snprintf(r->version, sizeof(r->version), "%s", b.data);
 	buf_release(&b);
