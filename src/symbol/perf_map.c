@@ -126,8 +126,10 @@ static bool read_map(struct perf_map *map, int fd, const struct stat *st)
 	size_t len = text.len;
 	char *last;
 
-	if (err && !len)
+	if (err && !len) {
+		buf_release(&text);
 		return false;
+	}
 	/* The writer may be in the middle of its last line: that one is read next time. */
 	last = memrchr(text.data, '\n', len);
 	len = last ? (size_t)(last + 1 - text.data) : 0;
