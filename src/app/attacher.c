@@ -168,7 +168,7 @@ static uint64_t map_key(const struct proc_map *m, uint64_t version, pid_t scope)
 	return hash_u64(m->ino) * 3 + hash_u64((uint64_t)m->dev << 32 | (uint32_t)scope) + version * 5;
 }
 
-/* The process had ended before its file was opened: nothing is known of the file. */
+/* The process had ended before its file was opened, or we were short: nothing is known of the file. */
 static void forget(struct attacher *a, const struct proc_map *m, uint64_t version, pid_t scope)
 {
 	table_remove(&a->seen, map_key(m, version, scope));
@@ -352,7 +352,7 @@ int attacher_add_map(struct attacher *a, pid_t pid, const struct proc_map *m)
 	fd = proc_map_open(a->o.proc_root, pid, m);
 	if (fd == -EACCES || fd == -EPERM)
 		note_denied(a, m);
-	if (fd == -ENOENT)
+	if (fd == -ENOENT || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
 		forget(a, m, version, scope);
 	if (fd < 0)
 		return fd;

@@ -159,6 +159,12 @@ static int why_not_opened(const char *proc_root, pid_t pid, const struct proc_ma
 	return denied ? -EACCES : -ENOENT;
 }
 
+/* We are, of descriptors or memory: this says nothing about the file. */
+static bool is_short(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 {
 	char *path;
@@ -169,14 +175,14 @@ int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m)
 	path = find_map_files(proc_root, pid, m);
 	fd = path ? open_checked(path, m) : -ENOENT;
 	free(path);
-	if (fd >= 0)
+	if (fd >= 0 || is_short(fd))
 		return fd;
 	path = find_in_root(proc_root, pid, m);
 	fd = path ? open_checked(path, m) : -ENOENT;
 	free(path);
-	if (fd < 0 && !check_file(m->path, m)) /* also when the process ended between the check and the opening */
+	if (fd < 0 && !is_short(fd) && !check_file(m->path, m)) /* also when the process ended between the check and the opening */
 		fd = open_checked(m->path, m);
-	return fd < 0 ? why_not_opened(proc_root, pid, m) : fd;
+	return fd < 0 && !is_short(fd) ? why_not_opened(proc_root, pid, m) : fd;
 }
 
 char *proc_map_attach_path(const char *proc_root, pid_t pid, const struct proc_map *m)

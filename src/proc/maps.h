@@ -41,8 +41,8 @@ void proc_maps_release(struct proc_maps *maps);
 /*
  * Open the file behind a mapping, read-only: PROC_ROOT/PID/map_files/START-END first (works for deleted
  * files and other mount namespaces), then PROC_ROOT/PID/root/PATH, then (process gone) PATH itself. A file is
- * taken only when its inode is the mapping's. Returns an fd, -EACCES (there may be one, but we lack a right)
- * or -errno.
+ * taken only when its inode is the mapping's. Returns an fd, -EACCES (there may be one, but we lack a right),
+ * -EMFILE, -ENFILE, -ENOMEM (we are short) or -errno.
  */
 int proc_map_open(const char *proc_root, pid_t pid, const struct proc_map *m);
 /* A path under which BPF_LINK_CREATE and libbpf can open the same file; caller frees. NULL when there is none. */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -410,6 +411,23 @@ static void the_file_of_a_process_that_ended_opens_by_path_while_it_is_the_same_
 	unmap_file(&f);
 }
 
+static void want_of_descriptors_is_not_taken_for_want_of_the_file(void **state)
+{
+	struct rlimit limit, none;
+	struct mapped f;
+	int fd;
+
+	(void)state;
+	map_a_file(&f, "lib.so");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fd = proc_map_open("/proc", getpid(), &f.map);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(fd, -EMFILE);
+	unmap_file(&f);
+}
+
 static void a_mapping_that_was_merged_since_is_still_found(void **state)
 {
 	struct mapped f;
@@ -520,6 +538,7 @@ int main(void)
 		cmocka_unit_test(a_replaced_file_never_stands_for_the_mapped_one),
 		cmocka_unit_test(
 			the_file_of_a_process_that_ended_opens_by_path_while_it_is_the_same_file),
+		cmocka_unit_test(want_of_descriptors_is_not_taken_for_want_of_the_file),
 		cmocka_unit_test(a_mapping_that_was_merged_since_is_still_found),
 		cmocka_unit_test(a_process_whose_leader_has_ended_still_has_mappings_and_files),
 		cmocka_unit_test(what_is_no_regular_file_is_not_opened),
