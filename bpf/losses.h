@@ -30,3 +30,4 @@ LOSS(RSS_STACKS, "rss_stacks_full", "first touches in the process's sum only: th
 LOSS(MAPS_UNSEEN, "maps_unseen", "mappings of code not seen, of any process: a library loaded then may have no probes and no names")
 LOSS(STOPPED, "stopped", "times that memprobe was stopped (Ctrl-Z): what was allocated, freed or mapped meanwhile was not seen")
 LOSS(PROBES_UNOPENED, "probes_unopened", "times that probes of an object could not be put back: its calls were not seen until the next time")
+LOSS(CODE_UNASKED, "code_unasked", "stacks cut: the kernel had no memory to ask for the unwind table of their code")

@@ -138,10 +138,14 @@ static const volatile struct uw_object uw_pending = { .state = UW_OBJECT_PENDING
 /* First hit of an object: a placeholder keeps the others quiet while user space builds its table. */
 static __always_inline void uw_announce(const struct uw_vma *v)
 {
+	long err = bpf_map_update_elem(&uw_objects, &v->key, (void *)&uw_pending, BPF_NOEXIST);
 	struct mp_ev_object *e;
 
-	if (bpf_map_update_elem(&uw_objects, &v->key, (void *)&uw_pending, BPF_NOEXIST))
+	if (err) {
+		if (err != -UW_EEXIST) /* else another CPU was first */
+			lose(MP_LOSS_CODE_UNASKED, 0);
 		return;
+	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		bpf_map_delete_elem(&uw_objects, &v->key); /* the next hit tries again */

@@ -88,8 +88,10 @@ struct uw_exotic {
 #define UW_MAX_EXOTIC 4096
 #define UW_MAX_SEGMENTS 8
 
-/* A file, as the kernel knows it. Never from stat(): st_dev differs from s_dev on btrfs and
- * overlayfs. */
+/*
+ * A file, as the kernel knows it. Never from stat(): st_dev differs from s_dev on btrfs and overlayfs. Nor, on overlayfs
+ * since 6.8, from /proc/PID/maps: those are the overlay's numbers, the walk sees the file below (find_real_file).
+ */
 struct uw_object_key {
 	__u64 ino;
 	__u32 dev; /* s_dev: major << 20 | minor */

@@ -15,6 +15,7 @@
 #include "unwind.h"
 
 #define MP_EBUSY 16
+#define UW_EEXIST 17
 
 const volatile __u32 cfg_find_vma = 1; /* 0: the kernel has none, or a test says so */
 
@@ -91,10 +92,14 @@ static const volatile struct uw_range uw_asked = {}; /* not on the stack: see uw
 /* Have user space fill the current process's array. Once: the head keeps the others quiet. */
 static __always_inline void uw_ask_for_ranges(const struct uw_range_key *head)
 {
+	long err = bpf_map_update_elem(&uw_ranges, head, (void *)&uw_asked, BPF_NOEXIST);
 	struct mp_ev_object *e;
 
-	if (bpf_map_update_elem(&uw_ranges, head, (void *)&uw_asked, BPF_NOEXIST))
+	if (err) {
+		if (err != -UW_EEXIST)
+			lose(MP_LOSS_CODE_UNASKED, 0);
 		return;
+	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		bpf_map_delete_elem(&uw_ranges, head); /* the next miss tries again */
@@ -172,6 +177,25 @@ static __always_inline __u32 uw_find_vma(__u64 pc, struct uw_vma *v)
 	if (err == -MP_EBUSY)
 		return uw_vma_from_ranges(pc, v) ? MP_END_BUSY : 0;
 	return v->end && pc >= v->start ? 0 : MP_END_UNMAPPED;
+}
+
+__u64 real_at = 0, real_ino = 0, real_version = 0;
+__u32 real_dev = 0;
+
+/*
+ * Run by user space in its own context, with a file mapped at real_at: which one is it to the walk? Below overlayfs and
+ * FUSE lies another file, and since 6.8 /proc/PID/maps shows theirs, as stat does.
+ */
+SEC("?raw_tp")
+int find_real_file(void *ctx)
+{
+	struct uw_vma v = {};
+
+	bpf_find_vma(bpf_get_current_task_btf(), real_at, uw_vma_callback, &v, 0);
+	real_version = v.version;
+	real_dev = v.key.dev;
+	real_ino = v.key.ino;
+	return 0;
 }
 
 #endif

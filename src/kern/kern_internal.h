@@ -113,6 +113,11 @@ int explain_attach(const struct kern *k, const char *path, int err);
 /* unwinder.c */
 int unwinder_open(struct kern *k, uint64_t max_bytes);
 void unwinder_close(struct kern *k);
+/* Announcements that were put off: they may come again now. */
+void unwinder_poll(struct kern *k);
+struct uw_object_key;
+/* real_file.c: what the walk takes the file for. -EOPNOTSUPP (then it is as in /proc/PID/maps) or -errno */
+int real_file_find(struct kern *k, int fd, struct uw_object_key *key, uint64_t *version);
 /* Of the tables' chunks, whose maps are in no skeleton. */
 uint64_t unwinder_pool_bytes(const struct kern *k);
 

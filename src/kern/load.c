@@ -87,6 +87,7 @@ static void choose_programs(struct kern *k)
 	bpf_program__set_autoload(s->progs.fault_verify, k->verify > KERN_VERIFY_CALLS);
 	bpf_program__set_autoload(s->progs.oom_mark, k->verify == KERN_COUNT);
 	bpf_program__set_autoload(s->progs.object_born, k->objects);
+	bpf_program__set_autoload(s->progs.find_real_file, k->tables && k->find_vma);
 	bpf_map__set_max_entries(s->maps.objects, k->objects ? MP_OBJECT_KINDS : 1);
 	vm_choose(k);
 	if (k->kind == ATTACH_PERF)
@@ -463,6 +464,7 @@ int kern_poll(struct kern *k, const struct kern_handlers *h)
 	k->handlers = h;
 	n = ring_buffer__consume(k->ring);
 	k->handlers = NULL;
+	unwinder_poll(k);
 	widen_poll(k);
 	return n;
 }

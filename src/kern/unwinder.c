@@ -26,6 +26,7 @@
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "kern/kern_internal.h"
+#include "kern/put_off.h"
 #include "kern/unwind_pool.h"
 #include "proc/maps.h"
 #include "unwind/file_id.h"
@@ -58,6 +59,7 @@ struct unwinder {
 	struct table by_identity; /* -> entry with the table */
 	struct uw_exotic exotic[UW_MAX_EXOTIC];
 	uint32_t n_exotic;
+	struct put_off put_off;
 	uint64_t asked_ns; /* the memo was last forgotten to see what is in use */
 	struct kern_unwind_stats stats;
 };
@@ -89,6 +91,7 @@ void unwinder_close(struct kern *k)
 		return;
 	unwind_pool_release(&u->pool);
 	free(u->entries);
+	put_off_release(&u->put_off);
 	table_release(&u->by_key);
 	table_release(&u->by_identity);
 	free(u);
@@ -299,7 +302,7 @@ static int publish(struct kern *k, const struct uw_entry *e)
 	return bpf_map_update_elem(objects_fd(k), &e->key, &e->object, BPF_ANY);
 }
 
-/* 0, also when there can be no table; -ENOSPC: there is no room now. */
+/* 0, also when there can be no table; -ENOSPC: there is no room now; -ENOMEM. */
 static int build(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
@@ -307,6 +310,8 @@ static int build(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 	int err;
 
 	err = unwind_table_build_fd(&t, fd, 0);
+	if (err == -ENOMEM)
+		return err;
 	e->object.state = UW_OBJECT_READY;
 	copy_segments(&t, &e->object);
 	if (err) { /* no table: segments only, each look-up gives "no info" */
@@ -369,35 +374,81 @@ static void keep(struct unwinder *u, const struct uw_entry *e)
 	u->stats.n_objects++;
 }
 
+static bool is_key(const struct uw_object_key *key, uint64_t ino, uint32_t dev)
+{
+	return key->ino == ino && key->dev == dev;
+}
+
 /*
- * version: what the kernel side saw of the file, 0: not known. may_evict: it is hit, and others make room for it.
- * -ENOSPC: without that there is none.
+ * Key and version under which the kernel side looks for the file fd of mapping m. ev: it did, NULL: not yet. Numbers that
+ * are the mapping's need no proof; without find_vma they are all there is (ranges.c). -ESTALE: fd is not what was hit.
  */
-static int add(struct kern *k, pid_t pid, const struct proc_map *m, uint64_t version, bool may_evict)
+static int identify(struct kern *k, int fd, const struct proc_map *m, const struct mp_ev_object *ev,
+		    struct uw_entry *e)
+{
+	uint64_t version = version_of(fd), real_version;
+	bool is_real;
+
+	e->key = (struct uw_object_key){ .ino = m->ino, .dev = m->dev };
+	e->object.version = version;
+	if (!ev || !is_key(&e->key, ev->ino, ev->dev)) {
+		is_real = !real_file_find(k, fd, &e->key, &real_version);
+		if (is_real)
+			e->object.version = real_version;
+		if (ev && is_real && !is_key(&e->key, ev->ino, ev->dev))
+			return -ESTALE;
+		if (ev && !is_real && (!ev->version || version != ev->version))
+			return -ESTALE;
+	}
+	if (!ev)
+		return 0;
+	e->key = (struct uw_object_key){ .ino = ev->ino, .dev = ev->dev };
+	if (ev->version)
+		e->object.version = ev->version;
+	return 0;
+}
+
+static int add_file(struct kern *k, int fd, bool may_evict, struct uw_entry *e)
 {
 	struct unwinder *u = k->unwinder;
-	struct uw_entry e = { .key = { .ino = m->ino, .dev = m->dev }, .in_use = true };
+	uint64_t version = e->object.version;
+	int err;
+
+	e->in_use = true;
+	e->added_ns = clock_monotonic_ns();
+	err = build_or_share(k, fd, may_evict, e);
+	e->object.version = version;
+	if (!err)
+		err = publish(k, e);
+	if (!err)
+		keep(u, e);
+	else
+		unwind_pool_give_back(&u->pool, e->words);
+	return err;
+}
+
+/*
+ * ev: it is hit, others make room for it; NULL: it is only mapped. -ENOSPC: without that there is none. -ESTALE: m is
+ * not what was hit.
+ */
+static int add(struct kern *k, pid_t pid, const struct proc_map *m, const struct mp_ev_object *ev)
+{
+	struct unwinder *u = k->unwinder;
+	struct uw_entry e = { 0 };
 	int fd, err;
 
 	unwind_pool_wake(&u->pool);
 	while (u->stats.n_objects >= UW_MAX_OBJECTS - SPARE_OBJECTS)
-		if (!may_evict || !evict_one(k, true))
+		if (!ev || !evict_one(k, true))
 			return -ENOSPC;
 	fd = proc_map_open(PROC_ROOT, pid, m);
 	if (fd < 0)
 		return fd;
-	e.added_ns = clock_monotonic_ns();
-	if (!version)
-		version = version_of(fd);
-	err = build_or_share(k, fd, may_evict, &e);
+	err = identify(k, fd, m, ev, &e);
+	/* a second overlay of a file that is there */
+	if (!err && (ev || !table_get(&u->by_key, key_hash(e.key.ino, e.key.dev))))
+		err = add_file(k, fd, ev, &e);
 	close(fd);
-	e.object.version = version;
-	if (!err)
-		err = publish(k, &e);
-	if (!err)
-		keep(u, &e);
-	else
-		unwind_pool_give_back(&u->pool, e.words);
 	return err;
 }
 
@@ -408,7 +459,7 @@ int kern_unwind_add(struct kern *k, pid_t pid, const struct proc_map *m)
 	if (!k->unwinder || !m->exec || !m->ino ||
 	    table_get(&k->unwinder->by_key, key_hash(m->ino, m->dev)))
 		return 0;
-	err = add(k, pid, m, 0, false);
+	err = add(k, pid, m, NULL);
 	if (err == -ENOSPC)
 		return 0; /* left for its first hit, which may evict others */
 	if (err)
@@ -433,31 +484,77 @@ static bool publish_known(struct kern *k, const struct mp_ev_object *ev)
 	return true;
 }
 
+static int find_and_add(struct kern *k, const struct mp_ev_object *ev)
+{
+	pid_t pid = (pid_t)ev->tgid;
+	struct proc_maps maps = { 0 };
+	const struct proc_map *m;
+	int err, again;
+
+	err = proc_maps_read(&maps, PROC_ROOT, pid);
+	m = err ? NULL : proc_maps_find(&maps, ev->start);
+	if (m)
+		err = add(k, pid, m, ev);
+	else if (!err)
+		err = -ESTALE;
+	if (m && (err == -ENOENT || err == -EACCES)) { /* has it ended meanwhile? */
+		again = proc_maps_read(&maps, PROC_ROOT, pid);
+		if (again == -ESRCH)
+			err = again;
+	}
+	proc_maps_release(&maps);
+	return err;
+}
+
+static void take_back(struct kern *k, const struct uw_object_key *key)
+{
+	bpf_map_delete_elem(objects_fd(k), key);
+}
+
+void unwinder_poll(struct kern *k)
+{
+	struct uw_object_key key;
+	struct uw_object o;
+
+	while (k->unwinder && put_off_next(&k->unwinder->put_off, &key))
+		if (!bpf_map_lookup_elem(objects_fd(k), &key, &o) && o.state == UW_OBJECT_PENDING)
+			take_back(k, &key);
+}
+
 /*
  * The event has no path. Where the process is gone, or other code lies there by now, the announcement is
- * taken back: the next hit asks again. Where the object cannot be had (deleted and unreadable, a
+ * taken back: the next hit asks again. Where we are short of something, or it is another file time and
+ * again (copied up in an overlay since), a hit asks again a second later. Where the object cannot be had (deleted and unreadable, a
  * device), it is published empty, so that its frames end as "no unwind info" and not for ever as "just mapped".
  */
 int kern_unwind_announced(struct kern *k, const struct mp_ev_object *ev)
 {
 	struct uw_object_key key = { .ino = ev->ino, .dev = ev->dev };
 	struct uw_object empty = { .state = UW_OBJECT_READY, .version = ev->version };
-	struct proc_maps maps = { 0 };
-	const struct proc_map *m;
 	int err;
 
 	if (publish_known(k, ev))
 		return 0;
-	err = proc_maps_read(&maps, PROC_ROOT, (pid_t)ev->tgid);
-	m = err ? NULL : proc_maps_find(&maps, ev->start);
-	if (!m || m->ino != ev->ino || m->dev != ev->dev)
-		err = err ? err : -ESTALE;
-	else
-		err = add(k, (pid_t)ev->tgid, m, ev->version, true);
-	proc_maps_release(&maps);
-	if (err == -ESTALE || err == -ESRCH || err == -ENOSPC) {
-		bpf_map_delete_elem(objects_fd(k), &key);
-	} else if (err) {
+	err = find_and_add(k, ev);
+	switch (err) {
+	case 0:
+		break;
+	case -ESRCH:
+	case -ENOSPC:
+		take_back(k, &key);
+		break;
+	case -ESTALE:
+		if (put_off_is_often(&k->unwinder->put_off))
+			put_off_add(&k->unwinder->put_off, &key);
+		else
+			take_back(k, &key);
+		break;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+		put_off_add(&k->unwinder->put_off, &key);
+		break;
+	default:
 		k->unwinder->stats.n_failed++;
 		bpf_map_update_elem(objects_fd(k), &key, &empty, BPF_ANY);
 	}

@@ -141,6 +141,40 @@ def overlay_pair_without_build_id(t):
                                   "-Wl,--build-id=none"))
 
 
+def only_overlays(t, what, program):
+    """Two overlay mounts of one lower file that no process runs from the lower directory, one after the other."""
+    script = ('cd "$1" && mount -t overlay none -o lowerdir=lower:empty merged && '
+              'exec chroot merged "$2"')
+    with tempfile.TemporaryDirectory() as d:
+        for name in ("lower", "empty", "merged"):
+            os.makedirs(f"{d}/{name}")
+        inside = copy_with_libraries(program, f"{d}/lower")
+
+        def start(n):
+            try:
+                return [Placed("unshare", "-m", "--propagation", "private", "sh", "-c", script,
+                               "sh", d, inside) for _ in range(n)]
+            except Failure as why:
+                raise Skip(f"no overlay mounts here: {why}") from None
+
+        check(t, [f"{what}_in_an_overlay_alone"], lambda: start(1))
+        check(t, [f"{what}_in_overlay_{i}_of_two_alone" for i in (1, 2)], lambda: start(2))
+
+
+@test
+def overlay_alone(t):
+    """Since 6.8 /proc/PID/maps has the overlay's numbers, and the stack walk the lower file's."""
+    namespaces()
+    only_overlays(t, "glibc", variant("family_glibc", "malloc_family.c"))
+
+
+@test
+def overlay_alone_without_frame_pointers(t):
+    namespaces()
+    only_overlays(t, "no_frame_pointers", variant("family_no_fp", "malloc_family.c",
+                                                  "-fomit-frame-pointer"))
+
+
 @test
 def deleted(t):
     program = variant("family_glibc_static", "malloc_family.c", "-static")
