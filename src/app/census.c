@@ -190,6 +190,7 @@ static void join_holders(struct census_run *c)
 	take_names(c, &c->looks[0]);
 	take_names(c, &c->looks[1]);
 	holders_join(&c->holders, c->looks[0].holders, c->looks[0].n_holders, c->looks[1].holders, c->looks[1].n_holders);
+	c->holders.has_first &= !c->looks[0].is_cut && !c->looks[1].is_cut;
 	c->text.holders = &c->holders;
 	c->text.holder_names = &c->holder_names;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/units.h"
 #include "base/xalloc.h"
 #include "collect/holders_look.h"
@@ -23,6 +24,7 @@ struct holders_first {
 	struct holder *v;
 	size_t n;
 	struct table ids;
+	bool is_cut, is_told; /* much of it may be missing; that was said, of this look or another */
 };
 
 struct site_block {
@@ -64,6 +66,7 @@ void holders_at_attach(struct collector *c, uint32_t gen, struct runtime *r)
 	f = c->holders_first = xcalloc(1, sizeof(*f));
 	f->gen = gen;
 	f->n = census.n_holders;
+	f->is_cut = census.is_cut;
 	f->v = census.holders;
 	census.holders = NULL;
 	for (i = 0; i < f->n; i++)
@@ -216,6 +219,15 @@ static int take_sites(struct look *l)
 	return 0;
 }
 
+/* What one of the looks missed is neither new nor gone. */
+static void leave_growth_out(struct holders *h, struct holders_first *f, const struct runtime *r)
+{
+	h->has_first = false;
+	if (!f->is_told)
+		log_warn("process %d: its Erlang processes were read in part: how they grew is not told", (int)r->process.pid);
+	f->is_told = true;
+}
+
 int holders_now(struct collector *c)
 {
 	struct look l = { .c = c, .first = c->holders_first };
@@ -233,6 +245,8 @@ int holders_now(struct collector *c)
 		goto out;
 	take_names(p, &l.census);
 	holders_join(&p->holders, l.first->v, l.first->n, l.census.holders, l.census.n_holders);
+	if (l.first->is_cut || l.census.is_cut)
+		leave_growth_out(&p->holders, c->holders_first, r);
 	p->holders.proc = (uint32_t)*proc;
 	err = take_sites(&l);
 out:

@@ -18,6 +18,7 @@
 #define MOST_SIZE ((uint64_t)1 << 47) /* of one binary */
 #define TABLE_ENTRY 12	      /* bytes of the process table for each process that there may be */
 #define MOST_NS (2 * NS_PER_S)
+#define BINARIES_A_CHECK 1000 /* of the time */
 
 /*
  * ErtsPTabReadOnlyData from pix_mask on: erl_ptab.h. All 0: as in OTP 25, where an id is 28 bits of serial << 15 |
@@ -33,7 +34,8 @@ struct census {
 	struct runtime_census *out;
 	struct table seen; /* binaries */
 	uint64_t end_ns;
-	uint64_t n_old_heaps;
+	bool is_over; /* that time: the rest is left out */
+	uint64_t n_old_heaps, n_elements; /* of the lists, for checks of the time */
 	struct places places;
 };
 
@@ -66,30 +68,38 @@ static uint64_t word_at(const uint64_t w[4], uint32_t offset)
 	return w[offset / 8 % 4];
 }
 
-/* The list of what a process holds outside its heap: {header, ..., next, ...}, binaries among it with their block. */
-static void add_binaries(struct census *c, uint64_t at, struct holder *h)
+/*
+ * The list of what a process holds outside its heap: {header, ..., next, ...}, binaries among it with their block.
+ * False: it was cut; of a process that runs meanwhile that is usual.
+ */
+static bool add_binaries(struct census *c, uint64_t at, struct holder *h)
 {
 	const struct beam_layout *l = ((const struct beam *)c->r->state)->layout;
 	struct runtime_census *out = c->out;
 	uint64_t w[4], in_block[4], block;
 	unsigned int n;
 
-	for (n = 0; at && n < MOST_BINARIES && !(at & 7); n++, at = w[2]) {
-		if (!runtime_read(&c->r->process, at, w, sizeof(w)))
-			return;
+	for (n = 0; at; n++, at = w[2]) {
+		if (n == MOST_BINARIES || (++c->n_elements % BINARIES_A_CHECK == 0 && clock_monotonic_ns() > c->end_ns)) {
+			out->is_cut = true;
+			return false;
+		}
+		if (at & 7 || !runtime_read(&c->r->process, at, w, sizeof(w)))
+			return false;
 		block = word_at(w, l->binary_block);
 		if ((w[0] & 0x3f) != l->binary_header || table_get(&c->seen, block))
 			continue;
 		if (!runtime_read(&c->r->process, block, in_block, sizeof(in_block)) || word_at(in_block, l->block_size) > MOST_SIZE ||
 		    (l->binary_size && word_at(in_block, l->block_size) < word_at(w, l->binary_size)) ||
 		    !word_at(in_block, l->block_references) || word_at(in_block, l->block_references) > 1 << 30)
-			return;
+			return false;
 		table_put(&c->seen, block, 1);
 		XGROW(out->held, out->n_held, out->held_cap);
 		out->held[out->n_held++] = (struct held_block){ block, (uint32_t)out->n_holders };
 		h->binaries++;
 		h->binary_bytes += word_at(in_block, l->block_size);
 	}
+	return true;
 }
 
 static void add_process(void *ctx, const struct beam_process *p)
@@ -99,8 +109,8 @@ static void add_process(void *ctx, const struct beam_process *p)
 	const struct beam *b = c->r->state;
 	struct holder h = { .id = number_of(&c->places, p->id >> 4) };
 
-	if (out->is_partial || (out->n_holders % 64 == 63 && clock_monotonic_ns() > c->end_ns)) {
-		out->is_partial = true;
+	if (c->is_over || (out->n_holders % 64 == 63 && clock_monotonic_ns() > c->end_ns)) {
+		c->is_over = out->is_partial = out->is_cut = true;
 		return;
 	}
 	h.name = name_of(c, p);
@@ -109,8 +119,9 @@ static void add_process(void *ctx, const struct beam_process *p)
 		c->n_old_heaps++;
 		h.old_heap_bytes = p->old_hend - p->old_heap;
 	}
-	add_binaries(c, p->off_heap, &h);
-	add_binaries(c, p->writable, &h); /* those that may still grow have a list of their own */
+	/* those that may still grow have a list of their own */
+	if (!add_binaries(c, p->off_heap, &h) || !add_binaries(c, p->writable, &h))
+		out->is_partial = true;
 	XGROW(out->holders, out->n_holders, out->holders_cap);
 	out->holders[out->n_holders++] = h;
 }

@@ -44,6 +44,7 @@ struct runtime_census {
 	struct runtime_type *v; /* in no order; runtime_census_release */
 	size_t n, cap;
 	bool is_partial;  /* a walk was cut: something changed under it */
+	bool is_cut;	  /* and much may be missing: no growth is told from it */
 	bool has_old;	  /* it tells what has outlived full collections, as far as it can: of two looks the second does */
 	uint32_t look;	  /* of those that have since: its number, where the next one will tell what this one saw; else 0 */
 	const char *what; /* "objects that the collector tracks"; static */
