@@ -16,6 +16,8 @@
 #define MOST_PROCESSES 8
 /* A census reads up to a GiB in a second, while events wait. */
 #define MOST_HEAP_BYTES (256 * MIB)
+/* One that has grown meanwhile. */
+#define MOST_GROWN_HEAP_BYTES (2 * MOST_HEAP_BYTES)
 /* Fewer come and go at any moment. */
 #define LEAST_GROWTH 50
 /* Looks take no more than a fiftieth of a CPU: by what they ran, not by how long they waited for it. */
@@ -40,13 +42,17 @@ static bool is_heap_only(const struct runtime *r)
 	return !r->ops->census && r->ops->heap && r->ops->collections;
 }
 
-static bool is_wanted(const struct collector *c, const struct runtime *r)
+static bool has_at_most(const struct runtime *r, uint64_t bytes)
 {
 	struct proc_status st;
 
+	return !proc_status_read(&st, r->process.proc_root, r->process.pid) && st.rss_anon_bytes <= bytes;
+}
+
+static bool is_wanted(const struct collector *c, const struct runtime *r)
+{
 	return r->ops->census_is_quick && r->has_census && !options_whole_machine(c->options) && c->options->planes & PLANE_HEAP &&
-	       c->profile.n_procs <= MOST_PROCESSES && !proc_status_read(&st, c->proc_root, r->process.pid) &&
-	       st.rss_anon_bytes <= MOST_HEAP_BYTES;
+	       c->profile.n_procs <= MOST_PROCESSES && has_at_most(r, MOST_HEAP_BYTES);
 }
 
 static bool is_part(const char *name)
@@ -75,6 +81,9 @@ struct class_growth *class_growth_begin(const struct collector *c, struct runtim
 	if (is_heap_only(r))
 		return g;
 	if (!r->ops->census(r, &g->first)) {
+		if (g->first.is_cut)
+			log_warn("process %d: its objects could not all be read: which classes grew is not told",
+				 (int)r->process.pid);
 		note_parts(g);
 		return g;
 	}
@@ -149,6 +158,10 @@ void class_growth_look(struct class_growth *g, struct runtime *r, double t_s, ui
 		return;
 	if (is_heap_only(r)) {
 		take_heap(g, r, &look);
+		return;
+	}
+	if (!has_at_most(r, MOST_GROWN_HEAP_BYTES)) {
+		g->next_ns = clock_monotonic_ns() + NS_PER_S;
 		return;
 	}
 	if (!r->ops->census(r, &now) && now.has_old)
@@ -241,11 +254,18 @@ void class_growth_end(struct collector *c, struct profile_proc *proc, struct run
 		proc->managed_heap.told = class_looks_tell(&g->looks, (double)c->profile.window_ns / (double)NS_PER_S);
 		note_steady(c, proc, r, g);
 	}
-	if (!g || is_heap_only(r) || r->ops->census(r, &now))
+	if (!g || is_heap_only(r))
 		return;
 	memset(proc->grown, 0, sizeof(proc->grown));
-	take_grown(c, proc->grown, g, &now, false);
-	take_grown(c, proc->grown, g, &now, true);
+	if (g->first.is_cut) {
+		log_debug("process %d: the first census was cut: no growth", (int)r->process.pid);
+	} else if (!has_at_most(r, MOST_GROWN_HEAP_BYTES)) {
+		log_warn("process %d: its heap has become too large to be read again: which classes grew is not told",
+			 (int)r->process.pid);
+	} else if (!r->ops->census(r, &now)) {
+		take_grown(c, proc->grown, g, &now, false);
+		take_grown(c, proc->grown, g, &now, true);
+	}
 	runtime_census_release(&now);
 	note_steady(c, proc, r, g);
 }

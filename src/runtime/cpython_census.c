@@ -3,15 +3,18 @@
  * CPython's objects by type: the lists of the cyclic collector, walked from outside. Containers and instances are
  * there; strings, numbers and bytes are not tracked and not counted. The lists change meanwhile: each link is checked
  * in both directions, a torn one is read again, a generation that was cut is walked again; of several tries the one
- * that came farthest counts, and then the census is partial.
+ * that came farthest counts, and then the census is partial. The end of a full collection is waited for.
  *
  *	generation {next, prev} <-> {next|flag, prev|flags, object: {refcount, type, size, ...}} <-> ...
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/table.h"
+#include "base/units.h"
 #include "base/xalloc.h"
 #include "runtime/cpython.h"
 
@@ -25,6 +28,7 @@
 #define QUICK_OBJECTS 100000u
 #define MOST_OBJECTS 50000000u
 #define MOST_INTERPRETERS 1000
+#define MOST_WAIT_NS NS_PER_S
 
 /*
  * struct _gc_runtime_state: three of 24 bytes, a pointer to the first, the frozen one. Debian's 3.13 aligns the links
@@ -54,6 +58,7 @@ struct py_walk {
 	struct py_count *counts, *best; /* of a try, of the best one; by type */
 	size_t counts_cap;
 	uint64_t n; /* objects in this try */
+	uint64_t wait_until_ns; /* for collections to end */
 	uint64_t *page_at; /* which page lies in which slot */
 	uint8_t *pages;
 };
@@ -224,6 +229,7 @@ struct py_sum {
 	struct py_count *v;
 	size_t cap;
 	bool is_partial;
+	bool is_cut; /* the oldest generation's was, where most is */
 };
 
 static void sum_add(struct py_sum *sum, const struct py_count *v, size_t n, size_t cap, bool is_old)
@@ -260,6 +266,7 @@ static void walk_generation(struct py_walk *w, uint64_t head, bool is_old, struc
 	}
 	sum_add(sum, w->best, best ? w->n_types : 0, w->counts_cap, is_old);
 	sum->is_partial |= !whole;
+	sum->is_cut |= !whole && is_old;
 }
 
 /* Is there a list's head? Its neighbours know it. */
@@ -334,6 +341,15 @@ static uint64_t moment(struct runtime *r, uint64_t lists)
 	return n;
 }
 
+/* While it marks, links back are counts: no list can be walked. */
+static void wait_for_collection(const struct py_walk *w, uint64_t lists)
+{
+	const struct timespec pause = { .tv_nsec = NS_PER_MS };
+
+	while (youngest(w->r, lists) && !moment(w->r, lists) && clock_monotonic_ns() < w->wait_until_ns)
+		nanosleep(&pause, NULL);
+}
+
 /* A collection moves objects to an older generation: they would be counted twice, or not at all. */
 static void walk_interpreter(struct py_walk *w, uint64_t lists, const uint64_t heads[GENERATIONS], struct py_sum *sum)
 {
@@ -342,8 +358,10 @@ static void walk_interpreter(struct py_walk *w, uint64_t lists, const uint64_t h
 	int t, i;
 
 	for (t = 0; t < TRIES && !whole; t++) {
-		uint64_t begin = moment(w->r, lists);
+		uint64_t begin;
 
+		wait_for_collection(w, lists);
+		begin = moment(w->r, lists);
 		free(part.v);
 		part = (struct py_sum){ 0 };
 		for (i = 0; i < GENERATIONS; i++)
@@ -352,6 +370,7 @@ static void walk_interpreter(struct py_walk *w, uint64_t lists, const uint64_t h
 	}
 	sum_add(sum, part.v, w->n_types < part.cap ? w->n_types : part.cap, w->counts_cap, false);
 	sum->is_partial |= !whole;
+	sum->is_cut |= part.is_cut;
 	free(part.v);
 }
 
@@ -373,7 +392,7 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 {
 	struct cpython *c = r->state;
 	uint64_t interp = runtime_word(&r->process, c->runtime + c->layout.runtime_interpreters), lists, heads[GENERATIONS];
-	struct py_walk w = { .r = r, .c = c };
+	struct py_walk w = { .r = r, .c = c, .wait_until_ns = clock_monotonic_ns() + MOST_WAIT_NS };
 	struct py_sum sum = { 0 };
 	int left = MOST_INTERPRETERS;
 	size_t i;
@@ -383,12 +402,14 @@ int cpython_census(struct runtime *r, struct runtime_census *out)
 	w.pages = xmalloc((size_t)PAGES * PAGE);
 	for (; interp && left; interp = runtime_word(&r->process, interp + c->layout.interp_next), left--) {
 		lists = interp + c->layout.interp_generations;
+		wait_for_collection(&w, lists);
 		if (!find_heads(r, lists, heads))
 			break;
 		type_of(&w, c->type_type); /* so that there are counts */
 		walk_interpreter(&w, lists, heads, &sum);
 	}
 	out->is_partial = sum.is_partial;
+	out->is_cut = sum.is_cut;
 	out->has_old = !sum.is_partial;
 	for (i = 0; i < w.n_types && i < sum.cap; i++) {
 		if (!sum.v[i].objects)

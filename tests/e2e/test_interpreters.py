@@ -8,10 +8,11 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 
 from harness import BUILD, Memprobe, main, run, test
-from interpreters import TARGETS, Program, census, last_snapshot, line_with, profile, pythons, ruby
+from interpreters import TARGETS, Program, census, last_snapshot, line_with, profile, profile_until, pythons, ruby
 
 # Functions that the interpreter runs lines by, or calls them by; and one that all of the main thread's stand above, where a library
 # has no name for the first
@@ -94,6 +95,31 @@ def python_code_without_a_file(t):
         t.equal(f"{who}__code_that_has_no_file_is_no_reason_against_it", process.get("runtime_reason", ""), "")
         most = max(snapshot["stack"], key=lambda s: s["live_bytes"])
         t.equal(f"{who}__its_line_is_known", language(names(snapshot, most))[:1], [("<module>", "", 2)])
+
+
+COLLECTS = """
+import gc, sys, threading, time
+kept = [[] for _ in range(2400000)]
+asked = []
+def collect():
+    while len(asked) < 2:
+        gc.collect()
+threading.Thread(target=collect, daemon=True).start()
+print("ready", flush=True)
+for line in sys.stdin:
+    asked.append(line)
+    print("{}", flush=True)
+"""
+
+
+@test
+def python_that_collects_at_the_attach(t):
+    """And no more from the arming on: what a first look misses has not grown."""
+    for who, path in pythons().items():
+        with Program(path, "-c", COLLECTS) as program:
+            end = time.monotonic() + 4
+            snapshot, _, _ = profile_until(program, lambda: time.monotonic() > end)
+        t.true(f"{who}__nothing_grows", not snapshot["process"][0].get("grown_classes"), snapshot["process"][0])
 
 
 TWINS = """
