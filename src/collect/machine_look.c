@@ -176,6 +176,7 @@ static void take_group(struct machine_look *l, struct machine_proc *p, const str
 		proc_cgroup_short(w->name, sizeof(w->name), path, "");
 		w->oom_kills_first = g->oom_kills;
 	}
+	w->read_s = t_s;
 	w->limit_bytes = g->max_bytes;
 	w->used_bytes = g->used_bytes;
 	w->swap_left_bytes = g->swap_left_bytes;
@@ -194,6 +195,7 @@ static void take_groups(struct machine_look *l, double t_s)
 	struct proc_groups gs = { 0 };
 	size_t i, k;
 
+	l->w.groups_s = t_s;
 	for (i = 0; i < l->w.n_procs; i++) {
 		struct machine_proc *p = &l->w.procs[i];
 		uint64_t *first = table_get(&done, p->group_id), *limits = table_get(&l->known_groups, p->group_id);

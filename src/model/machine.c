@@ -223,6 +223,12 @@ static void find_trees(struct fill *f)
 
 /* ---- when something is full ---- */
 
+/* Nobody is in it any more: what it last used is not used now. */
+static bool is_gone(const struct fill *f, const struct machine_watch_group *g)
+{
+	return g->read_s < f->w->groups_s;
+}
+
 static void fill_group(struct fill *f, const struct machine_watch_group *g)
 {
 	struct machine_group *out = &f->m->groups[f->m->n_groups++];
@@ -236,7 +242,7 @@ static void fill_group(struct fill *f, const struct machine_watch_group *g)
 	*out = (struct machine_group){
 		.name = profile_string(f->p, g->name),
 		.limit_bytes = g->limit_bytes,
-		.used_bytes = g->used_bytes,
+		.used_bytes = is_gone(f, g) ? 0 : g->used_bytes,
 		.oom_kills = g->oom_kills,
 		.new_kills = g->oom_kills > g->oom_kills_first ? g->oom_kills - g->oom_kills_first : 0,
 		.kills_group = g->kills_group,
@@ -244,6 +250,8 @@ static void fill_group(struct fill *f, const struct machine_watch_group *g)
 		.full_low_s = -1,
 		.full_high_s = -1,
 	};
+	if (is_gone(f, g))
+		return;
 	if (g->used.n)
 		out->growth_bytes = (int64_t)(series_last(&g->used) - g->used.v[0].bytes);
 	growth_of(&g->used, f->w->window_s, &grown);
@@ -327,12 +335,16 @@ static void fill_groups(struct fill *f)
 {
 	const struct machine_watch_group **sorted = xcalloc(f->w->n_groups + 1, sizeof(*sorted));
 	struct group_sum *sums;
-	size_t i, n;
+	size_t i, n, n_sorted = 0;
 
-	for (i = 0; i < f->w->n_groups; i++)
-		sorted[i] = &f->w->groups[i];
-	qsort(sorted, f->w->n_groups, sizeof(*sorted), by_growth);
-	for (i = 0; i < f->w->n_groups && i < MACHINE_MOST_GROUPS; i++)
+	for (i = 0; i < f->w->n_groups; i++) {
+		const struct machine_watch_group *g = &f->w->groups[i];
+
+		if (!is_gone(f, g) || g->oom_kills > g->oom_kills_first)
+			sorted[n_sorted++] = g;
+	}
+	qsort(sorted, n_sorted, sizeof(*sorted), by_growth);
+	for (i = 0; i < n_sorted && i < MACHINE_MOST_GROUPS; i++)
 		fill_group(f, sorted[i]);
 	free(sorted);
 	sums = sum_groups(f->w, &n);

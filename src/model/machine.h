@@ -91,6 +91,7 @@ struct machine_watch_group {
 	uint64_t limit_bytes, used_bytes, swap_left_bytes, oom_kills, oom_kills_first;
 	bool kills_group;
 	struct series used; /* and swapped */
+	double read_s;	    /* the round that read it last */
 };
 
 struct machine_watch {
@@ -99,6 +100,7 @@ struct machine_watch {
 	struct table by_id;
 	struct machine_watch_group *groups;
 	size_t n_groups, groups_cap;
+	double groups_s; /* the latest round of reading groups: one read before it is gone */
 	struct machine_memory first, now;
 	struct series used, kernel, shmem; /* a point per look: these are the times of all */
 	double window_s;

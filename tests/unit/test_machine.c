@@ -324,6 +324,43 @@ static void a_control_group_is_full_before_ram_is(void **state)
 	unmake(&m);
 }
 
+/* It grew to the brim and was killed at second 20: nothing of it grows, and only a kill is told of. */
+static void a_control_group_that_is_gone__is_not_about_to_be_full(void **state)
+{
+	unsigned int kills;
+	struct made m;
+	size_t g;
+	int t;
+
+	(void)state;
+	for (kills = 0; kills <= 1; kills++) {
+		make(&m);
+		for (t = 0; t <= LOOKS; t++) {
+			struct machine_memory mem = memory_of(10 * GIB);
+
+			machine_watch_memory(&m.w, t, &mem);
+			m.w.groups_s = t;
+			if (t > 20)
+				continue;
+			g = machine_watch_group(&m.w, 77);
+			m.w.groups[g].read_s = t;
+			m.w.groups[g].limit_bytes = 2 * GIB;
+			m.w.groups[g].used_bytes = GIB + (uint64_t)t * 51 * MIB;
+			m.w.groups[g].oom_kills = kills;
+			series_add(&m.w.groups[g].used, t, (double)m.w.groups[g].used_bytes);
+		}
+		machine_fill(&m.p, &m.w);
+		assert_int_equal(m.p.machine.n_groups, kills);
+		if (kills) {
+			assert_true(m.p.machine.groups[0].full_s < 0);
+			assert_int_equal(m.p.machine.groups[0].used_bytes, 0);
+			assert_int_equal(m.p.machine.groups[0].growth_bytes, 0);
+			assert_int_equal(m.p.machine.groups[0].new_kills, 1);
+		}
+		unmake(&m);
+	}
+}
+
 /* Page faults are of the window: not those from before, but all of one that came later. */
 static void a_tree_is_seen_by_its_page_faults(void **state)
 {
@@ -460,6 +497,7 @@ int main(void)
 		cmocka_unit_test(one_that_ended_keeps_its_row_if_it_mattered),
 		cmocka_unit_test(more_trees_than_rows_are_one_row_and_still_add_up),
 		cmocka_unit_test(a_control_group_is_full_before_ram_is),
+		cmocka_unit_test(a_control_group_that_is_gone__is_not_about_to_be_full),
 		cmocka_unit_test(a_group_without_a_limit__is_the_sum_of_its_processes),
 		cmocka_unit_test(what_a_process_got_since_its_share_was_read__is_its_own),
 		cmocka_unit_test(growth_of_late_is_that_of_the_last_minute),
