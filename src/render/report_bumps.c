@@ -132,8 +132,10 @@ static void add_row(struct buf *out, const struct profile *p, const struct bump_
 		return;
 	}
 	add_short_name(out, profile_str(p, row->frame->name));
-	if (*profile_str(p, row->frame->file))
-		buf_addf(out, "  %s", profile_str(p, row->frame->file));
+	if (*profile_str(p, row->frame->file)) {
+		buf_adds(out, "  ");
+		buf_add_plain(out, profile_str(p, row->frame->file));
+	}
 	if (row->line)
 		buf_addf(out, ":%u", row->line);
 	buf_addc(out, '\n');

@@ -132,8 +132,11 @@ void report_add_frames(struct buf *out, const struct profile *p, const struct pr
 
 		buf_adds(out, "          ");
 		buf_add_printable(out, name, strlen(name));
-		if (*module && name[0] != '[')
-			buf_addf(out, "  (%s)", module);
+		if (*module && name[0] != '[') {
+			buf_adds(out, "  (");
+			buf_add_plain(out, module);
+			buf_addc(out, ')');
+		}
 		add_place(out, p, f);
 		if (f->inlined)
 			buf_adds(out, "  inlined");

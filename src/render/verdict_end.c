@@ -97,7 +97,9 @@ void verdict_add_end(struct buf *out, const struct profile *p)
 		buf_adds(out, "), ");
 	}
 	add_clock(out, p, room / v->rate);
-	buf_addf(out, "at the limit of %s, ", profile_str(p, tight->limit_name));
+	buf_adds(out, "at the limit of ");
+	buf_add_plain(out, profile_str(p, tight->limit_name));
+	buf_adds(out, ", ");
 	verdict_add_size(out, (double)tight->limit_bytes);
 	if (tight->limit_end != LIMIT_ENDS_NOT)
 		add_there(out, tight);
@@ -131,7 +133,9 @@ void verdict_add_room(struct buf *out, const struct profile *p, double more)
 		return;
 	buf_adds(out, room > more ? "Runs out  not by this: " : "Runs out  before that: only ");
 	verdict_add_size(out, room);
-	buf_addf(out, " free below the limit of %s, ", profile_str(p, tight->limit_name));
+	buf_adds(out, " free below the limit of ");
+	buf_add_plain(out, profile_str(p, tight->limit_name));
+	buf_adds(out, ", ");
 	verdict_add_size(out, (double)tight->limit_bytes);
 	if (room <= more && tight->limit_end != LIMIT_ENDS_NOT)
 		add_there(out, tight);
