@@ -64,6 +64,15 @@ function next() {
 }
 next();
 """
+ROWS = """
+class Row { constructor(n) { this.n = n; } }
+let kept = [], n = 0;
+function next() {
+  for (let i = 0; i < 20; i++) kept.push(new Row(n));
+  if (++n < 2000) setTimeout(next, 5);
+}
+next();
+"""
 JAVA = """
 import java.lang.management.*;
 import java.nio.ByteBuffer;
@@ -187,6 +196,17 @@ def a_node(t):
     one.check(t, "node", "V8", ("keep", "started.js", line, line - 1)) # of compiled code that where it begins
     one.check_collections(t, "node", 2)
     t.true("node__its_version_is_known", "unknown" not in one.process.get("runtime", ""), one.process)
+
+
+@test
+def a_class_that_grows(t):
+    """It is counted from when there are objects on, though at the exec there was no heap."""
+    with script("rows.js", ROWS) as (d, path, _):
+        out = os.path.join(d, "out.jsonl")
+        with Memprobe("-d", 3, "-o", out, "--", *node(path), auto=True) as m:
+            m.wait()
+        process = last_snapshot(out)["process"][0]
+    t.true("node__a_class_that_grows_is_told", "Row" in process.get("grown_classes", []), process)
 
 
 @test
