@@ -21,7 +21,9 @@
  * after 1 ms, later after a part of the time that it has taken, and never for more than a fifth of memprobe's own time.
  */
 #define FIRST_WAIT_NS NS_PER_MS
-#define MOST_WAIT_NS (25 * NS_PER_S)
+#define TELL_AFTER_NS (25 * NS_PER_S)
+/* A server that has Python inside may run some of it after hours. */
+#define MOST_PAUSE_NS (2 * NS_PER_S)
 /* Other work waits for one that starts with the run, as with COMMAND; not for those that come and go later. */
 #define STARTS_WITHIN_NS (3 * NS_PER_S)
 
@@ -184,9 +186,16 @@ static void look(struct collector *c, struct managed_process *p)
 	c->managed->n_waiting_looks--;
 	if (!err)
 		found(c, p);
-	if (err != -EAGAIN || now - p->awaited_ns > MOST_WAIT_NS)
+	if (err != -EAGAIN)
 		return;
+	if (!p->is_told && now - p->awaited_ns > TELL_AFTER_NS) {
+		log_warn("process %d: its runtime has not begun, or runs none of its language's code: native stacks until it does",
+			 (int)p->pid);
+		p->is_told = true;
+	}
 	wait = (now - p->awaited_ns) / 32;
+	if (wait > MOST_PAUSE_NS)
+		wait = MOST_PAUSE_NS;
 	if (wait < 4 * took)
 		wait = 4 * took;
 	p->look_ns = now + (wait > FIRST_WAIT_NS ? wait : FIRST_WAIT_NS);

@@ -20,6 +20,7 @@ struct managed_process {
 	uint64_t awaited_ns;	 /* since then */
 	uint64_t found_ns;	 /* when runtime was */
 	bool begins;		 /* by an exec in the run: its collections are counted from 0 on */
+	bool is_told;		 /* that it has not begun for long */
 	bool is_starting;	 /* it is an interpreter, which is not ready yet */
 	uint64_t ask_ns;	 /* CLOCK_MONOTONIC: what it could not tell is not asked before */
 	bool has_collections, has_all; /* it has told them, first so: */

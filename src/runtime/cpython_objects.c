@@ -18,6 +18,7 @@
 #define MOST_TABLE (1u << 20)
 #define MOST_FRAMES 2000
 #define MOST_THREADS 1000
+#define MOST_INTERPRETERS 1000
 
 uint64_t cpython_type(const struct runtime_process *p, uint64_t object)
 {
@@ -181,14 +182,12 @@ static bool is_place(const struct runtime *r, const struct cpython *c, uint64_t 
 	return !word || word == state || c->place.how == MP_TLS_ADDRESS;
 }
 
-int cpython_check(struct runtime *r, const struct cpython *c)
+static int check_interpreter(struct runtime *r, const struct cpython *c, uint64_t interp)
 {
 	const struct cpython_layout *l = &c->layout;
-	uint64_t interp = runtime_word(&r->process, c->runtime + l->runtime_interpreters), state;
+	uint64_t state;
 	int best = -EAGAIN, n = 0, one;
 
-	if (!interp)
-		return -EAGAIN;
 	for (state = runtime_word(&r->process, interp + l->interp_threads); state && n < MOST_THREADS; n++) {
 		if (state & 7 || !is_place(r, c, state))
 			return -ESTALE;
@@ -200,6 +199,20 @@ int cpython_check(struct runtime *r, const struct cpython *c)
 		state = runtime_word(&r->process, state + l->thread_next);
 	}
 	return state ? -ESTALE : best < 0 ? best : 0;
+}
+
+/* The last one that was made is the first; where it runs nothing, another may. */
+int cpython_check(struct runtime *r, const struct cpython *c)
+{
+	const struct cpython_layout *l = &c->layout;
+	uint64_t interp = runtime_word(&r->process, c->runtime + l->runtime_interpreters);
+	int err = -EAGAIN, n;
+
+	for (n = 0; interp && n < MOST_INTERPRETERS && err == -EAGAIN; n++) {
+		err = check_interpreter(r, c, interp);
+		interp = runtime_word(&r->process, interp + l->interp_next);
+	}
+	return err;
 }
 
 /* Bytes of glibc's struct pthread that are searched, and how many threads. */
