@@ -28,7 +28,7 @@ keeps({M, Code}, Pause) ->
     First = M:keep(100003),
     timer:sleep(Pause),
     Second = M:keep(100003),
-    timer:sleep(Pause),
+    timer:sleep(250),
     {First, Second}.
 
 main() ->
@@ -36,7 +36,7 @@ main() ->
     Brief = [compiled(lists:concat(["brief", I]), 2 + I rem 5) || I <- lists:seq(1, 12)],
     io:format("ready ~s~n", [os:getpid()]),
     "go\n" = io:get_line(""),
-    Kept = [keeps(C, 700) || C <- Long],
+    Kept = [keeps(C, 2500) || C <- Long],
     Others = [begin
                   K = keeps(C, 250),
                   code:delete(element(1, C)),
