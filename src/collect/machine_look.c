@@ -161,7 +161,9 @@ static void take_processes(struct machine_look *l, double t_s)
 
 /* ---- control groups ---- */
 
-static void take_group(struct machine_look *l, struct machine_proc *p, const struct proc_group *g, double t_s)
+/* own: how the process's group is called, if g is that; else "". */
+static void take_group(struct machine_look *l, struct machine_proc *p, const struct proc_group *g, const char *own,
+		       double t_s)
 {
 	size_t at;
 	struct machine_watch_group *w;
@@ -174,6 +176,8 @@ static void take_group(struct machine_look *l, struct machine_proc *p, const str
 	if (!w->used.n) {
 		snprintf(path, sizeof(path), "/%s", g->name);
 		proc_cgroup_short(w->name, sizeof(w->name), path, "");
+		if (*own)
+			snprintf(w->name, sizeof(w->name), "%s", own);
 		w->oom_kills_first = g->oom_kills;
 	}
 	w->read_s = t_s;
@@ -183,7 +187,7 @@ static void take_group(struct machine_look *l, struct machine_proc *p, const str
 	w->oom_kills = g->oom_kills;
 	w->kills_group = g->kills_group;
 	if (!w->used.n || w->used.v[w->used.n - 1].t_s < t_s)
-		series_add(&w->used, t_s, (double)g->used_bytes);
+		series_add(&w->used, t_s, (double)(g->used_bytes + g->swap_bytes));
 	if (p->n_groups < MACHINE_PROC_GROUPS)
 		p->groups[p->n_groups++] = at;
 }
@@ -211,7 +215,7 @@ static void take_groups(struct machine_look *l, double t_s)
 			continue;
 		p->n_groups = 0;
 		for (k = 0; k < gs.n; k++)
-			take_group(l, p, &gs.v[k], t_s);
+			take_group(l, p, &gs.v[k], k ? "" : p->group, t_s);
 		*table_put(&l->known_groups, p->group_id, 0) = p->n_groups;
 		*table_put(&done, p->group_id, 0) = i;
 	}

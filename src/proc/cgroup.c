@@ -193,22 +193,27 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-/* Swap that the group may still use, by its own limits; v1 limits memory and swap together. */
-static uint64_t swap_left(const struct cgroup_version *v, const char *dir, uint64_t max,
-			  const char *stat)
+static uint64_t swap_of_limit(uint64_t limit, uint64_t used)
 {
-	uint64_t limit, used = 0;
-
-	if (v == &version2) {
-		limit = limit_in(dir, "memory.swap.max");
-		read_number(&used, dir, "memory.swap.current");
-	} else {
-		limit = limit_in(dir, "memory.memsw.limit_in_bytes");
-		if (limit != UINT64_MAX)
-			limit = less(limit, max);
-		used = keyed(stat, "total_swap");
-	}
 	return limit == UINT64_MAX ? limit : less(limit, used);
+}
+
+/* v1 limits memory and swap together. */
+static void read_swap_of_1(struct proc_group *g, const char *dir, const char *stat)
+{
+	uint64_t limit = limit_in(dir, "memory.memsw.limit_in_bytes");
+
+	if (limit != UINT64_MAX)
+		limit = less(limit, g->max_bytes);
+	g->swap_bytes = keyed(stat, "total_swap");
+	g->swap_left_bytes = swap_of_limit(limit, g->swap_bytes);
+}
+
+/* v2 may limit it where memory has no limit. */
+static void read_swap_of_2(struct proc_group *g, const char *dir)
+{
+	read_number(&g->swap_bytes, dir, "memory.swap.current");
+	g->swap_left_bytes = swap_of_limit(limit_in(dir, "memory.swap.max"), g->swap_bytes);
 }
 
 /*
@@ -229,7 +234,8 @@ static void read_usage(struct proc_group *g, const struct cgroup_version *v, con
 		g->kernel_bytes = keyed(stat.data, v->kernel_key);
 	else
 		read_number(&g->kernel_bytes, dir, "memory.kmem.usage_in_bytes");
-	g->swap_left_bytes = swap_left(v, dir, g->max_bytes, stat.data);
+	if (v == &version1)
+		read_swap_of_1(g, dir, stat.data);
 	buf_release(&stat);
 }
 
@@ -241,6 +247,8 @@ static void read_group(struct proc_group *g, const struct cgroup_version *v, con
 	g->max_bytes = limit_in(dir, v->max);
 	g->high_bytes = limit_in(dir, v->high);
 	g->swap_left_bytes = UINT64_MAX;
+	if (v == &version2)
+		read_swap_of_2(g, dir);
 	if (g->max_bytes != UINT64_MAX || g->high_bytes != UINT64_MAX)
 		read_usage(g, v, dir);
 	if (read_file(&events, dir, v->oom_file))
@@ -292,6 +300,16 @@ static int take_ram(struct proc_limit *l, const char *proc_root)
 	return 0;
 }
 
+/* What is left to a group is left to all above it, too. */
+static void limit_swap_from_above(struct proc_groups *gs)
+{
+	size_t i;
+
+	for (i = gs->n; i-- > 1;)
+		if (gs->v[i].swap_left_bytes < gs->v[i - 1].swap_left_bytes)
+			gs->v[i - 1].swap_left_bytes = gs->v[i].swap_left_bytes;
+}
+
 int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *cgroup_root,
 		     pid_t pid)
 {
@@ -305,6 +323,7 @@ int proc_groups_read(struct proc_groups *gs, const char *proc_root, const char *
 		do
 			take_group(gs, &m, &kills_below);
 		while (to_parent(m.path));
+		limit_swap_from_above(gs);
 	}
 	free(m.mount);
 	free(m.path);

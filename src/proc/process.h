@@ -79,8 +79,9 @@ struct proc_group {
 	uint64_t current_bytes;
 	uint64_t used_bytes; /* current without page cache that can be dropped */
 	uint64_t anon_bytes, file_bytes, shmem_bytes, kernel_bytes; /* of current */
-	uint64_t swap_left_bytes; /* by the group's own limits, not by what the machine has */
 	/* of all: */
+	uint64_t swap_bytes;	  /* in use; in v1 of groups that have a limit only */
+	uint64_t swap_left_bytes; /* by its limits and those above it, not by what the machine has; UINT64_MAX: none */
 	uint64_t oom_kills;	  /* in it and below it */
 	bool kills_group;	  /* memory.oom.group: all of it is killed together */
 };

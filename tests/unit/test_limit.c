@@ -34,6 +34,7 @@ static void all_groups_above_a_process_are_read(void **state)
 	assert_int_equal(g.v[0].shmem_bytes, 20 * MIB);
 	assert_int_equal(g.v[0].kernel_bytes, 50 * MIB);
 	assert_int_equal(g.v[0].swap_left_bytes, 200 * MIB);
+	assert_int_equal(g.v[0].swap_bytes, 56 * MIB);
 	assert_int_equal(g.v[0].oom_kills, 4);
 	assert_true(g.v[0].kills_group);
 	assert_int_equal(g.v[1].max_bytes, NONE);
@@ -41,6 +42,20 @@ static void all_groups_above_a_process_are_read(void **state)
 	assert_false(g.v[1].kills_group);
 	assert_string_equal(g.v[2].name, "/");
 	assert_int_equal(proc_groups_read(&g, FIXTURES, CGROUPS "v2_full", 31337), -ESRCH);
+	proc_groups_release(&g);
+}
+
+static void swap_may_be_limited_above_and_where_memory_is_not(void **state)
+{
+	struct proc_groups g = { 0 };
+
+	(void)state;
+	assert_int_equal(proc_groups_read(&g, FIXTURES, CGROUPS "v2_swap", 4310), 0);
+	assert_int_equal(g.v[0].swap_bytes, 60 * MIB);
+	assert_int_equal(g.v[0].swap_left_bytes, 4 * MIB); /* its own has no end, its parent's has */
+	assert_int_equal(g.v[1].max_bytes, NONE);
+	assert_int_equal(g.v[1].swap_left_bytes, 4 * MIB);
+	assert_int_equal(g.v[2].swap_left_bytes, NONE);
 	proc_groups_release(&g);
 }
 
@@ -145,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_groups_above_a_process_are_read),
 		cmocka_unit_test(version_1_limits_memory_and_swap_together),
+		cmocka_unit_test(swap_may_be_limited_above_and_where_memory_is_not),
 		cmocka_unit_test(limits_of_the_process_are_read),
 		cmocka_unit_test(commit_limits_count_when_overcommit_is_off),
 		cmocka_unit_test(the_least_room_comes_first),
