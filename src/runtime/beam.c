@@ -130,8 +130,7 @@ static bool name_type(const struct runtime *r, uint64_t type, struct buf *out)
 
 /* ---- code ---- */
 
-/* Three tables take turns while code is loaded. */
-/* The table of loaded code that counts now, {modules, n, allocated, mid}; false: it cannot be read. */
+/* Of three tables that take turns while code is loaded the one that counts, {modules, n, allocated, mid}; false: unread. */
 static bool read_table(const struct runtime *r, uint32_t *index, uint64_t t[4])
 {
 	const struct beam *b = r->state;
